@@ -1,0 +1,71 @@
+// A limit that holds across all workers: bytes of memory, bytes of spill, connections.
+// Every holder takes before it uses and gives back when it is done. Any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+namespace lsmtpd {
+
+class Budget {
+ public:
+  explicit Budget(uint64_t limit) : limit_(limit) {}
+  Budget(const Budget&) = delete;
+  Budget& operator=(const Budget&) = delete;
+
+  // True: `amount` is yours until you give it back. False: nothing was taken.
+  [[nodiscard]] bool take(uint64_t amount) {
+    uint64_t used = used_.load(std::memory_order_relaxed);
+    do {
+      if (amount > limit_ || used > limit_ - amount) return false;
+    } while (!used_.compare_exchange_weak(used, used + amount, std::memory_order_relaxed));
+    return true;
+  }
+  void give(uint64_t amount) { used_.fetch_sub(amount, std::memory_order_relaxed); }
+
+  uint64_t used() const { return used_.load(std::memory_order_relaxed); }
+  uint64_t limit() const { return limit_; }
+
+ private:
+  const uint64_t limit_;
+  std::atomic<uint64_t> used_{0};
+};
+
+// A share of a Budget that grows in steps and is given back as a whole. One thread at a time.
+class Share {
+ public:
+  Share() = default;
+  explicit Share(Budget& budget) : budget_(&budget) {}
+  Share(Share&& other) noexcept
+      : budget_(std::exchange(other.budget_, nullptr)), held_(std::exchange(other.held_, 0)) {}
+  Share& operator=(Share&& other) noexcept {
+    if (this != &other) {
+      release();
+      budget_ = std::exchange(other.budget_, nullptr);
+      held_ = std::exchange(other.held_, 0);
+    }
+    return *this;
+  }
+  ~Share() { release(); }
+
+  [[nodiscard]] bool grow(uint64_t amount) {
+    if (budget_ && !budget_->take(amount)) return false;
+    held_ += amount;
+    return true;
+  }
+  void shrink(uint64_t amount) {
+    if (budget_) budget_->give(amount);
+    held_ -= amount;
+  }
+  void release() {
+    if (held_) shrink(held_);
+  }
+  uint64_t held() const { return held_; }
+
+ private:
+  Budget* budget_ = nullptr;
+  uint64_t held_ = 0;
+};
+
+}  // namespace lsmtpd

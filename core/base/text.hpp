@@ -1,0 +1,37 @@
+// Small functions over text: what more than one folder of core/ needs, and no library has.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace lsmtpd {
+
+// ASCII only, as protocol keywords and configuration keys are (RFC 5321 2.4).
+bool equals_ignoring_case(std::string_view a, std::string_view b);
+std::string to_upper(std::string_view text);
+
+// "10MiB", "64KiB", "1GiB", "512" or "512B": bytes. Binary units only, so that no one guesses wrong.
+Result<uint64_t> parse_size(std::string_view text);
+std::string format_size(uint64_t bytes);
+
+// "30s", "500ms", "5m", "2h", "5d", or "0": milliseconds.
+Result<uint64_t> parse_duration(std::string_view text);
+std::string format_duration(uint64_t milliseconds);
+
+// The candidate a person most likely meant, or empty when none is near (optimal string alignment).
+std::string_view nearest(std::string_view typed, std::span<const std::string_view> candidates);
+
+// Makes text from a client or a broker fit for one log line: control characters, quotes, backslashes
+// and invalid UTF-8 become \xNN escapes.
+std::string escape_for_log(std::string_view text);
+
+// Length of the UTF-8 sequence at text[0] (1 to 4), or 0 where it is invalid (RFC 3629: no overlong
+// forms, no surrogates).
+size_t utf8_sequence(std::string_view text);
+bool is_utf8(std::string_view text);
+
+}  // namespace lsmtpd

@@ -1,0 +1,13 @@
+// Random UUIDs, version 4 (RFC 4122 4.4): the id a message is known by everywhere.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace lsmtpd {
+
+// 36 characters, lower case. From the kernel's generator, fetched in batches; any thread.
+std::string new_uuid();
+bool is_uuid(std::string_view text);
+
+}  // namespace lsmtpd
