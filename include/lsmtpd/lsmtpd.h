@@ -1,0 +1,21 @@
+/* Everything a plugin may use. */
+#ifndef LSMTPD_LSMTPD_H
+#define LSMTPD_LSMTPD_H
+
+#include "abi.h"
+#include "admission.h"
+#include "command.h"
+#include "filter.h"
+#include "host.h"
+#include "log.h"
+#include "loop.h"
+#include "memory.h"
+#include "message.h"
+#include "options.h"
+#include "output.h"
+#include "plugin.h"
+#include "probe.h"
+#include "replay.h"
+#include "session.h"
+
+#endif
