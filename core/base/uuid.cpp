@@ -1,0 +1,86 @@
+#include "base/uuid.hpp"
+
+#include <pthread.h>
+#include <sys/random.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+
+namespace lsmtpd {
+namespace {
+
+constexpr size_t uuid_size = 16;
+
+// Counts forks: a child must not hand out what its parent's batches still hold.
+std::atomic<uint32_t> forks{0};
+
+struct Batch {
+  // Up to 256 bytes getrandom() gives whole and without interruption.
+  std::array<unsigned char, 256> bytes;
+  size_t used = sizeof(bytes);
+  uint32_t fork = 0;
+};
+
+void fetch(Batch& batch) {
+  [[maybe_unused]] static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
+  size_t got = 0;
+  while (got < batch.bytes.size()) {
+    const ssize_t n = getrandom(batch.bytes.data() + got, batch.bytes.size() - got, 0);
+    if (n > 0) {
+      got += static_cast<size_t>(n);
+    } else if (errno != EINTR) {
+      std::abort();  // ids that repeat lose mail at brokers that detect duplicates
+    }
+  }
+  batch.used = 0;
+}
+
+const unsigned char* next_random() {
+  thread_local Batch batch;
+  const uint32_t now = forks.load(std::memory_order_relaxed);
+  if (batch.used + uuid_size > batch.bytes.size() || batch.fork != now) {
+    fetch(batch);
+    batch.fork = now;
+  }
+  const unsigned char* bytes = batch.bytes.data() + batch.used;
+  batch.used += uuid_size;
+  return bytes;
+}
+
+bool is_dash_position(size_t i) {
+  return i == 8 || i == 13 || i == 18 || i == 23;
+}
+
+}  // namespace
+
+std::string new_uuid() {
+  constexpr std::string_view digits = "0123456789abcdef";
+  const unsigned char* bytes = next_random();
+  std::string text(36, '-');
+  size_t at = 0;
+  for (size_t i = 0; i < uuid_size; ++i) {
+    unsigned byte = bytes[i];
+    if (i == 6) byte = (byte & 0x0f) | 0x40;  // version 4
+    if (i == 8) byte = (byte & 0x3f) | 0x80;  // the variant of RFC 4122
+    if (is_dash_position(at)) ++at;
+    text[at++] = digits[byte >> 4];
+    text[at++] = digits[byte & 15];
+  }
+  return text;
+}
+
+bool is_uuid(std::string_view text) {
+  if (text.size() != 36) return false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool digit = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+    if (is_dash_position(i) ? c != '-' : !digit) return false;
+  }
+  return true;
+}
+
+}  // namespace lsmtpd
