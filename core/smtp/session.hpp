@@ -6,6 +6,7 @@
 //     for (;;) switch (session.next(input)) {          // eats from the front of `input`
 //       case Action::need_input:  write replies(), clear it, read more; return;
 //       case Action::check_mail:  decide, now or later, then proceed() or refuse(reply); ...
+//       case Action::refused:     log refusal(); go on, nothing to answer
 //       case Action::body:        keep session.body(); ...
 //       case Action::body_end:    hand the message on, then finish(reply); ...
 //       case Action::close:       write replies(), then close; return;
@@ -47,6 +48,7 @@ enum class Action : uint8_t {
   body,           // body() is the next piece of the message; valid until the next call of next()
   body_discard,   // forget what came of the body: the transaction was reset, refused or is too large
   body_end,       // the message is complete: take_envelope(), then finish()
+  refused,        // the session itself refused a command or a message, the reply is written: refusal() for the log
   close,          // write replies(), then close the connection
 };
 
@@ -55,11 +57,19 @@ class Session {
   // `settings` must outlive the session.
   explicit Session(const Settings& settings);
 
+  // Where the session belongs: goes into every envelope. Once, before the first next().
+  void set_origin(std::string listener, std::string peer_address, uint16_t peer_port);
+
+  // The first call gives check_connect whatever `input` holds; give it none.
   Action next(std::string_view& input);
 
   void proceed();                  // answers a check_* or body_start: go on
   void refuse(const Reply& reply); // answers a check_* or body_start: this reply (4xx or 5xx; 421 closes)
   void finish(const Reply& reply); // answers body_end; in LMTP repeated for each recipient (RFC 2033 4.2)
+  // While answering check_connect, instead of proceed(): the client talked before the banner. 554 5.5.0, then close.
+  void early_talker();
+  // While answering check_mail, before proceed(): what the message will be known by.
+  void begin_transaction(std::string id, int64_t time_ns);
   // The caller's own reason to end the session (deadline, shutdown): appends `reply` (421), then next() gives close.
   void shut_down(const Reply& reply);
 
