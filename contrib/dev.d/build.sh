@@ -1,0 +1,88 @@
+# shellcheck shell=bash
+# Configure, build, run, test.
+
+# configure FOLDER [-DNAME=VALUE...]: only when the folder is new or a value differs from its cache;
+# ninja runs cmake again by itself when a CMakeLists.txt changed.
+configure() {
+  local folder=$1 def name stale=
+  shift
+  set -- "$@" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache
+  if [ -f "$folder/build.ninja" ]; then
+    for def in "$@"; do
+      name=${def#-D}
+      grep -qE "^${name%%=*}:[A-Z]+=${name#*=}$" "$folder/CMakeCache.txt" || stale=1
+    done
+    [ -n "$stale" ] || return 0
+  fi
+  cmake -S . -B "$folder" -G Ninja "$@" >"$folder.configure.log" 2>&1 || {
+    cat "$folder.configure.log" >&2
+    die "cmake could not configure $folder"
+  }
+  mv "$folder.configure.log" "$folder/configure.log"
+}
+
+# build_daemon: the daemon and the plugins, without the tests.
+build_daemon() {
+  ensure_packages "${packages_build[@]}"
+  [ -f build/build.ninja ] || configure build -DLSMTPD_TESTS=OFF
+  ninja --quiet -C build lsmtpd plugins/all
+}
+
+cmd_build() {
+  build_daemon
+  say "build/lsmtpd and build/plugins are up to date"
+}
+
+cmd_run() {
+  build_daemon
+  exec build/lsmtpd run --config etc/lsmtpd.toml "$@"
+}
+
+# run_ctest FOLDER [OPTION...]
+run_ctest() {
+  local folder=$1
+  shift
+  LSMTPD_BUILD="$root/$folder" LSMTPD_CACHE="$cache" \
+    ctest --test-dir "$folder" --output-on-failure -j "$(nproc)" "$@"
+}
+
+cmd_test() {
+  local sanitize='' brokers=1
+  local -a ctest=()
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --sanitize) sanitize=1 ;;
+      --no-brokers) brokers='' ;;
+      *) ctest+=("$1") ;;
+    esac
+    shift
+  done
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}"
+  unpack_package postfix "$cache/postfix"
+  if [ -n "$brokers" ]; then
+    get_brokers || { [ -z "${CI:-}" ] || die "the message brokers are needed in CI"; }
+  else
+    export LSMTPD_NO_BROKERS=1
+  fi
+  if [ -n "$sanitize" ]; then
+    test_sanitized "${ctest[@]}"
+  else
+    configure build -DLSMTPD_TESTS=ON
+    ninja --quiet -C build
+    run_ctest build "${ctest[@]}"
+  fi
+}
+
+# Address and undefined for everything, thread for what has threads: the two do not mix.
+test_sanitized() {
+  export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+  configure build-asan -DLSMTPD_TESTS=ON -DLSMTPD_SANITIZE=address,undefined
+  ninja --quiet -C build-asan
+  run_ctest build-asan "$@"
+  configure build-tsan -DLSMTPD_TESTS=ON -DLSMTPD_SANITIZE=thread
+  ninja --quiet -C build-tsan
+  # GCC's thread sanitizer cannot map its shadow where newer kernels put things at random.
+  LSMTPD_BUILD="$root/build-tsan" setarch -R \
+    ctest --test-dir build-tsan --output-on-failure -j "$(nproc)" -L threads "$@"
+}

@@ -1,0 +1,1 @@
+"""What the black-box tests share: processes, SMTP and AMQP clients, brokers, the daemon."""

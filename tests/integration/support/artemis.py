@@ -1,0 +1,82 @@
+"""Apache ActiveMQ Artemis."""
+import json
+import subprocess
+
+from proton import Message, symbol
+from proton.reactor import LinkOption
+
+from . import amqp
+from .brokers import CACHE, Broker, Unavailable
+from .tls import STORE_PASSWORD
+
+VERSION = "2.31.2"
+
+
+class _TemporaryQueue(LinkOption):
+    def apply(self, link):
+        link.source.dynamic = True
+        link.source.capabilities.put_object(symbol("temporary-queue"))
+
+
+class Artemis(Broker):
+    """Addresses that begin with block., fail. or page. are full at 1 MiB and do what they say."""
+
+    name = "artemis"
+    detects_duplicates = True
+
+    def prepare(self):
+        home = CACHE / f"artemis-{VERSION}"
+        if not home.is_dir():
+            raise Unavailable(f"no Artemis in {home}: run contrib/dev brokers get")
+        self.reserve("port", "tls_port")
+        self._instance = self.folder / "instance"
+        made = subprocess.run(
+            [home / "bin" / "artemis", "create", self._instance, "--user", self.user, "--password",
+             self.password, "--require-login", "--host", self.host, "--no-web",
+             "--no-amqp-acceptor", "--no-hornetq-acceptor", "--no-mqtt-acceptor",
+             "--no-stomp-acceptor", "--default-port", str(self.port), "--queues", "mail:anycast",
+             "--nio", "--no-autotune", "--java-memory", "1G", "--silent"],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        if made.returncode:
+            raise Unavailable(f"artemis create failed: {made.stdout}{made.stderr}")
+        config = self._instance / "etc" / "broker.xml"
+        text = config.read_text()
+        tls = (f"tcp://{self.host}:{self.tls_port}?protocols=AMQP;sslEnabled=true;"
+               f"keyStorePath={self.store};keyStoreType=PKCS12;keyStorePassword={STORE_PASSWORD};"
+               f"trustStorePath={self.authority.truststore};trustStoreType=PKCS12;"
+               f"trustStorePassword={STORE_PASSWORD};wantClientAuth=true")
+        text = text.replace("</acceptors>", f'<acceptor name="tls">{tls}</acceptor></acceptors>', 1)
+        full = "".join(
+            f'<address-setting match="{word}.#"><max-size-bytes>1048576</max-size-bytes>'
+            f"<address-full-policy>{policy}</address-full-policy></address-setting>"
+            for word, policy in (("block", "BLOCK"), ("fail", "FAIL"), ("page", "PAGE")))
+        text = text.replace("</address-settings>", f"{full}</address-settings>", 1)
+        config.write_text(text)
+
+    def command(self):
+        return [self._instance / "bin" / "artemis", "run"], {}
+
+    def _manage(self, resource, body, **properties):
+        connection = amqp.connect(self)
+        try:
+            reply = connection.create_receiver(None, dynamic=True, options=_TemporaryQueue())
+            connection.create_sender("activemq.management").send(Message(
+                body=json.dumps(body), reply_to=reply.link.remote_source.address,
+                properties={"_AMQ_ResourceName": resource, **properties}))
+            answer = reply.receive(timeout=10)
+            reply.accept()
+        finally:
+            connection.close()
+        result = json.loads(answer.body)
+        succeeded = (answer.properties or {}).get("_AMQ_OperationSucceeded")
+        return (result[0] if result else None) if succeeded else None
+
+    def create_queue(self, queue, **arguments):
+        self._manage("broker", [queue, "ANYCAST", queue, None, True, -1, False, True],
+                     _AMQ_OperationName="createQueue")
+
+    def depth(self, queue):
+        return self._manage(f"queue.{queue}", [], _AMQ_Attribute="messageCount") or 0
+
+    def purge(self, queue):
+        self._manage(f"queue.{queue}", [], _AMQ_OperationName="removeAllMessages")

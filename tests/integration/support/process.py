@@ -1,0 +1,77 @@
+"""A server that a test starts, in a process group of its own, so that it and what it starts can be
+stopped, frozen and killed by id, and nothing else is."""
+import os
+import signal
+import subprocess
+
+from .wait import Timeout, wait_until
+
+
+class Process:
+    def __init__(self, argv, log, env=None, cwd=None, **options):
+        self.argv = [str(each) for each in argv]
+        self.log = log
+        with open(log, "ab") as out:
+            self._popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out,
+                                           stderr=subprocess.STDOUT, env=env, cwd=cwd,
+                                           start_new_session=True, **options)
+        self.pid = self._popen.pid
+
+    @property
+    def returncode(self):
+        return self._popen.poll()
+
+    def running(self):
+        return self._popen.poll() is None
+
+    def signal(self, number):
+        """To the process alone."""
+        if self.running():
+            self._popen.send_signal(number)
+
+    def signal_group(self, number):
+        """To the process and all that it started."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            pass
+
+    def wait(self, seconds):
+        try:
+            return self._popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Timeout(f"{self.argv[0]} (pid {self.pid}) still runs after {seconds} s; "
+                          f"its output ends:\n{self.tail()}") from None
+
+    def kill(self):
+        """kill -9, all of it, and wait until it is gone."""
+        self.signal_group(signal.SIGKILL)
+        self._popen.wait()
+        wait_until(self._group_gone, 10, f"process group {self.pid} to end")
+
+    def stop(self, seconds=30):
+        """SIGTERM; what does not leave in time is killed. Returns the exit status."""
+        self.signal_group(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
+        try:
+            self.wait(seconds)
+        except Timeout:
+            pass
+        self.kill()
+        return self._popen.returncode
+
+    def _group_gone(self):
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+        return False
+
+    def tail(self, lines=40):
+        try:
+            with open(self.log, "r", errors="replace") as text:
+                return "".join(text.readlines()[-lines:])
+        except OSError as error:
+            return f"(no output: {error})"

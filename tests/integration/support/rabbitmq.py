@@ -1,0 +1,161 @@
+"""RabbitMQ 3.10 (Debian 12's, with the AMQP 1.0 plugin) and RabbitMQ 4.0 (Debian 13's)."""
+import os
+import shutil
+import urllib.parse
+
+from .brokers import CACHE, Broker, Unavailable
+from .http import request
+from .process import Process
+from .wait import wait_until
+
+CONFIGURATION = """\
+listeners.tcp.1 = {host}:{port}
+listeners.ssl.1 = {host}:{tls_port}
+ssl_options.cacertfile = {ca}
+ssl_options.certfile = {certificate}
+ssl_options.keyfile = {key}
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = false
+management.tcp.ip = {host}
+management.tcp.port = {http_port}
+default_user = {user}
+default_pass = {password}
+default_permissions.configure = .*
+default_permissions.read = .*
+default_permissions.write = .*
+disk_free_limit.absolute = 50MB
+log.console = true
+log.console.level = info
+log.file = false
+vm_memory_high_watermark.absolute = 2GB
+"""
+
+
+class _RabbitMq(Broker):
+    plugins = "rabbitmq_management"
+
+    def prepare(self):
+        self.find()
+        self.reserve("port", "tls_port", "http_port", "dist_port", "epmd_port")
+        for part in (self.ca, self.certificate, self.key):
+            shutil.copy(part, self.folder)
+        self.inside("home").mkdir()
+        values = {**vars(self), "host": self.host, "user": self.user, "password": self.password,
+                  "ca": self.seen("ca.pem"), "certificate": self.seen(self.certificate.name),
+                  "key": self.seen(self.key.name)}
+        self.inside("rabbitmq.conf").write_text(CONFIGURATION.format(**values))
+        self.inside("plugins").write_text(f"[{self.plugins}].\n")
+        self.inside("env.conf").write_text("")
+
+    @property
+    def ca(self):
+        return self.authority.ca
+
+    def inside(self, name):
+        return self.folder / name
+
+    def seen(self, name):
+        """The path of a file in our folder, as the broker sees it."""
+        return self.folder / name
+
+    def environment(self):
+        return {"HOME": str(self.seen("home")),
+                "RABBITMQ_CONFIG_FILE": str(self.seen("rabbitmq.conf")),
+                "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.seen("plugins")),
+                "RABBITMQ_CONF_ENV_FILE": str(self.seen("env.conf")),
+                "RABBITMQ_MNESIA_BASE": str(self.seen("mnesia")),
+                "RABBITMQ_LOG_BASE": str(self.seen("log")),
+                "RABBITMQ_GENERATED_CONFIG_DIR": str(self.seen("generated")),
+                "RABBITMQ_PID_FILE": str(self.seen("pid")),
+                "RABBITMQ_NODENAME": f"lsmtpd{self.dist_port}@localhost",
+                "RABBITMQ_DIST_PORT": str(self.dist_port),
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+                "ERL_EPMD_PORT": str(self.epmd_port),
+                "ERL_EPMD_ADDRESS": self.host}
+
+    def launch(self):
+        # Our own name server for Erlang: the one that RabbitMQ would start stays behind as a daemon.
+        if self._epmd is None:
+            self._epmd = Process(["epmd", "-address", self.host, "-port", str(self.epmd_port)],
+                                 self.folder / "epmd.log")
+            names = ["epmd", "-port", str(self.epmd_port), "-names"]
+            wait_until(lambda: os.spawnlp(os.P_WAIT, "sh", "sh", "-c",
+                                          " ".join(names) + " >/dev/null 2>&1") == 0,
+                       10, "epmd to answer")
+        super().launch()
+
+    _epmd = None
+
+    def end(self):
+        super().end()
+        if self._epmd is not None:
+            self._epmd.kill()
+
+    def _rest(self, method, path, body=None):
+        return request(method, f"http://{self.host}:{self.http_port}/api/{path}", body, self.user,
+                       self.password)
+
+    def ready(self):
+        try:
+            self._rest("GET", "overview")
+        except (OSError, ValueError):
+            return False
+        return super().ready()
+
+    @staticmethod
+    def _queue(queue):
+        return f"queues/%2F/{urllib.parse.quote(queue, safe='')}"
+
+    def create_queue(self, queue, **arguments):
+        self._rest("PUT", self._queue(queue), {"durable": True, "arguments": arguments})
+
+    def depth(self, queue):
+        # The totals are counted when asked; the statistics of one queue lag by five seconds.
+        queues = self._rest("GET", "queues/%2F?disable_stats=true&enable_queue_totals=true")
+        return next((each.get("messages", 0) for each in queues if each["name"] == queue), 0)
+
+    def purge(self, queue):
+        self._rest("DELETE", self._queue(queue) + "/contents")
+
+
+class RabbitMq3(_RabbitMq):
+    name = "rabbitmq3"
+    plugins = "rabbitmq_amqp1_0,rabbitmq_management,rabbitmq_auth_mechanism_ssl"
+
+    def find(self):
+        self._script = CACHE / "rabbitmq3/usr/lib/rabbitmq/bin/rabbitmq-server"
+        if not self._script.exists():
+            raise Unavailable(f"no {self._script}: run contrib/dev brokers get")
+
+    def command(self):
+        return [self._script], self.environment()
+
+    def target(self, queue):
+        return f"/amq/queue/{queue}"
+
+
+class RabbitMq4(_RabbitMq):
+    """Runs in a Debian 13 system of its own; the mounts end with its mount namespace."""
+
+    name = "rabbitmq4"
+    plugins = "rabbitmq_management,rabbitmq_auth_mechanism_ssl"
+
+    def find(self):
+        self._tree = CACHE / "rabbitmq4"
+        if not self._tree.is_dir():
+            raise Unavailable(f"no RabbitMQ 4 in {self._tree}: run contrib/dev brokers get")
+        if os.geteuid() != 0:
+            raise Unavailable("RabbitMQ 4 runs in a chroot, which only root can enter")
+
+    def seen(self, name):
+        return f"/mnt/{name}"
+
+    def command(self):
+        script = ('mount --bind /proc "$1/proc" && mount --bind /dev "$1/dev" && '
+                  'mount --bind "$2" "$1/mnt" && '
+                  'exec chroot "$1" /usr/lib/rabbitmq/bin/rabbitmq-server')
+        return (["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh",
+                 self._tree, self.folder], self.environment())
+
+    def target(self, queue):
+        return f"/queues/{urllib.parse.quote(queue, safe='')}"
