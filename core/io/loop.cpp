@@ -1,0 +1,252 @@
+#include "io/loop.hpp"
+
+#include <netdb.h>
+#include <pthread.h>
+#include <uv.h>
+
+#include <atomic>
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+namespace lsmtpd::io {
+
+namespace {
+constexpr uint64_t kDeadlineTick = 100;  // ms
+}
+
+struct Loop::Handles {
+  uv_async_t wake;
+  uv_prepare_t end_of_turn;
+  uv_timer_t tick;
+  std::mutex mutex;
+  std::vector<Task> posted;  // guarded by mutex
+  std::atomic<bool> stopping{false};
+  std::atomic<pthread_t> thread{};
+  std::atomic<bool> running{false};
+};
+
+Loop::Loop()
+    : uv_(std::make_unique<uv_loop_s>()),
+      handles_(std::make_unique<Handles>()),
+      read_buffer_(new char[kReadBuffer]) {
+  uv_loop_init(uv_.get());
+  uv_->data = this;
+  uv_async_init(uv_.get(), &handles_->wake,
+                [](uv_async_t* h) { static_cast<Loop*>(h->loop->data)->run_posted(); });
+  uv_prepare_init(uv_.get(), &handles_->end_of_turn);
+  uv_prepare_start(&handles_->end_of_turn,
+                   [](uv_prepare_t* h) { static_cast<Loop*>(h->loop->data)->run_deferred(); });
+  uv_timer_init(uv_.get(), &handles_->tick);
+  uv_update_time(uv_.get());
+  deadlines_.set_now(uv_now(uv_.get()));
+  uv_timer_start(
+      &handles_->tick,
+      [](uv_timer_t* h) {
+        auto* loop = static_cast<Loop*>(h->loop->data);
+        loop->deadlines_.advance(uv_now(h->loop));
+      },
+      kDeadlineTick, kDeadlineTick);
+}
+
+Loop::~Loop() {
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles_->wake), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles_->end_of_turn), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles_->tick), nullptr);
+  // Runs the close callbacks of everything that was closed, and waits for pool work under way.
+  uv_run(uv_.get(), UV_RUN_DEFAULT);
+  uv_loop_close(uv_.get());
+}
+
+void Loop::run() {
+  handles_->thread = pthread_self();
+  handles_->running = true;
+  while (!handles_->stopping) uv_run(uv_.get(), UV_RUN_DEFAULT);
+  // Handles closed in the last turn get their close callbacks here.
+  run_posted();
+  uv_run(uv_.get(), UV_RUN_NOWAIT);
+  handles_->running = false;
+}
+
+void Loop::stop() {
+  post([this] {
+    handles_->stopping = true;
+    uv_stop(uv_.get());
+  });
+}
+
+bool Loop::on_thread() const {
+  return !handles_->running || pthread_equal(handles_->thread, pthread_self());
+}
+
+uint64_t Loop::now_ms() const { return uv_now(uv_.get()); }
+
+void Loop::post(Task task) {
+  {
+    std::lock_guard lock(handles_->mutex);
+    handles_->posted.push_back(std::move(task));
+    if (handles_->posted.size() > 1) return;  // the loop was woken for the first one
+  }
+  uv_async_send(&handles_->wake);
+}
+
+void Loop::defer(Task task) { deferred_.push_back(std::move(task)); }
+
+void Loop::run_posted() {
+  std::vector<Task> tasks;
+  {
+    std::lock_guard lock(handles_->mutex);
+    tasks.swap(handles_->posted);
+  }
+  for (auto& task : tasks) task();
+}
+
+void Loop::run_deferred() {
+  while (!deferred_.empty()) {
+    std::vector<Task> tasks;
+    tasks.swap(deferred_);
+    for (auto& task : tasks) task();
+  }
+}
+
+void Loop::offload(Task work, Task done) {
+  struct Job {
+    uv_work_t request{};
+    Task work, done;
+  };
+  auto* job = new Job;
+  job->work = std::move(work);
+  job->done = std::move(done);
+  job->request.data = job;
+  ++offloaded_;
+  uv_queue_work(
+      uv_.get(), &job->request, [](uv_work_t* r) { static_cast<Job*>(r->data)->work(); },
+      [](uv_work_t* r, int) {
+        std::unique_ptr<Job> owned(static_cast<Job*>(r->data));
+        --static_cast<Loop*>(r->loop->data)->offloaded_;
+        owned->done();
+      });
+}
+
+namespace {
+
+struct Lookup {
+  uv_getaddrinfo_t request{};
+  Resolved resolved;
+};
+
+void finish_lookup(uv_getaddrinfo_t* request, int status, addrinfo* list) {
+  std::unique_ptr<Lookup> lookup(static_cast<Lookup*>(request->data));
+  if (status != 0) {
+    lookup->resolved(fail("{}", uv_strerror(status)));
+    return;
+  }
+  std::vector<sockaddr_storage> addresses;
+  for (const addrinfo* at = list; at; at = at->ai_next) {
+    auto& address = addresses.emplace_back();
+    std::memcpy(&address, at->ai_addr, at->ai_addrlen);
+  }
+  uv_freeaddrinfo(list);
+  lookup->resolved(std::move(addresses));
+}
+
+}  // namespace
+
+void Loop::resolve(const std::string& host, uint16_t port, Resolved resolved) {
+  auto* lookup = new Lookup;
+  lookup->resolved = std::move(resolved);
+  lookup->request.data = lookup;
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  const std::string service = std::to_string(port);
+  const int status = uv_getaddrinfo(uv_.get(), &lookup->request, finish_lookup, host.c_str(),
+                                    service.c_str(), &hints);
+  if (status != 0) {
+    post([lookup, status] { finish_lookup(&lookup->request, status, nullptr); });
+  }
+}
+
+// Timer, Watch and Signal are alike: the uv handle lives in an Impl that is closed by the owner's destructor and freed
+// in the close callback, so that nothing is destroyed inside its own callback.
+
+struct Timer::Impl {
+  uv_timer_t handle{};
+  Task task;
+};
+
+Timer::Timer(Loop& loop, Task task) : impl_(new Impl) {
+  impl_->task = std::move(task);
+  impl_->handle.data = impl_;
+  uv_timer_init(loop.uv(), &impl_->handle);
+}
+
+Timer::~Timer() {
+  uv_close(reinterpret_cast<uv_handle_t*>(&impl_->handle),
+           [](uv_handle_t* h) { delete static_cast<Impl*>(h->data); });
+}
+
+void Timer::start(uint64_t delay_ms, uint64_t repeat_ms) {
+  uv_timer_start(
+      &impl_->handle, [](uv_timer_t* h) { static_cast<Impl*>(h->data)->task(); }, delay_ms,
+      repeat_ms);
+}
+
+void Timer::stop() { uv_timer_stop(&impl_->handle); }
+
+struct Watch::Impl {
+  uv_poll_t handle{};
+  std::function<void(int)> ready;
+  bool ok = false;
+};
+
+Watch::Watch(Loop& loop, int fd, std::function<void(int)> ready) : impl_(new Impl) {
+  impl_->ready = std::move(ready);
+  impl_->handle.data = impl_;
+  impl_->ok = uv_poll_init(loop.uv(), &impl_->handle, fd) == 0;
+}
+
+Watch::~Watch() {
+  if (!impl_->ok) {
+    delete impl_;
+    return;
+  }
+  uv_close(reinterpret_cast<uv_handle_t*>(&impl_->handle),
+           [](uv_handle_t* h) { delete static_cast<Impl*>(h->data); });
+}
+
+bool Watch::ok() const { return impl_->ok; }
+
+void Watch::want(int events) {
+  if (!impl_->ok) return;
+  if (events == 0) {
+    uv_poll_stop(&impl_->handle);
+    return;
+  }
+  const int wanted = ((events & kReadable) ? UV_READABLE : 0) | ((events & kWritable) ? UV_WRITABLE : 0);
+  uv_poll_start(&impl_->handle, wanted, [](uv_poll_t* h, int status, int got) {
+    const int seen = ((got & UV_READABLE) ? kReadable : 0) | ((got & UV_WRITABLE) ? kWritable : 0) |
+                     (status < 0 ? kError : 0);
+    static_cast<Impl*>(h->data)->ready(seen);
+  });
+}
+
+struct Signal::Impl {
+  uv_signal_t handle{};
+  Task task;
+};
+
+Signal::Signal(Loop& loop, int number, Task task) : impl_(new Impl) {
+  impl_->task = std::move(task);
+  impl_->handle.data = impl_;
+  uv_signal_init(loop.uv(), &impl_->handle);
+  uv_signal_start(
+      &impl_->handle, [](uv_signal_t* h, int) { static_cast<Impl*>(h->data)->task(); }, number);
+}
+
+Signal::~Signal() {
+  uv_close(reinterpret_cast<uv_handle_t*>(&impl_->handle),
+           [](uv_handle_t* h) { delete static_cast<Impl*>(h->data); });
+}
+
+}  // namespace lsmtpd::io

@@ -1,0 +1,110 @@
+// One event loop, a worker's heart: everything that belongs to it runs on its thread and needs no locks.
+//
+// Order: construct, start what it shall do, run() on its own thread; stop() ends run() once; destroy after all handles
+// (timers, watches, streams) are gone. Callbacks never run from inside the function that asked for them.
+// Tags as in the plugin ABI: [loop] this loop's thread (or before run()), [any] any thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/deadlines.hpp"
+#include "base/result.hpp"
+
+struct uv_loop_s;
+struct sockaddr_storage;
+
+namespace lsmtpd::io {
+
+using Task = std::function<void()>;
+// Addresses in order of preference, or an error.
+using Resolved = std::function<void(Result<std::vector<sockaddr_storage>>)>;
+
+class Loop {
+ public:
+  Loop();
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  void run();   // until stop(); then closes what is left and returns
+  void stop();  // [any]
+  bool on_thread() const;  // [any] true on the thread that runs the loop
+
+  uint64_t now_ms() const;   // [loop] monotonic, as of this turn
+  Deadlines& deadlines() { return deadlines_; }  // [loop] resolution 100 ms
+
+  void post(Task task);   // [any] runs on the loop, in order of posting
+  void defer(Task task);  // [loop] runs at the end of this turn, before the loop waits
+  // [loop] `work` on a pool thread, then `done` on the loop. `done` always comes.
+  void offload(Task work, Task done);
+  void resolve(const std::string& host, uint16_t port, Resolved resolved);  // [loop]
+  size_t offloaded() const { return offloaded_; }  // [loop] how many are under way
+
+  // [loop] The one read buffer, shared by all streams: valid during a read callback only.
+  static constexpr size_t kReadBuffer = 64u << 10;
+  char* read_buffer() { return read_buffer_.get(); }
+
+  uv_loop_s* uv() { return uv_.get(); }
+
+ private:
+  struct Handles;
+  void run_posted();
+  void run_deferred();
+
+  std::unique_ptr<uv_loop_s> uv_;
+  std::unique_ptr<Handles> handles_;
+  std::unique_ptr<char[]> read_buffer_;
+  Deadlines deadlines_;
+  std::vector<Task> deferred_;
+  size_t offloaded_ = 0;
+};
+
+// A timer that can be armed again and again. [loop]
+class Timer {
+ public:
+  Timer(Loop& loop, Task task);
+  ~Timer();
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+  void start(uint64_t delay_ms, uint64_t repeat_ms = 0);
+  void stop();
+
+ private:
+  struct Impl;
+  Impl* impl_;
+};
+
+// Watches a descriptor that somebody else owns, level-triggered. [loop]
+class Watch {
+ public:
+  static constexpr int kReadable = 1, kWritable = 2, kError = 4;
+  Watch(Loop& loop, int fd, std::function<void(int events)> ready);
+  ~Watch();  // the descriptor may be closed right after
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+  bool ok() const;          // false: the descriptor cannot be watched (a regular file)
+  void want(int events);  // 0 pauses
+
+ private:
+  struct Impl;
+  Impl* impl_;
+};
+
+// A POSIX signal, delivered on the loop. [loop]
+class Signal {
+ public:
+  Signal(Loop& loop, int number, Task task);
+  ~Signal();
+  Signal(const Signal&) = delete;
+  Signal& operator=(const Signal&) = delete;
+
+ private:
+  struct Impl;
+  Impl* impl_;
+};
+
+}  // namespace lsmtpd::io

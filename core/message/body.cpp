@@ -1,0 +1,125 @@
+#include "message/body.hpp"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace lsmtpd::message {
+
+namespace {
+
+constexpr uint64_t kLargestChunk = 256u << 10;
+
+Status write_all(int fd, const char* bytes, uint64_t size, uint64_t offset) {
+  while (size > 0) {
+    const ssize_t n = ::pwrite(fd, bytes, size, static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return fail("cannot write the spill file: {}", strerror(n < 0 ? errno : ENOSPC));
+    bytes += n;
+    size -= static_cast<uint64_t>(n);
+    offset += static_cast<uint64_t>(n);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view Body::peek(uint64_t offset) const {
+  if (spilled() || offset >= size_) return {};
+  const auto after = std::upper_bound(chunks_.begin(), chunks_.end(), offset,
+                                      [](uint64_t at, const Chunk& c) { return at < c.offset; });
+  const Chunk& chunk = *std::prev(after);
+  const uint64_t within = offset - chunk.offset;
+  return {chunk.bytes.get() + within, chunk.used - within};
+}
+
+int64_t Body::read(uint64_t offset, char* buffer, uint64_t size) const {
+  if (offset >= size_) return 0;
+  if (!spilled()) {
+    const std::string_view piece = peek(offset).substr(0, size);
+    std::memcpy(buffer, piece.data(), piece.size());
+    return static_cast<int64_t>(piece.size());
+  }
+  for (;;) {
+    const ssize_t n = ::pread(file_.get(), buffer, std::min(size, size_ - offset),
+                              static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    return n > 0 ? n : -1;  // the file cannot end before the body does
+  }
+}
+
+BodyWriter::BodyWriter(Store& store) : store_(&store), body_(std::make_unique<Body>()) {
+  body_->memory_ = Share(store.memory);
+  body_->spill_ = Share(store.spill);
+}
+
+bool BodyWriter::append(std::string_view piece) {
+  auto& chunks = body_->chunks_;
+  while (!piece.empty()) {
+    if (chunks.empty() || chunks.back().used == chunks.back().capacity) {
+      // Growing with the body keeps small mails small and large ones in few chunks.
+      const uint64_t grown = std::min(body_->size_, kLargestChunk);
+      const uint64_t capacity = std::max(std::min<uint64_t>(piece.size(), kLargestChunk), grown);
+      if (!body_->memory_.grow(capacity)) return false;
+      // Left uninitialised on purpose: every byte is written before it is read.
+      chunks.push_back({std::unique_ptr<char[]>(new char[capacity]), capacity, 0, body_->size_});
+    }
+    auto& chunk = chunks.back();
+    const uint64_t n = std::min<uint64_t>(piece.size(), chunk.capacity - chunk.used);
+    std::memcpy(chunk.bytes.get() + chunk.used, piece.data(), n);
+    chunk.used += n;
+    body_->size_ += n;
+    piece.remove_prefix(n);
+  }
+  short_of_memory_ = store_->memory.used() > store_->soft_limit();
+  return true;
+}
+
+bool BodyWriter::wants_flush() const {
+  return !body_->chunks_.empty() && (short_of_memory_ || body_->spilled());
+}
+
+Status BodyWriter::open_file() {
+  const int fd = ::open(store_->spill_directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  if (fd >= 0) {
+    body_->file_.reset(fd);
+    return {};
+  }
+  // File systems without O_TMPFILE (EOPNOTSUPP, or EISDIR from old kernels).
+  std::string path = store_->spill_directory + "/lsmtpd-spill-XXXXXX";
+  body_->file_.reset(::mkostemp(path.data(), O_CLOEXEC));
+  if (!body_->file_) {
+    return fail("cannot make a spill file in {}: {}; see limits.spill_directory",
+                store_->spill_directory, strerror(errno));
+  }
+  ::unlink(path.c_str());
+  return {};
+}
+
+Status BodyWriter::flush() {
+  if (!body_->file_) {
+    if (auto opened = open_file(); !opened) return opened;
+  }
+  auto& chunks = body_->chunks_;
+  if (!body_->spill_.grow(body_->size_ - written_)) return fail("limits.spill is used up");
+  for (const auto& chunk : chunks) {
+    auto done = write_all(body_->file_.get(), chunk.bytes.get(), chunk.used, chunk.offset);
+    if (!done) return done;
+  }
+  written_ = body_->size_;
+  chunks.clear();
+  body_->memory_.release();
+  return {};
+}
+
+std::shared_ptr<const Body> BodyWriter::finish() {
+  std::shared_ptr<const Body> body(std::move(body_));
+  body_ = nullptr;
+  return body;
+}
+
+}  // namespace lsmtpd::message
