@@ -1,0 +1,135 @@
+// lsmtpd SDK: the options of a plugin: the table that declares them, the Config that holds their
+// checked values, the Report that takes what is wrong with them.
+//
+// A stage class declares its table, and if needed a check of what the table cannot say:
+//     static constexpr lsmtpd_option options[] = {
+//         sdk::option::size("max", "10MiB", "largest message", 1),
+//         sdk::option::required(sdk::option::path("directory", nullptr, "where messages go")),
+//     };
+//     static void check(sdk::Config config, sdk::Report report);   // [main], no side effects
+// Config, Report and Terminal are pointers in a coat: copy them freely. Strings of a Config live
+// until the stage is destroyed.
+#pragma once
+
+#include <chrono>
+#include <vector>
+
+#include "base.hpp"
+
+namespace lsmtpd::sdk {
+
+// The keys under `options`, defaults filled in. [any] A wrong key or type gives the empty value.
+class Config {
+ public:
+  explicit Config(const lsmtpd_config* raw) noexcept : raw_(raw) {}
+
+  bool is_set(const char* key) const { return raw_->is_set(raw_, key) != 0; }
+  std::string_view string(const char* key) const {
+    return view(raw_->string(raw_, key));
+  }  // also SECRET, ENUM, PATH
+  std::string path(const char* key) const { return std::string(string(key)); }
+  bool boolean(const char* key) const { return raw_->integer(raw_, key) != 0; }
+  int64_t integer(const char* key) const { return raw_->integer(raw_, key); }
+  uint64_t size(const char* key) const {  // bytes
+    return static_cast<uint64_t>(raw_->integer(raw_, key));
+  }
+  std::chrono::milliseconds duration(const char* key) const {
+    return std::chrono::milliseconds(raw_->integer(raw_, key));
+  }
+  std::vector<std::string_view> list(const char* key) const {
+    std::vector<std::string_view> items;
+    for (uint32_t i = 0; i < raw_->count(raw_, key); ++i)
+      items.push_back(view(raw_->item(raw_, key, i)));
+    return items;
+  }
+  std::vector<std::pair<std::string_view, std::string_view>> map(const char* key) const {
+    std::vector<std::pair<std::string_view, std::string_view>> items;
+    for (uint32_t i = 0; i < raw_->count(raw_, key); ++i)
+      items.emplace_back(view(raw_->item_key(raw_, key, i)), view(raw_->item(raw_, key, i)));
+    return items;
+  }
+  const lsmtpd_config* raw() const noexcept { return raw_; }
+
+ private:
+  const lsmtpd_config* raw_;
+};
+
+// Where start() and check() say what is wrong: `key` is the option concerned, or "". [main]
+class Report {
+ public:
+  explicit Report(const lsmtpd_report* raw) noexcept : raw_(raw) {}
+  void error(std::string_view key, std::string_view message) const {
+    raw_->error(raw_, str(key), str(message));
+  }
+  void warning(std::string_view key, std::string_view message) const {
+    raw_->warning(raw_, str(key), str(message));
+  }
+
+ private:
+  const lsmtpd_report* raw_;
+};
+
+// Where a subcommand prints. [main]
+class Terminal {
+ public:
+  explicit Terminal(const lsmtpd_terminal* raw) noexcept : raw_(raw) {}
+  void out(std::string_view text) const { raw_->out(raw_, str(text)); }
+  void error(std::string_view text) const { raw_->error(raw_, str(text)); }
+
+ private:
+  const lsmtpd_terminal* raw_;
+};
+
+// Rows of an option table. `preset` is the default as it would be written in TOML without quotes;
+// nullptr: unset.
+namespace option {
+
+constexpr lsmtpd_option make(uint32_t type, const char* key, const char* preset, const char* help,
+                             int64_t minimum = 0, int64_t maximum = 0,
+                             const char* allowed = nullptr) noexcept {
+  return {key, type, 0, preset, minimum, maximum, allowed, help};
+}
+constexpr lsmtpd_option string(const char* key, const char* preset, const char* help) noexcept {
+  return make(LSMTPD_TYPE_STRING, key, preset, help);
+}
+constexpr lsmtpd_option secret(const char* key, const char* preset, const char* help) noexcept {
+  return make(LSMTPD_TYPE_SECRET, key, preset, help);
+}
+constexpr lsmtpd_option boolean(const char* key, const char* preset, const char* help) noexcept {
+  return make(LSMTPD_TYPE_BOOL, key, preset, help);
+}
+// Bounds: minimum == maximum == 0 allows any value; a maximum alone of INT64_MAX leaves the top
+// open.
+constexpr lsmtpd_option integer(const char* key, const char* preset, const char* help,
+                                int64_t minimum = 0, int64_t maximum = 0) noexcept {
+  return make(LSMTPD_TYPE_INT, key, preset, help, minimum, maximum);
+}
+constexpr lsmtpd_option size(const char* key, const char* preset, const char* help,
+                             int64_t minimum = 0, int64_t maximum = INT64_MAX) noexcept {
+  return make(LSMTPD_TYPE_SIZE, key, preset, help, minimum, maximum);
+}
+constexpr lsmtpd_option duration(const char* key, const char* preset, const char* help,
+                                 int64_t minimum = 0, int64_t maximum = INT64_MAX) noexcept {
+  return make(LSMTPD_TYPE_DURATION, key, preset, help, minimum, maximum);
+}
+constexpr lsmtpd_option one_of(const char* key, const char* allowed, const char* preset,
+                               const char* help) noexcept {
+  return make(LSMTPD_TYPE_ENUM, key, preset, help, 0, 0, allowed);
+}
+constexpr lsmtpd_option path(const char* key, const char* preset, const char* help) noexcept {
+  return make(LSMTPD_TYPE_PATH, key, preset, help);
+}
+constexpr lsmtpd_option list(const char* key, const char* preset, const char* help) noexcept {
+  return make(LSMTPD_TYPE_LIST, key, preset, help);
+}
+constexpr lsmtpd_option map(const char* key, const char* preset, const char* help) noexcept {
+  return make(LSMTPD_TYPE_MAP, key, preset, help);
+}
+constexpr lsmtpd_option required(lsmtpd_option row) noexcept {
+  row.required = 1;
+  row.preset = nullptr;
+  return row;
+}
+
+}  // namespace option
+}  // namespace lsmtpd::sdk

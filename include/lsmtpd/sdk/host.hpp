@@ -1,0 +1,114 @@
+// lsmtpd SDK: Host, what a stage and a lane may ask of the daemon from any thread: who am I, the
+// log, memory. LaneHost in loop.hpp adds the event loop. Copies are cheap; valid until the stage is
+// destroyed or the lane closed.
+#pragma once
+
+#include <initializer_list>
+
+#include "message.hpp"
+
+namespace lsmtpd::sdk {
+
+// Bytes of the process's budget, given back when this goes. Move-only. [any]
+class Reservation {
+ public:
+  Reservation() noexcept = default;
+  Reservation(const lsmtpd_host* host, const lsmtpd_memory_1* table, uint64_t bytes) noexcept
+      : host_(host), table_(table), bytes_(bytes) {}
+  Reservation(Reservation&& other) noexcept
+      : host_(std::exchange(other.host_, nullptr)),
+        table_(other.table_),
+        bytes_(std::exchange(other.bytes_, 0)) {}
+  Reservation& operator=(Reservation&& other) noexcept {
+    if (this != &other) {
+      release();
+      host_ = std::exchange(other.host_, nullptr);
+      table_ = other.table_;
+      bytes_ = std::exchange(other.bytes_, 0);
+    }
+    return *this;
+  }
+  ~Reservation() { release(); }
+
+  // False: the budget is used up; wait or answer "try later".
+  explicit operator bool() const noexcept { return host_ != nullptr; }
+  uint64_t bytes() const noexcept { return bytes_; }
+  void release() noexcept {
+    if (host_ != nullptr && table_ != nullptr && bytes_ != 0) table_->release(host_, bytes_);
+    host_ = nullptr;
+    bytes_ = 0;
+  }
+
+ private:
+  const lsmtpd_host* host_ = nullptr;
+  const lsmtpd_memory_1* table_ = nullptr;
+  uint64_t bytes_ = 0;
+};
+
+class Host {
+ public:
+  explicit Host(const lsmtpd_host* raw) noexcept
+      : raw_(raw),
+        log_(find<lsmtpd_log_1>(LSMTPD_LOG)),
+        memory_(find<lsmtpd_memory_1>(LSMTPD_MEMORY)),
+        message_(find<lsmtpd_message_1>(LSMTPD_MESSAGE)) {}
+
+  std::string_view name() const { return view(raw_->name); }          // NAME of [plugin.NAME]
+  std::string_view hostname() const { return view(raw_->hostname); }  // server.hostname
+  std::string_view version() const { return view(raw_->version); }    // of the daemon
+  uint32_t worker() const { return raw_->worker; }
+  uint32_t workers() const { return raw_->workers; }
+
+  // One line of the daemon's log; never blocks. `message` is fixed text, what varies goes into
+  // fields:
+  //     host.warn("broker is gone", {{"url", url}, {"attempt", 3}});
+  void log(uint32_t level, std::string_view message,
+           std::initializer_list<Field> fields = {}) const {
+    if (log_ == nullptr || log_->enabled(raw_, level) == 0) return;
+    lsmtpd_log_field raw[16];
+    uint32_t count = 0;
+    for (const Field& field : fields)
+      if (count < 16) raw[count++] = field.raw();
+    log_->write(raw_, level, str(message), raw, count);
+  }
+  void debug(std::string_view message, std::initializer_list<Field> fields = {}) const {
+    log(LSMTPD_LOG_DEBUG, message, fields);
+  }
+  void info(std::string_view message, std::initializer_list<Field> fields = {}) const {
+    log(LSMTPD_LOG_INFO, message, fields);
+  }
+  void warn(std::string_view message, std::initializer_list<Field> fields = {}) const {
+    log(LSMTPD_LOG_WARN, message, fields);
+  }
+  void error(std::string_view message, std::initializer_list<Field> fields = {}) const {
+    log(LSMTPD_LOG_ERROR, message, fields);
+  }
+  bool log_enabled(uint32_t level) const {
+    return log_ != nullptr && log_->enabled(raw_, level) != 0;
+  }
+
+  // What a plugin holds for messages beyond a few KiB is reserved first. An empty Reservation:
+  // there is none left.
+  Reservation reserve(uint64_t bytes) const {
+    if (memory_ != nullptr && memory_->reserve(raw_, bytes) != 0) return {};
+    return Reservation(raw_, memory_, bytes);
+  }
+
+  const lsmtpd_host* raw() const noexcept { return raw_; }
+  const lsmtpd_message_1* message_table() const noexcept { return message_; }
+
+ protected:
+  template <class Table>
+  const Table* find(const char* id) const noexcept {
+    return static_cast<const Table*>(raw_->get_ability(raw_, id));
+  }
+
+  const lsmtpd_host* raw_;
+
+ private:
+  const lsmtpd_log_1* log_;
+  const lsmtpd_memory_1* memory_;
+  const lsmtpd_message_1* message_;
+};
+
+}  // namespace lsmtpd::sdk

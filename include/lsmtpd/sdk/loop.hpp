@@ -1,0 +1,368 @@
+// lsmtpd SDK: LaneHost, the host as a lane sees it: timers, descriptors, work on the pool, posts
+// from other threads.
+//
+// All callbacks run on the lane's loop, never from inside the function that asked for them. They
+// may be any callable, move-only ones too; they are freed after they ran, or with the handle. What
+// a callback throws is logged, and answers the calls it held. A lane is destroyed only when nothing
+// that it posted, deferred, offloaded or is resolving is under way, so such callbacks may use
+// `this`. Timers and watches are handles: keep them in the lane, they end with it.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "host.hpp"
+
+namespace lsmtpd::sdk {
+
+class Lane;
+
+namespace detail {
+
+// What a lane, its handles and its tasks share. Outlives the lane for those who keep a LaneHost.
+struct LaneState {
+  const lsmtpd_host* host = nullptr;
+  const lsmtpd_loop_1* loop = nullptr;
+  std::mutex mutex;                  // post() from other threads against the lane's end
+  bool closed = false;               // under `mutex`: nothing may be posted any more
+  std::atomic<uint32_t> pending{0};  // tasks under way
+  bool done = false;                 // [loop] close() is finished; the lane goes with its last task
+  bool gone = false;                 // [loop] the lane is destroyed; its host must not be used
+  bool in_close = false;             // [loop] inside Lane::close()
+  Lane* lane = nullptr;
+  void (*destroy)(Lane*) = nullptr;
+
+  // [loop] Ends the lane if it is time.
+  void settle() noexcept {
+    if (!done || in_close || gone || pending.load() != 0) return;
+    {
+      std::lock_guard<std::mutex> lock(mutex);
+      if (pending.load() != 0) return;
+      closed = true;
+    }
+    if (Lane* last = std::exchange(lane, nullptr)) destroy(last);
+    gone = true;
+    host->lane_closed(host);
+  }
+};
+using State = std::shared_ptr<LaneState>;
+
+template <class Function>
+struct Task {
+  State state;
+  Function function;
+
+  static void run(void* data) noexcept {
+    std::unique_ptr<Task> task(static_cast<Task*>(data));
+    const State state = task->state;
+    guarded(state->host, [&] {
+      const std::unique_ptr<Task> own = std::move(task);
+      own->function();
+    });
+    --state->pending;
+    state->settle();
+  }
+};
+
+}  // namespace detail
+
+// A timer that has not fired yet; destroying it cancels. Move-only. [loop]
+class Timer {
+ public:
+  Timer() noexcept = default;
+  Timer(Timer&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
+  Timer& operator=(Timer&& other) noexcept {
+    if (this != &other) {
+      cancel();
+      node_ = std::exchange(other.node_, nullptr);
+    }
+    return *this;
+  }
+  ~Timer() { cancel(); }
+  void cancel() noexcept {
+    if (node_ == nullptr) return;
+    Node* node = std::exchange(node_, nullptr);
+    if (node->id != 0 && !node->state->gone)
+      node->state->loop->cancel_timer(node->state->host, node->id);
+    delete node;
+  }
+  // True while it waits.
+  explicit operator bool() const noexcept { return node_ != nullptr && node_->id != 0; }
+
+ private:
+  friend class LaneHost;
+  struct Node {
+    virtual ~Node() = default;
+    virtual void fire() noexcept = 0;
+    detail::State state;
+    uint64_t id = 0;
+  };
+  template <class Function>
+  struct Typed final : Node {
+    explicit Typed(Function&& f) : function(std::move(f)) {}
+    void fire() noexcept override {
+      this->id = 0;
+      const detail::State keep = this->state;
+      // The callback may replace the handle, and this node with it.
+      detail::guarded(keep->host, [this] {
+        Function own = std::move(function);
+        own();
+      });
+    }
+    Function function;
+  };
+  Node* node_ = nullptr;
+};
+
+// A watched descriptor; destroying it ends the watch, and only then may the descriptor be closed.
+// Move-only. [loop]
+class Watch {
+ public:
+  Watch() noexcept = default;
+  Watch(Watch&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
+  Watch& operator=(Watch&& other) noexcept {
+    if (this != &other) {
+      stop();
+      node_ = std::exchange(other.node_, nullptr);
+    }
+    return *this;
+  }
+  ~Watch() { stop(); }
+  void stop() noexcept {
+    if (node_ == nullptr) return;
+    Node* node = std::exchange(node_, nullptr);
+    if (!node->state->gone) node->state->loop->unwatch(node->state->host, node->id);
+    node->drop();
+  }
+  // What to watch for; 0 pauses.
+  void events(uint32_t events) noexcept {
+    if (node_ != nullptr) node_->state->loop->rewatch(node_->state->host, node_->id, events);
+  }
+  explicit operator bool() const noexcept { return node_ != nullptr; }
+
+ private:
+  friend class LaneHost;
+  struct Node {
+    virtual ~Node() = default;
+    virtual void ready(uint32_t events) noexcept = 0;
+    void drop() noexcept {
+      if (--references == 0) delete this;
+    }
+    detail::State state;
+    uint64_t id = 0;
+    int references = 1;  // the handle, and a callback that runs: it may destroy the handle
+  };
+  template <class Function>
+  struct Typed final : Node {
+    explicit Typed(Function&& f) : function(std::move(f)) {}
+    void ready(uint32_t events) noexcept override {
+      ++this->references;
+      detail::guarded(this->state->host, [&] { function(events); });
+      this->drop();
+    }
+    Function function;
+  };
+  Node* node_ = nullptr;
+};
+
+// What a host name stands for; `error` is empty, or says why there is nothing. Live during the
+// callback.
+struct Resolved {
+  std::string_view error;
+  const lsmtpd_address* addresses = nullptr;
+  uint32_t count = 0;
+  const lsmtpd_address* begin() const noexcept { return addresses; }
+  const lsmtpd_address* end() const noexcept { return addresses + count; }
+};
+
+class LaneHost : public Host {
+ public:
+  explicit LaneHost(const lsmtpd_host* raw)
+      : Host(raw), state_(std::make_shared<detail::LaneState>()) {
+    state_->host = raw;
+    state_->loop = find<lsmtpd_loop_1>(LSMTPD_LOOP);
+    replay_ = find<lsmtpd_replay_host_1>(LSMTPD_REPLAY_HOST);
+  }
+
+  // [loop] Monotonic milliseconds, as of this turn of the loop.
+  uint64_t now_ms() const { return state_->loop->now_ms(raw_); }
+
+  // [loop] Calls `function()` once after `delay`. The handle must be kept. An empty one: failed.
+  template <class Function>
+  [[nodiscard]] Timer timer(std::chrono::milliseconds delay, Function function) const {
+    auto node = std::make_unique<Timer::Typed<Function>>(std::move(function));
+    node->state = state_;
+    const auto ms = static_cast<uint64_t>(delay.count() < 0 ? 0 : delay.count());
+    Timer::Node* raw = node.get();
+    node->id = state_->loop->timer(
+        raw_, ms, [](void* data) { static_cast<Timer::Node*>(data)->fire(); }, raw);
+    Timer timer;
+    if (node->id != 0) timer.node_ = node.release();
+    return timer;
+  }
+
+  // [loop] Calls `function(uint32_t events)` whenever the non-blocking `fd` is ready;
+  // level-triggered.
+  template <class Function>
+  [[nodiscard]] Watch watch(int fd, uint32_t events, Function function) const {
+    auto node = std::make_unique<Watch::Typed<Function>>(std::move(function));
+    node->state = state_;
+    Watch::Node* raw = node.get();
+    node->id = state_->loop->watch(
+        raw_, fd, events,
+        [](void* data, uint32_t ready) { static_cast<Watch::Node*>(data)->ready(ready); }, raw);
+    Watch watch;
+    if (node->id != 0) watch.node_ = node.release();
+    return watch;
+  }
+
+  // [loop] Calls `function()` at the end of this turn of the loop.
+  template <class Function>
+  void defer(Function function) const {
+    using Task = detail::Task<Function>;
+    ++state_->pending;
+    state_->loop->defer(raw_, &Task::run, new Task{state_, std::move(function)});
+  }
+
+  // [any] Calls `function()` on the loop, in order of posting. False: the lane is closed; it was
+  // dropped.
+  template <class Function>
+  bool post(Function function) const {
+    using Task = detail::Task<Function>;
+    auto task = std::make_unique<Task>(Task{state_, std::move(function)});
+    std::lock_guard<std::mutex> lock(state_->mutex);
+    if (state_->closed) return false;
+    ++state_->pending;
+    if (state_->loop->post(raw_, &Task::run, task.get()) != 0) {
+      --state_->pending;
+      return false;
+    }
+    (void)task.release();
+    return true;
+  }
+
+  // [loop] Runs `work()` on a thread of the pool, then `done(result)` on the loop, or `done()`
+  // where work returns nothing. Where work throws, done is not called, and the calls that either
+  // held are answered with what was thrown. False: not started; both were dropped.
+  template <class Work, class Done>
+  bool offload(Work work, Done done) const {
+    using Job = detail_job<Work, Done>;
+    auto job = std::make_unique<Job>(Job{state_, std::move(work), std::move(done), {}, nullptr});
+    ++state_->pending;
+    if (state_->loop->offload(raw_, &Job::run, &Job::finish, job.get()) != 0) {
+      --state_->pending;
+      return false;
+    }
+    (void)job.release();
+    return true;
+  }
+
+  // [loop] Looks a host name up and calls `function(Resolved)`. False: not started; it was dropped.
+  template <class Function>
+  bool resolve(std::string_view name, uint16_t port, Function function) const {
+    using Query = detail_query<Function>;
+    auto query = std::make_unique<Query>(Query{state_, std::move(function)});
+    ++state_->pending;
+    if (state_->loop->resolve(raw_, str(name), port, &Query::run, query.get()) != 0) {
+      --state_->pending;
+      return false;
+    }
+    (void)query.release();
+    return true;
+  }
+
+  // Answers of Replay (replay.h). [any]
+  void listed(Call call, const std::vector<std::string>& copy_ids, bool end) const {
+    std::vector<lsmtpd_str> raw;
+    for (const std::string& id : copy_ids) raw.push_back(str(id));
+    replay_->listed(raw_, call.release(), raw.data(), static_cast<uint32_t>(raw.size()),
+                    end ? 1 : 0);
+  }
+  // A message to fill with body_append() and annotate(). Empty: no memory, answer "try later". Off
+  // the loop where it may be large.
+  Message make_message(const lsmtpd_envelope& envelope) const {
+    return Message::adopt(message_table(), replay_->make(raw_, &envelope));
+  }
+  void loaded(Call call, Message message, std::string_view target) const {
+    replay_->loaded(raw_, call.release(), message.release(), str(target));
+  }
+  bool can_replay() const noexcept { return replay_ != nullptr; }
+
+  const detail::State& state() const noexcept { return state_; }
+
+  // [loop] For Closed: ends the lane once the callback that runs has returned.
+  static void settle_later(const detail::State& state) noexcept {
+    const auto nothing = [] {};
+    using Task = detail::Task<decltype(nothing)>;
+    if (state->loop == nullptr) return state->settle();
+    ++state->pending;
+    state->loop->defer(state->host, &Task::run, new Task{state, nothing});
+  }
+
+ private:
+  struct Nothing {};
+  template <class Work, class Done>
+  struct detail_job {
+    using Result = std::invoke_result_t<Work&>;
+    using Stored = std::conditional_t<std::is_void_v<Result>, Nothing, Result>;
+    detail::State state;
+    Work work;
+    Done done;
+    std::optional<Stored> result;
+    std::exception_ptr error;
+
+    static void run(void* data) noexcept {
+      auto* job = static_cast<detail_job*>(data);
+      try {
+        if constexpr (std::is_void_v<Result>) {
+          job->work();
+          job->result.emplace();
+        } else {
+          job->result.emplace(job->work());
+        }
+      } catch (...) {
+        job->error = std::current_exception();
+      }
+    }
+    static void finish(void* data) noexcept {
+      std::unique_ptr<detail_job> job(static_cast<detail_job*>(data));
+      const detail::State state = job->state;
+      detail::guarded(state->host, [&] {
+        const std::unique_ptr<detail_job> own = std::move(job);
+        if (own->error) std::rethrow_exception(own->error);
+        if constexpr (std::is_void_v<Result>)
+          own->done();
+        else
+          own->done(std::move(*own->result));
+      });
+      --state->pending;
+      state->settle();
+    }
+  };
+  template <class Function>
+  struct detail_query {
+    detail::State state;
+    Function function;
+
+    static void run(void* data, lsmtpd_str error, const lsmtpd_address* addresses,
+                    uint32_t count) noexcept {
+      std::unique_ptr<detail_query> query(static_cast<detail_query*>(data));
+      const detail::State state = query->state;
+      detail::guarded(state->host, [&] {
+        const std::unique_ptr<detail_query> own = std::move(query);
+        own->function(Resolved{view(error), addresses, count});
+      });
+      --state->pending;
+      state->settle();
+    }
+  };
+
+  detail::State state_;
+  const lsmtpd_replay_host_1* replay_ = nullptr;
+};
+
+}  // namespace lsmtpd::sdk

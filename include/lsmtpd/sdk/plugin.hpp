@@ -1,0 +1,322 @@
+// The lsmtpd SDK for C++17 and later: header-only, on top of the C ABI in lsmtpd/*.h. Include this
+// one header.
+//
+// A whole filter:
+//     #include <lsmtpd/sdk/plugin.hpp>
+//     namespace sdk = lsmtpd::sdk;
+//     struct NoEmptyMail : sdk::SimpleFilter {
+//       using SimpleFilter::SimpleFilter;
+//       void message(sdk::Call call, sdk::Message message) override {
+//         if (message.size() == 0) return call.reject("empty mail is not taken here");
+//         call.proceed();
+//       }
+//     };
+//     LSMTPD_PLUGIN(NoEmptyMail, "filter_no_empty_mail", "1.0.0", "me@example.org", "refuses empty
+//     mail")
+//
+// LSMTPD_PLUGIN(CLASS, NAME, VERSION, VENDOR, DESCRIPTION) stands once in a plugin, at namespace
+// scope. CLASS is a stage (derives from Plugin, has open_lane) or, where no stage is needed, a lane
+// (derives from Lane, constructor (LaneHost, Config)), and may have
+//     static constexpr lsmtpd_option options[] = {...};                        the keys it takes:
+//     config.hpp static void check(sdk::Config config, sdk::Report report);               what the
+//     table cannot say static constexpr const char *command_name, *command_usage;               a
+//     subcommand of the command line: static int command(sdk::Config, const
+//     std::vector<std::string_view>& arguments, sdk::Terminal);
+// Exceptions never leave a plugin: what a call throws answers that call with "try later" and is
+// logged; what a constructor or start() throws is why the daemon does not start.
+#pragma once
+
+#include "stage.hpp"
+
+namespace lsmtpd::sdk::detail {
+
+// The stage of a plugin that is only a lane.
+template <class LaneClass>
+class LaneOnly : public Plugin {
+ public:
+  using Plugin::Plugin;
+  std::unique_ptr<LaneClass> open_lane(LaneHost host) {
+    return std::make_unique<LaneClass>(std::move(host), config());
+  }
+};
+template <class Class>
+using StageOf = std::conditional_t<std::is_base_of_v<Lane, Class>, LaneOnly<Class>, Class>;
+
+template <class Class, class = void>
+struct HasOptions : std::false_type {};
+template <class Class>
+struct HasOptions<Class, std::void_t<decltype(Class::options)>> : std::true_type {};
+template <class Class, class = void>
+struct HasCheck : std::false_type {};
+template <class Class>
+struct HasCheck<Class,
+                std::void_t<decltype(Class::check(std::declval<Config>(), std::declval<Report>()))>>
+    : std::true_type {};
+template <class Class, class = void>
+struct HasCommand : std::false_type {};
+template <class Class>
+struct HasCommand<Class, std::void_t<decltype(Class::command_name)>> : std::true_type {};
+
+// The tables of one lane class. Every function casts, calls one method, and lets nothing out.
+template <class LaneClass>
+struct Tables {
+  static LaneClass& self(const lsmtpd_lane* lane) noexcept {
+    return *static_cast<LaneClass*>(static_cast<Lane*>(lane->self));
+  }
+  static const LaneHost& host(const lsmtpd_lane* lane) noexcept {
+    return static_cast<Lane*>(lane->self)->host();
+  }
+  // Calls `method(interface, call)`; a closed lane is freed only after it returned.
+  template <class Interface, class Method>
+  static void ask(const lsmtpd_lane* lane, lsmtpd_call id, Method&& method) noexcept {
+    const lsmtpd_host* raw = host(lane).raw();
+    guarded(raw, [&] { method(static_cast<Interface&>(self(lane)), Call(raw, id)); });
+  }
+  static Message message_of(const lsmtpd_lane* lane, const lsmtpd_message* raw) noexcept {
+    return Message(host(lane).message_table(), raw);
+  }
+
+  static constexpr lsmtpd_filter_1 filter() {
+    return {[](const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_message* message) {
+              ask<Filter>(lane, call, [&](Filter& filter, Call open) {
+                filter.message(std::move(open), message_of(lane, message));
+              });
+            },
+            cancel<Filter>};
+  }
+  static constexpr lsmtpd_output_1 output() {
+    return {[](const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_message* message,
+               const lsmtpd_delivery* delivery) {
+              ask<Output>(lane, call, [&](Output& output, Call open) {
+                output.deliver(std::move(open), message_of(lane, message),
+                               Delivery{view(delivery->copy_id), view(delivery->target),
+                                        (delivery->flags & LSMTPD_DELIVERY_REPLAY) != 0,
+                                        std::chrono::milliseconds(delivery->deadline_ms)});
+              });
+            },
+            cancel<Output>};
+  }
+  static constexpr lsmtpd_session_1 session(uint32_t stages) {
+    return {stages, 0,
+            [](const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_session_event* event) {
+              ask<SessionFilter>(lane, call, [&](SessionFilter& filter, Call open) {
+                filter.check(std::move(open), *event);
+              });
+            },
+            cancel<SessionFilter>,
+            [](const lsmtpd_lane* lane, uint64_t session) {
+              guarded(host(lane).raw(),
+                      [&] { static_cast<SessionFilter&>(self(lane)).session_closed(session); });
+            }};
+  }
+  static constexpr lsmtpd_admission_1 admission() {
+    return {[](const lsmtpd_lane* lane, lsmtpd_admission* out) {
+      const bool answered = guarded(host(lane).raw(), [&] {
+        const Capacity capacity = static_cast<Admission&>(self(lane)).admission();
+        out->ready = capacity.ready ? 1 : 0;
+        out->max_message_size = capacity.max_message_size;
+        out->reason = str(capacity.reason);
+      });
+      if (answered) return;
+      out->ready = 0;
+      out->reason = str("admission() threw an exception");
+    }};
+  }
+  static constexpr lsmtpd_replay_1 replay() {
+    return {[](const lsmtpd_lane* lane, lsmtpd_call call, uint32_t restart, uint32_t max) {
+              ask<Replay>(lane, call, [&](Replay& replay, Call open) {
+                replay.list(std::move(open), restart != 0, max);
+              });
+            },
+            [](const lsmtpd_lane* lane, lsmtpd_call call, lsmtpd_str id) {
+              ask<Replay>(lane, call, [&](Replay& replay, Call open) {
+                replay.load(std::move(open), view(id));
+              });
+            },
+            [](const lsmtpd_lane* lane, lsmtpd_call call, lsmtpd_str id) {
+              ask<Replay>(lane, call, [&](Replay& replay, Call open) {
+                replay.forget(std::move(open), view(id));
+              });
+            },
+            [](const lsmtpd_lane* lane, lsmtpd_call call, lsmtpd_str id, lsmtpd_str reason) {
+              ask<Replay>(lane, call, [&](Replay& replay, Call open) {
+                replay.bury(std::move(open), view(id), view(reason));
+              });
+            }};
+  }
+  static constexpr lsmtpd_probe_1 probe() {
+    return {[](const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_probe_report* report) {
+      ask<Probe>(lane, call, [&](Probe& probe, Call open) {
+        probe.probe(std::move(open), ProbeReport(report));
+      });
+    }};
+  }
+  template <class Interface>
+  static void cancel(const lsmtpd_lane* lane, lsmtpd_call call) {
+    guarded(host(lane).raw(), [&] { static_cast<Interface&>(self(lane)).cancel(call); });
+  }
+};
+
+// What stands behind one lsmtpd_stage.
+template <class Stage>
+class StageBox {
+ public:
+  using LaneClass =
+      typename decltype(std::declval<Stage&>().open_lane(std::declval<LaneHost>()))::element_type;
+  static_assert(std::is_base_of_v<Lane, LaneClass>,
+                "open_lane() returns a class derived from sdk::Lane");
+
+  static const lsmtpd_stage* create(const lsmtpd_host* host, const lsmtpd_config* config) noexcept {
+    StageBox* box = nullptr;
+    guarded(host, [&] { box = new StageBox(host, config); });
+    return box == nullptr ? nullptr : &box->raw_;
+  }
+
+ private:
+  StageBox(const lsmtpd_host* host, const lsmtpd_config* config)
+      : raw_{this, start, stop, destroy, get_ability, open_lane},
+        stage_(Host(host), Config(config)),
+        session_(session_table(stage_)) {}
+
+  static lsmtpd_session_1 session_table(const Stage& stage) {
+    if constexpr (std::is_base_of_v<SessionFilter, LaneClass>)
+      return Tables<LaneClass>::session(stage.session_stages());
+    (void)stage;
+    return {};
+  }
+
+  static StageBox& self(const lsmtpd_stage* stage) noexcept {
+    return *static_cast<StageBox*>(stage->self);
+  }
+  static int32_t start(const lsmtpd_stage* stage, const lsmtpd_report* raw) noexcept {
+    Report report(raw);
+    try {
+      return self(stage).stage_.start(report) ? 0 : -1;
+    } catch (const std::exception& error) {
+      report.error("", error.what());
+    } catch (...) {
+      report.error("", "start() threw an exception that is no std::exception");
+    }
+    return -1;
+  }
+  static void stop(const lsmtpd_stage* stage) noexcept {
+    StageBox& box = self(stage);
+    guarded(box.stage_.host().raw(), [&] { box.stage_.stop(); });
+  }
+  static void destroy(const lsmtpd_stage* stage) noexcept { delete &self(stage); }
+
+  static const void* get_ability(const lsmtpd_stage* stage, const char* id) noexcept {
+    const std::string_view wanted(id);
+    if constexpr (std::is_base_of_v<Filter, LaneClass>) {
+      static constexpr lsmtpd_filter_1 table = Tables<LaneClass>::filter();
+      if (wanted == LSMTPD_FILTER) return &table;
+    }
+    if constexpr (std::is_base_of_v<SessionFilter, LaneClass>) {
+      if (wanted == LSMTPD_SESSION) return &self(stage).session_;
+    }
+    if constexpr (std::is_base_of_v<Admission, LaneClass>) {
+      static constexpr lsmtpd_admission_1 table = Tables<LaneClass>::admission();
+      if (wanted == LSMTPD_ADMISSION) return &table;
+    }
+    if constexpr (std::is_base_of_v<Output, LaneClass>) {
+      static constexpr lsmtpd_output_1 table = Tables<LaneClass>::output();
+      if (wanted == LSMTPD_OUTPUT) return &table;
+    }
+    if constexpr (std::is_base_of_v<Replay, LaneClass>) {
+      static constexpr lsmtpd_replay_1 table = Tables<LaneClass>::replay();
+      if (wanted == LSMTPD_REPLAY) return &table;
+    }
+    if constexpr (std::is_base_of_v<Probe, LaneClass>) {
+      static constexpr lsmtpd_probe_1 table = Tables<LaneClass>::probe();
+      if (wanted == LSMTPD_PROBE) return &table;
+    }
+    (void)stage;
+    return nullptr;
+  }
+
+  static const lsmtpd_lane* open_lane(const lsmtpd_stage* stage, const lsmtpd_host* host) noexcept {
+    const lsmtpd_lane* raw = nullptr;
+    guarded(host, [&] {
+      LaneHost lane_host(host);
+      std::unique_ptr<LaneClass> lane = self(stage).stage_.open_lane(lane_host);
+      if (lane == nullptr) return;
+      // The lane may keep the host it was given or another one made from it: its own state is the
+      // one that counts.
+      const State state = static_cast<Lane&>(*lane).host().state();
+      state->destroy = [](Lane* last) { delete last; };
+      state->lane = lane.release();
+      raw = state->lane->raw();
+    });
+    return raw;
+  }
+
+  lsmtpd_stage raw_;
+  Stage stage_;
+  lsmtpd_session_1 session_;
+};
+
+template <class Class, const lsmtpd_descriptor& descriptor>
+struct Factory {
+  static void check(const lsmtpd_config* config, const lsmtpd_report* raw) noexcept {
+    const Report report(raw);
+    try {
+      if constexpr (HasCheck<Class>::value) Class::check(Config(config), report);
+    } catch (const std::exception& error) {
+      report.error("", error.what());
+    } catch (...) {
+      report.error("", "check() threw an exception that is no std::exception");
+    }
+    (void)config;
+  }
+  static int32_t command(const lsmtpd_config* config, const lsmtpd_str* arguments, uint32_t count,
+                         const lsmtpd_terminal* raw) noexcept {
+    const Terminal terminal(raw);
+    try {
+      std::vector<std::string_view> list;
+      for (uint32_t i = 0; i < count; ++i) list.push_back(view(arguments[i]));
+      if constexpr (HasCommand<Class>::value) return Class::command(Config(config), list, terminal);
+    } catch (const std::exception& error) {
+      terminal.error(std::string(error.what()) + "\n");
+    } catch (...) {
+      terminal.error("the command threw an exception that is no std::exception\n");
+    }
+    (void)config;
+    return 1;
+  }
+  static const void* get_ability(const char* id) noexcept {
+    const std::string_view wanted(id);
+    if constexpr (HasOptions<Class>::value) {
+      static constexpr lsmtpd_options_1 table = {Class::options, std::size(Class::options), 0,
+                                                 check};
+      if (wanted == LSMTPD_OPTIONS) return &table;
+    }
+    if constexpr (HasCommand<Class>::value) {
+      static const lsmtpd_command_1 table = {str(Class::command_name), str(Class::command_usage),
+                                             command};
+      if (wanted == LSMTPD_COMMAND) return &table;
+    }
+    return nullptr;
+  }
+  static const void* get_factory(const char* id) noexcept {
+    static constexpr lsmtpd_factory_1 table = {&descriptor, get_ability,
+                                               StageBox<StageOf<Class>>::create};
+    return std::string_view(id) == LSMTPD_FACTORY ? &table : nullptr;
+  }
+  static int32_t init(lsmtpd_str) noexcept { return 0; }
+  static void deinit() noexcept {}
+};
+
+}  // namespace lsmtpd::sdk::detail
+
+#define LSMTPD_PLUGIN(CLASS, NAME, VERSION, VENDOR, DESCRIPTION)               \
+  namespace {                                                                  \
+  constexpr lsmtpd_descriptor lsmtpd_descriptor_of_this_plugin = {             \
+      sizeof(lsmtpd_descriptor),    0,                                         \
+      {NAME, sizeof(NAME) - 1},     {VERSION, sizeof(VERSION) - 1},            \
+      {VENDOR, sizeof(VENDOR) - 1}, {DESCRIPTION, sizeof(DESCRIPTION) - 1}};   \
+  using lsmtpd_factory_of_this_plugin =                                        \
+      ::lsmtpd::sdk::detail::Factory<CLASS, lsmtpd_descriptor_of_this_plugin>; \
+  }                                                                            \
+  LSMTPD_EXPORT const lsmtpd_entry_1 lsmtpd_entry = {                          \
+      LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR, lsmtpd_factory_of_this_plugin::init, \
+      lsmtpd_factory_of_this_plugin::deinit, lsmtpd_factory_of_this_plugin::get_factory}

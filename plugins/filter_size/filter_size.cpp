@@ -1,0 +1,34 @@
+// filter_size: refuses messages over `max`. At MAIL and while the data is read the host does it,
+// from what admission() publishes, and EHLO announces it; what gets here all the same (a filter
+// before this one made it larger) is refused at the end.
+#include <lsmtpd/sdk/plugin.hpp>
+
+namespace {
+
+namespace sdk = lsmtpd::sdk;
+
+class SizeFilter : public sdk::SimpleFilter, public sdk::Admission {
+ public:
+  static constexpr lsmtpd_option options[] = {
+      sdk::option::size("max", "10MiB", "largest message; larger ones get 552 5.3.4", 1),
+  };
+
+  SizeFilter(sdk::LaneHost host, sdk::Config config)
+      : SimpleFilter(std::move(host), config), max_(config.size("max")) {}
+
+  sdk::Capacity admission() override { return {true, max_, {}}; }
+
+  void message(sdk::Call call, sdk::Message message) override {
+    const uint64_t size = message.size();
+    if (size <= max_) return call.proceed();
+    call.reject("Message is larger than " + std::to_string(max_) + " bytes", 552, "5.3.4",
+                "size " + std::to_string(size) + ", max " + std::to_string(max_));
+  }
+
+ private:
+  uint64_t max_;
+};
+
+}  // namespace
+
+LSMTPD_PLUGIN(SizeFilter, "filter_size", "1.0.0", "lsmtpd", "refuses messages over a size");

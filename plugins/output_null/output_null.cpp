@@ -1,0 +1,27 @@
+// output_null: takes every message and forgets it. For load tests and for trying filters; P1 does
+// not hold for what it stores, so it says so at each start.
+#include <lsmtpd/sdk/plugin.hpp>
+
+namespace {
+
+namespace sdk = lsmtpd::sdk;
+
+class Lane : public sdk::Lane, public sdk::Output {
+ public:
+  using sdk::Lane::Lane;
+  void deliver(sdk::Call call, sdk::Message, sdk::Delivery) override { call.stored("nowhere"); }
+};
+
+class Stage : public sdk::Plugin {
+ public:
+  using Plugin::Plugin;
+  bool start(sdk::Report&) override {
+    host().warn("this output keeps nothing: every message it takes is lost");
+    return true;
+  }
+  std::unique_ptr<Lane> open_lane(sdk::LaneHost host) { return std::make_unique<Lane>(host); }
+};
+
+}  // namespace
+
+LSMTPD_PLUGIN(Stage, "output_null", "1.0.0", "lsmtpd", "takes every message and forgets it");
