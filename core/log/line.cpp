@@ -1,0 +1,178 @@
+#include "log/line.hpp"
+
+#include <fmt/chrono.h>
+
+#include <array>
+#include <cmath>
+#include <iterator>
+
+#include "base/text.hpp"
+
+namespace lsmtpd::log {
+namespace {
+
+constexpr std::array<std::string_view, 6> names{"trace", "debug", "info", "warn", "error", "off"};
+
+// RFC 3339, UTC, milliseconds. Most lines share their second with the line before.
+void append_time(std::string& out, std::chrono::system_clock::time_point time) {
+  using namespace std::chrono;
+  thread_local int64_t last_second = -1;
+  thread_local std::string last_text;
+  const auto since = duration_cast<milliseconds>(time.time_since_epoch()).count();
+  const int64_t second = since / 1000;
+  if (second != last_second) {
+    const time_t when = second;
+    struct tm parts = {};
+    gmtime_r(&when, &parts);
+    last_text = fmt::format("{:%Y-%m-%dT%H:%M:%S}", parts);
+    last_second = second;
+  }
+  fmt::format_to(std::back_inserter(out), "{}.{:03}Z", last_text, since % 1000);
+}
+
+struct Cut {
+  std::string_view text;
+  bool shortened = false;
+};
+
+Cut cut(std::string_view text) {
+  if (text.size() <= max_value) return {text};
+  size_t end = max_value;
+  // Not through the middle of a UTF-8 sequence, which has at most three bytes after its first.
+  for (int i = 0; i < 3 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80; ++i) --end;
+  return {text.substr(0, end), true};
+}
+
+void append_text_value(std::string& out, std::string_view whole) {
+  const auto [value, shortened] = cut(whole);
+  const std::string escaped = escape_for_log(value);
+  const bool plain = !value.empty() && escaped.size() == value.size() && !shortened &&
+                     value.find_first_of(" =") == std::string_view::npos;
+  if (!plain) out += '"';
+  out += escaped;
+  if (shortened) out += "...";
+  if (!plain) out += '"';
+}
+
+uint32_t code_point(std::string_view sequence) {
+  const auto first = static_cast<unsigned char>(sequence[0]);
+  uint32_t value = sequence.size() == 1 ? first : first & (0xffu >> (sequence.size() + 1));
+  for (const char c : sequence.substr(1))
+    value = value << 6 | (static_cast<unsigned char>(c) & 0x3f);
+  return value;
+}
+
+void append_json_sequence(std::string& out, std::string_view sequence) {
+  if (sequence == "\"" || sequence == "\\") {
+    out += '\\';
+    out += sequence;
+  } else if (escape_for_log(sequence) != sequence) {  // a control character of one kind or another
+    fmt::format_to(std::back_inserter(out), "\\u{:04x}", code_point(sequence));
+  } else {
+    out += sequence;
+  }
+}
+
+bool is_plain_json(char c) {
+  return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+void append_json_text(std::string& out, std::string_view text) {
+  while (!text.empty()) {
+    size_t length = 0;
+    while (length < text.size() && is_plain_json(text[length])) ++length;
+    out += text.substr(0, length);
+    text.remove_prefix(length);
+    if (text.empty()) return;
+    length = utf8_sequence(text);
+    if (length == 0) {
+      out += '\\';  // makes "\xNN" the text \xNN
+      out += escape_for_log(text.substr(0, 1));
+      length = 1;
+    } else {
+      append_json_sequence(out, text.substr(0, length));
+    }
+    text.remove_prefix(length);
+  }
+}
+
+void append_json_string(std::string& out, std::string_view whole) {
+  const auto [value, shortened] = cut(whole);
+  out += '"';
+  append_json_text(out, value);
+  if (shortened) out += "...";
+  out += '"';
+}
+
+void append_number(std::string& out, const Field& field) {
+  std::visit(
+      [&](const auto& value) {
+        using T = std::decay_t<decltype(value)>;
+        if constexpr (!std::is_same_v<T, std::string_view>) {
+          fmt::format_to(std::back_inserter(out), "{}", value);
+        }
+      },
+      field.value);
+}
+
+bool is_finite(const Field& field) {
+  const double* number = std::get_if<double>(&field.value);
+  return !number || std::isfinite(*number);
+}
+
+bool is_reserved(std::string_view key) {
+  return key == "time" || key == "level" || key == "message";
+}
+
+}  // namespace
+
+std::string_view level_name(Level level) {
+  return names[static_cast<size_t>(level)];
+}
+
+void append_text(std::string& out, const Line& line) {
+  append_time(out, line.time);
+  out += ' ';
+  out += level_name(line.level);
+  out += ' ';
+  // A message of several words stands as it is, unless it could be taken for fields.
+  const std::string message = escape_for_log(line.message);
+  const bool quoted = message != line.message || message.find('=') != std::string::npos;
+  out += quoted ? fmt::format("\"{}\"", message) : message;
+  for (const Field& field : line.fields) {
+    out += ' ';
+    out += escape_for_log(field.key);
+    out += '=';
+    if (const auto* text = std::get_if<std::string_view>(&field.value)) {
+      append_text_value(out, *text);
+    } else {
+      append_number(out, field);
+    }
+  }
+  out += '\n';
+}
+
+void append_json(std::string& out, const Line& line) {
+  out += R"({"time":")";
+  append_time(out, line.time);
+  out += R"(","level":")";
+  out += level_name(line.level);
+  out += R"(","message":)";
+  append_json_string(out, line.message);
+  for (const Field& field : line.fields) {
+    out += ",\"";
+    append_json_text(out, field.key);
+    if (is_reserved(field.key)) out += '_';  // two equal keys read differently in each parser
+    out += "\":";
+    if (const auto* text = std::get_if<std::string_view>(&field.value)) {
+      append_json_string(out, *text);
+    } else if (is_finite(field)) {
+      append_number(out, field);
+    } else {
+      out += "null";
+    }
+  }
+  out += "}\n";
+}
+
+}  // namespace lsmtpd::log

@@ -1,0 +1,146 @@
+#include "log/log.hpp"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+
+#include "base/text.hpp"
+#include "log/line.hpp"
+#include "log/sink.hpp"
+
+namespace lsmtpd::log {
+namespace {
+
+// Lines that may wait. A line takes 400 bytes here up to 250 characters, and its length beyond
+// that.
+constexpr size_t queue_length = 8192;
+
+struct Backend {
+  std::shared_ptr<Sink> sink;
+  std::shared_ptr<spdlog::details::thread_pool> pool;
+  std::shared_ptr<spdlog::async_logger> logger;
+
+  uint64_t dropped() const { return pool->overrun_counter() + sink->lost(); }
+};
+
+struct State {
+  // Writers hold it shared while they queue a line, so that close() ends when none is left inside.
+  std::shared_mutex mutex;
+  std::unique_ptr<Backend> backend;
+  uint64_t dropped_before_close = 0;
+  std::atomic<Level> threshold{Level::info};
+  std::atomic<bool> json{false};
+};
+
+// Never destroyed: a plugin's thread may still log while the process exits.
+State& state() {
+  static State* const the = new State;
+  return *the;
+}
+
+std::unique_ptr<Backend> make_backend(const Options& options, UniqueFd fd) {
+  auto made = std::make_unique<Backend>();
+  made->sink = std::make_shared<Sink>(options.file, std::move(fd), options.json);
+  made->pool = std::make_shared<spdlog::details::thread_pool>(queue_length, 1);
+  made->sink->attach(*made->pool);
+  made->logger = std::make_shared<spdlog::async_logger>(
+      "lsmtpd", made->sink, made->pool, spdlog::async_overflow_policy::overrun_oldest);
+  return made;
+}
+
+void write_to_stderr(std::string_view line) {
+  while (!line.empty()) {
+    const ssize_t n = ::write(STDERR_FILENO, line.data(), line.size());
+    if (n <= 0) return;  // there is no one left to tell
+    line.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
+void queue_or_write(std::string_view line) {
+  State& log = state();
+  const std::shared_lock lock(log.mutex);
+  if (!log.backend) return write_to_stderr(line);
+  log.backend->logger->log(spdlog::log_clock::time_point{}, spdlog::source_loc{},
+                           spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
+}
+
+}  // namespace
+
+Result<Level> parse_level(std::string_view name) {
+  for (const Level level :
+       {Level::trace, Level::debug, Level::info, Level::warn, Level::error, Level::off}) {
+    if (name == level_name(level)) return level;
+  }
+  return fail("\"{}\" is not a log level; allowed: trace, debug, info, warn, error, off",
+              escape_for_log(name));
+}
+
+Status open(const Options& options) {
+  UniqueFd fd;
+  if (!options.file.empty()) {
+    auto opened = Sink::open_file(options.file);
+    if (!opened) return tl::unexpected(opened.error());
+    fd = std::move(*opened);
+  }
+  close();
+  auto made = make_backend(options, std::move(fd));
+  State& log = state();
+  log.threshold = options.level;
+  log.json = options.json;
+  const std::unique_lock lock(log.mutex);
+  log.backend = std::move(made);
+  log.dropped_before_close = 0;
+  return {};
+}
+
+void reopen() {
+  State& log = state();
+  const std::shared_lock lock(log.mutex);
+  if (!log.backend) return;
+  log.backend->sink->request_reopen();
+  log.backend->logger->flush();
+}
+
+void close() {
+  State& log = state();
+  std::unique_ptr<Backend> closing;
+  {
+    const std::unique_lock lock(log.mutex);
+    closing = std::move(log.backend);
+  }
+  if (!closing) return;
+  closing->sink->hurry();
+  const uint64_t overruns = closing->pool->overrun_counter();
+  closing->pool.reset();  // writes out what is queued and joins the log's thread
+  closing->sink->finish(overruns);
+  const std::unique_lock lock(log.mutex);
+  log.dropped_before_close = overruns + closing->sink->lost();
+}
+
+uint64_t dropped() {
+  State& log = state();
+  const std::shared_lock lock(log.mutex);
+  return log.backend ? log.backend->dropped() : log.dropped_before_close;
+}
+
+bool enabled(Level level) {
+  return level != Level::off && level >= state().threshold;
+}
+
+void write(Level level, std::string_view message, std::span<const Field> fields) {
+  if (!enabled(level)) return;
+  thread_local std::string buffer;
+  buffer.clear();
+  const Line line{std::chrono::system_clock::now(), level, message, fields};
+  if (state().json) {
+    append_json(buffer, line);
+  } else {
+    append_text(buffer, line);
+  }
+  queue_or_write(buffer);
+}
+
+}  // namespace lsmtpd::log

@@ -1,0 +1,141 @@
+#include "log/sink.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+
+#include "log/line.hpp"
+
+namespace lsmtpd::log {
+namespace {
+
+constexpr size_t batch_size = 64u << 10;
+constexpr int poll_slice = 100;          // milliseconds
+constexpr int slices_when_hurried = 20;  // so a stuck reader holds up the end for 2 s at most
+
+bool is_regular(int fd) {
+  struct stat status = {};
+  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+// Pipes take up to PIPE_BUF bytes whole, and do not block for them when poll() says writable.
+std::string_view first_piece(std::string_view text, bool regular) {
+  if (regular || text.size() <= PIPE_BUF) return text;
+  const size_t end = text.rfind('\n', PIPE_BUF - 1);
+  return text.substr(0, end == std::string_view::npos ? PIPE_BUF : end + 1);
+}
+
+}  // namespace
+
+Sink::Sink(std::string path, UniqueFd fd, bool json)
+    : path_(std::move(path)),
+      json_(json),
+      owned_(std::move(fd)),
+      fd_(owned_ ? owned_.get() : STDERR_FILENO),
+      regular_(is_regular(fd_)) {}
+
+Result<UniqueFd> Sink::open_file(const std::string& path) {
+  constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  UniqueFd fd(::open(path.c_str(), flags, 0640));
+  if (!fd) return fail("cannot open the log file {}: {}", path, std::strerror(errno));
+  return fd;
+}
+
+void Sink::sink_it_(const spdlog::details::log_msg& line) {
+  pending_.append(line.payload.data(), line.payload.size());
+  if (pending_.size() >= batch_size || pool_->queue_size() == 0) flush_();
+}
+
+void Sink::flush_() {
+  report_dropped(pool_->overrun_counter());
+  write_out();
+  reopen_if_asked();
+}
+
+void Sink::finish(uint64_t overruns) {
+  report_dropped(overruns);
+  write_out();
+}
+
+void Sink::report_dropped(uint64_t overruns) {
+  const uint64_t dropped = overruns + lost_;
+  if (dropped == reported_) return;
+  append_line("log_overrun", {{"dropped", dropped - reported_}, {"total", dropped}});
+  reporting_ = dropped;
+}
+
+void Sink::append_line(std::string_view message, std::initializer_list<Field> fields) {
+  const Line line{
+      std::chrono::system_clock::now(), Level::warn, message, {fields.begin(), fields.size()}};
+  if (json_) {
+    append_json(pending_, line);
+  } else {
+    append_text(pending_, line);
+  }
+  ++own_lines_;
+}
+
+void Sink::write_out() {
+  if (torn_ && !pending_.empty()) pending_.insert(pending_.begin(), '\n');
+  std::string_view rest = pending_;
+  while (!rest.empty()) {
+    const std::string_view piece = first_piece(rest, regular_);
+    if (!write_piece(piece)) break;
+    rest.remove_prefix(piece.size());
+  }
+  if (rest.empty()) {
+    reported_ = reporting_;
+  } else {
+    const auto unwritten = static_cast<uint64_t>(std::count(rest.begin(), rest.end(), '\n'));
+    lost_ += unwritten - own_lines_;  // our own come last, so they are among them
+  }
+  own_lines_ = 0;
+  pending_.clear();
+}
+
+// All of it, or false when the rest of this batch is not worth trying (disk full, reader gone).
+bool Sink::write_piece(std::string_view piece) {
+  while (!piece.empty()) {
+    if (!regular_ && !wait_until_writable()) return false;
+    const ssize_t n = ::write(fd_, piece.data(), piece.size());
+    if (n > 0) {
+      torn_ = piece[static_cast<size_t>(n) - 1] != '\n';
+      piece.remove_prefix(static_cast<size_t>(n));
+    } else if (n < 0 && errno != EINTR && errno != EAGAIN) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Sink::wait_until_writable() {
+  int slices = 0;
+  while (!gave_up_) {
+    pollfd entry{fd_, POLLOUT, 0};
+    const int ready = ::poll(&entry, 1, poll_slice);
+    if (ready > 0) return true;  // an error too: write() will say which
+    if (hurry_ && ++slices >= slices_when_hurried) gave_up_ = true;
+  }
+  return false;
+}
+
+void Sink::reopen_if_asked() {
+  if (!reopen_.exchange(false) || path_.empty()) return;
+  auto fd = open_file(path_);
+  if (!fd) {
+    append_line("log_reopen_failed", {{"error", fd.error().message}});
+    write_out();
+    return;
+  }
+  owned_ = std::move(*fd);
+  fd_ = owned_.get();
+  regular_ = is_regular(fd_);
+  torn_ = false;
+}
+
+}  // namespace lsmtpd::log

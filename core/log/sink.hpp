@@ -1,0 +1,67 @@
+// Where the log's own thread puts lines: a file, or standard error.
+//
+// log.cpp makes one for each open(), hands it to spdlog's asynchronous logger, and calls attach()
+// before the first line. The log thread alone calls sink_it_() and flush_(); request_reopen(),
+// hurry() and lost() may come from any thread; finish() only when the log thread has been joined.
+// Lines are gathered while more wait in the queue and written in one go when none does, so that a
+// busy daemon pays one system call for many lines and a quiet one sees each line at once.
+#pragma once
+
+#include <spdlog/async_logger.h>
+#include <spdlog/details/null_mutex.h>
+#include <spdlog/details/thread_pool.h>
+#include <spdlog/sinks/base_sink.h>
+
+#include <atomic>
+#include <initializer_list>
+#include <string>
+
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+#include "log/log.hpp"
+
+namespace lsmtpd::log {
+
+class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+ public:
+  // An empty path is standard error.
+  Sink(std::string path, UniqueFd fd, bool json);
+
+  // A FIFO that nobody reads is an error and not a wait.
+  static Result<UniqueFd> open_file(const std::string& path);
+
+  void attach(spdlog::details::thread_pool& pool) { pool_ = &pool; }
+  void request_reopen() { reopen_ = true; }  // done after the next write: post a flush
+  void hurry() { hurry_ = true; }            // a reader that takes nothing is no longer waited for
+  uint64_t lost() const { return lost_; }    // lines that could not be written
+  void finish(uint64_t overruns);
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& line) override;
+  void flush_() override;
+
+  void report_dropped(uint64_t overruns);
+  void write_out();
+  bool write_piece(std::string_view piece);
+  bool wait_until_writable();
+  void reopen_if_asked();
+  void append_line(std::string_view message, std::initializer_list<Field> fields);
+
+  const std::string path_;
+  const bool json_;
+  UniqueFd owned_;
+  int fd_;
+  bool regular_ = false;
+  bool torn_ = false;       // the last write stopped inside a line
+  bool gave_up_ = false;    // hurried, and the reader took nothing
+  uint64_t reported_ = 0;   // dropped lines that a written line told of
+  uint64_t reporting_ = 0;  // the same, once what is pending is written
+  uint64_t own_lines_ = 0;  // pending lines that are the sink's, not the callers'
+  std::string pending_;
+  spdlog::details::thread_pool* pool_ = nullptr;
+  std::atomic<bool> reopen_{false};
+  std::atomic<bool> hurry_{false};
+  std::atomic<uint64_t> lost_{0};
+};
+
+}  // namespace lsmtpd::log

@@ -1,0 +1,263 @@
+#include "log/log.hpp"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+
+namespace lsmtpd::log {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+
+std::string contents(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+size_t count_lines(const std::string& text) {
+  return static_cast<size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+class LogTest : public testing::Test {
+ protected:
+  LogTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "lsmtpd-log-XXXXXX").string();
+    folder_ = mkdtemp(name.data());
+    path_ = folder_ + "/log";
+  }
+  ~LogTest() override {
+    close();
+    std::filesystem::remove_all(folder_);
+  }
+  void open_log(Level level = Level::info, bool json = false) {
+    const Status opened = open({level, json, path_});
+    ASSERT_TRUE(opened) << opened.error().message;
+  }
+
+  std::string folder_;
+  std::string path_;
+};
+
+TEST_F(LogTest, WritesWhatIsQueuedBeforeItCloses) {
+  open_log();
+  for (int i = 0; i < 1000; ++i) info("accepted", {{"n", i}});
+  close();
+  EXPECT_EQ(count_lines(contents(path_)), 1000u);
+  EXPECT_THAT(contents(path_), EndsWith(" info accepted n=999\n"));
+  EXPECT_EQ(dropped(), 0u);
+}
+
+TEST_F(LogTest, KeepsWhatTheFileHeld) {
+  std::ofstream(path_) << "before\n";
+  open_log();
+  info("after");
+  close();
+  EXPECT_THAT(contents(path_), HasSubstr("before\n"));
+  EXPECT_THAT(contents(path_), EndsWith("after\n"));
+}
+
+TEST_F(LogTest, LeavesOutWhatIsBelowTheLevel) {
+  open_log(Level::warn);
+  EXPECT_FALSE(enabled(Level::info));
+  EXPECT_TRUE(enabled(Level::error));
+  info("hidden");
+  warn("shown");
+  close();
+  EXPECT_THAT(contents(path_), Not(HasSubstr("hidden")));
+  EXPECT_THAT(contents(path_), HasSubstr(" warn shown\n"));
+}
+
+TEST_F(LogTest, OffWritesNothing) {
+  open_log(Level::off);
+  EXPECT_FALSE(enabled(Level::error));
+  EXPECT_FALSE(enabled(Level::off));
+  error("hidden");
+  close();
+  EXPECT_EQ(contents(path_), "");
+}
+
+TEST_F(LogTest, WritesJsonLines) {
+  open_log(Level::info, true);
+  error("refused", {{"peer", "a\"b"}});
+  close();
+  EXPECT_THAT(contents(path_), EndsWith(R"("level":"error","message":"refused","peer":"a\"b"})"
+                                        "\n"));
+}
+
+TEST_F(LogTest, ReopenGoesOnInANewFileAfterRotation) {
+  open_log();
+  info("first");
+  std::filesystem::rename(path_, path_ + ".1");
+  reopen();
+  info("second");
+  close();
+  // Both lines were in the queue's order: what came before the reopen is in the old file.
+  EXPECT_THAT(contents(path_ + ".1"), EndsWith(" first\n"));
+  EXPECT_THAT(contents(path_), EndsWith(" second\n"));
+  EXPECT_EQ(count_lines(contents(path_)), 1u);
+}
+
+TEST_F(LogTest, ReopenThatFailsKeepsTheOldFileAndSaysSo) {
+  open_log();
+  std::filesystem::create_directory(folder_ + "/rotated");
+  std::filesystem::rename(path_, folder_ + "/rotated/log");
+  std::filesystem::create_directory(path_);  // opening it for writing fails, for root too
+  reopen();
+  info("second");
+  close();
+  const std::string old = contents(folder_ + "/rotated/log");
+  EXPECT_THAT(old, HasSubstr("log_reopen_failed error=\"cannot open the log file "));
+  EXPECT_THAT(old, EndsWith(" second\n"));
+}
+
+TEST_F(LogTest, AFileThatCannotBeOpenedIsAnError) {
+  const Status opened = open({Level::info, false, folder_ + "/missing/log"});
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().message,
+            "cannot open the log file " + folder_ + "/missing/log: No such file or directory");
+}
+
+TEST_F(LogTest, AFifoWithoutAReaderIsAnErrorAndNotAWait) {
+  ASSERT_EQ(mkfifo(path_.c_str(), 0600), 0);
+  EXPECT_FALSE(open({Level::info, false, path_}));
+}
+
+// A sink that takes nothing until the test reads it.
+class StuckSinkTest : public LogTest {
+ protected:
+  StuckSinkTest() {
+    EXPECT_EQ(mkfifo(path_.c_str(), 0600), 0);
+    reader_.reset(::open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  }
+  // Reads until the text ends in `last`, for at most 30 s.
+  std::string read_until(std::string_view last) {
+    std::string text;
+    pollfd entry{reader_.get(), POLLIN, 0};
+    while (!text.ends_with(last) && ::poll(&entry, 1, 30000) > 0) {
+      char buffer[65536];
+      const ssize_t n = ::read(reader_.get(), buffer, sizeof(buffer));
+      if (n <= 0) break;
+      text.append(buffer, static_cast<size_t>(n));
+    }
+    return text;
+  }
+
+  UniqueFd reader_;
+};
+
+uint64_t sum_of_dropped(const std::string& text) {
+  constexpr std::string_view mark = "log_overrun dropped=";
+  uint64_t sum = 0;
+  for (size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + 1)) {
+    sum += std::stoull(text.substr(at + mark.size()));
+  }
+  return sum;
+}
+
+TEST_F(StuckSinkTest, OverrunsDropTheOldestAreCountedAndReported) {
+  open_log();
+  constexpr size_t sent = 40000;
+  for (size_t i = 0; i < sent; ++i) info("accepted", {{"n", i}});
+  const uint64_t lost = dropped();
+  EXPECT_GT(lost, 0u);
+  info("last");
+  std::string text = read_until(" last\n");
+  ASSERT_TRUE(text.ends_with(" last\n"));
+  std::thread rest([&] { text += read_until("(never)"); });  // until close() ends the stream
+  close();
+  rest.join();
+  EXPECT_NE(text.find(fmt::format(" info accepted n={}\n", sent - 1)), std::string::npos);
+  size_t arrived = 0;
+  for (size_t at = text.find(" accepted "); at != std::string::npos;
+       at = text.find(" accepted ", at + 1)) {
+    ++arrived;
+  }
+  EXPECT_EQ(arrived + dropped(), sent);
+  EXPECT_EQ(sum_of_dropped(text), dropped());
+}
+
+TEST_F(StuckSinkTest, CloseDoesNotWaitForeverForAReaderThatTakesNothing) {
+  open_log();
+  constexpr size_t sent = 3000;  // more than a pipe holds, less than the queue
+  for (size_t i = 0; i < sent; ++i) info("accepted", {{"padding", std::string(50, 'x')}});
+  close();
+  const std::string text = read_until("(never)");
+  EXPECT_GT(dropped(), 0u);
+  EXPECT_EQ(count_lines(text) + dropped(), sent);
+}
+
+TEST_F(LogTest, AFullDiskIsCountedAsDropped) {
+  path_ = "/dev/full";
+  open_log();
+  info("one");
+  info("two");
+  close();
+  EXPECT_EQ(dropped(), 2u);
+  path_ = folder_ + "/log";
+}
+
+TEST_F(LogTest, ManyThreadsMayLogWhileOthersReopenAndClose) {
+  open_log();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([] {
+      for (int i = 0; i < 1000; ++i) debug("below", {{"n", i}}), info("accepted", {{"n", i}});
+    });
+  }
+  for (int i = 0; i < 20; ++i) reopen();
+  for (std::thread& thread : threads) thread.join();
+  close();
+  EXPECT_EQ(count_lines(contents(path_)) + dropped(), 3000u);
+}
+
+TEST_F(LogTest, LinesBeforeOpenAndAfterCloseGoToStandardError) {
+  testing::internal::CaptureStderr();
+  info("early");
+  open_log();
+  info("inside");
+  close();
+  info("late");
+  const std::string shown = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(shown, HasSubstr(" info early\n"));
+  EXPECT_THAT(shown, EndsWith(" info late\n"));
+  EXPECT_THAT(shown, Not(HasSubstr("inside")));
+}
+
+TEST_F(LogTest, WithoutAFileLinesGoToStandardErrorInOrder) {
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE(open({Level::info, false, ""}));
+  info("first");
+  reopen();
+  info("second");
+  close();
+  const std::string shown = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(shown, HasSubstr(" info first\n"));
+  EXPECT_THAT(shown, EndsWith(" info second\n"));
+}
+
+TEST(ParseLevel, KnowsTheSixNames) {
+  EXPECT_EQ(parse_level("trace").value(), Level::trace);
+  EXPECT_EQ(parse_level("off").value(), Level::off);
+  EXPECT_EQ(parse_level("warning").error().message,
+            "\"warning\" is not a log level; allowed: trace, debug, info, warn, error, off");
+}
+
+}  // namespace
+}  // namespace lsmtpd::log
