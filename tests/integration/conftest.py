@@ -1,0 +1,89 @@
+"""Fixtures of the black-box tests: the daemon, and the message brokers (each started when a test
+first asks for it, once a session)."""
+import os
+
+import pytest
+
+from support.brokers import Unavailable
+from support.daemon import BINARY, Daemon
+
+SKIPPED = 77  # ctest's SKIP_RETURN_CODE
+
+
+@pytest.fixture
+def daemon(tmp_path):
+    """daemon(changes) -> a started Daemon; changes are laid over the default configuration.
+
+    daemon(changes, started=False) only writes the configuration."""
+    if not BINARY.exists():
+        pytest.fail(f"no {BINARY}: build it, or set LSMTPD_BUILD")
+    made = []
+
+    def make(changes=None, started=True, **options):
+        folder = tmp_path / f"daemon{len(made) or ''}"
+        made.append(Daemon(folder, changes or {}, **options))
+        return made[-1].start() if started else made[-1]
+
+    yield make
+    for each in made:
+        each.check_clean()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    from support.tls import Authority
+    return Authority(tmp_path_factory.mktemp("tls"))
+
+
+def _broker(kind, authority, tmp_path_factory):
+    if os.environ.get("LSMTPD_NO_BROKERS"):
+        pytest.skip("message brokers are switched off (--no-brokers)")
+    broker = kind(tmp_path_factory.mktemp(kind.name), authority)
+    try:
+        try:
+            broker.start()
+        except Unavailable as reason:
+            if os.environ.get("CI"):
+                pytest.fail(str(reason))
+            pytest.skip(str(reason))
+        yield broker
+    finally:
+        broker.end()
+
+
+@pytest.fixture(scope="session")
+def artemis(authority, tmp_path_factory):
+    from support.artemis import Artemis
+    yield from _broker(Artemis, authority, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def brokerj(authority, tmp_path_factory):
+    from support.brokerj import BrokerJ
+    yield from _broker(BrokerJ, authority, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq3(authority, tmp_path_factory):
+    from support.rabbitmq import RabbitMq3
+    yield from _broker(RabbitMq3, authority, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq4(authority, tmp_path_factory):
+    from support.rabbitmq import RabbitMq4
+    yield from _broker(RabbitMq4, authority, tmp_path_factory)
+
+
+@pytest.fixture(params=["artemis", "brokerj", "rabbitmq3", "rabbitmq4"])
+def broker(request):
+    """Each of the four in turn, running whatever the test before did to it."""
+    found = request.getfixturevalue(request.param)
+    found.resume()
+    return found.start()
+
+
+def pytest_sessionfinish(session, exitstatus):
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if exitstatus == 0 and reporter and not reporter.stats.get("passed"):
+        session.exitstatus = SKIPPED

@@ -1,0 +1,69 @@
+"""What output_json_spool wrote: one <message_id>.json a message."""
+import base64
+import hashlib
+import json
+import pathlib
+
+
+class Spool:
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+
+    def files(self):
+        """Only what is in place: neither temporaries nor dead letters."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(each for each in self.folder.glob("*.json") if not each.name.startswith("."))
+
+    def ids(self):
+        return [each.stem for each in self.files()]
+
+    def __len__(self):
+        return len(self.files())
+
+    def message(self, message_id):
+        return Stored(self.folder / f"{message_id}.json")
+
+    def messages(self):
+        return [Stored(each) for each in self.files()]
+
+    def only(self):
+        found = self.messages()
+        assert len(found) == 1, f"{len(found)} messages in the spool, not one"
+        return found[0]
+
+
+class Stored:
+    """One message: .json is the whole object, .content the exact bytes of the message."""
+
+    def __init__(self, path):
+        self.path = path
+        text = path.read_bytes()
+        self.json = json.loads(text.decode("utf-8"))  # strict: invalid UTF-8 is an error
+        self.content = content_of(self.json)
+
+    @property
+    def sha256(self):
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def content_of(message):
+    """The exact content, and that both forms agree as LSMTPD's workers expect."""
+    text = message["email_content"]
+    if "email_content_base64" not in message:
+        return text.encode("utf-8")
+    exact = base64.b64decode(message["email_content_base64"], validate=True)
+    assert b"\0" in exact or not _is_utf8(exact), "base64 beside content that JSON can carry"
+    if _is_utf8(exact):
+        assert text == exact.decode("utf-8")
+    else:
+        assert "\ufffd" in text
+    return exact
+
+
+def _is_utf8(data):
+    try:
+        data.decode("utf-8")
+        return True
+    except UnicodeDecodeError:
+        return False
