@@ -1,5 +1,6 @@
-// The SMTP (RFC 5321) and LMTP (RFC 2033) server session of one client. PURE: bytes in, actions out;
-// no sockets, no clock, no log, no plugins. server::Connection owns one and does what it asks for.
+// The SMTP (RFC 5321) and LMTP (RFC 2033) server session of one client. PURE: bytes in, actions
+// out; no sockets, no clock, no log, no plugins. server::Connection owns one and does what it asks
+// for.
 //
 // How it is driven
 //     std::string_view input = bytes just read;
@@ -11,30 +12,40 @@
 //       case Action::body_end:    hand the message on, then finish(reply); ...
 //       case Action::close:       write replies(), then close; return;
 //     }
-// After a check_*, body_start or body_end the session waits: next() must not be called again before it was answered
-// with exactly one of proceed(), refuse() or finish(). `input` that is left stays with the caller meanwhile.
-// Replies collect in replies() in the order of the commands, so that a pipelined batch leaves in one write.
+// After a check_*, body_start or body_end the session waits: next() must not be called again before
+// it was answered with exactly one of proceed(), refuse() or finish(). `input` that is left stays
+// with the caller meanwhile. Replies collect in replies() in the order of the commands, so that a
+// pipelined batch leaves in one write.
 //
-// Promises: only CRLF.CRLF ends a message (P5); body() concatenated is what was sent, dots unstuffed (P2);
-// memory is bounded by one command line, the envelope (limited recipients) and the replies.
+// Promises: only CRLF.CRLF ends a message (P5); body() concatenated is what was sent, dots
+// unstuffed (P2); memory is bounded by one command line, the envelope (limited recipients) and the
+// replies.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "message/envelope.hpp"
+#include "smtp/addresses.hpp"
+#include "smtp/commands.hpp"
+#include "smtp/parameters.hpp"
+#include "smtp/received.hpp"
+#include "smtp/replies.hpp"
 #include "smtp/reply.hpp"
+#include "smtp/scanner.hpp"
+#include "smtp/states.hpp"
 
 namespace lsmtpd::smtp {
 
 struct Settings {
-  std::string hostname;         // in the banner and the EHLO reply
+  std::string hostname;  // in the banner and the EHLO reply
   bool lmtp = false;
-  bool normalize_bare_lf = false;  // accept LF for CRLF and normalise it; it never ends a message
-  uint32_t recipients = 1000;   // then 452 4.5.3
-  uint32_t commands = 1000;     // commands that carry no mail forward; then 421 4.7.0 and close
-  uint32_t errors = 20;         // 5xx replies to commands; then 421 4.7.0 and close
+  bool normalize_bare_lf = false;   // accept LF for CRLF and normalise it; it never ends a message
+  uint32_t recipients = 1000;       // then 452 4.5.3
+  uint32_t commands = 1000;         // commands that carry no mail forward; then 421 4.7.0 and close
+  uint32_t errors = 20;             // 5xx replies to commands; then 421 4.7.0 and close
   uint32_t received_headers = 100;  // then 554 5.4.6 (loop)
 };
 
@@ -46,10 +57,11 @@ enum class Action : uint8_t {
   check_rcpt,     // envelope().recipients.back() is the new one; refuse() takes it out again
   body_start,     // DATA or the first BDAT: get ready to store, then proceed() (354) or refuse()
   body,           // body() is the next piece of the message; valid until the next call of next()
-  body_discard,   // forget what came of the body: the transaction was reset, refused or is too large
-  body_end,       // the message is complete: take_envelope(), then finish()
-  refused,        // the session itself refused a command or a message, the reply is written: refusal() for the log
-  close,          // write replies(), then close the connection
+  body_discard,  // forget what came of the body: the transaction was reset, refused or is too large
+  body_end,      // the message is complete: take_envelope(), then finish()
+  refused,  // the session itself refused a command or a message, the reply is written: refusal()
+            // for the log
+  close,    // write replies(), then close the connection
 };
 
 class Session {
@@ -63,37 +75,129 @@ class Session {
   // The first call gives check_connect whatever `input` holds; give it none.
   Action next(std::string_view& input);
 
-  void proceed();                  // answers a check_* or body_start: go on
-  void refuse(const Reply& reply); // answers a check_* or body_start: this reply (4xx or 5xx; 421 closes)
-  void finish(const Reply& reply); // answers body_end; in LMTP repeated for each recipient (RFC 2033 4.2)
-  // While answering check_connect, instead of proceed(): the client talked before the banner. 554 5.5.0, then close.
+  void proceed();  // answers a check_* or body_start: go on
+  void refuse(
+      const Reply& reply);  // answers a check_* or body_start: this reply (4xx or 5xx; 421 closes)
+  void finish(
+      const Reply& reply);  // answers body_end; in LMTP repeated for each recipient (RFC 2033 4.2)
+  // While answering check_connect, instead of proceed(): the client talked before the banner.
+  // 554 5.5.0, then close.
   void early_talker();
   // While answering check_mail, before proceed(): what the message will be known by.
   void begin_transaction(std::string id, int64_t time_ns);
-  // The caller's own reason to end the session (deadline, shutdown): appends `reply` (421), then next() gives close.
+  // The caller's own reason to end the session (deadline, shutdown): appends `reply` (421), then
+  // next() gives close.
   void shut_down(const Reply& reply);
 
-  // The smallest size limit in force, in octets of content after unstuffing; 0 = none. Set it while answering
-  // check_helo and check_mail: EHLO announces it, MAIL SIZE= and the data are held against it (552 5.3.4).
+  // The smallest size limit in force, in octets of content after unstuffing; 0 = none. Set it while
+  // answering check_helo and check_mail: EHLO announces it, MAIL SIZE= and the data are held
+  // against it (552 5.3.4).
   void set_size_limit(uint64_t octets);
 
   std::string& replies() { return replies_; }
   std::string_view body() const { return body_; }
   const message::Envelope& envelope() const { return envelope_; }
   message::Envelope take_envelope();
-  uint64_t declared_size() const;  // SIZE= of MAIL, 0 where there was none (RFC 1870)
+  // SIZE= of MAIL, 0 where there was none (RFC 1870)
+  uint64_t declared_size() const { return mail_.size; }
 
   // What the caller needs for its deadlines and its log.
   bool in_data() const;         // octets of a message are expected: the data_idle deadline applies
   bool in_transaction() const;  // between an accepted MAIL and its end: drain lets it finish
-  uint64_t message_octets() const;  // octets of content so far
-  // Why the last command or message was refused by the session itself, for the log ("bare LF in data"); empty when it was not.
-  std::string_view refusal() const;
+  uint64_t message_octets() const {
+    return octets_;
+  }  // octets of content so far, the discarded ones too
+  // Why the last command or message was refused by the session itself, for the log ("bare LF in
+  // data"); empty when it was not.
+  std::string_view refusal() const { return refusal_; }
 
  private:
+  using Step = std::optional<Action>;  // none: go on with the next step
+  enum class Phase : uint8_t { opening, command, overlong, data, chunk, closing };
+  enum class Waiting : uint8_t { nothing, connect, helo, mail, rcpt, body_start, body_end };
+
+  // session.cpp: the order of things.
+  Step step(std::string_view& input);
+  Action wait(Waiting waiting, Action action);
+  void open();
+  void start_body();
+  void refuse_body(const Reply& reply);
+  void reset_transaction();
+
+  // session_commands.cpp: lines and what they ask for.
+  Step read_line(std::string_view& input);
+  Step end_line(std::string_view line);
+  Step skip_line(std::string_view& input);
+  Step execute(std::string_view line);
+  const replies::Fixed* fault_of(std::string_view line, const Command& command) const;
+  bool count_idle();
+  Step run(const Command& command);
+  Step greet(const Command& command);
+  void greeted();
+  void announce();
+  Step data();
+  Step bdat(const Command& command);
+
+  // session_envelope.cpp: MAIL and RCPT.
+  Step mail(std::string_view argument);
+  const replies::Fixed* mail_fault(std::string_view argument, Path& path,
+                                   MailParameters& parameters) const;
+  void mail_accepted();
+  std::string_view protocol() const;
+  Step rcpt(std::string_view argument);
+  const replies::Fixed* rcpt_fault(std::string_view argument, Path& path) const;
+
+  // session_content.cpp: DATA and BDAT.
+  Step take_data(std::string_view& input);
+  Step take_chunk(std::string_view& input);
+  Step take_found(Scanner::Found found, std::string_view piece);
+  Step keep(std::string_view piece);
+  Step condemn(const replies::Fixed& reply, bool blurs_lines);
+  Step end_data();
+  Step end_chunk();
+  void end_refused();
+  bool too_large(uint64_t octets) const;
+
+  // replies.cpp
+  void answer(const replies::Fixed& reply);
+  void deny(const replies::Fixed& reply);
+  void deny_and_close(const replies::Fixed& reply);
+  void append_for_each_recipient(std::string_view line);
+  bool count_error();
+
+  const Settings& settings_;
   std::string replies_;
   std::string_view body_;
   message::Envelope envelope_;
+  std::string
+      line_;  // the part of a command line that came so far; holds no memory between commands
+  std::string former_helo_;  // kept until a new HELO is accepted
+  std::string verdict_;  // the reply that a message or chunk gets at its true end; empty: none yet
+  std::string_view verdict_reason_;
+  std::string_view refusal_;
+  Scanner scanner_;
+  ReceivedCounter received_;
+  MailParameters mail_;
+  uint64_t size_limit_ = 0;
+  uint64_t octets_ = 0;  // of content, also of what is drained
+  uint64_t chunk_left_ = 0;
+  uint32_t accepted_ =
+      0;  // recipients; take_envelope() takes their names away before finish() needs their number
+  uint32_t commands_ = 0;
+  uint32_t errors_ = 0;
+  Phase phase_ = Phase::opening;
+  Waiting waiting_ = Waiting::nothing;
+  State state_ = State::start;
+  Verb greeting_ = Verb::helo;  // the last one, accepted or being checked
+  bool greeted_ = false;
+  bool extended_ = false;  // EHLO or LHLO: ESMTP
+  bool spoken_ = false;    // a known command was seen: what follows is from an SMTP client
+  bool chunk_last_ = false;
+  bool stored_ = false;  // the caller keeps content: it must hear of body_discard or body_end
+  bool discard_due_ = false;
+  bool refused_due_ = false;
+  bool close_after_verdict_ = false;
+  bool ended_in_cr_ = false;  // the octets of an overlong line dropped last
 };
 
 }  // namespace lsmtpd::smtp

@@ -1,0 +1,46 @@
+// What the session writes on its own account, and how it counts what a client may not do for ever.
+#include "smtp/replies.hpp"
+
+#include "smtp/session.hpp"
+
+namespace lsmtpd::smtp {
+
+std::string_view replies::reason_of(const Fixed& reply) {
+  if (!reply.reason.empty()) return reply.reason;
+  const size_t enhanced = reply.line.find(' ');
+  return reply.line.substr(reply.line.find(' ', enhanced + 1) + 1);
+}
+
+void Session::answer(const replies::Fixed& reply) {
+  replies_ += reply.line;
+  replies_ += "\r\n";
+}
+
+void Session::deny(const replies::Fixed& reply) {
+  if (reply.line.front() == '5' && count_error()) return;
+  answer(reply);
+  refusal_ = replies::reason_of(reply);
+  refused_due_ = true;
+}
+
+void Session::deny_and_close(const replies::Fixed& reply) {
+  answer(reply);
+  refusal_ = replies::reason_of(reply);
+  refused_due_ = true;
+  phase_ = Phase::closing;
+}
+
+// True: it was one too many, and the client has been told so.
+bool Session::count_error() {
+  if (++errors_ <= settings_.errors) return false;
+  deny_and_close(replies::too_many_errors);
+  return true;
+}
+
+// RFC 2033 4.2: in LMTP the end of a message has one reply for each recipient accepted.
+void Session::append_for_each_recipient(std::string_view line) {
+  uint32_t times = settings_.lmtp && accepted_ > 0 ? accepted_ : 1;
+  for (; times > 0; --times) replies_ += line;
+}
+
+}  // namespace lsmtpd::smtp

@@ -1,0 +1,27 @@
+#include "smtp/reply.hpp"
+
+namespace lsmtpd::smtp {
+namespace {
+
+constexpr size_t line_limit = 512;  // RFC 5321 4.5.3.1.5, CRLF included
+
+// Replies are printable ASCII: nothing that a plugin or a broker says can break out of its line.
+char printable(char c) {
+  return c >= ' ' && c <= '~' ? c : '?';
+}
+
+}  // namespace
+
+void append(std::string& out, const Reply& reply) {
+  const size_t start = out.size();
+  out += std::to_string(reply.code);
+  for (const std::string* part : {&reply.enhanced, &reply.text}) {
+    if (part->empty()) continue;
+    out += ' ';
+    for (const char c : *part) out += printable(c);
+  }
+  if (out.size() - start > line_limit - 2) out.resize(start + line_limit - 2);
+  out += "\r\n";
+}
+
+}  // namespace lsmtpd::smtp

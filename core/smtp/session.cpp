@@ -1,0 +1,185 @@
+#include "smtp/session.hpp"
+
+#include <cassert>
+#include <utility>
+
+namespace lsmtpd::smtp {
+
+static_assert(sizeof(Session) <= 1024, "an idle connection is to cost little");
+
+Session::Session(const Settings& settings) : settings_(settings) {}
+
+void Session::set_origin(std::string listener, std::string peer_address, uint16_t peer_port) {
+  envelope_.listener = std::move(listener);
+  envelope_.peer_address = std::move(peer_address);
+  envelope_.peer_port = peer_port;
+}
+
+Action Session::next(std::string_view& input) {
+  assert(waiting_ == Waiting::nothing);
+  body_ = {};
+  for (;;) {
+    if (std::exchange(refused_due_, false)) return Action::refused;
+    if (std::exchange(discard_due_, false)) return Action::body_discard;
+    if (const Step done = step(input)) return *done;
+  }
+}
+
+Session::Step Session::step(std::string_view& input) {
+  switch (phase_) {
+    case Phase::opening:
+      return wait(Waiting::connect, Action::check_connect);
+    case Phase::command:
+      return read_line(input);
+    case Phase::overlong:
+      return skip_line(input);
+    case Phase::data:
+      return take_data(input);
+    case Phase::chunk:
+      return take_chunk(input);
+    case Phase::closing:
+      break;
+  }
+  return Action::close;
+}
+
+Action Session::wait(Waiting waiting, Action action) {
+  waiting_ = waiting;
+  return action;
+}
+
+void Session::proceed() {
+  switch (std::exchange(waiting_, Waiting::nothing)) {
+    case Waiting::connect:
+      return open();
+    case Waiting::helo:
+      return greeted();
+    case Waiting::mail:
+      return mail_accepted();
+    case Waiting::rcpt:
+      ++accepted_;
+      state_ = State::rcpt;
+      return answer(replies::recipient_ok);
+    case Waiting::body_start:
+      return start_body();
+    case Waiting::body_end:
+    case Waiting::nothing:
+      assert(false);
+  }
+}
+
+void Session::refuse(const Reply& reply) {
+  const Waiting waiting = std::exchange(waiting_, Waiting::nothing);
+  if (waiting == Waiting::helo) envelope_.helo.swap(former_helo_);
+  if (waiting == Waiting::mail) reset_transaction();
+  if (waiting == Waiting::rcpt) {
+    envelope_.recipients.pop_back();
+    if (accepted_ == 0) state_ = State::unwanted;
+  }
+  if (waiting == Waiting::body_start) return refuse_body(reply);
+  if (reply.code >= 500 && waiting != Waiting::connect && count_error()) return;
+  append(replies_, reply);
+  if (reply.code == 421 || waiting == Waiting::connect) phase_ = Phase::closing;
+}
+
+void Session::finish(const Reply& reply) {
+  if (waiting_ != Waiting::body_end) return;  // shut_down() came first
+  waiting_ = Waiting::nothing;
+  std::string line;
+  append(line, reply);
+  append_for_each_recipient(line);
+  if (reply.code < 300) commands_ = errors_ = 0;
+  if (reply.code == 421) phase_ = Phase::closing;
+  stored_ = false;
+  reset_transaction();
+}
+
+void Session::shut_down(const Reply& reply) {
+  append(replies_, reply);
+  waiting_ = Waiting::nothing;
+  refused_due_ = discard_due_ = false;
+  phase_ = Phase::closing;
+}
+
+void Session::early_talker() {
+  waiting_ = Waiting::nothing;
+  deny_and_close(replies::early_talker);
+}
+
+void Session::begin_transaction(std::string id, int64_t time_ns) {
+  envelope_.id = std::move(id);
+  envelope_.time_ns = time_ns;
+}
+
+void Session::set_size_limit(uint64_t octets) {
+  size_limit_ = octets;
+}
+
+message::Envelope Session::take_envelope() {
+  message::Envelope taken = std::move(envelope_);
+  envelope_ = {};
+  envelope_.helo = taken.helo;
+  envelope_.listener = taken.listener;
+  envelope_.peer_address = taken.peer_address;
+  envelope_.peer_port = taken.peer_port;
+  envelope_.tls = taken.tls;
+  envelope_.auth_user = taken.auth_user;
+  return taken;
+}
+
+bool Session::in_data() const {
+  return phase_ == Phase::data || phase_ == Phase::chunk;
+}
+
+bool Session::in_transaction() const {
+  return phase_ != Phase::closing && state_ != State::start && state_ != State::ready;
+}
+
+void Session::open() {
+  replies_ += "220 ";
+  replies_ += settings_.hostname;
+  replies_ += settings_.lmtp ? " LMTP lsmtpd\r\n" : " ESMTP lsmtpd\r\n";
+  phase_ = Phase::command;
+}
+
+void Session::start_body() {
+  stored_ = true;
+  octets_ = 0;
+  received_ = {};
+  if (phase_ == Phase::chunk) {
+    state_ = State::chunks;
+    scanner_ = Scanner(mail_.binary ? Scanner::Framing::binary : Scanner::Framing::octets,
+                       settings_.normalize_bare_lf);
+    return;
+  }
+  answer(replies::go_ahead);
+  phase_ = Phase::data;
+  scanner_ = Scanner(Scanner::Framing::dots, settings_.normalize_bare_lf);
+}
+
+// A refused chunk is still received, and answered at its end (RFC 3030 2).
+void Session::refuse_body(const Reply& reply) {
+  if (phase_ == Phase::chunk && reply.code != 421) return append(verdict_, reply);
+  append(replies_, reply);
+  reset_transaction();
+  phase_ = reply.code == 421 ? Phase::closing : Phase::command;
+}
+
+void Session::reset_transaction() {
+  discard_due_ = discard_due_ || stored_;
+  stored_ = false;
+  message::Envelope fresh;
+  fresh.helo.swap(envelope_.helo);
+  fresh.listener.swap(envelope_.listener);
+  fresh.peer_address.swap(envelope_.peer_address);
+  fresh.peer_port = envelope_.peer_port;
+  fresh.tls.swap(envelope_.tls);
+  fresh.auth_user.swap(envelope_.auth_user);
+  envelope_ = std::move(fresh);
+  mail_ = {};
+  accepted_ = 0;
+  octets_ = 0;
+  state_ = greeted_ ? State::ready : State::start;
+}
+
+}  // namespace lsmtpd::smtp

@@ -1,0 +1,123 @@
+// The part of smtp::Session that takes the octets of messages: DATA (RFC 5321 4.1.1.4) and BDAT
+// (RFC 3030). A message that cannot be accepted is condemned: what came of it is discarded at once,
+// the rest is drained, and the client hears of it at the true end.
+#include <algorithm>
+
+#include "smtp/session.hpp"
+
+namespace lsmtpd::smtp {
+
+Session::Step Session::take_data(std::string_view& input) {
+  std::string_view piece;
+  const Scanner::Found found = scanner_.scan(input, piece);
+  if (found == Scanner::Found::end) return end_data();
+  return take_found(found, piece);
+}
+
+Session::Step Session::take_chunk(std::string_view& input) {
+  if (chunk_left_ == 0) return end_chunk();
+  if (input.empty()) return Action::need_input;
+  const auto size = static_cast<size_t>(std::min<uint64_t>(chunk_left_, input.size()));
+  std::string_view part = input.substr(0, size);
+  std::string_view piece = part;
+  Scanner::Found found = Scanner::Found::piece;
+  if (verdict_.empty()) {
+    found = scanner_.scan(part, piece);
+  } else {
+    part = {};
+  }
+  const size_t eaten = size - part.size();
+  input.remove_prefix(eaten);
+  chunk_left_ -= eaten;
+  return take_found(found, piece);
+}
+
+Session::Step Session::take_found(Scanner::Found found, std::string_view piece) {
+  switch (found) {
+    case Scanner::Found::piece:
+      return keep(piece);
+    case Scanner::Found::bare_cr:
+      return condemn(replies::bare_cr, true);
+    case Scanner::Found::bare_lf:
+      return condemn(replies::bare_lf, true);
+    case Scanner::Found::nul_dot:
+      return condemn(replies::nul_dot, true);
+    case Scanner::Found::end:
+    case Scanner::Found::nothing:
+      break;
+  }
+  return Action::need_input;
+}
+
+Session::Step Session::condemn(const replies::Fixed& reply, bool blurs_lines) {
+  verdict_.assign(reply.line).append("\r\n");
+  verdict_reason_ = replies::reason_of(reply);
+  // Where lines frame the message, one that blurs them is smuggling or a broken client: nothing
+  // that follows is to be trusted. A chunk's end is certain, so there the session may go on.
+  close_after_verdict_ = phase_ == Phase::data && blurs_lines;
+  scanner_.drain();
+  discard_due_ = discard_due_ || stored_;
+  stored_ = false;
+  return {};
+}
+
+bool Session::too_large(uint64_t octets) const {
+  return size_limit_ != 0 && octets > size_limit_;
+}
+
+Session::Step Session::keep(std::string_view piece) {
+  octets_ += piece.size();
+  if (!verdict_.empty()) {
+    if (too_large(octets_) && too_large(octets_ - size_limit_)) deny_and_close(replies::too_large);
+    return {};
+  }
+  if (too_large(octets_)) return condemn(replies::too_large, false);
+  received_.feed(piece);
+  if (received_.fields() > settings_.received_headers) return condemn(replies::loop, false);
+  body_ = piece;
+  return Action::body;
+}
+
+Session::Step Session::end_data() {
+  phase_ = Phase::command;
+  if (verdict_.empty()) return wait(Waiting::body_end, Action::body_end);
+  append_for_each_recipient(verdict_);
+  end_refused();
+  reset_transaction();
+  return {};
+}
+
+Session::Step Session::end_chunk() {
+  if (chunk_last_ && verdict_.empty() && scanner_.after_cr())
+    return condemn(replies::bare_cr, true);
+  phase_ = Phase::command;
+  if (verdict_.empty()) {
+    if (chunk_last_) return wait(Waiting::body_end, Action::body_end);
+    answer(replies::ok);
+    return {};
+  }
+  if (chunk_last_) {
+    append_for_each_recipient(verdict_);
+  } else {
+    replies_ += verdict_;
+  }
+  end_refused();
+  const bool begun = state_ == State::rcpt || state_ == State::chunks || state_ == State::failed;
+  if (begun && chunk_last_) reset_transaction();
+  if (begun && !chunk_last_) state_ = State::failed;
+  return {};
+}
+
+// The reply to what was condemned is written.
+void Session::end_refused() {
+  if (!verdict_reason_.empty()) {
+    refusal_ = verdict_reason_;
+    refused_due_ = true;
+  }
+  if (close_after_verdict_) phase_ = Phase::closing;
+  close_after_verdict_ = false;
+  verdict_reason_ = {};
+  std::string().swap(verdict_);
+}
+
+}  // namespace lsmtpd::smtp

@@ -1,0 +1,102 @@
+// The part of smtp::Session that builds the envelope: MAIL and RCPT.
+#include "smtp/addresses.hpp"
+#include "smtp/blanks.hpp"
+#include "smtp/session.hpp"
+
+namespace lsmtpd::smtp {
+
+Session::Step Session::mail(std::string_view argument) {
+  Path path;
+  MailParameters parameters;
+  if (const replies::Fixed* fault = mail_fault(argument, path, parameters)) {
+    deny(*fault);
+    return {};
+  }
+  mail_ = parameters;
+  envelope_.reverse_path = path.address;
+  envelope_.parameters = trim_left(path.rest);
+  return wait(Waiting::mail, Action::check_mail);
+}
+
+const replies::Fixed* Session::mail_fault(std::string_view argument, Path& path,
+                                          MailParameters& parameters) const {
+  if (!eat_keyword("FROM", argument)) return &replies::mail_syntax;
+  switch (parse_path(argument, path)) {
+    case PathFault::syntax:
+      return &replies::bad_sender;
+    case PathFault::too_long:
+      return &replies::sender_too_long;
+    case PathFault::not_utf8:
+      return &replies::eight_bit;
+    case PathFault::none:
+      break;
+  }
+  if (kind_of(path.rest).eight_bit) return &replies::eight_bit;
+  switch (parse_mail_parameters(path.rest, parameters)) {
+    case ParameterFault::syntax:
+      return &replies::bad_parameter;
+    case ParameterFault::unknown:
+      return &replies::unknown_parameter;
+    case ParameterFault::none:
+      break;
+  }
+  if (path.utf8 && !parameters.smtputf8) return &replies::needs_smtputf8;
+  return too_large(parameters.size) ? &replies::too_large : nullptr;
+}
+
+void Session::mail_accepted() {
+  if (too_large(mail_.size)) {  // the limit was set while MAIL was checked
+    reset_transaction();
+    return deny(replies::too_large);
+  }
+  envelope_.protocol = protocol();
+  octets_ = 0;
+  state_ = State::mail;
+  answer(replies::sender_ok);
+}
+
+// RFC 3848, RFC 6531 4.3. TLS and AUTH add their letters here.
+std::string_view Session::protocol() const {
+  if (settings_.lmtp) return mail_.smtputf8 ? "UTF8LMTP" : "LMTP";
+  if (mail_.smtputf8) return "UTF8SMTP";
+  return extended_ ? "ESMTP" : "SMTP";
+}
+
+Session::Step Session::rcpt(std::string_view argument) {
+  Path path;
+  if (const replies::Fixed* fault = rcpt_fault(argument, path)) {
+    if (accepted_ == 0) state_ = State::unwanted;
+    if (fault != &replies::too_many_recipients || count_idle()) deny(*fault);
+    return {};
+  }
+  envelope_.recipients.push_back({std::string(path.address), std::string(trim_left(path.rest))});
+  return wait(Waiting::rcpt, Action::check_rcpt);
+}
+
+const replies::Fixed* Session::rcpt_fault(std::string_view argument, Path& path) const {
+  if (!eat_keyword("TO", argument)) return &replies::rcpt_syntax;
+  switch (parse_path(argument, path)) {
+    case PathFault::syntax:
+      return &replies::bad_recipient;
+    case PathFault::too_long:
+      return &replies::recipient_too_long;
+    case PathFault::not_utf8:
+      return &replies::eight_bit;
+    case PathFault::none:
+      break;
+  }
+  if (path.address.empty()) return &replies::bad_recipient;
+  if (path.utf8 && !mail_.smtputf8) return &replies::needs_smtputf8;
+  if (kind_of(path.rest).eight_bit && !mail_.smtputf8) return &replies::eight_bit;
+  switch (parse_rcpt_parameters(path.rest, mail_.smtputf8)) {
+    case ParameterFault::syntax:
+      return &replies::bad_parameter;
+    case ParameterFault::unknown:
+      return &replies::unknown_parameter;
+    case ParameterFault::none:
+      break;
+  }
+  return accepted_ >= settings_.recipients ? &replies::too_many_recipients : nullptr;
+}
+
+}  // namespace lsmtpd::smtp

@@ -1,0 +1,75 @@
+// The states of a session and, for each command, where it may be used: one table, to be held
+// against RFC 5321 4.1.4, RFC 2033 4.2 and RFC 3030 2. The session runs a command only where the
+// table says `run`; else it sends what stands there.
+//
+//   start --HELO, EHLO, LHLO--> ready --MAIL--> mail --RCPT--> rcpt --DATA or BDAT LAST--> ready
+//                                                               |--BDAT--> chunks --BDAT LAST-->
+//                                                               ready
+//   HELO, EHLO, LHLO, RSET and the end of a message, good or bad, lead to ready (start where no
+//   HELO was seen). MAIL works from start too: old clients send no HELO.
+//
+// STARTTLS joins as a verb allowed in start and ready only, and leads back to start (RFC 3207 4.2);
+// AUTH as one allowed in ready only, once (RFC 4954 4).
+#pragma once
+
+#include <array>
+
+#include "smtp/commands.hpp"
+#include "smtp/replies.hpp"
+
+namespace lsmtpd::smtp {
+
+enum class State : uint8_t {
+  start,     // nothing yet
+  ready,     // greeted, no transaction
+  mail,      // MAIL accepted, no RCPT yet
+  unwanted,  // MAIL accepted, every RCPT refused
+  rcpt,      // at least one RCPT accepted
+  chunks,    // a BDAT was accepted, its LAST is to come
+  failed,    // a BDAT was refused: RSET clears it
+};
+inline constexpr unsigned state_count = static_cast<unsigned>(State::failed) + 1;
+
+namespace table {
+
+using Refusal = const replies::Fixed*;
+using Row = std::array<Refusal, state_count>;
+
+inline constexpr Refusal run = nullptr;
+inline constexpr Refusal nested = &replies::nested_mail;
+inline constexpr Refusal mail = &replies::need_mail;
+inline constexpr Refusal rcpt = &replies::need_rcpt;
+inline constexpr Refusal none = &replies::no_valid_recipients;
+inline constexpr Refusal chunk = &replies::chunking;
+inline constexpr Refusal after = &replies::chunk_failed;
+inline constexpr Refusal absent = &replies::not_implemented;
+inline constexpr Refusal what = &replies::unknown_command;
+
+// clang-format off
+inline constexpr std::array<Row, verb_count> rows{{
+    // start  ready   mail    unwanted rcpt    chunks  failed
+    {  run,   run,    nested, nested,  nested, nested, after },  // MAIL
+    {  mail,  mail,   run,    run,     run,    chunk,  after },  // RCPT
+    {  mail,  mail,   rcpt,   none,    run,    chunk,  after },  // DATA
+    {  mail,  mail,   rcpt,   none,    run,    run,    after },  // BDAT
+    {  run,   run,    run,    run,     run,    run,    run   },  // RSET
+    {  run,   run,    run,    run,     run,    run,    run   },  // QUIT
+    {  run,   run,    run,    run,     run,    run,    run   },  // NOOP
+    {  run,   run,    run,    run,     run,    run,    run   },  // HELO
+    {  run,   run,    run,    run,     run,    run,    run   },  // EHLO
+    {  run,   run,    run,    run,     run,    run,    run   },  // LHLO
+    {  run,   run,    run,    run,     run,    run,    run   },  // VRFY
+    {  run,   run,    run,    run,     run,    run,    run   },  // HELP
+    {  absent, absent, absent, absent, absent, absent, absent },  // EXPN, STARTTLS, AUTH, TURN, ...
+    {  what,  what,   what,   what,    what,   what,   what  },  // anything else
+}};
+// clang-format on
+
+}  // namespace table
+
+// Null: run the command.
+constexpr const replies::Fixed* refusal_of(Verb verb, State state) {
+  return table::rows[static_cast<unsigned>(verb)][static_cast<unsigned>(state)];
+}
+
+}  // namespace lsmtpd::smtp
