@@ -1,0 +1,122 @@
+"""The spool when the disk does not do its part: 4xx, an alarm in the log, and then on with the next."""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from support.faults import STRACED, SmallDisk, can_mount, strace
+from support.hostile import H
+from support.smtp import queued_id
+from support.wait import wait_until
+
+MAIL = H + b"x\r\n"
+
+needs_mount = pytest.mark.skipif(not can_mount(), reason="only root can mount a tmpfs")
+
+
+def deliver(server, content=MAIL):
+    """The reply to one message, whichever command it came from."""
+    with server.client() as client:
+        client.send(b"EHLO c.example\r\nMAIL FROM:<s@example.org>\r\nRCPT TO:<r@example.org>\r\n")
+        client.expect(250)
+        mail, rcpt = client.reply(), client.reply()
+        if not mail.startswith("250"):
+            return mail
+        return client.data(content) if rcpt.startswith("250") else rcpt
+
+
+@needs_mount
+@pytest.mark.parametrize("options", ["size=1M", "size=64M,nr_inodes=20"],
+                         ids=["no space", "no inodes"])
+def test_a_full_disk_gives_4xx_and_mail_is_taken_again_when_there_is_room(daemon, tmp_path, options):
+    server = daemon({"plugin": {"spool": {"options": {"min_free": "64KiB"}}}}, started=False)
+    with SmallDisk(server.spool.folder, options):
+        server.start()
+        replies = []
+        for _ in range(100):
+            replies.append(deliver(server, H + b"y" * 20_000 + b"\r\n"))
+            if not replies[-1].startswith("250"):
+                break
+        assert replies[-1].startswith(("452 4.3.1", "451 4.3.0")), replies[-1]
+        assert len(replies) > 3
+        assert len(server.spool) == len(replies) - 1
+        assert all(each.content == H + b"y" * 20_000 + b"\r\n" for each in server.spool.messages())
+        for file in server.spool.files():
+            file.unlink()
+        wait_until(lambda: deliver(server).startswith("250"), 30, "mail to be taken again")
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize("calls", ["fdatasync,sync_file_range", "fsync", "linkat,renameat,renameat2",
+                                   "write,writev,pwrite64,pwritev"])
+def test_an_error_of_the_disk_gives_451_once_and_the_next_message_is_stored(daemon, tmp_path, calls):
+    # The log goes to standard error, which strace leaves alone: only paths in the spool fail.
+    server = daemon(started=False, environment=STRACED)
+    server.spool.folder.mkdir(mode=0o700)
+    server.wrapper = strace(tmp_path, f"{calls}:error=EIO:when=1") + ["-P", str(server.spool.folder)]
+    server.start(60)
+    first = [deliver(server) for _ in range(3)]
+    refused = [reply for reply in first if not reply.startswith("250")]
+    assert len(refused) <= 1
+    assert all(reply.startswith("451 4.3.0") for reply in refused)
+    assert len(server.spool) == 3 - len(refused)
+    if refused:
+        assert [line for line in server.log_lines() if line["level"] in ("warn", "error")]
+    server.process.signal_group(15)
+    server.process.wait(40)
+
+
+def test_a_short_write_gives_451_and_keeps_nothing_partial(daemon):
+    server = daemon({"log": {"level": "info"}}, wrapper=["prlimit", "--fsize=2000000"])
+    assert deliver(server).startswith("250")
+    assert deliver(server, H + b"z" * 4_000_000 + b"\r\n").startswith(("451", "452"))
+    assert deliver(server).startswith("250")
+    assert [len(each.content) for each in server.spool.messages()] == [len(MAIL)] * 2
+    assert sum(each.stat().st_size for each in server.spool.folder.rglob("*") if each.is_file()) \
+        < 100_000
+
+
+def test_out_of_descriptors_it_pauses_and_serves_again(daemon):
+    # check refuses a limit that the descriptors cannot carry, so the limit is low and they go anyway.
+    server = daemon({"limits": {"connections": 20}}, started=True)
+    subprocess.run(["prlimit", f"--pid={server.pid}", f"--nofile={server.descriptors() + 8}"],
+                   check=True)
+    held, turned_away = [], 0
+    from support.smtp import Client
+    for _ in range(15):
+        client = Client(server.address(), timeout=2)
+        try:
+            turned_away += not client.reply().startswith("220")
+        except AssertionError:
+            turned_away += 1
+        held.append(client)
+    assert turned_away
+    cpu = cpu_ticks(server.pid)
+    for client in held:
+        client.close()
+    wait_until(lambda: cpu_ticks(server.pid) - cpu < 200, 1, "it not to spin")
+    subprocess.run(["prlimit", f"--pid={server.pid}", "--nofile=1024"], check=True)
+    wait_until(lambda: deliver(server).startswith("250"), 30, "mail to be taken again")
+
+
+def cpu_ticks(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_spool_that_cannot_be_written_is_an_error_at_start(daemon):
+    server = daemon(started=False)
+    server.spool.folder.mkdir(mode=0o500)
+    server.launch()
+    assert server.process.wait(20) != 0
+    server.process = None
+
+
+def test_the_spool_folder_taken_away_gives_4xx(daemon):
+    server = daemon()
+    shutil.rmtree(server.spool.folder)
+    reply = deliver(server)
+    assert reply.startswith(("451", "452")) or len(server.spool) == 1
