@@ -1,0 +1,207 @@
+"""The command line: what each command prints and its exit status."""
+import json
+import os
+import pathlib
+import re
+import signal
+import smtplib
+
+import pytest
+
+from support.daemon import BINARY, BUILD, run_cli
+from support.hostile import H
+from support.process import Process
+from support.smtp import queued_id
+from support.wait import wait_until
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def test_version_names_the_program_and_a_number():
+    assert re.fullmatch(r"lsmtpd \d+\.\d+\.\d+.*\n", run_cli("--version", check=0).stdout)
+
+
+def test_help_names_every_command():
+    text = run_cli("--help", check=0).stdout
+    assert all(command in text for command in ("run", "check", "plugins", "spool", "try"))
+
+
+def test_an_unknown_command_is_an_error():
+    assert run_cli("nonsense").returncode != 0
+
+
+def test_check_accepts_the_file_that_comes_with_it():
+    done = run_cli("check", "--config", "etc/lsmtpd.toml", check=0, cwd=ROOT)
+    assert not done.stderr
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("[server]\nhostnam = \"x\"\n", ["2:", "hostnam", "hostname"]),
+    ("[server]\nworkers = \"two\"\n", ["2:", "workers"]),
+    ("[limits]\nmessage_size = \"10 bananas\"\n", ["2:", "message_size"]),
+    ("[server\n", ["1:"]),
+    ("[chain.default]\nsteps = [\"spol\"]\n[plugin.spool]\nuse = \"output_json_spool\"\n",
+     ["2:", "spol", "spool"]),
+    ("[server]\nhostname = \"${SURELY_NOT_SET}\"\n", ["2:", "SURELY_NOT_SET"]),
+    ("[plugin.spool]\nuse = \"output_json_spol\"\n", ["2:", "output_json_spol"]),
+    ("[plugin.spool]\nuse = \"output_json_spool\"\noptions = { directry = \"x\" }\n",
+     ["3:", "directry", "directory"]),
+], ids=["unknown key", "wrong type", "bad size", "syntax", "unknown step", "variable not set",
+        "unknown plugin", "unknown option"])
+def test_check_shows_a_mistake_with_its_line_and_the_right_name(tmp_path, text, expected):
+    file = tmp_path / "bad.toml"
+    file.write_text(text)
+    done = run_cli("check", "--config", file, check=2)
+    shown = done.stdout + done.stderr
+    assert f"{file}:{expected[0]}" in shown, shown
+    assert all(part in shown for part in expected[1:]), shown
+    assert run_cli("run", "--config", file).returncode == 2
+
+
+def test_check_shows_every_mistake_not_only_the_first(tmp_path):
+    file = tmp_path / "bad.toml"
+    file.write_text("[server]\nhostnam = \"x\"\n[limits]\nrecipients = -1\n[log]\nformat = \"xml\"\n")
+    done = run_cli("check", "--config", file, check=2)
+    shown = done.stdout + done.stderr
+    assert all(f"{file}:{line}:" in shown for line in (2, 4, 6)), shown
+
+
+def test_check_of_a_file_that_is_not_there(tmp_path):
+    done = run_cli("check", "--config", tmp_path / "none.toml", check=2)
+    assert "none.toml" in done.stderr + done.stdout
+
+
+def test_check_leaves_nothing_behind(daemon):
+    server = daemon(started=False)
+    run_cli("check", "--config", server.config_file, check=0)
+    assert not server.spool.folder.exists()
+    assert not server.log.exists()
+
+
+def test_check_print_shows_a_configuration_that_is_taken_again(daemon, tmp_path):
+    server = daemon(started=False)
+    shown = run_cli("check", "--print", "--config", server.config_file, check=0).stdout
+    again = tmp_path / "again.toml"
+    again.write_text(shown)
+    assert run_cli("check", "--print", "--config", again, check=0).stdout == shown
+    assert "mx.test.example" in shown and "[timeouts]" in shown
+
+
+def test_plugins_lists_what_is_installed_with_its_options():
+    text = run_cli("plugins", check=0).stdout
+    for plugin in (BUILD / "plugins").glob("*.so"):
+        assert plugin.stem in text
+    assert "directory" in text and "max" in text
+
+
+def test_try_runs_one_mail_through_a_plugin():
+    size = BUILD / "plugins" / "filter_size.so"
+    done = run_cli("try", "--plugin", size, "-o", "max=1KiB", input=H + b"x\r\n")
+    assert done.returncode == 0 and "continue" in done.stdout
+    done = run_cli("try", "--plugin", size, "-o", "max=1KiB", input=H + b"x" * 2000 + b"\r\n")
+    assert "552" in done.stdout
+
+
+def spooled(daemon, count=3):
+    server = daemon()
+    with server.client() as client:
+        client.envelope()
+        ids = [queued_id(client.data(H + b"number 0\r\n"))]
+        for number in range(1, count):
+            client.command("MAIL FROM:<s@example.org>", 250)
+            client.command("RCPT TO:<r@example.org>", 250)
+            ids.append(queued_id(client.data(H + b"number %d\r\n" % number)))
+    return server, ids
+
+
+def test_spool_commands_work_beside_a_running_daemon(daemon, tmp_path):
+    server, ids = spooled(daemon)
+    options = ["--config", server.config_file]
+    listed = run_cli("spool", "ls", *options, check=0).stdout
+    assert all(each in listed for each in ids)
+    shown = run_cli("spool", "show", *options, ids[1], check=0).stdout
+    assert "s@example.org" in shown and "r@example.org" in shown
+    run_cli("spool", "rm", *options, ids[0], check=0)
+    assert ids[0] not in server.spool.ids()
+    out = tmp_path / "out"
+    out.mkdir()
+    done = run_cli("spool", "export", *options, ids[2], cwd=out, check=0)
+    written = list(out.glob("*.eml"))
+    content = written[0].read_bytes() if written else done.stdout.encode()
+    assert content == H + b"number 2\r\n"
+
+
+def test_spool_of_an_id_that_is_not_there_is_an_error(daemon):
+    server, _ = spooled(daemon, 1)
+    for command in ("show", "rm", "retry", "export"):
+        done = run_cli("spool", command, "--config", server.config_file,
+                       "00000000-0000-4000-8000-000000000000")
+        assert done.returncode != 0, command
+
+
+def test_spool_reads_the_files_that_lsmtpd_1_8_left(daemon):
+    server = daemon(started=False)
+    server.spool.folder.mkdir(mode=0o700)
+    old = {"timestamp": "2026-11-22T01:38:39.271215996+00:00",
+           "message_id": "f6f326ce-2fca-4246-96ba-aab732d44ad0", "client_address": "old.example",
+           "recipients": ["<r@example.org>"], "email_content": "Subject: old\r\n\r\nbody\r\n",
+           "sender": "s@example.org"}
+    (server.spool.folder / f"{old['message_id']}.json").write_text(json.dumps(old))
+    options = ["--config", server.config_file]
+    assert old["message_id"] in run_cli("spool", "ls", *options, check=0).stdout
+    assert "r@example.org" in run_cli("spool", "show", *options, old["message_id"], check=0).stdout
+
+
+class _Bare:
+    """A bare `lsmtpd` with LSMTPD's environment and nothing else."""
+
+    def __init__(self, folder, **variables):
+        self.output = folder / "output.txt"
+        environment = {"PATH": os.environ["PATH"], "BIND_ADDRESS": "127.0.0.1", "BIND_PORT": "0",
+                       "TEMP_EMAIL_DIR": str(folder / "spool"), **variables}
+        self.process = Process([BINARY], self.output, env=environment, cwd=folder)
+
+    def address(self):
+        def listening():
+            assert self.process.running(), self.process.tail()
+            return re.search(r"listening.*?127\.0\.0\.1:(\d+)", self.process.tail(200))
+        return "127.0.0.1", int(wait_until(listening, 20, "it to listen").group(1))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+
+@pytest.mark.skipif(pathlib.Path("/etc/lsmtpd/lsmtpd.toml").exists(),
+                    reason="this machine has a configuration")
+def test_a_bare_lsmtpd_serves_with_the_environment_of_lsmtpd_1_8(tmp_path):
+    with _Bare(tmp_path, SERVER_NAME="old.example", MAX_EMAIL_SIZE_BYTES="20000",
+               RUST_LOG="info") as server:
+        with smtplib.SMTP(*server.address(), local_hostname="c.example") as client:
+            client.ehlo()
+            assert client.esmtp_features["size"] == "20000"
+            client.sendmail("s@example.org", ["r@example.org"], H + b"x\r\n")
+        files = list((tmp_path / "spool").glob("*.json"))
+        assert len(files) == 1
+        assert json.loads(files[0].read_text())["email_content"] == (H + b"x\r\n").decode()
+        assert server.process.stop() == 0
+
+
+def test_a_value_of_the_environment_that_is_wrong_is_named(tmp_path):
+    environment = {"PATH": os.environ["PATH"], "BIND_PORT": "99999", "TEMP_EMAIL_DIR": str(tmp_path)}
+    done = run_cli(env=environment, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "BIND_PORT" in done.stderr + done.stdout
+
+
+def test_a_port_that_is_taken_is_an_error_that_names_it(daemon):
+    first = daemon()
+    host, port = first.address()
+    second = daemon({"listener": [{"name": "mx", "address": f"{host}:{port}", "chain": "default"}]},
+                    started=False)
+    second.launch()
+    assert second.process.wait(20) not in (0, -signal.SIGABRT)
+    assert str(port) in second.process.tail() + second._log_tail()
+    second.process = None
