@@ -1,0 +1,100 @@
+#include "mail_json/timestamp.hpp"
+
+#include <charconv>
+#include <cstdio>
+#include <ctime>
+
+namespace lsmtpd::mail_json {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+
+// Takes exactly `digits` digits off the front.
+std::optional<int> take(std::string_view& text, std::size_t digits) {
+  if (text.size() < digits) return std::nullopt;
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + digits, value);
+  if (error != std::errc() || end != text.data() + digits || value < 0) return std::nullopt;
+  text.remove_prefix(digits);
+  return value;
+}
+
+bool skip(std::string_view& text, char c) {
+  if (text.empty() || text[0] != c) return false;
+  text.remove_prefix(1);
+  return true;
+}
+
+std::optional<std::int64_t> take_fraction(std::string_view& text) {
+  if (!skip(text, '.')) return 0;
+  std::int64_t ns = 0;
+  std::int64_t unit = kSecond;
+  while (!text.empty() && text[0] >= '0' && text[0] <= '9') {
+    unit /= 10;
+    ns += (text[0] - '0') * unit;
+    text.remove_prefix(1);
+  }
+  if (unit == kSecond) return std::nullopt;
+  return ns;
+}
+
+std::optional<std::int64_t> take_offset(std::string_view& text) {
+  if (skip(text, 'Z') || skip(text, 'z')) return 0;
+  const bool west = skip(text, '-');
+  if (!west && !skip(text, '+')) return std::nullopt;
+  const auto hours = take(text, 2);
+  if (!hours || *hours > 23 || !skip(text, ':')) return std::nullopt;
+  const auto minutes = take(text, 2);
+  if (!minutes || *minutes > 59) return std::nullopt;
+  const std::int64_t seconds = *hours * 3600 + *minutes * 60;
+  return west ? -seconds : seconds;
+}
+
+}  // namespace
+
+std::string format_timestamp(std::int64_t ns) {
+  std::int64_t second = ns / kSecond;
+  std::int64_t rest = ns % kSecond;
+  if (rest < 0) {
+    rest += kSecond;
+    --second;
+  }
+  std::tm utc{};
+  const std::time_t time = second;
+  gmtime_r(&time, &utc);
+  char text[64];
+  const int size = std::snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%09d+00:00",
+                                 utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
+                                 utc.tm_min, utc.tm_sec, static_cast<int>(rest));
+  return {text, static_cast<std::size_t>(size)};
+}
+
+std::optional<std::int64_t> parse_timestamp(std::string_view text) {
+  std::tm utc{};
+  const auto year = take(text, 4);
+  if (!year || *year < 1700 || *year > 2200 || !skip(text, '-')) return std::nullopt;
+  const auto month = take(text, 2);
+  if (!month || *month < 1 || *month > 12 || !skip(text, '-')) return std::nullopt;
+  const auto day = take(text, 2);
+  if (!day || *day < 1 || *day > 31) return std::nullopt;
+  if (!skip(text, 'T') && !skip(text, 't') && !skip(text, ' ')) return std::nullopt;
+  const auto hour = take(text, 2);
+  if (!hour || *hour > 23 || !skip(text, ':')) return std::nullopt;
+  const auto minute = take(text, 2);
+  if (!minute || *minute > 59 || !skip(text, ':')) return std::nullopt;
+  const auto second = take(text, 2);
+  if (!second || *second > 60) return std::nullopt;
+  const auto fraction = take_fraction(text);
+  if (!fraction) return std::nullopt;
+  const auto offset = take_offset(text);
+  if (!offset || !text.empty()) return std::nullopt;
+  utc.tm_year = *year - 1900;
+  utc.tm_mon = *month - 1;
+  utc.tm_mday = *day;
+  utc.tm_hour = *hour;
+  utc.tm_min = *minute;
+  utc.tm_sec = *second;
+  return (timegm(&utc) - *offset) * kSecond + *fraction;
+}
+
+}  // namespace lsmtpd::mail_json
