@@ -2,7 +2,8 @@
 //
 // Who makes it: load_file() from TOML, or from_environment() from LSMTPD's variables.
 // Who reads it: app hands each part to the layer it concerns. Defaults stand here and nowhere else.
-// Durations are milliseconds, sizes bytes. A duration of 0 means no limit where the comment says so.
+// Durations are milliseconds, sizes bytes. A duration of 0 means no limit where the comment says
+// so.
 #pragma once
 
 #include <cstdint>
@@ -39,9 +40,9 @@ enum class BareLf { reject, normalize };
 enum class OnFailure { try_later, reject, proceed };  // "tempfail", "reject", "continue"
 
 struct Server {
-  std::string hostname;      // default: the machine's name
-  uint32_t workers = 0;      // 0 = cores allowed to the process
-  std::string user;          // dropped to after binding when started as root; empty = stay
+  std::string hostname;  // default: the machine's name
+  uint32_t workers = 0;  // 0 = cores allowed to the process
+  std::string user;      // dropped to after binding when started as root; empty = stay
   std::vector<std::string> plugin_path;  // searched before the built-in places
 };
 
@@ -54,6 +55,8 @@ struct Listener {
   std::string chain = "default";
   uint64_t greet_delay = 0;  // how long a client must stay silent before the banner; 0 = none
   Position position;
+  Position address_position;
+  Position chain_position;
 };
 
 struct Limits {
@@ -61,13 +64,14 @@ struct Limits {
   uint32_t recipients = 1000;
   uint32_t connections = 10000;
   uint32_t connections_per_peer = 100;
-  uint32_t commands = 1000;      // commands that carry no mail forward (NOOP, RSET, VRFY, ...), a connection
-  uint32_t errors = 20;          // 5xx replies to commands, a connection
-  uint64_t memory = 48u << 20;   // one budget for the process
-  uint64_t spill = 1u << 30;     // all unlinked body files together
+  uint32_t commands =
+      1000;  // commands that carry no mail forward (NOOP, RSET, VRFY, ...), a connection
+  uint32_t errors = 20;         // 5xx replies to commands, a connection
+  uint64_t memory = 48u << 20;  // one budget for the process
+  uint64_t spill = 1u << 30;    // all unlinked body files together
   std::string spill_directory = "/var/tmp";
   uint64_t unread_replies = 64u << 10;  // reply bytes a client may leave unread
-  uint64_t data_rate = 100;      // bytes a second while data is read, averaged over 30 s; 0 = none
+  uint64_t data_rate = 100;  // bytes a second while data is read, averaged over 30 s; 0 = none
 };
 
 struct Timeouts {
@@ -85,8 +89,8 @@ struct Log {
 };
 
 struct Plugin {
-  std::string name;   // [plugin.NAME]
-  std::string use;    // the .so, by name or, with a slash, by path
+  std::string name;  // [plugin.NAME]
+  std::string use;   // the .so, by name or, with a slash, by path
   uint64_t deadline = 10'000;
   OnFailure on_timeout = OnFailure::try_later;
   OnFailure on_error = OnFailure::try_later;

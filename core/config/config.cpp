@@ -1,0 +1,42 @@
+#include "config/config.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace lsmtpd::config {
+namespace {
+
+template <class Named>
+const Named* find(const std::vector<Named>& all, std::string_view name) {
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const Named& one) { return one.name == name; });
+  return found == all.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+const Plugin* Config::plugin(std::string_view name) const {
+  return find(plugins, name);
+}
+const Chain* Config::chain(std::string_view name) const {
+  return find(chains, name);
+}
+
+bool Loaded::ok() const {
+  return std::all_of(diagnostics.begin(), diagnostics.end(),
+                     [](const Diagnostic& diagnostic) { return diagnostic.warning; });
+}
+
+std::string format(const Diagnostic& diagnostic, const std::string& file) {
+  std::string text = file;
+  if (diagnostic.position.line != 0) {
+    text += fmt::format(":{}:{}", diagnostic.position.line, diagnostic.position.column);
+  }
+  text += diagnostic.warning ? ": warning: " : ": error: ";
+  text += diagnostic.message;
+  if (!diagnostic.hint.empty()) text += fmt::format(" ({})", diagnostic.hint);
+  return text;
+}
+
+}  // namespace lsmtpd::config

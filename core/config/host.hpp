@@ -1,0 +1,28 @@
+// Names and addresses of hosts, as they stand in the configuration.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace lsmtpd::config {
+
+struct Address {
+  std::string host;  // without brackets
+  uint16_t port = 0;
+};
+
+// "127.0.0.1:2525", "[::1]:25", "*:25", "mx.local:25". Names are not looked up here.
+Result<Address> parse_address(std::string_view text);
+std::string format_address(std::string_view host, uint16_t port);
+Result<uint16_t> parse_port(std::string_view text);
+
+// What may stand in the banner: a domain or an address literal (RFC 5321 4.1.2, 4.1.3).
+bool is_hostname(std::string_view name);
+
+// The machine's own name, or "localhost" where it has none that fits.
+std::string machine_name();
+
+}  // namespace lsmtpd::config

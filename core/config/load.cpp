@@ -1,0 +1,187 @@
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <limits>
+
+#include "base/text.hpp"
+#include "config/check.hpp"
+#include "config/host.hpp"
+#include "config/sections.hpp"
+#include "config/substitute.hpp"
+
+namespace lsmtpd::config {
+namespace {
+
+constexpr uint64_t largest_file = 1u << 20;
+
+class Loader {
+ public:
+  Loader(const Table& root, std::string file, Diagnostics& diagnostics)
+      : diagnostics_(diagnostics), root_(root, "", "", diagnostics) {
+    config_.file = std::move(file);
+  }
+
+  Config run() &&;
+
+ private:
+  template <class Read>
+  void section(const std::string& path, Read read);
+  template <class Read>
+  void named_sections(const std::string& kind, Read read);
+  void listeners();
+  void listener(const Table& table, Position position);
+  void plugin(Reader& reader, const Entry& entry);
+  void chain(Reader& reader, const Entry& entry);
+
+  Config config_;
+  Diagnostics& diagnostics_;
+  Reader root_;
+};
+
+Config Loader::run() && {
+  section("server", [&](Reader& reader) { read_server(reader, config_.server); });
+  listeners();
+  section("limits", [&](Reader& reader) { read_limits(reader, config_.limits); });
+  section("timeouts", [&](Reader& reader) { read_timeouts(reader, config_.timeouts); });
+  section("log", [&](Reader& reader) { read_log(reader, config_.log); });
+  named_sections("plugin", [&](Reader& reader, const Entry& entry) { plugin(reader, entry); });
+  named_sections("chain", [&](Reader& reader, const Entry& entry) { chain(reader, entry); });
+  root_.finish();
+  if (config_.server.hostname.empty()) config_.server.hostname = machine_name();
+  return std::move(config_);
+}
+
+template <class Read>
+void Loader::section(const std::string& path, Read read) {
+  const Table* table = root_.table(path);
+  if (!table) return;
+  Reader reader(*table, path, fmt::format("[{}]", path), diagnostics_);
+  read(reader);
+  reader.finish();
+}
+
+// [plugin.NAME] and [chain.NAME]: a table of tables.
+template <class Read>
+void Loader::named_sections(const std::string& kind, Read read) {
+  const Table* all = root_.table(kind);
+  if (!all) return;
+  for (const Entry& entry : all->entries) {
+    const std::string path = fmt::format("{}.{}", kind, escape_for_log(entry.key));
+    const auto* table = std::get_if<Table>(&entry.node.value);
+    if (!table) {
+      add_error(diagnostics_, entry.key_position,
+                fmt::format("{} must be a table, not {}", path, type_name(entry.node)),
+                fmt::format("write it below [{}.NAME]", kind));
+      continue;
+    }
+    if (!is_name(entry.key)) {
+      add_error(
+          diagnostics_, entry.key_position,
+          fmt::format("\"{}\" cannot be the name of a {}: use up to 64 letters, digits, - and _",
+                      escape_for_log(entry.key), kind));
+    }
+    Reader reader(*table, path, fmt::format("[{}]", path), diagnostics_);
+    read(reader, entry);
+    reader.finish();
+  }
+}
+
+void Loader::plugin(Reader& reader, const Entry& entry) {
+  Plugin& plugin = config_.plugins.emplace_back();
+  plugin.name = entry.key;
+  plugin.position = entry.key_position;
+  read_plugin(reader, plugin, config_.timeouts.chain, diagnostics_);
+}
+
+void Loader::chain(Reader& reader, const Entry& entry) {
+  Chain& chain = config_.chains.emplace_back();
+  chain.name = entry.key;
+  chain.position = entry.key_position;
+  read_chain(reader, chain);
+}
+
+void Loader::listeners() {
+  const Node* node = root_.take("listener");
+  if (!node) return;
+  const auto* list = std::get_if<Node::List>(&node->value);
+  if (!list) {
+    root_.error(*node, "listener",
+                fmt::format("must be a list of tables, not {}", type_name(*node)),
+                "write [[listener]]");
+    if (const auto* table = std::get_if<Table>(&node->value)) listener(*table, node->position);
+    return;
+  }
+  for (const Node& item : *list) {
+    if (const auto* table = std::get_if<Table>(&item.value)) {
+      listener(*table, item.position);
+    } else {
+      root_.error(item, "listener",
+                  fmt::format("must be a list of tables, not of {}", type_name(item)),
+                  "write [[listener]]");
+    }
+  }
+}
+
+void Loader::listener(const Table& table, Position position) {
+  Reader reader(table, "listener", "[[listener]]", diagnostics_);
+  Listener& listener = config_.listeners.emplace_back();
+  listener.name = fmt::format("listener-{}", config_.listeners.size());
+  listener.position = position;
+  read_listener(reader, listener);
+  reader.finish();
+}
+
+void sort_by_position(Diagnostics& diagnostics) {
+  // What has no position concerns the file as a whole, and comes last.
+  const auto key = [](const Diagnostic& diagnostic) {
+    const auto [line, column] = diagnostic.position;
+    return std::pair(line == 0 ? std::numeric_limits<uint32_t>::max() : line, column);
+  };
+  std::stable_sort(diagnostics.begin(), diagnostics.end(),
+                   [&](const Diagnostic& a, const Diagnostic& b) { return key(a) < key(b); });
+}
+
+Loaded failed(const std::string& file, Diagnostic diagnostic) {
+  Loaded loaded;
+  loaded.config.file = file;
+  loaded.diagnostics.push_back(std::move(diagnostic));
+  return loaded;
+}
+
+Result<std::string> read_file(const std::string& path) {
+  struct stat status = {};
+  if (stat(path.c_str(), &status) != 0) return fail("cannot open: {}", std::strerror(errno));
+  if (S_ISDIR(status.st_mode)) return fail("is a directory");
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fail("cannot open: {}", std::strerror(errno));
+  std::string text(largest_file + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  if (file.bad()) return fail("cannot read: {}", std::strerror(errno));
+  if (text.size() > largest_file) return fail("is larger than {}", format_size(largest_file));
+  return text;
+}
+
+}  // namespace
+
+Loaded load_text(const std::string& text, const std::string& file_name) {
+  Document document = parse_toml(text);
+  if (document.error) return failed(file_name, std::move(*document.error));
+  Loaded loaded;
+  substitute(document.root, loaded.diagnostics);
+  loaded.config = Loader(document.root, file_name, loaded.diagnostics).run();
+  check(loaded.config, loaded.diagnostics);
+  sort_by_position(loaded.diagnostics);
+  return loaded;
+}
+
+Loaded load_file(const std::string& path) {
+  Result<std::string> text = read_file(path);
+  if (!text) return failed(path, {false, {}, text.error().message, ""});
+  return load_text(*text, path);
+}
+
+}  // namespace lsmtpd::config

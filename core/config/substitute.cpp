@@ -1,0 +1,82 @@
+#include "config/substitute.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "base/text.hpp"
+
+namespace lsmtpd::config {
+namespace {
+
+bool is_name(std::string_view name) {
+  const auto fits = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  return !name.empty() && std::all_of(name.begin(), name.end(), fits);
+}
+
+Result<std::string> value_of(const std::string& name) {
+  if (!is_name(name)) {
+    return fail("${{{}}} does not name an environment variable: write $${{ for a literal ${{",
+                escape_for_log(name));
+  }
+  const char* value = std::getenv(name.c_str());
+  if (!value) return fail("the environment variable {} is not set", name);
+  if (!is_utf8(value)) return fail("the environment variable {} is not valid UTF-8", name);
+  return std::string(value);
+}
+
+void substitute_node(Node& node, std::vector<Diagnostic>& diagnostics) {
+  if (auto* text = std::get_if<std::string>(&node.value)) {
+    auto replaced = substitute(*text);
+    if (replaced) {
+      *text = std::move(*replaced);
+    } else {
+      node.broken = true;
+      diagnostics.push_back({false, node.position, replaced.error().message, ""});
+    }
+  } else if (auto* list = std::get_if<Node::List>(&node.value)) {
+    for (Node& item : *list) substitute_node(item, diagnostics);
+  } else if (auto* table = std::get_if<Table>(&node.value)) {
+    substitute(*table, diagnostics);
+  }
+}
+
+}  // namespace
+
+Result<std::string> substitute(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    if (text.substr(i, 3) == "$${") {
+      out += "${";
+      i += 3;
+    } else if (text.substr(i, 2) == "${") {
+      const size_t end = text.find('}', i);
+      if (end == std::string_view::npos) {
+        return fail("${{ without }}: write $${{ for a literal ${{");
+      }
+      auto value = value_of(std::string(text.substr(i + 2, end - i - 2)));
+      if (!value) return value;
+      out += *value;
+      i = end + 1;
+    } else {
+      out += text[i++];
+    }
+  }
+  return out;
+}
+
+void substitute(Table& table, std::vector<Diagnostic>& diagnostics) {
+  for (Entry& entry : table.entries) substitute_node(entry.node, diagnostics);
+}
+
+std::string protect(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text.substr(i, 2) == "${") out += '$';
+    out += text[i];
+  }
+  return out;
+}
+
+}  // namespace lsmtpd::config

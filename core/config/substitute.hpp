@@ -1,0 +1,23 @@
+// `${NAME}` in a string value stands for the environment variable NAME, so that secrets need not be
+// in the file; `$${` is a literal `${`. What a variable holds is taken as it is, not looked through
+// again.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "config/tree.hpp"
+
+namespace lsmtpd::config {
+
+Result<std::string> substitute(std::string_view text);
+
+// In every string below `table`. A string that cannot be replaced is marked broken. [main]
+void substitute(Table& table, std::vector<Diagnostic>& diagnostics);
+
+// The other way: what substitute() makes this text of again.
+std::string protect(std::string_view text);
+
+}  // namespace lsmtpd::config
