@@ -1,0 +1,44 @@
+/* The fake host: what a plugin's tests run against instead of the daemon. Header-only, C11 or
+ * C++17, libc and pthread.
+ *
+ *     lsmtpd_test *t = lsmtpd_test_new();
+ *     lsmtpd_test_use(t, &lsmtpd_entry);              // the plugin is linked in;
+ * lsmtpd_test_load(t, "./x.so") opens one lsmtpd_test_option(t, "max", "1KiB");           // as
+ * often as needed; again with the same key for LIST, MAP ("k=v") if (lsmtpd_test_start(t) != 0) ...
+ * // checks options, creates, starts, opens one lane lsmtpd_test_mail *mail =
+ * lsmtpd_test_mail_new(t, "a@example.org", "b@example.org c@example.org", "Subject:
+ * x\r\n\r\nhi\r\n"); const lsmtpd_test_verdict *verdict = lsmtpd_test_filter(t, mail);    // asks
+ * and waits; ..._ask_filter() only asks assert(verdict->kind == LSMTPD_REJECT);
+ *     puts(lsmtpd_test_finish(t));                    // ends it all; "" or which rules of the ABI
+ * were broken, a line each lsmtpd_test_free(t);
+ *
+ * Time stands still unless lsmtpd_test_advance() moves it (or lsmtpd_test_real_time() lets it run).
+ * What the plugin posts, defers, offloads, watches and resolves happens inside lsmtpd_test_turn(),
+ * which all waiting functions call. The thread that called lsmtpd_test_new() is [main] and [loop];
+ * functions of this header belong to it, those of the ABI's tables to the threads their comments
+ * name. Reported as failures: a call completed twice, never, or with an answer that makes no sense;
+ * [loop] functions on other threads; a spilled message read on the loop; use of a message after its
+ * call without a pin; pins, reservations, timers, watches and tasks left over; lane_closed missing,
+ * twice or followed by more. Faults to inject: lsmtpd_test_memory_limit(), and the members of
+ * lsmtpd_test under "faults".
+ *
+ * Parts: testing/base.h (structs), config.h (options), message.h, loop.h, run.h (what tests call).
+ */
+#ifndef LSMTPD_TESTING_H
+#define LSMTPD_TESTING_H
+
+/* It needs POSIX, which a strict -std=c11 hides: include this header first, or define this for the
+ * whole file. */
+#if !defined(__cplusplus) && !defined(_POSIX_C_SOURCE) && !defined(_GNU_SOURCE) && \
+    !defined(_DEFAULT_SOURCE)
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include "testing/base.h"
+#include "testing/config.h"
+#include "testing/host.h"
+#include "testing/loop.h"
+#include "testing/message.h"
+#include "testing/run.h"
+
+#endif

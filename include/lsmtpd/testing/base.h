@@ -1,0 +1,257 @@
+/* Fake host: its structs and small tools. Include "lsmtpd/testing.h". Names with lsmtpd_t_ are
+ * internal. */
+#ifndef LSMTPD_TESTING_BASE_H
+#define LSMTPD_TESTING_BASE_H
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../lsmtpd.h"
+
+typedef struct lsmtpd_test lsmtpd_test;
+typedef struct lsmtpd_test_mail lsmtpd_test_mail;
+
+/* Bytes of our own, always followed by a NUL. */
+typedef struct lsmtpd_test_text {
+  char* data;
+  size_t size;
+} lsmtpd_test_text;
+
+typedef struct lsmtpd_t_pair {
+  struct lsmtpd_t_pair* next;
+  lsmtpd_test_text key, value;
+} lsmtpd_t_pair;
+
+/* The answer to a call. Lives until lsmtpd_test_free(). */
+typedef struct lsmtpd_test_verdict {
+  uint32_t kind; /* LSMTPD_CONTINUE ...; 0: not answered yet */
+  uint32_t code;
+  const char *enhanced, *text, *detail; /* never NULL */
+  const char* copy_ids;                 /* of listed(): separated by newlines */
+  uint32_t end;                         /* of listed() */
+  lsmtpd_test_mail* mail;               /* of loaded() */
+  const char* target;                   /* of loaded() */
+} lsmtpd_test_verdict;
+
+typedef struct lsmtpd_t_host { /* behind lsmtpd_host::self */
+  struct lsmtpd_t_host* next;
+  lsmtpd_host raw;
+  lsmtpd_test* test;
+  const lsmtpd_lane* lane; /* NULL: the stage's host */
+  int is_lane, closed;
+} lsmtpd_t_host;
+
+typedef struct lsmtpd_t_call {
+  lsmtpd_call id;
+  lsmtpd_t_host* host;
+  lsmtpd_test_mail* mail; /* may be NULL */
+  uint32_t kinds;         /* answers that make sense: 1 << kind */
+  int answered, cancelled;
+  lsmtpd_test_verdict verdict;
+  lsmtpd_test_text enhanced, text, detail, copy_ids, target;
+  lsmtpd_delivery delivery; /* what deliver() and check() point to */
+  lsmtpd_test_text copy_id, for_target;
+  lsmtpd_session_event event;
+  lsmtpd_probe_report probe;
+} lsmtpd_t_call;
+
+/* A message. Tests may set the envelope's fields before it is used: mail->envelope.helo =
+ * lsmtpd_test_str("x"). */
+struct lsmtpd_test_mail {
+  lsmtpd_test_mail* next;
+  lsmtpd_test* test;
+  lsmtpd_envelope envelope;
+  lsmtpd_recipient* recipients;
+  lsmtpd_test_text words[16]; /* what the envelope points to, where it was copied */
+  size_t word_count;
+  lsmtpd_test_text content;
+  int spilled;        /* peek() is empty, read() must not be called on the loop */
+  int64_t references; /* the plugin's: pins, and the open call */
+  int open;           /* the call is open: edits are allowed */
+  int edited;         /* edits that stand, because the call was answered with CONTINUE */
+  lsmtpd_t_pair *annotations, *annotation_edits, *added;
+  uint64_t* removed;
+  size_t removed_count;
+  lsmtpd_test_text prepended, body;
+  int body_committed;
+  uint32_t made_by_plugin;
+};
+
+typedef struct lsmtpd_t_task { /* posted, deferred, offloaded, resolving, a timer or a watch */
+  struct lsmtpd_t_task* next;
+  lsmtpd_t_host* host;
+  uint64_t id, due;
+  int fd, threaded;
+  uint32_t events, port;
+  lsmtpd_task run, done;
+  lsmtpd_fd_ready ready;
+  lsmtpd_resolved resolved;
+  lsmtpd_test_text name;
+  pthread_t thread;
+  void* data;
+} lsmtpd_t_task;
+
+#define LSMTPD_TEST_OFFLOAD_TURN 0   /* work runs inside the next turn, on the caller's thread */
+#define LSMTPD_TEST_OFFLOAD_THREAD 1 /* each work gets a thread */
+#define LSMTPD_TEST_OFFLOAD_HELD 2   /* work waits until this is changed */
+
+struct lsmtpd_test {
+  pthread_mutex_t mutex;
+  pthread_t loop_thread;
+  int wake[2], in_work, in_close, real_time, loaded;
+  uint64_t now_ms, real_base_ms, next_id;
+  void* object; /* of dlopen */
+  const lsmtpd_entry_1* entry;
+  const lsmtpd_factory_1* factory;
+  const lsmtpd_stage* stage;
+  const lsmtpd_options_1* options;
+  lsmtpd_config config;
+  lsmtpd_report report;
+  lsmtpd_t_pair* given;  /* options as given */
+  lsmtpd_t_pair* preset; /* options as filled in */
+  int started;
+  lsmtpd_t_host *hosts, *lane; /* all; the lane that asking functions use */
+  uint32_t lane_count, mail_count;
+  lsmtpd_t_call** calls;
+  size_t call_count;
+  lsmtpd_test_mail* mails;
+  lsmtpd_t_task *posted, *deferred, *offloaded, *finished, *resolving, *timers, *watches;
+  int64_t memory_used;
+  lsmtpd_test_text failures, errors, warnings, log, terminal, steps;
+  /* For tests to set. */
+  const char *name, *hostname; /* of the host; before lsmtpd_test_start() */
+  uint32_t workers, log_level; /* lines below the level are not "enabled" */
+  int offload;                 /* LSMTPD_TEST_OFFLOAD_... */
+  int deadline_ms;             /* how long waiting functions wait, of real time: 5000 */
+  /* Faults, for tests to set. */
+  int64_t memory_limit;                        /* bytes of lsmtpd.memory/1; -1: no limit */
+  int64_t reads_to_fail;                       /* that many read() fail from now on; -1: all */
+  int64_t edits_to_fail;                       /* annotate, add_recipient, ...: likewise */
+  int no_offload, no_timer, no_watch, no_post; /* these functions fail */
+};
+
+static inline lsmtpd_str lsmtpd_test_str(const char* text) {
+  lsmtpd_str str;
+  str.data = text;
+  str.size = text == NULL ? 0 : strlen(text);
+  return str;
+}
+
+static inline void* lsmtpd_t_alloc(size_t size) {
+  void* memory = calloc(1, size == 0 ? 1 : size);
+  if (memory == NULL) abort();
+  return memory;
+}
+
+static inline void lsmtpd_t_append(lsmtpd_test_text* text, const char* data, size_t size) {
+  char* grown = (char*)realloc(text->data, text->size + size + 1);
+  if (grown == NULL) abort();
+  if (size != 0) memcpy(grown + text->size, data, size);
+  text->data = grown;
+  text->size += size;
+  grown[text->size] = '\0';
+}
+
+static inline lsmtpd_test_text lsmtpd_t_copy(lsmtpd_str from) {
+  lsmtpd_test_text text;
+  text.data = NULL;
+  text.size = 0;
+  lsmtpd_t_append(&text, from.data, (size_t)from.size);
+  return text;
+}
+
+static inline lsmtpd_str lsmtpd_t_str(const lsmtpd_test_text* text) {
+  lsmtpd_str str;
+  str.data = text->data;
+  str.size = text->size;
+  return str;
+}
+
+static inline int lsmtpd_t_same(lsmtpd_str str, const char* text) {
+  return str.size == strlen(text) && memcmp(str.data, text, strlen(text)) == 0;
+}
+
+static inline void lsmtpd_t_free_pairs(lsmtpd_t_pair* pair) {
+  while (pair != NULL) {
+    lsmtpd_t_pair* next = pair->next;
+    free(pair->key.data);
+    free(pair->value.data);
+    free(pair);
+    pair = next;
+  }
+}
+
+/* Adds at the end, so that order is kept. */
+static inline void lsmtpd_t_add_pair(lsmtpd_t_pair** list, lsmtpd_str key, lsmtpd_str value) {
+  lsmtpd_t_pair* pair = (lsmtpd_t_pair*)lsmtpd_t_alloc(sizeof *pair);
+  pair->key = lsmtpd_t_copy(key);
+  pair->value = lsmtpd_t_copy(value);
+  while (*list != NULL) list = &(*list)->next;
+  *list = pair;
+}
+
+static inline lsmtpd_t_pair* lsmtpd_t_find_pair(lsmtpd_t_pair* list, lsmtpd_str key) {
+  for (; list != NULL; list = list->next)
+    if (list->key.size == key.size && memcmp(list->key.data, key.data, (size_t)key.size) == 0)
+      return list;
+  return NULL;
+}
+
+static inline void lsmtpd_t_vline(lsmtpd_test_text* text, const char* format, va_list arguments) {
+  char line[1024];
+  int size = vsnprintf(line, sizeof line, format, arguments);
+  if (size < 0) return;
+  lsmtpd_t_append(text, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
+  lsmtpd_t_append(text, "\n", 1);
+}
+
+static inline void lsmtpd_t_line(lsmtpd_test_text* text, const char* format, ...)
+    __attribute__((format(printf, 2, 3)));
+static inline void lsmtpd_t_line(lsmtpd_test_text* text, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  lsmtpd_t_vline(text, format, arguments);
+  va_end(arguments);
+}
+
+/* A broken rule. [any] The mutex must be held. */
+static inline void lsmtpd_t_fail(lsmtpd_test* t, const char* format, ...)
+    __attribute__((format(printf, 2, 3)));
+static inline void lsmtpd_t_fail(lsmtpd_test* t, const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  lsmtpd_t_vline(&t->failures, format, arguments);
+  va_end(arguments);
+}
+
+static inline void lsmtpd_t_lock(lsmtpd_test* t) {
+  pthread_mutex_lock(&t->mutex);
+}
+static inline void lsmtpd_t_unlock(lsmtpd_test* t) {
+  pthread_mutex_unlock(&t->mutex);
+}
+
+/* Ends a poll() that waits. [any] */
+static inline void lsmtpd_t_wake(lsmtpd_test* t) {
+  ssize_t written = write(t->wake[1], "", 1); /* full: it will wake up all the same */
+  (void)written;
+}
+
+static inline int lsmtpd_t_on_loop(const lsmtpd_test* t) {
+  return pthread_equal(pthread_self(), t->loop_thread) && !t->in_work;
+}
+
+static inline uint64_t lsmtpd_t_clock_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+#endif

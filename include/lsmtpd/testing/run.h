@@ -1,0 +1,446 @@
+/* Fake host: what tests call. All of it on the thread that called lsmtpd_test_new(). */
+#ifndef LSMTPD_TESTING_RUN_H
+#define LSMTPD_TESTING_RUN_H
+
+#include <dlfcn.h>
+#include <fcntl.h>
+
+#include "config.h"
+#include "host.h"
+
+static inline lsmtpd_test* lsmtpd_test_new(void) {
+  lsmtpd_test* t = (lsmtpd_test*)lsmtpd_t_alloc(sizeof *t);
+  pthread_mutex_init(&t->mutex, NULL);
+  t->loop_thread = pthread_self();
+  t->now_ms = 1000000;
+  t->name = "test";
+  t->hostname = "mx.example.org";
+  t->workers = 1;
+  t->log_level = LSMTPD_LOG_DEBUG;
+  t->deadline_ms = 5000;
+  t->memory_limit = -1;
+  lsmtpd_test_text* const texts[] = {&t->failures, &t->errors,   &t->warnings,
+                                     &t->log,      &t->terminal, &t->steps};
+  for (int i = 0; i < 6; ++i) lsmtpd_t_append(texts[i], "", 0);
+  if (pipe(t->wake) != 0) abort();
+  for (int i = 0; i < 2; ++i) {
+    fcntl(t->wake[i], F_SETFL, O_NONBLOCK);
+    fcntl(t->wake[i], F_SETFD, FD_CLOEXEC);
+  }
+  return t;
+}
+
+/* The plugin: linked in, or opened (0 is success, else lsmtpd_test_errors() says why not). */
+static inline void lsmtpd_test_use(lsmtpd_test* t, const lsmtpd_entry_1* entry) {
+  t->entry = entry;
+}
+static inline int lsmtpd_test_load(lsmtpd_test* t, const char* path) {
+  t->object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+  if (t->object != NULL) t->entry = (const lsmtpd_entry_1*)dlsym(t->object, "lsmtpd_entry");
+  if (t->entry != NULL) return 0;
+  lsmtpd_t_line(&t->errors, "%s", dlerror());
+  return -1;
+}
+
+/* An option as it would be written in the file, without quotes. LIST: once for each item; MAP: once
+ * for each "key=value". */
+static inline void lsmtpd_test_option(lsmtpd_test* t, const char* key, const char* value) {
+  lsmtpd_t_add_pair(&t->given, lsmtpd_test_str(key), lsmtpd_test_str(value));
+}
+
+/* Lines of text that came together so far; "" where there are none. They live until
+ * lsmtpd_test_free(), but move. */
+static inline const char* lsmtpd_test_failures(const lsmtpd_test* t) {
+  return t->failures.data;
+}
+static inline const char* lsmtpd_test_errors(const lsmtpd_test* t) {
+  return t->errors.data;
+} /* options, start() */
+static inline const char* lsmtpd_test_warnings(const lsmtpd_test* t) {
+  return t->warnings.data;
+} /* likewise */
+static inline const char* lsmtpd_test_log(const lsmtpd_test* t) {
+  return t->log.data;
+}
+static inline const char* lsmtpd_test_terminal(const lsmtpd_test* t) {
+  return t->terminal.data;
+} /* of commands */
+static inline const char* lsmtpd_test_steps(const lsmtpd_test* t) {
+  return t->steps.data;
+} /* of probes */
+
+static inline void lsmtpd_test_memory_limit(lsmtpd_test* t, int64_t bytes) {
+  t->memory_limit = bytes;
+}
+
+/* Loads the factory and checks the options; nothing is created. 0: lsmtpd_test_errors() is empty.
+ */
+static inline int lsmtpd_test_check_options(lsmtpd_test* t) {
+  if (!t->loaded) {
+    if (t->entry->abi_major != LSMTPD_ABI_MAJOR)
+      lsmtpd_t_line(&t->errors, "the plugin has ABI %u, this host %u", t->entry->abi_major,
+                    LSMTPD_ABI_MAJOR);
+    else if (t->entry->init(lsmtpd_test_str("plugin.so")) != 0)
+      lsmtpd_t_line(&t->errors, "init() failed");
+    else
+      t->loaded = 1;
+    if (!t->loaded) return -1;
+    t->factory = (const lsmtpd_factory_1*)t->entry->get_factory(LSMTPD_FACTORY);
+    if (t->entry->get_factory("no.such.factory/1") != NULL)
+      lsmtpd_t_fail(t, "factory: answers to any id");
+  }
+  if (t->factory == NULL) {
+    lsmtpd_t_line(&t->errors, "the plugin has no factory");
+    return -1;
+  }
+  t->options = (const lsmtpd_options_1*)t->factory->get_ability(LSMTPD_OPTIONS);
+  return lsmtpd_t_check_config(t);
+}
+
+/* Opens one more lane, which asking functions use from now on. 0 is success. */
+static inline int lsmtpd_test_open_lane(lsmtpd_test* t) {
+  lsmtpd_t_host* host = lsmtpd_t_new_host(t, 1);
+  host->lane = t->stage->open_lane(t->stage, &host->raw);
+  if (host->lane == NULL) {
+    host->closed = 1;
+    lsmtpd_t_line(&t->errors, "open_lane() failed");
+    return -1;
+  }
+  t->lane = host;
+  return 0;
+}
+/* Which lane asking functions use: number 0 was opened first. */
+static inline void lsmtpd_test_use_lane(lsmtpd_test* t, uint32_t number) {
+  for (lsmtpd_t_host* host = t->hosts; host != NULL; host = host->next)
+    if (host->is_lane && host->raw.worker == number) t->lane = host;
+}
+
+/* Checks the options, creates and starts the stage, opens a lane. 0 is success, else see
+ * lsmtpd_test_errors(). */
+static inline int lsmtpd_test_start(lsmtpd_test* t) {
+  if (lsmtpd_test_check_options(t) != 0) return -1;
+  lsmtpd_t_host* host = lsmtpd_t_new_host(t, 0);
+  t->stage = t->factory->create(&host->raw, &t->config);
+  if (t->stage == NULL) {
+    lsmtpd_t_line(&t->errors, "create() failed");
+    return -1;
+  }
+  if (t->stage->start(t->stage, &t->report) != 0) {
+    if (t->errors.size == 0) lsmtpd_t_line(&t->errors, "start() failed and did not say why");
+    return -1;
+  }
+  t->started = 1;
+  return lsmtpd_test_open_lane(t);
+}
+
+/* The plugin's table, or NULL. */
+static inline const void* lsmtpd_test_ability(lsmtpd_test* t, const char* id) {
+  return t->stage->get_ability(t->stage, id);
+}
+static inline const void* lsmtpd_t_needed(lsmtpd_test* t, const char* id) {
+  const void* table = lsmtpd_test_ability(t, id);
+  if (table == NULL) {
+    fprintf(stderr, "the plugin has no %s\n", id);
+    abort();
+  }
+  return table;
+}
+
+/* ---- calls ---- */
+
+#define LSMTPD_T_FILTER_KINDS \
+  (1u << LSMTPD_CONTINUE | 1u << LSMTPD_REJECT | 1u << LSMTPD_TRY_LATER | 1u << LSMTPD_DISCARD)
+#define LSMTPD_T_SESSION_KINDS \
+  (1u << LSMTPD_CONTINUE | 1u << LSMTPD_REJECT | 1u << LSMTPD_TRY_LATER)
+#define LSMTPD_T_OUTPUT_KINDS (1u << LSMTPD_STORED | 1u << LSMTPD_REJECT | 1u << LSMTPD_TRY_LATER)
+
+static inline lsmtpd_t_call* lsmtpd_t_new_call(lsmtpd_test* t, uint32_t kinds,
+                                               lsmtpd_test_mail* mail) {
+  lsmtpd_t_call* call = (lsmtpd_t_call*)lsmtpd_t_alloc(sizeof *call);
+  lsmtpd_t_lock(t);
+  lsmtpd_t_call** grown =
+      (lsmtpd_t_call**)realloc(t->calls, (t->call_count + 1) * sizeof(lsmtpd_t_call*));
+  if (grown == NULL) abort();
+  t->calls = grown;
+  t->calls[t->call_count++] = call;
+  call->id = UINT64_C(7) << 32 | t->call_count;
+  call->host = t->lane;
+  call->kinds = kinds;
+  call->mail = mail;
+  call->verdict.enhanced = call->verdict.text = call->verdict.detail = "";
+  call->verdict.copy_ids = call->verdict.target = "";
+  if (mail != NULL) {
+    ++mail->references;
+    mail->open = 1;
+  }
+  lsmtpd_t_unlock(t);
+  return call;
+}
+static inline const lsmtpd_message* lsmtpd_t_view(const lsmtpd_test_mail* mail) {
+  return (const lsmtpd_message*)(uintptr_t)mail;
+}
+
+/* The answer; NULL: there is none yet. */
+static inline const lsmtpd_test_verdict* lsmtpd_test_answer(lsmtpd_test* t, lsmtpd_call id) {
+  lsmtpd_t_lock(t);
+  const lsmtpd_t_call* call = lsmtpd_t_find_call(t, id);
+  const int answered = call != NULL && call->answered;
+  lsmtpd_t_unlock(t);
+  return answered ? &call->verdict : NULL;
+}
+
+/* Turns the loop until the call is answered. After deadline_ms of real time: a failure, and a
+ * verdict of kind 0. */
+static inline const lsmtpd_test_verdict* lsmtpd_test_wait(lsmtpd_test* t, lsmtpd_call id) {
+  const uint64_t start = lsmtpd_t_clock_ms();
+  const lsmtpd_test_verdict* verdict = lsmtpd_test_answer(t, id);
+  while (verdict == NULL) {
+    const int left = t->deadline_ms - (int)(lsmtpd_t_clock_ms() - start);
+    if (left <= 0) break;
+    lsmtpd_test_turn(t, left);
+    verdict = lsmtpd_test_answer(t, id);
+  }
+  if (verdict != NULL) return verdict;
+  lsmtpd_t_lock(t);
+  lsmtpd_t_fail(t, "call %u: not answered within %d ms", (unsigned)(id & 0xffffffffu),
+                t->deadline_ms);
+  verdict = &lsmtpd_t_find_call(t, id)->verdict;
+  lsmtpd_t_unlock(t);
+  return verdict;
+}
+
+/* Turns the loop until `condition(data)` is not 0. 0: that did not come in time. */
+static inline int lsmtpd_test_wait_for(lsmtpd_test* t, int (*condition)(void*), void* data) {
+  const uint64_t start = lsmtpd_t_clock_ms();
+  while (!condition(data)) {
+    const int left = t->deadline_ms - (int)(lsmtpd_t_clock_ms() - start);
+    if (left <= 0) return 0;
+    lsmtpd_test_turn(t, left < 10 ? left : 10);
+  }
+  return 1;
+}
+
+/* lsmtpd.filter/1. The functions without ask_ also wait for the answer. */
+static inline lsmtpd_call lsmtpd_test_ask_filter(lsmtpd_test* t, lsmtpd_test_mail* mail) {
+  const lsmtpd_filter_1* table = (const lsmtpd_filter_1*)lsmtpd_t_needed(t, LSMTPD_FILTER);
+  const lsmtpd_t_call* call = lsmtpd_t_new_call(t, LSMTPD_T_FILTER_KINDS, mail);
+  const lsmtpd_call id = call->id;
+  table->message(t->lane->lane, id, lsmtpd_t_view(mail));
+  return id;
+}
+static inline const lsmtpd_test_verdict* lsmtpd_test_filter(lsmtpd_test* t,
+                                                            lsmtpd_test_mail* mail) {
+  return lsmtpd_test_wait(t, lsmtpd_test_ask_filter(t, mail));
+}
+
+/* lsmtpd.output/1. `copy_id` NULL: the message's id; `target` NULL: for itself. */
+static inline lsmtpd_call lsmtpd_test_ask_deliver(lsmtpd_test* t, lsmtpd_test_mail* mail,
+                                                  const char* copy_id, const char* target,
+                                                  uint32_t flags) {
+  const lsmtpd_output_1* table = (const lsmtpd_output_1*)lsmtpd_t_needed(t, LSMTPD_OUTPUT);
+  lsmtpd_t_call* call = lsmtpd_t_new_call(t, LSMTPD_T_OUTPUT_KINDS, mail);
+  const lsmtpd_call id = call->id;
+  call->copy_id = lsmtpd_t_copy(copy_id == NULL ? mail->envelope.id : lsmtpd_test_str(copy_id));
+  call->for_target = lsmtpd_t_copy(lsmtpd_test_str(target));
+  call->delivery.size = sizeof call->delivery;
+  call->delivery.flags = flags;
+  call->delivery.copy_id = lsmtpd_t_str(&call->copy_id);
+  call->delivery.target = lsmtpd_t_str(&call->for_target);
+  call->delivery.deadline_ms = (flags & LSMTPD_DELIVERY_REPLAY) ? 0 : 10000;
+  table->deliver(t->lane->lane, id, lsmtpd_t_view(mail), &call->delivery);
+  return id;
+}
+static inline const lsmtpd_test_verdict* lsmtpd_test_deliver(lsmtpd_test* t,
+                                                             lsmtpd_test_mail* mail) {
+  return lsmtpd_test_wait(t, lsmtpd_test_ask_deliver(t, mail, NULL, NULL, 0));
+}
+
+/* lsmtpd.session/1. `mail` gives the envelope as far as it is known. NULL: the plugin does not want
+ * this stage. */
+static inline const lsmtpd_test_verdict* lsmtpd_test_session(lsmtpd_test* t, uint32_t stage,
+                                                             uint64_t session,
+                                                             const lsmtpd_test_mail* mail,
+                                                             uint64_t declared_size) {
+  const lsmtpd_session_1* table = (const lsmtpd_session_1*)lsmtpd_t_needed(t, LSMTPD_SESSION);
+  if ((table->stages & stage) == 0) return NULL;
+  lsmtpd_t_call* call = lsmtpd_t_new_call(t, LSMTPD_T_SESSION_KINDS, NULL);
+  const lsmtpd_call id = call->id;
+  call->event.size = sizeof call->event;
+  call->event.stage = stage;
+  call->event.session = session;
+  call->event.declared_size = declared_size;
+  call->event.envelope = &mail->envelope;
+  table->check(t->lane->lane, id, &call->event);
+  return lsmtpd_test_wait(t, id);
+}
+static inline void lsmtpd_test_session_closed(lsmtpd_test* t, uint64_t session) {
+  const lsmtpd_session_1* table = (const lsmtpd_session_1*)lsmtpd_t_needed(t, LSMTPD_SESSION);
+  if (table->closed != NULL) table->closed(t->lane->lane, session);
+}
+
+/* What a host does to a call that it no longer waits for; the plugin still has to answer. */
+static inline void lsmtpd_test_cancel(lsmtpd_test* t, lsmtpd_call id) {
+  const lsmtpd_t_call* call = lsmtpd_t_find_call(t, id);
+  const lsmtpd_filter_1* filter = (const lsmtpd_filter_1*)lsmtpd_test_ability(t, LSMTPD_FILTER);
+  const lsmtpd_output_1* output = (const lsmtpd_output_1*)lsmtpd_test_ability(t, LSMTPD_OUTPUT);
+  const lsmtpd_session_1* session = (const lsmtpd_session_1*)lsmtpd_test_ability(t, LSMTPD_SESSION);
+  if (call->answered) return;
+  if (call->kinds == LSMTPD_T_FILTER_KINDS && filter != NULL && filter->cancel != NULL)
+    filter->cancel(call->host->lane, id);
+  if (call->kinds == LSMTPD_T_OUTPUT_KINDS && output != NULL && output->cancel != NULL)
+    output->cancel(call->host->lane, id);
+  if (call->kinds == LSMTPD_T_SESSION_KINDS && session != NULL && session->cancel != NULL)
+    session->cancel(call->host->lane, id);
+}
+
+/* lsmtpd.admission/1. */
+static inline lsmtpd_admission lsmtpd_test_admission(lsmtpd_test* t) {
+  const lsmtpd_admission_1* table = (const lsmtpd_admission_1*)lsmtpd_t_needed(t, LSMTPD_ADMISSION);
+  lsmtpd_admission admission;
+  memset(&admission, 0, sizeof admission);
+  admission.size = sizeof admission;
+  admission.ready = 1;
+  table->get(t->lane->lane, &admission);
+  return admission;
+}
+
+/* lsmtpd.replay/1. listed(): verdict->copy_ids and ->end; loaded(): verdict->mail and ->target;
+ * both with CONTINUE. */
+static inline const lsmtpd_test_verdict* lsmtpd_test_list(lsmtpd_test* t, uint32_t restart,
+                                                          uint32_t max) {
+  const lsmtpd_replay_1* table = (const lsmtpd_replay_1*)lsmtpd_t_needed(t, LSMTPD_REPLAY);
+  const lsmtpd_call id = lsmtpd_t_new_call(t, 1u << LSMTPD_TRY_LATER, NULL)->id;
+  table->list(t->lane->lane, id, restart, max);
+  return lsmtpd_test_wait(t, id);
+}
+static inline const lsmtpd_test_verdict* lsmtpd_test_load_copy(lsmtpd_test* t,
+                                                               const char* copy_id) {
+  const lsmtpd_replay_1* table = (const lsmtpd_replay_1*)lsmtpd_t_needed(t, LSMTPD_REPLAY);
+  const lsmtpd_call id =
+      lsmtpd_t_new_call(t, 1u << LSMTPD_TRY_LATER | 1u << LSMTPD_REJECT, NULL)->id;
+  table->load(t->lane->lane, id, lsmtpd_test_str(copy_id));
+  return lsmtpd_test_wait(t, id);
+}
+static inline const lsmtpd_test_verdict* lsmtpd_test_forget(lsmtpd_test* t, const char* copy_id) {
+  const lsmtpd_replay_1* table = (const lsmtpd_replay_1*)lsmtpd_t_needed(t, LSMTPD_REPLAY);
+  const lsmtpd_call id = lsmtpd_t_new_call(t, LSMTPD_T_OUTPUT_KINDS, NULL)->id;
+  table->forget(t->lane->lane, id, lsmtpd_test_str(copy_id));
+  return lsmtpd_test_wait(t, id);
+}
+static inline const lsmtpd_test_verdict* lsmtpd_test_bury(lsmtpd_test* t, const char* copy_id,
+                                                          const char* reason) {
+  const lsmtpd_replay_1* table = (const lsmtpd_replay_1*)lsmtpd_t_needed(t, LSMTPD_REPLAY);
+  const lsmtpd_call id = lsmtpd_t_new_call(t, LSMTPD_T_OUTPUT_KINDS, NULL)->id;
+  table->bury(t->lane->lane, id, lsmtpd_test_str(copy_id), lsmtpd_test_str(reason));
+  return lsmtpd_test_wait(t, id);
+}
+
+/* lsmtpd.probe/1. Steps as lines "step status text" in lsmtpd_test_steps(). */
+static inline void lsmtpd_t_step(const lsmtpd_probe_report* report, lsmtpd_str step,
+                                 uint32_t status, lsmtpd_str text) {
+  lsmtpd_t_line(&((lsmtpd_test*)report->self)->steps, "%.*s %u %.*s", (int)step.size, step.data,
+                status, (int)text.size, text.size == 0 ? "" : text.data);
+}
+static inline const lsmtpd_test_verdict* lsmtpd_test_probe(lsmtpd_test* t) {
+  const lsmtpd_probe_1* table = (const lsmtpd_probe_1*)lsmtpd_t_needed(t, LSMTPD_PROBE);
+  lsmtpd_t_call* call = lsmtpd_t_new_call(t, 1u << LSMTPD_CONTINUE | 1u << LSMTPD_TRY_LATER, NULL);
+  const lsmtpd_call id = call->id;
+  call->probe.self = t;
+  call->probe.step = lsmtpd_t_step;
+  table->probe(t->lane->lane, id, &call->probe);
+  return lsmtpd_test_wait(t, id);
+}
+
+/* lsmtpd.command/1: its exit status; -1 where the options are wrong. What it printed is in
+ * lsmtpd_test_terminal(). */
+static inline void lsmtpd_t_print(const lsmtpd_terminal* terminal, lsmtpd_str text) {
+  lsmtpd_t_append(&((lsmtpd_test*)terminal->self)->terminal, text.data, (size_t)text.size);
+}
+static inline int32_t lsmtpd_test_command(lsmtpd_test* t, const char* const* arguments,
+                                          uint32_t count) {
+  if (t->config.self == NULL && lsmtpd_test_check_options(t) != 0) return -1;
+  const lsmtpd_command_1* table = (const lsmtpd_command_1*)t->factory->get_ability(LSMTPD_COMMAND);
+  lsmtpd_terminal terminal = {t, lsmtpd_t_print, lsmtpd_t_print};
+  lsmtpd_str* list = (lsmtpd_str*)lsmtpd_t_alloc(count * sizeof *list);
+  for (uint32_t i = 0; i < count; ++i) list[i] = lsmtpd_test_str(arguments[i]);
+  const int32_t status = table->run(&t->config, list, count, &terminal);
+  free(list);
+  return status;
+}
+
+/* ---- the end ---- */
+
+static inline int lsmtpd_t_is_closed(void* host) {
+  return ((lsmtpd_t_host*)host)->closed;
+}
+
+/* Closes the lane in use, and waits until it is closed. Time runs meanwhile. */
+static inline void lsmtpd_test_close_lane(lsmtpd_test* t) {
+  lsmtpd_t_host* host = t->lane;
+  if (host == NULL || host->closed) return;
+  t->real_base_ms = lsmtpd_t_clock_ms();
+  t->in_close = 1;
+  host->lane->close(host->lane);
+  if (!lsmtpd_test_wait_for(t, lsmtpd_t_is_closed, host))
+    lsmtpd_t_fail(t, "lane: lane_closed() never came");
+  t->in_close = 0;
+}
+
+/* Ends everything in the right order and checks what is left over. Returns the failures: "" or a
+ * line each. */
+static inline const char* lsmtpd_test_finish(lsmtpd_test* t) {
+  if (t->offload == LSMTPD_TEST_OFFLOAD_HELD) t->offload = LSMTPD_TEST_OFFLOAD_TURN;
+  for (lsmtpd_t_host* host = t->hosts; host != NULL; host = host->next)
+    if (host->is_lane && !host->closed) {
+      t->lane = host;
+      lsmtpd_test_close_lane(t);
+    }
+  if (t->stage != NULL && t->started) t->stage->stop(t->stage);
+  if (t->stage != NULL) t->stage->destroy(t->stage);
+  if (t->loaded) t->entry->deinit();
+  t->stage = NULL;
+  t->loaded = t->started = 0;
+  lsmtpd_t_lock(t);
+  for (const lsmtpd_test_mail* mail = t->mails; mail != NULL; mail = mail->next)
+    if (mail->references != 0)
+      lsmtpd_t_fail(t, "message %.*s: %lld pins left", (int)mail->envelope.id.size,
+                    mail->envelope.id.data, (long long)mail->references);
+  if (t->memory_used != 0) lsmtpd_t_fail(t, "memory: %lld bytes left", (long long)t->memory_used);
+  lsmtpd_t_unlock(t);
+  return t->failures.data;
+}
+
+static inline void lsmtpd_t_free_call(lsmtpd_t_call* call) {
+  lsmtpd_test_text* const texts[] = {&call->enhanced,  &call->text,   &call->detail,
+                                     &call->copy_ids,  &call->target, &call->copy_id,
+                                     &call->for_target};
+  for (int i = 0; i < 7; ++i) free(texts[i]->data);
+  free(call);
+}
+
+/* After lsmtpd_test_finish(). */
+static inline void lsmtpd_test_free(lsmtpd_test* t) {
+  for (size_t i = 0; i < t->call_count; ++i) lsmtpd_t_free_call(t->calls[i]);
+  free(t->calls);
+  while (t->mails != NULL) {
+    lsmtpd_test_mail* next = t->mails->next;
+    lsmtpd_t_free_mail(t->mails);
+    t->mails = next;
+  }
+  while (t->hosts != NULL) {
+    lsmtpd_t_host* next = t->hosts->next;
+    free(t->hosts);
+    t->hosts = next;
+  }
+  lsmtpd_t_free_pairs(t->given);
+  lsmtpd_t_free_pairs(t->preset);
+  lsmtpd_test_text* const texts[] = {&t->failures, &t->errors,   &t->warnings,
+                                     &t->log,      &t->terminal, &t->steps};
+  for (int i = 0; i < 6; ++i) free(texts[i]->data);
+  close(t->wake[0]);
+  close(t->wake[1]);
+  pthread_mutex_destroy(&t->mutex);
+  free(t);
+}
+
+#endif
