@@ -94,3 +94,13 @@ unpack_package() {
   rm -rf "$work"
   [ -d "$2" ] || die "could not get Debian's $1"
 }
+
+cmd_packages() {
+  case "${1:-build}" in
+    build) ensure_packages "${packages_build[@]}" ;;
+    lint) ensure_packages "${packages_lint[@]}" ;;
+    test) ensure_packages "${packages_build[@]}" "${packages_test[@]}" ;;
+    brokers) ensure_packages "${packages_brokers[@]}" ;;
+    *) die "packages: no group '$1'; there are build, lint, test, brokers" ;;
+  esac
+}
