@@ -1,0 +1,90 @@
+#include "pipeline/checks.hpp"
+
+#include "lsmtpd/session.h"
+#include "pipeline/outcome.hpp"
+
+namespace lsmtpd::pipeline {
+
+using plugin::Kind;
+using plugin::Verdict;
+
+Checks::Checks(const Chain& chain, uint64_t session)
+    : chain_(chain), session_(session), deadline_([this] { overdue(); }) {}
+
+Checks::~Checks() {
+  if (call_) chain_.sessions[next_]->abandon(call_, nullptr);
+  for (auto* lane : chain_.sessions) lane->session_closed(session_);
+}
+
+std::optional<Checks::Result> Checks::run(uint32_t stage, uint64_t declared_size, const message::Envelope& envelope,
+                                          Finished finished) {
+  if (chain_.sessions.empty()) return Result{};
+  stage_ = stage;
+  declared_size_ = declared_size;
+  asked_ = &envelope;
+  next_ = 0;
+  auto result = go_on();
+  if (!result) {
+    envelope_ = envelope;
+    asked_ = &envelope_;
+    finished_ = std::move(finished);
+  }
+  return result;
+}
+
+std::optional<Checks::Result> Checks::go_on() {
+  for (; next_ < chain_.sessions.size(); ++next_) {
+    plugin::Lane& lane = *chain_.sessions[next_];
+    if (!(lane.stage().session()->stages & stage_)) continue;
+    auto answer = lane.check(
+        stage_, session_, declared_size_, *asked_,
+        [this](plugin::Completion completion) {
+          call_ = 0;
+          deadline_.disarm();
+          auto result = take(std::move(completion.verdict));
+          if (!result) {
+            ++next_;
+            result = go_on();
+          }
+          if (result) std::exchange(finished_, nullptr)(std::move(*result));
+        },
+        call_);
+    if (!answer) {
+      chain_.deadlines->arm(deadline_, lane.stage().entry().deadline);
+      return std::nullopt;
+    }
+    if (auto result = take(std::move(answer->verdict))) return result;
+  }
+  return Result{};
+}
+
+// Nothing: this filter lets it pass.
+std::optional<Checks::Result> Checks::take(Verdict verdict) {
+  const auto& entry = chain_.sessions[next_]->stage().entry();
+  if (verdict.kind == Kind::failed) {
+    verdict.kind = entry.on_error == config::OnFailure::proceed  ? Kind::proceed
+                   : entry.on_error == config::OnFailure::reject ? Kind::reject
+                                                                 : Kind::try_later;
+  }
+  if (verdict.kind == Kind::proceed) return std::nullopt;
+  if (verdict.kind != Kind::reject) verdict.kind = Kind::try_later;
+  if (verdict.kind == Kind::reject && verdict.code == 0 && stage_ == LSMTPD_STAGE_RCPT) verdict.code = 550;
+  return Result{to_reply(verdict, Speaker::filter), entry.name + ": " + verdict.detail};
+}
+
+void Checks::overdue() {
+  plugin::Lane& lane = *chain_.sessions[next_];
+  lane.abandon(std::exchange(call_, 0), nullptr);
+  const auto policy = lane.stage().entry().on_timeout;
+  auto result = take(Verdict::make(policy == config::OnFailure::proceed  ? Kind::proceed
+                                   : policy == config::OnFailure::reject ? Kind::reject
+                                                                         : Kind::try_later,
+                                   "its deadline passed"));
+  if (!result) {
+    ++next_;
+    result = go_on();
+  }
+  if (result) std::exchange(finished_, nullptr)(std::move(*result));
+}
+
+}  // namespace lsmtpd::pipeline

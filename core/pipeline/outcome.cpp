@@ -1,0 +1,50 @@
+#include "pipeline/outcome.hpp"
+
+namespace lsmtpd::pipeline {
+
+namespace {
+
+struct Preset {
+  int code;
+  const char* enhanced;
+  const char* text;
+};
+
+constexpr Preset kRejected = {554, "5.7.1", "Message refused"};
+constexpr Preset kFilterLater = {451, "4.7.1", "Try again later"};
+constexpr Preset kOutputLater = {451, "4.3.0", "Message cannot be stored now, try again later"};
+
+}  // namespace
+
+std::string_view fate_name(Fate fate) {
+  switch (fate) {
+    case Fate::stored: return "stored";
+    case Fate::discarded: return "discarded";
+    case Fate::rejected: return "rejected";
+    case Fate::try_later: return "try_later";
+  }
+  return "";
+}
+
+smtp::Reply to_reply(const plugin::Verdict& verdict, Speaker speaker) {
+  const Preset& preset = verdict.kind == plugin::Kind::reject ? kRejected
+                         : speaker == Speaker::filter         ? kFilterLater
+                                                              : kOutputLater;
+  const bool own_code = verdict.code != 0;
+  smtp::Reply reply;
+  reply.code = own_code ? verdict.code : preset.code;
+  reply.enhanced = !verdict.enhanced.empty() ? verdict.enhanced : preset.enhanced;
+  reply.text = !verdict.text.empty() ? verdict.text : preset.text;
+  return reply;
+}
+
+Outcome stored(const std::string& id, std::string detail) {
+  return {Fate::stored, {250, "2.0.0", "Ok: queued as " + id}, std::move(detail)};
+}
+
+// The client must not be able to tell: whoever discards wants it so.
+Outcome discarded(const std::string& id, std::string detail) {
+  return {Fate::discarded, {250, "2.0.0", "Ok: queued as " + id}, std::move(detail)};
+}
+
+}  // namespace lsmtpd::pipeline

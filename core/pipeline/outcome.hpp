@@ -1,0 +1,28 @@
+// What became of a message, and the reply that says so (the table in docs/architecture.md, "Replies").
+#pragma once
+
+#include <string>
+
+#include "plugin/verdict.hpp"
+#include "smtp/reply.hpp"
+
+namespace lsmtpd::pipeline {
+
+enum class Fate : uint8_t { stored, discarded, rejected, try_later };
+
+struct Outcome {
+  Fate fate = Fate::try_later;
+  smtp::Reply reply;
+  std::string detail;  // for the log: by which plugin, why, where it was stored
+};
+
+std::string_view fate_name(Fate fate);  // "stored", "discarded", "rejected", "try_later"
+
+// Who speaks: a filter's "later" is 4.7.1, an output's is 4.3.0.
+enum class Speaker : uint8_t { filter, output };
+smtp::Reply to_reply(const plugin::Verdict& verdict, Speaker speaker);
+
+Outcome stored(const std::string& id, std::string detail);
+Outcome discarded(const std::string& id, std::string detail);
+
+}  // namespace lsmtpd::pipeline

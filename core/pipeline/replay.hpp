@@ -1,0 +1,92 @@
+// Gives back what a fallback stored to the outputs it was stored for, slower than live mail. One for each plugin that is
+// a fallback; it runs on worker 0's loop, where both the storage's and the outputs' lanes are.
+//
+// A pass lists the storage in steps, loads some messages at a time and delivers them: stored ones are forgotten, refused
+// ones buried. "Not now" ends the pass; after a pause (backoff) the next one begins with one message at a time, and the
+// window doubles as long as all goes well. No order is promised.
+//
+// Copies that an overdue output may still have accepted are held back until their outcome is known: hold(),
+// settle_held() and wake() are [any], everything else [loop of worker 0].
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "base/deadlines.hpp"
+#include "io/loop.hpp"
+#include "plugin/lane.hpp"
+
+namespace lsmtpd::pipeline {
+
+class Replay {
+ public:
+  static constexpr uint32_t kListStep = 128;    // copy_ids listed at a time
+  static constexpr uint32_t kLargestWindow = 32;  // messages under way at a time
+  static constexpr uint64_t kFirstPauseMs = 1000, kLongestPauseMs = 30'000;
+  static constexpr uint64_t kShortestDeadlineMs = 60'000;  // for an output to settle a replayed message
+
+  Replay(io::Loop& loop, plugin::Lane& storage);
+  ~Replay();
+  Replay(const Replay&) = delete;
+  Replay& operator=(const Replay&) = delete;
+
+  void add_output(plugin::Lane& output);  // before start()
+  void start();
+  void stop();  // begins nothing new; calls under way may still come in
+
+  void wake();  // the storage has something new
+  void hold(const std::string& copy_id);
+  // The outcome of a held copy: stored forgets it, reject buries it, anything else leaves it to replay.
+  void settle_held(const std::string& copy_id, plugin::Kind outcome, const std::string& reason);
+
+ private:
+  struct Item;
+  struct Target {
+    plugin::Lane* lane = nullptr;
+    bool paused = false;  // until the next pass
+  };
+
+  void begin_pass();
+  void end_pass();
+  void pump();
+  void list();
+  void take_list(plugin::Completion completion);
+  void load(const std::string& copy_id);
+  void take_loaded(const std::shared_ptr<Item>& item, plugin::Completion completion);
+  void deliver(const std::shared_ptr<Item>& item);
+  void take_delivered(const std::shared_ptr<Item>& item, plugin::Completion completion);
+  void overdue(const std::shared_ptr<Item>& item);
+  void not_now(const std::shared_ptr<Item>& item, plugin::Completion completion);
+  void remove(const std::string& copy_id, plugin::Kind outcome, const std::string& reason, io::Task then);
+  void item_done(const std::shared_ptr<Item>& item);
+  Target* target_of(const std::string& name);
+  bool someone_is_ready();
+  bool is_held(const std::string& copy_id);
+
+  io::Loop& loop_;
+  plugin::Lane& storage_;
+  std::map<std::string, Target> targets_;
+  Deadlines::Entry timer_;
+  std::atomic<bool> dirty_{true};  // there may be something that no pass has listed
+  std::atomic<bool> told_{false};  // a wake-up is on its way to the loop
+  bool stopped_ = true;
+  bool in_pass_ = false;
+  bool listing_ = false;
+  bool listed_all_ = false;
+  bool restart_ = true;
+  bool failed_ = false;  // this pass met "not now"
+  std::deque<std::string> queue_;
+  std::set<std::shared_ptr<Item>> under_way_;
+  uint32_t window_ = 1;
+  uint64_t pause_ms_ = kFirstPauseMs;
+
+  std::mutex mutex_;
+  std::set<std::string> held_;  // guarded by mutex_
+};
+
+}  // namespace lsmtpd::pipeline

@@ -1,0 +1,250 @@
+#include "plugin/lane.hpp"
+
+#include "log/log.hpp"
+#include "plugin/lane_abilities.hpp"
+
+namespace lsmtpd::plugin {
+
+Lane::Lane(Stage& stage, io::Loop& loop, uint32_t worker)
+    : stage_(stage), loop_(loop), self_{&stage.process_, this}, resources_(std::make_unique<Resources>()) {
+  host_ = stage.host_;
+  host_.self = &self_;
+  host_.worker = worker;
+  host_.get_ability = LaneAbilities::get;
+  host_.complete = LaneAbilities::complete;
+  host_.lane_closed = LaneAbilities::lane_closed;
+}
+
+Lane::~Lane() {
+  for (auto& slot : slots_) {
+    if (slot.question && slot.question->view) slot.question->view->unpin();
+  }
+}
+
+Result<std::unique_ptr<Lane>> Stage::open_lane(io::Loop& loop, uint32_t worker) {
+  auto lane = std::make_unique<Lane>(*this, loop, worker);
+  try {
+    lane->lane_ = stage_->open_lane(stage_, &lane->host_);
+  } catch (...) {
+    return fail("plugin.{}: threw an exception in open_lane", name());
+  }
+  if (!lane->lane_) return fail("plugin.{}: could not open a lane", name());
+  return lane;
+}
+
+template <class Ask>
+std::optional<Completion> Lane::ask(std::unique_ptr<Question> question, Done done, lsmtpd_call& call, Ask&& put) {
+  if (failed()) return Completion{Verdict::make(Kind::failed, "too many calls are stuck"), {}, {}, {}, false};
+  uint32_t index;
+  if (free_.empty()) {
+    index = static_cast<uint32_t>(slots_.size());
+    slots_.emplace_back();
+  } else {
+    index = free_.back();
+    free_.pop_back();
+  }
+  Slot& slot = slots_[index];
+  slot.open = true;
+  slot.abandoned = false;
+  slot.done = std::move(done);
+  slot.question = std::move(question);
+  call = (static_cast<uint64_t>(slot.generation) << 32) | index;
+
+  const lsmtpd_call outer = std::exchange(asking_, call);
+  const Question& asked = *slot.question;
+  if (!guarded("a call", [&] { put(call, asked); })) {
+    take(call, {Verdict::make(Kind::failed, "the plugin threw an exception"), {}, {}, {}, false});
+  }
+  asking_ = outer;
+  if (at_once_) call = 0;
+  return std::exchange(at_once_, std::nullopt);
+}
+
+std::optional<Completion> Lane::filter(const message::Message& message, Done done, lsmtpd_call& call) {
+  auto question = std::make_unique<Question>();
+  question->view = View::make(message, View::Rights::edit, loop_, stage_.process_.store);
+  return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
+    stage_.filter_->message(lane_, c, q.view->abi());
+  });
+}
+
+std::optional<Completion> Lane::check(uint32_t stage, uint64_t session, uint64_t declared_size,
+                                      const message::Envelope& envelope, Done done, lsmtpd_call& call) {
+  auto question = std::make_unique<Question>();
+  question->envelope = envelope;  // a copy: the session may be gone before the plugin answers
+  question->envelope_view = std::make_unique<EnvelopeView>(question->envelope);
+  question->event = {.size = sizeof(lsmtpd_session_event),
+                     .stage = stage,
+                     .session = session,
+                     .declared_size = declared_size,
+                     .envelope = question->envelope_view->get()};
+  return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
+    stage_.session_->check(lane_, c, &q.event);
+  });
+}
+
+std::optional<Completion> Lane::deliver(const message::Message& message, const Delivery& delivery, Done done,
+                                        lsmtpd_call& call) {
+  auto question = std::make_unique<Question>();
+  question->view = View::make(message, View::Rights::annotate, loop_, stage_.process_.store);
+  question->delivery = delivery;
+  question->abi_delivery = {.size = sizeof(lsmtpd_delivery),
+                            .flags = delivery.replay ? LSMTPD_DELIVERY_REPLAY : 0,
+                            .copy_id = str(question->delivery.copy_id),
+                            .target = str(question->delivery.target),
+                            .deadline_ms = delivery.deadline_ms};
+  return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
+    stage_.output_->deliver(lane_, c, q.view->abi(), &q.abi_delivery);
+  });
+}
+
+std::optional<Completion> Lane::list(bool restart, uint32_t most, Done done, lsmtpd_call& call) {
+  return ask(std::make_unique<Question>(), std::move(done), call, [&](lsmtpd_call c, const Question&) {
+    stage_.replay_->list(lane_, c, restart, most);
+  });
+}
+
+std::optional<Completion> Lane::load(const std::string& copy_id, Done done, lsmtpd_call& call) {
+  auto question = std::make_unique<Question>();
+  question->copy_id = copy_id;
+  return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
+    stage_.replay_->load(lane_, c, str(q.copy_id));
+  });
+}
+
+std::optional<Completion> Lane::forget(const std::string& copy_id, Done done, lsmtpd_call& call) {
+  auto question = std::make_unique<Question>();
+  question->copy_id = copy_id;
+  return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
+    stage_.replay_->forget(lane_, c, str(q.copy_id));
+  });
+}
+
+std::optional<Completion> Lane::bury(const std::string& copy_id, const std::string& reason, Done done,
+                                     lsmtpd_call& call) {
+  auto question = std::make_unique<Question>();
+  question->copy_id = copy_id;
+  question->reason = reason;
+  return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
+    stage_.replay_->bury(lane_, c, str(q.copy_id), str(q.reason));
+  });
+}
+
+std::optional<Completion> Lane::probe(const lsmtpd_probe_report* report, Done done, lsmtpd_call& call) {
+  return ask(std::make_unique<Question>(), std::move(done), call, [&](lsmtpd_call c, const Question&) {
+    stage_.probe_->probe(lane_, c, report);
+  });
+}
+
+Lane::Slot* Lane::find(lsmtpd_call call) {
+  const auto index = static_cast<uint32_t>(call);
+  if (index >= slots_.size()) return nullptr;
+  Slot& slot = slots_[index];
+  return slot.open && slot.generation == static_cast<uint32_t>(call >> 32) ? &slot : nullptr;
+}
+
+void Lane::take(lsmtpd_call call, Completion completion) {
+  Slot* slot = find(call);
+  if (!slot) {
+    log::error("call_not_open", {{"plugin", name()},
+                                 {"call", call},
+                                 {"hint", "the plugin completed a call twice, or one it never got"}});
+    return;
+  }
+  auto question = std::move(slot->question);
+  if (question->view) {
+    const bool keep = completion.verdict.kind == Kind::proceed || completion.verdict.kind == Kind::try_later;
+    completion.message = question->view->close(keep);
+    question->view->unpin();
+  }
+  Done done = std::move(slot->done);
+  if (slot->abandoned) --stuck_;
+  slot->open = false;
+  if (++slot->generation == 0) slot->generation = 1;
+  free_.push_back(static_cast<uint32_t>(call));
+
+  if (call == asking_ && !at_once_) {
+    at_once_ = std::move(completion);
+  } else if (done) {
+    if (ready_.empty()) loop_.defer([this] { hand_on_ready(); });
+    ready_.push_back({call, std::move(done), std::move(completion)});
+  }
+}
+
+void Lane::hand_on_ready() {
+  std::vector<Ready> ready;
+  ready.swap(ready_);
+  for (auto& answer : ready) {
+    if (answer.done) answer.done(std::move(answer.completion));
+  }
+}
+
+void Lane::take_from_any(lsmtpd_call call, Completion completion) {
+  if (loop_.on_thread()) {
+    take(call, std::move(completion));
+    return;
+  }
+  std::lock_guard lock(mutex_);
+  from_others_.emplace_back(call, std::move(completion));
+  if (from_others_.size() > 1) return;  // the loop was told with the first one
+  loop_.post([this] {
+    std::vector<std::pair<lsmtpd_call, Completion>> answers;
+    {
+      std::lock_guard guard(mutex_);
+      answers.swap(from_others_);
+    }
+    for (auto& [c, answer] : answers) take(c, std::move(answer));
+  });
+}
+
+void Lane::abandon(lsmtpd_call call, Done late) {
+  Slot* slot = find(call);
+  if (!slot) {
+    // It was answered in this very turn, and the answer is about to be handed on: to `late`, then.
+    for (auto& answer : ready_) {
+      if (answer.call == call) answer.done = std::move(late);
+    }
+    return;
+  }
+  slot->done = std::move(late);
+  slot->abandoned = true;
+  ++stuck_;
+  if (stuck_ == kMostStuck + 1) {
+    log::error("plugin_stuck", {{"plugin", name()},
+                                {"calls", stuck_},
+                                {"hint", "the plugin does not complete its calls and counts as failed"}});
+  }
+  const auto cancel = stage_.output_ && slot->question->abi_delivery.size ? stage_.output_->cancel
+                      : slot->question->event.size                       ? stage_.session_->cancel
+                      : slot->question->view                             ? stage_.filter_->cancel
+                                                                         : nullptr;
+  if (cancel) guarded("cancel", [&] { cancel(lane_, call); });
+}
+
+Admission Lane::admission() {
+  if (!stage_.admission_) return {};
+  lsmtpd_admission out{.size = sizeof(lsmtpd_admission), .ready = 1, .max_message_size = 0, .reason = {nullptr, 0}};
+  if (!guarded("admission", [&] { stage_.admission_->get(lane_, &out); })) return {};
+  return {out.ready != 0, out.max_message_size, std::string(view(out.reason))};
+}
+
+void Lane::session_closed(uint64_t session) {
+  if (stage_.session_ && stage_.session_->closed) {
+    guarded("closed", [&] { stage_.session_->closed(lane_, session); });
+  }
+}
+
+void Lane::close(io::Task closed) {
+  closed_ = std::move(closed);
+  if (!guarded("close", [&] { lane_->close(lane_); })) lane_closed();
+}
+
+void Lane::lane_closed() {
+  if (is_closed_.exchange(true)) return;
+  resources_->clear();
+  loop_.defer([this] {
+    if (auto told = std::move(closed_)) told();
+  });
+}
+
+}  // namespace lsmtpd::plugin

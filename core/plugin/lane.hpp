@@ -1,0 +1,141 @@
+// The host's side of one plugin on one worker: makes calls, and takes each answer exactly once.
+//
+// A call either answers at once, and the function that made it returns the Completion, or it stays open and `done` gets
+// it later, never from inside the function, nor from inside any other call into the plugin. Everything here is [loop]
+// except what plugins reach through the host struct.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/loop.hpp"
+#include "plugin/stage.hpp"
+#include "plugin/verdict.hpp"
+#include "plugin/view.hpp"
+
+namespace lsmtpd::plugin {
+
+// The answer to a call, with what came along.
+struct Completion {
+  Verdict verdict;
+  std::optional<message::Message> message;  // the edited (filter), annotated (output) or loaded (replay) message
+  std::string target;                       // load(): whom it was stored for
+  std::vector<std::string> copy_ids;        // list()
+  bool end = false;                         // list(): nothing left
+};
+using Done = std::function<void(Completion)>;
+
+struct Delivery {
+  std::string copy_id;
+  std::string target;
+  uint64_t deadline_ms = 0;
+  bool replay = false;
+};
+
+struct Admission {
+  bool ready = true;
+  uint64_t max_message_size = 0;  // 0: no limit
+  std::string reason;
+};
+
+class Lane {
+ public:
+  // Calls that were abandoned and never completed; with more of them the lane counts as failed.
+  static constexpr uint32_t kMostStuck = 1000;
+
+  Lane(Stage& stage, io::Loop& loop, uint32_t worker);
+  ~Lane();
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
+
+  Stage& stage() { return stage_; }
+  const std::string& name() const { return stage_.name(); }
+  bool failed() const { return stuck_ > kMostStuck; }
+
+  // Each returns the completion, or nothing and `call` is open.
+  std::optional<Completion> filter(const message::Message& message, Done done, lsmtpd_call& call);
+  std::optional<Completion> check(uint32_t stage, uint64_t session, uint64_t declared_size,
+                                  const message::Envelope& envelope, Done done, lsmtpd_call& call);
+  std::optional<Completion> deliver(const message::Message& message, const Delivery& delivery, Done done,
+                                    lsmtpd_call& call);
+  std::optional<Completion> list(bool restart, uint32_t most, Done done, lsmtpd_call& call);
+  std::optional<Completion> load(const std::string& copy_id, Done done, lsmtpd_call& call);
+  std::optional<Completion> forget(const std::string& copy_id, Done done, lsmtpd_call& call);
+  std::optional<Completion> bury(const std::string& copy_id, const std::string& reason, Done done, lsmtpd_call& call);
+  std::optional<Completion> probe(const lsmtpd_probe_report* report, Done done, lsmtpd_call& call);
+
+  // Nobody waits for the call any more: the plugin is told, and `late` gets the answer when it comes (may be empty).
+  void abandon(lsmtpd_call call, Done late);
+
+  Admission admission();
+  void session_closed(uint64_t session);
+
+  // Asks the plugin's lane to end; `closed` comes when it has. Afterwards nothing of the plugin runs on this loop.
+  void close(io::Task closed);
+
+ private:
+  friend class Stage;
+  friend struct LaneAbilities;
+
+  // What lives until its call completes.
+  struct Question {
+    View* view = nullptr;
+    Delivery delivery;
+    lsmtpd_delivery abi_delivery{};
+    message::Envelope envelope;
+    std::unique_ptr<EnvelopeView> envelope_view;
+    lsmtpd_session_event event{};
+    std::string copy_id, reason;
+  };
+  struct Slot {
+    uint32_t generation = 1;
+    bool open = false;
+    bool abandoned = false;
+    Done done;
+    std::unique_ptr<Question> question;
+  };
+
+  template <class Ask>
+  std::optional<Completion> ask(std::unique_ptr<Question> question, Done done, lsmtpd_call& call, Ask&& put);
+  template <class Function>
+  bool guarded(const char* what, Function&& function);
+  Slot* find(lsmtpd_call call);
+  void take(lsmtpd_call call, Completion completion);         // [loop] an answer came
+  void take_from_any(lsmtpd_call call, Completion completion);  // [any]
+  void hand_on_ready();
+  void lane_closed();
+
+  Stage& stage_;
+  io::Loop& loop_;
+  HostSelf self_;
+  lsmtpd_host host_;
+  const lsmtpd_lane* lane_ = nullptr;
+
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> free_;
+  uint32_t stuck_ = 0;
+  lsmtpd_call asking_ = 0;  // the call that is being put to the plugin right now
+  std::optional<Completion> at_once_;
+  struct Ready {
+    lsmtpd_call call;
+    Done done;
+    Completion completion;
+  };
+  std::vector<Ready> ready_;  // answered, handed on at the end of this turn
+
+  std::mutex mutex_;
+  std::vector<std::pair<lsmtpd_call, Completion>> from_others_;  // guarded by mutex_
+
+  struct Resources;  // watches and timers of lsmtpd.loop/1
+  std::unique_ptr<Resources> resources_;
+  io::Task closed_;
+  std::atomic<bool> is_closed_{false};
+};
+
+}  // namespace lsmtpd::plugin

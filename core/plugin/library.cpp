@@ -1,0 +1,122 @@
+#include "plugin/library.hpp"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "base/text.hpp"
+#include "plugin/verdict.hpp"
+
+namespace lsmtpd::plugin {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::map<std::string, std::unique_ptr<Library>>& loaded() {
+  static std::map<std::string, std::unique_ptr<Library>> libraries;
+  return libraries;
+}
+
+Result<std::string> find(const std::string& use, const std::vector<std::string>& path) {
+  std::error_code ignored;
+  if (use.find('/') != std::string::npos) {
+    if (!fs::exists(use, ignored)) return fail("there is no file {}", use);
+    return fs::absolute(use, ignored).string();
+  }
+  for (const auto& folder : path) {
+    const std::string file = folder + "/" + use + ".so";
+    if (fs::exists(file, ignored)) return file;
+  }
+  std::vector<std::string> names;
+  for (const auto& file : Library::installed(path)) names.push_back(fs::path(file).stem().string());
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  const std::string_view near = nearest(use, views);
+  return fail("no plugin {} in {}{}", use, fmt::join(path, ", "),
+              near.empty() ? "" : fmt::format("; did you mean {}?", near));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Library>> Library::open(const std::string& file) {
+  void* handle = ::dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle) return fail("cannot load {}: {}", file, ::dlerror());
+  auto library = std::make_unique<Library>();
+  library->file_ = file;
+  library->entry_ = static_cast<const lsmtpd_entry_1*>(::dlsym(handle, "lsmtpd_entry"));
+  if (!library->entry_) return fail("{} is not an lsmtpd plugin: it does not export lsmtpd_entry", file);
+  const auto& entry = *library->entry_;
+  if (entry.abi_major != LSMTPD_ABI_MAJOR) {
+    return fail("{} was built for plugin ABI {}.{}, this lsmtpd has {}.{}: rebuild it", file, entry.abi_major,
+                entry.abi_minor, LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR);
+  }
+  try {
+    if (const int32_t status = entry.init(str(file)); status != 0) {
+      return fail("{}: init failed with {}", file, status);
+    }
+    library->factory_ = static_cast<const lsmtpd_factory_1*>(entry.get_factory(LSMTPD_FACTORY));
+    if (!library->factory_ || !library->factory_->descriptor) return fail("{} has no {}", file, LSMTPD_FACTORY);
+    const auto& factory = *library->factory_;
+    library->options_ = static_cast<const lsmtpd_options_1*>(factory.get_ability(LSMTPD_OPTIONS));
+    library->command_ = static_cast<const lsmtpd_command_1*>(factory.get_ability(LSMTPD_COMMAND));
+  } catch (...) {
+    return fail("{}: threw an exception while it was loaded", file);
+  }
+  return library;
+}
+
+Result<const Library*> Library::load(const std::string& use, const std::vector<std::string>& path) {
+  auto file = find(use, path);
+  if (!file) return tl::unexpected(file.error());
+  auto& slot = loaded()[*file];
+  if (!slot) {
+    auto opened = open(*file);
+    if (!opened) {
+      loaded().erase(*file);
+      return tl::unexpected(opened.error());
+    }
+    slot = std::move(*opened);
+  }
+  return slot.get();
+}
+
+void Library::deinit_all() {
+  for (auto& [file, library] : loaded()) library->entry_->deinit();
+  loaded().clear();
+}
+
+std::vector<std::string> Library::installed(const std::vector<std::string>& path) {
+  std::vector<std::string> files;
+  std::set<std::string> names;
+  for (const auto& folder : path) {
+    std::error_code ignored;
+    std::vector<std::string> here;
+    for (const auto& at : fs::directory_iterator(folder, ignored)) {
+      if (at.path().extension() == ".so") here.push_back(at.path().string());
+    }
+    std::sort(here.begin(), here.end());
+    for (auto& file : here) {
+      if (names.insert(fs::path(file).filename().string()).second) files.push_back(std::move(file));
+    }
+  }
+  return files;
+}
+
+std::vector<std::string> plugin_path(const std::vector<std::string>& configured) {
+  std::vector<std::string> path = configured;
+  std::error_code error;
+  const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
+  if (!error) {
+    path.push_back((here / "plugins").string());
+    path.push_back((here / LSMTPD_PLUGINS_FROM_BIN).lexically_normal().string());
+  }
+  path.emplace_back(LSMTPD_PLUGIN_DIR);
+  std::erase_if(path, [&](const std::string& folder) { return !fs::is_directory(folder, error); });
+  path.erase(std::unique(path.begin(), path.end()), path.end());
+  return path;
+}
+
+}  // namespace lsmtpd::plugin

@@ -1,0 +1,238 @@
+#include "plugin/options.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <span>
+
+#include "base/text.hpp"
+#include "plugin/verdict.hpp"
+
+namespace lsmtpd::plugin {
+
+namespace {
+
+constexpr uint64_t bit(uint32_t type) { return uint64_t{1} << type; }
+constexpr uint64_t kTexts =
+    bit(LSMTPD_TYPE_STRING) | bit(LSMTPD_TYPE_SECRET) | bit(LSMTPD_TYPE_ENUM) | bit(LSMTPD_TYPE_PATH);
+constexpr uint64_t kNumbers =
+    bit(LSMTPD_TYPE_BOOL) | bit(LSMTPD_TYPE_INT) | bit(LSMTPD_TYPE_SIZE) | bit(LSMTPD_TYPE_DURATION);
+constexpr uint64_t kItems = bit(LSMTPD_TYPE_LIST) | bit(LSMTPD_TYPE_MAP);
+
+std::string show(const lsmtpd_option& option, int64_t number) {
+  if (option.type == LSMTPD_TYPE_SIZE) return format_size(static_cast<uint64_t>(number));
+  if (option.type == LSMTPD_TYPE_DURATION) return format_duration(static_cast<uint64_t>(number));
+  return std::to_string(number);
+}
+
+std::string expected(const lsmtpd_option& option) {
+  switch (option.type) {
+    case LSMTPD_TYPE_BOOL: return "true or false";
+    case LSMTPD_TYPE_INT: return "a number";
+    case LSMTPD_TYPE_SIZE: return "a size like \"10MiB\"";
+    case LSMTPD_TYPE_DURATION: return "a duration like \"30s\"";
+    case LSMTPD_TYPE_ENUM: return fmt::format("one of: {}", option.allowed);
+    case LSMTPD_TYPE_LIST: return "a list of strings";
+    case LSMTPD_TYPE_MAP: return "a table of strings";
+    default: return "a string";
+  }
+}
+
+}  // namespace
+
+std::string_view type_name(uint32_t type) {
+  static constexpr std::string_view kNames[] = {"",     "string",   "secret", "bool", "int", "size",
+                                                "duration", "enum", "path",   "list", "map"};
+  return type < std::size(kNames) ? kNames[type] : "unknown";
+}
+
+Options::Options() {
+  static const auto self = [](const lsmtpd_config* c) { return static_cast<Options*>(c->self); };
+  abi_ = {
+      .self = this,
+      .is_set = [](const lsmtpd_config* c, const char* key) -> uint32_t {
+        return self(c)->find(key, ~uint64_t{0}) != nullptr;
+      },
+      .string = [](const lsmtpd_config* c, const char* key) {
+        const auto* v = self(c)->find(key, kTexts);
+        return v ? str(v->text) : lsmtpd_str{"", 0};
+      },
+      .integer = [](const lsmtpd_config* c, const char* key) -> int64_t {
+        const auto* v = self(c)->find(key, kNumbers);
+        return v ? v->number : 0;
+      },
+      .count = [](const lsmtpd_config* c, const char* key) {
+        const auto* v = self(c)->find(key, kItems);
+        return v ? static_cast<uint32_t>(v->items.size()) : 0;
+      },
+      .item = [](const lsmtpd_config* c, const char* key, uint32_t i) {
+        const auto* v = self(c)->find(key, kItems);
+        return v && i < v->items.size() ? str(v->items[i].second) : lsmtpd_str{"", 0};
+      },
+      .item_key = [](const lsmtpd_config* c, const char* key, uint32_t i) {
+        const auto* v = self(c)->find(key, kItems);
+        return v && i < v->items.size() ? str(v->items[i].first) : lsmtpd_str{"", 0};
+      }};
+}
+
+const Options::Value* Options::find(const char* key, uint64_t types) const {
+  const auto found = values_.find(std::string_view(key));
+  if (found == values_.end() || !(bit(found->second.type) & types)) return nullptr;
+  return &found->second;
+}
+
+bool Options::set_number(const lsmtpd_option& option, int64_t number, std::string& problem) {
+  const bool ranged = option.minimum != 0 || option.maximum != 0;
+  if (ranged && (number < option.minimum || number > option.maximum)) {
+    problem = fmt::format("must be from {} to {}", show(option, option.minimum), show(option, option.maximum));
+    return false;
+  }
+  values_[option.key] = {option.type, {}, number, {}};
+  return true;
+}
+
+bool Options::set_text(const lsmtpd_option& option, const std::string& text, std::string& problem) {
+  if (bit(option.type) & (bit(LSMTPD_TYPE_SIZE) | bit(LSMTPD_TYPE_DURATION))) {
+    const auto number = option.type == LSMTPD_TYPE_SIZE ? parse_size(text) : parse_duration(text);
+    if (number) return set_number(option, static_cast<int64_t>(*number), problem);
+    problem = fmt::format("must be {}: {}", expected(option), number.error().message);
+    return false;
+  }
+  if (option.type == LSMTPD_TYPE_ENUM) {
+    const std::string_view allowed(option.allowed);
+    const auto padded = fmt::format(" {} ", allowed);
+    if (text.empty() || text.find(' ') != std::string::npos || padded.find(" " + text + " ") == std::string::npos) {
+      problem = fmt::format("must be {}", expected(option));
+      return false;
+    }
+  } else if (!(bit(option.type) & kTexts)) {
+    problem = fmt::format("must be {}", expected(option));
+    return false;
+  }
+  values_[option.key] = {option.type, text, 0, {}};
+  return true;
+}
+
+bool Options::set_items(const lsmtpd_option& option, const config::OptionValue& value, std::string& problem) {
+  Value result{option.type, {}, 0, {}};
+  bool right = true;
+  const auto add = [&](const std::string& key, const config::OptionValue& item) {
+    const auto* text = std::get_if<std::string>(&item.value);
+    right = right && text;
+    if (text) result.items.emplace_back(key, *text);
+  };
+  if (const auto* list = std::get_if<config::OptionValue::List>(&value.value)) {
+    right = option.type == LSMTPD_TYPE_LIST;
+    for (const auto& item : *list) add({}, item);
+  } else if (const auto* map = std::get_if<config::OptionValue::Map>(&value.value)) {
+    right = option.type == LSMTPD_TYPE_MAP;
+    for (const auto& [key, item] : *map) add(key, item);
+  }
+  if (!right) {
+    problem = fmt::format("must be {}", expected(option));
+    return false;
+  }
+  values_[option.key] = std::move(result);
+  return true;
+}
+
+bool Options::set(const lsmtpd_option& option, const config::OptionValue& value, std::string& problem) {
+  const bool number_type = option.type == LSMTPD_TYPE_INT || option.type == LSMTPD_TYPE_SIZE;
+  if (const auto* text = std::get_if<std::string>(&value.value)) return set_text(option, *text, problem);
+  if (const auto* flag = std::get_if<bool>(&value.value); flag && option.type == LSMTPD_TYPE_BOOL) {
+    return set_number(option, *flag, problem);
+  }
+  if (const auto* number = std::get_if<int64_t>(&value.value); number && (number_type || *number == 0)) {
+    if (number_type && option.type == LSMTPD_TYPE_SIZE && *number < 0) {
+      problem = "must not be negative";
+      return false;
+    }
+    if (number_type || option.type == LSMTPD_TYPE_DURATION) return set_number(option, *number, problem);
+  }
+  if (value.value.index() >= 4) return set_items(option, value, problem);
+  problem = fmt::format("must be {}", expected(option));
+  return false;
+}
+
+std::unique_ptr<Options> Options::check(const config::Plugin& entry, const lsmtpd_options_1* table,
+                                        std::vector<config::Diagnostic>& diagnostics) {
+  std::unique_ptr<Options> options(new Options);
+  const std::span<const lsmtpd_option> known(table ? table->options : nullptr, table ? table->count : 0);
+  const size_t before = diagnostics.size();
+  const auto error = [&](config::Position at, std::string message, std::string hint = {}) {
+    diagnostics.push_back({false, at, std::move(message), std::move(hint)});
+  };
+
+  std::vector<std::string_view> keys;
+  for (const auto& option : known) keys.emplace_back(option.key);
+  for (const auto& [key, given] : entry.options) {
+    const auto option = std::find_if(known.begin(), known.end(), [&, k = key](const auto& o) { return k == o.key; });
+    std::string problem;
+    if (option == known.end()) {
+      const std::string_view near = nearest(key, keys);
+      error(given.key_position, fmt::format("plugin.{}: unknown option {}", entry.name, key),
+            !near.empty()   ? fmt::format("did you mean {}?", near)
+            : keys.empty() ? fmt::format("{} takes no options", entry.use)
+                           : fmt::format("allowed: {}", fmt::join(keys, ", ")));
+    } else if (!options->set(*option, given.value, problem)) {
+      error(given.value.position, fmt::format("plugin.{}: option {} {}", entry.name, key, problem));
+    }
+  }
+  for (const auto& option : known) {
+    if (entry.options.contains(option.key)) continue;
+    std::string problem;
+    config::OptionValue preset;
+    if (option.preset && option.type == LSMTPD_TYPE_BOOL) {
+      preset.value = std::string_view(option.preset) == "true";
+    } else if (option.preset && option.type == LSMTPD_TYPE_INT) {
+      const std::string_view text(option.preset);
+      int64_t number = 0;
+      std::from_chars(text.data(), text.data() + text.size(), number);
+      preset.value = number;
+    } else if (option.preset && option.type == LSMTPD_TYPE_LIST) {
+      // A list's default is its one item.
+      preset.value = config::OptionValue::List{config::OptionValue{std::string(option.preset), {}}};
+    } else if (option.preset) {
+      preset.value = std::string(option.preset);
+    } else if (option.required) {
+      error(entry.position, fmt::format("plugin.{}: option {} is missing", entry.name, option.key), option.help);
+      continue;
+    } else {
+      continue;
+    }
+    if (!options->set(option, preset, problem)) {
+      error(entry.use_position, fmt::format("{}: its own default of {} {}", entry.use, option.key, problem),
+            "the plugin's author must mend it");
+    }
+  }
+  if (diagnostics.size() == before && table && table->check) {
+    Report report(entry, diagnostics);
+    try {
+      table->check(options->abi(), report.abi());
+    } catch (...) {
+      error(entry.use_position, fmt::format("{}: check threw an exception", entry.use));
+    }
+  }
+  return options;
+}
+
+Report::Report(const config::Plugin& entry, std::vector<config::Diagnostic>& diagnostics)
+    : entry_(entry), diagnostics_(diagnostics) {
+  abi_ = {.self = this,
+          .error = [](const lsmtpd_report* r, lsmtpd_str key,
+                      lsmtpd_str message) { static_cast<Report*>(r->self)->add(false, key, message); },
+          .warning = [](const lsmtpd_report* r, lsmtpd_str key, lsmtpd_str message) {
+            static_cast<Report*>(r->self)->add(true, key, message);
+          }};
+}
+
+void Report::add(bool warning, lsmtpd_str key, lsmtpd_str message) {
+  config::Position at = entry_.position;
+  if (const auto found = entry_.options.find(std::string(view(key))); found != entry_.options.end()) {
+    at = found->second.value.position;
+  }
+  if (!warning) ++errors_;
+  const std::string where = key.size ? fmt::format("option {}: ", view(key)) : "";
+  diagnostics_.push_back({warning, at, fmt::format("plugin.{}: {}{}", entry_.name, where, view(message)), {}});
+}
+
+}  // namespace lsmtpd::plugin

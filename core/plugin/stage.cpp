@@ -1,0 +1,126 @@
+#include "plugin/stage.hpp"
+
+#include <cstring>
+
+#include "log/log.hpp"
+#include "plugin/lane.hpp"
+#include "plugin/verdict.hpp"
+
+namespace lsmtpd::plugin {
+
+namespace {
+
+log::Level level_of(uint32_t level) {
+  switch (level) {
+    case LSMTPD_LOG_DEBUG: return log::Level::debug;
+    case LSMTPD_LOG_INFO: return log::Level::info;
+    case LSMTPD_LOG_WARN: return log::Level::warn;
+    default: return log::Level::error;
+  }
+}
+
+const Process& process_of(const lsmtpd_host* host) { return *static_cast<HostSelf*>(host->self)->process; }
+
+void write_log(const lsmtpd_host* host, uint32_t level, lsmtpd_str message, const lsmtpd_log_field* fields,
+               uint32_t count) {
+  constexpr uint32_t kMost = 32;
+  std::vector<log::Field> all;
+  all.reserve(count + 1);
+  all.emplace_back("plugin", view(host->name));
+  for (uint32_t i = 0; i < count && i < kMost; ++i) all.emplace_back(view(fields[i].key), view(fields[i].value));
+  log::write(level_of(level), view(message), all);
+}
+
+const void* stage_ability(const lsmtpd_host*, const char* id) {
+  if (std::strcmp(id, LSMTPD_LOG) == 0) return &log_table;
+  if (std::strcmp(id, LSMTPD_MEMORY) == 0) return &memory_table;
+  if (std::strcmp(id, LSMTPD_MESSAGE) == 0) return &View::table;
+  return nullptr;
+}
+
+}  // namespace
+
+const lsmtpd_log_1 log_table = {
+    .enabled = [](const lsmtpd_host*, uint32_t level) -> uint32_t { return log::enabled(level_of(level)); },
+    .write = write_log};
+
+const lsmtpd_memory_1 memory_table = {
+    .reserve = [](const lsmtpd_host* host, uint64_t bytes) -> int32_t {
+      return process_of(host).store.memory.take(bytes) ? 0 : -1;
+    },
+    .release = [](const lsmtpd_host* host, uint64_t bytes) { process_of(host).store.memory.give(bytes); }};
+
+Stage::Stage(std::unique_ptr<Options> options, const config::Plugin& entry, const Process& process)
+    : options_(std::move(options)), entry_(entry), process_(process), self_{&process, nullptr} {
+  host_ = {.self = &self_,
+           .name = str(entry_.name),
+           .hostname = str(process.hostname),
+           .version = str(process.version),
+           .worker = 0,
+           .workers = process.workers,
+           .get_ability = stage_ability,
+           .complete =
+               [](const lsmtpd_host* host, lsmtpd_call, const lsmtpd_verdict*) {
+                 log::error("call_completed_on_stage", {{"plugin", view(host->name)},
+                                                        {"hint", "complete calls on the lane's host"}});
+               },
+           .lane_closed = [](const lsmtpd_host*) {}};
+}
+
+Result<std::unique_ptr<Stage>> Stage::create(const Library& library, std::unique_ptr<Options> options,
+                                             const config::Plugin& entry, const Process& process) {
+  std::unique_ptr<Stage> stage(new Stage(std::move(options), entry, process));
+  try {
+    stage->stage_ = library.factory().create(&stage->host_, stage->options_->abi());
+    if (stage->stage_) stage->find_abilities();
+  } catch (...) {
+    return fail("plugin.{}: {} threw an exception in create", entry.name, entry.use);
+  }
+  if (!stage->stage_) return fail("plugin.{}: {} could not be created", entry.name, entry.use);
+  return stage;
+}
+
+void Stage::find_abilities() {
+  const auto get = [this](const char* id) { return stage_->get_ability(stage_, id); };
+  filter_ = static_cast<const lsmtpd_filter_1*>(get(LSMTPD_FILTER));
+  session_ = static_cast<const lsmtpd_session_1*>(get(LSMTPD_SESSION));
+  admission_ = static_cast<const lsmtpd_admission_1*>(get(LSMTPD_ADMISSION));
+  output_ = static_cast<const lsmtpd_output_1*>(get(LSMTPD_OUTPUT));
+  replay_ = static_cast<const lsmtpd_replay_1*>(get(LSMTPD_REPLAY));
+  probe_ = static_cast<const lsmtpd_probe_1*>(get(LSMTPD_PROBE));
+}
+
+Stage::~Stage() {
+  if (stage_) stage_->destroy(stage_);
+}
+
+Status Stage::start() {
+  std::vector<config::Diagnostic> problems;
+  Report report(entry_, problems);
+  int32_t status = -1;
+  try {
+    status = stage_->start(stage_, report.abi());
+  } catch (...) {
+    return fail("plugin.{}: threw an exception in start", name());
+  }
+  std::string errors;
+  for (const auto& problem : problems) {
+    if (problem.warning) {
+      log::warn("plugin_start", {{"plugin", name()}, {"warning", problem.message}});
+    } else {
+      errors += (errors.empty() ? "" : "; ") + problem.message;
+    }
+  }
+  if (status != 0 || !errors.empty()) {
+    return fail("{}", errors.empty() ? fmt::format("plugin.{}: start failed with {}", name(), status) : errors);
+  }
+  started_ = true;
+  return {};
+}
+
+void Stage::stop() {
+  if (started_) stage_->stop(stage_);
+  started_ = false;
+}
+
+}  // namespace lsmtpd::plugin

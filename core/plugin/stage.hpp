@@ -1,0 +1,81 @@
+// The host's side of one `[plugin.NAME]`: its stage, and what is common to the stage's and the lanes' hosts. [main]
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "io/loop.hpp"
+#include "lsmtpd/lsmtpd.h"
+#include "message/store.hpp"
+#include "plugin/library.hpp"
+#include "plugin/options.hpp"
+
+namespace lsmtpd::plugin {
+
+class Lane;
+
+// What every plugin's host says of the process.
+struct Process {
+  message::Store& store;
+  std::string hostname;
+  std::string version;
+  uint32_t workers = 1;
+};
+
+// What `self` of every host struct points to.
+struct HostSelf {
+  const Process* process;
+  Lane* lane;  // null: the stage's host
+};
+
+// lsmtpd.log/1 and lsmtpd.memory/1, which stages and lanes share.
+extern const lsmtpd_log_1 log_table;
+extern const lsmtpd_memory_1 memory_table;
+
+class Stage {
+ public:
+  // Makes the stage; no side effects yet. `process` and `entry` must outlive it.
+  static Result<std::unique_ptr<Stage>> create(const Library& library, std::unique_ptr<Options> options,
+                                               const config::Plugin& entry, const Process& process);
+  ~Stage();  // destroys the plugin's stage; all lanes must be gone
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+
+  Status start();  // problems that the plugin reports are in the error
+  void stop();
+  Result<std::unique_ptr<Lane>> open_lane(io::Loop& loop, uint32_t worker);  // [loop]
+
+  const std::string& name() const { return entry_.name; }
+  const config::Plugin& entry() const { return entry_; }
+
+  // The plugin's tables; null where it does not have them.
+  const lsmtpd_filter_1* filter() const { return filter_; }
+  const lsmtpd_session_1* session() const { return session_; }
+  const lsmtpd_admission_1* admission() const { return admission_; }
+  const lsmtpd_output_1* output() const { return output_; }
+  const lsmtpd_replay_1* replay() const { return replay_; }
+  const lsmtpd_probe_1* probe() const { return probe_; }
+
+ private:
+  friend class Lane;
+  Stage(std::unique_ptr<Options> options, const config::Plugin& entry, const Process& process);
+  void find_abilities();
+
+  std::unique_ptr<Options> options_;
+  const config::Plugin& entry_;
+  const Process& process_;
+  HostSelf self_;
+  lsmtpd_host host_;
+  const lsmtpd_stage* stage_ = nullptr;
+  bool started_ = false;
+  const lsmtpd_filter_1* filter_ = nullptr;
+  const lsmtpd_session_1* session_ = nullptr;
+  const lsmtpd_admission_1* admission_ = nullptr;
+  const lsmtpd_output_1* output_ = nullptr;
+  const lsmtpd_replay_1* replay_ = nullptr;
+  const lsmtpd_probe_1* probe_ = nullptr;
+};
+
+}  // namespace lsmtpd::plugin

@@ -1,0 +1,36 @@
+// The host's copy of a plugin's answer, made safe: kinds, codes and texts that do not fit are put right here, so that
+// nobody behind has to doubt them.
+#pragma once
+
+#include <string>
+
+#include "lsmtpd/abi.h"
+
+namespace lsmtpd::plugin {
+
+inline std::string_view view(lsmtpd_str s) {
+  return s.data ? std::string_view(s.data, s.size) : std::string_view();
+}
+inline lsmtpd_str str(std::string_view s) { return {s.data(), s.size()}; }
+
+enum class Kind : uint8_t {
+  proceed,
+  stored,
+  reject,
+  try_later,
+  discard,
+  failed,  // not the plugin's answer but ours: it threw, or is stuck; on_error decides
+};
+
+struct Verdict {
+  Kind kind = Kind::try_later;
+  int code = 0;          // 0: the default of the kind
+  std::string enhanced;  // valid for `code`, or empty
+  std::string text;      // printable, at most 200 bytes; for the client
+  std::string detail;    // for the log
+
+  static Verdict from(const lsmtpd_verdict* verdict);
+  static Verdict make(Kind kind, std::string detail = {}) { return {kind, 0, {}, {}, std::move(detail)}; }
+};
+
+}  // namespace lsmtpd::plugin
