@@ -73,6 +73,13 @@ cmd_test() {
   fi
 }
 
+cmd_bench() {
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}"
+  unpack_package postfix "$cache/postfix"
+  build_daemon
+  LSMTPD_BUILD="$root/build" LSMTPD_CACHE="$cache" tests/bench/bench.py "$@"
+}
+
 # Address and undefined for everything, thread for what has threads: the two do not mix.
 test_sanitized() {
   export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
