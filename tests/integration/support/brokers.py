@@ -27,6 +27,7 @@ class Broker:
     virtual_host = None        # Open.hostname, where the broker wants a certain one
     detects_duplicates = False
     start_seconds = 90
+    as_root = False
 
     def __init__(self, folder, authority):
         self.folder = pathlib.Path(folder)
@@ -91,7 +92,8 @@ class Broker:
     def launch(self):
         """Starts it without waiting."""
         argv, environment = self.command()
-        self.process = Process(argv, self.log, env={**os.environ, **environment}, cwd=self.folder)
+        self.process = Process(argv, self.log, env={**os.environ, **environment}, cwd=self.folder,
+                               as_root=self.as_root)
 
     def wait_ready(self, seconds=None):
         def ready():

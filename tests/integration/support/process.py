@@ -7,9 +7,23 @@ import subprocess
 from .wait import Timeout, wait_until
 
 
+def sudo():
+    """[] for root; what makes a command root's where sudo asks for no password; None otherwise."""
+    if os.geteuid() == 0:
+        return []
+    try:
+        subprocess.run(["sudo", "-n", "true"], check=True, capture_output=True)
+        return ["sudo", "-n"]
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
 class Process:
-    def __init__(self, argv, log, env=None, cwd=None, **options):
-        self.argv = [str(each) for each in argv]
+    """as_root: starts and signals it through sudo where we are not root; env does not reach it then."""
+
+    def __init__(self, argv, log, env=None, cwd=None, as_root=False, **options):
+        self._sudo = sudo() if as_root else []
+        self.argv = self._sudo + [str(each) for each in argv]
         self.log = log
         with open(log, "ab") as out:
             self._popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out,
@@ -26,11 +40,17 @@ class Process:
 
     def signal(self, number):
         """To the process alone."""
-        if self.running():
+        if self._sudo:
+            self.signal_group(number)
+        elif self.running():
             self._popen.send_signal(number)
 
     def signal_group(self, number):
         """To the process and all that it started."""
+        if self._sudo:
+            subprocess.run([*self._sudo, "kill", f"-{int(number)}", "--", f"-{self.pid}"],
+                           capture_output=True)
+            return
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:
@@ -66,7 +86,7 @@ class Process:
         except ProcessLookupError:
             return True
         except PermissionError:
-            pass
+            return False
         return False
 
     def tail(self, lines=40):

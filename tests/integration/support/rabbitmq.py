@@ -1,11 +1,12 @@
 """RabbitMQ 3.10 (Debian 12's, with the AMQP 1.0 plugin) and RabbitMQ 4.0 (Debian 13's)."""
 import os
 import shutil
+import subprocess
 import urllib.parse
 
 from .brokers import CACHE, Broker, Unavailable
 from .http import request
-from .process import Process
+from .process import Process, sudo
 from .wait import wait_until
 
 CONFIGURATION = """\
@@ -138,14 +139,15 @@ class RabbitMq4(_RabbitMq):
     """Runs in a Debian 13 system of its own; the mounts end with its mount namespace."""
 
     name = "rabbitmq4"
+    as_root = True
     plugins = "rabbitmq_management,rabbitmq_auth_mechanism_ssl"
 
     def find(self):
         self._tree = CACHE / "rabbitmq4"
         if not self._tree.is_dir():
             raise Unavailable(f"no RabbitMQ 4 in {self._tree}: run contrib/dev brokers get")
-        if os.geteuid() != 0:
-            raise Unavailable("RabbitMQ 4 runs in a chroot, which only root can enter")
+        if sudo() is None:
+            raise Unavailable("RabbitMQ 4 runs in a chroot: that takes root, or sudo without a password")
 
     def seen(self, name):
         return f"/mnt/{name}"
@@ -154,8 +156,14 @@ class RabbitMq4(_RabbitMq):
         script = ('mount --bind /proc "$1/proc" && mount --bind /dev "$1/dev" && '
                   'mount --bind "$2" "$1/mnt" && '
                   'exec chroot "$1" /usr/lib/rabbitmq/bin/rabbitmq-server')
-        return (["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh",
-                 self._tree, self.folder], self.environment())
+        environment = [f"{name}={value}" for name, value in self.environment().items()]
+        return (["unshare", "--mount", "--propagation", "private", "env", *environment, "sh", "-c",
+                 script, "sh", self._tree, self.folder], {})
+
+    def end(self):
+        super().end()
+        if sudo() and self.process is not None:  # so that the next run can clear it away
+            subprocess.run([*sudo(), "chown", "-R", str(os.getuid()), self.folder], check=True)
 
     def target(self, queue):
         return f"/queues/{urllib.parse.quote(queue, safe='')}"
