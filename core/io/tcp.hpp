@@ -27,8 +27,8 @@ struct Endpoint {
 Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port);
 Endpoint local_endpoint(int fd);
 
-// One accepted connection. [loop] The owner keeps it until on_closed() has come, which it always does, exactly once, after
-// close() or abort(); then it may be destroyed, also from inside on_closed().
+// One accepted connection. [loop] After close() on_closed() comes, exactly once, and in it the owner destroys the stream.
+// Destroyed earlier, it closes at once and its handler hears no more.
 class TcpStream {
  public:
   class Handler {

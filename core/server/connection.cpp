@@ -1,0 +1,237 @@
+#include "server/connection.hpp"
+
+#include "log/log.hpp"
+#include "lsmtpd/session.h"
+
+namespace lsmtpd::server {
+
+using smtp::Action;
+
+namespace {
+
+// Replies are written out at least this often, so that a long batch neither grows without bound nor makes the client wait.
+constexpr size_t kRepliesAtOnce = 16u << 10;
+constexpr uint64_t kRateWindowMs = 30'000;
+constexpr uint64_t kLastReplyMs = 30'000;  // for the client to take it
+
+}  // namespace
+
+Connection::Connection(const Service& service, std::unique_ptr<io::TcpStream> stream, io::Endpoint peer)
+    : service_(service),
+      stream_(std::move(stream)),
+      peer_(std::move(peer)),
+      session_(service.smtp),
+      kept_memory_(service.store.memory),
+      envelope_memory_(service.store.memory),
+      idle_deadline_([this] { idle_too_long(); }),
+      session_deadline_([this] { shut_down(421, "4.4.2", "Session took too long", "timeouts.session passed"); }),
+      rate_deadline_([this] { too_slow(); }) {
+  stream_->set_handler(*this);
+  session_.set_origin(service.listener.name, peer_.address, peer_.port);
+  if (!service.chain.sessions.empty()) {
+    checks_ = std::make_unique<pipeline::Checks>(service.chain, service.next_session++);
+  }
+}
+
+Connection::~Connection() { service_.peers.leave(peer_.address); }
+
+void Connection::start() {
+  service_.loop.deadlines().arm(session_deadline_, service_.config.timeouts.session);
+  drive({});
+}
+
+void Connection::on_read(std::string_view bytes) {
+  if (waiting_ == Waiting::banner) {
+    waiting_ = Waiting::nothing;
+    session_.early_talker();
+    drive({});
+    return;
+  }
+  if (waiting_ != Waiting::nothing) {
+    keep(bytes);
+    return;
+  }
+  drive(bytes);
+}
+
+// Lets the session eat `input` until it waits for something, then writes what it has to say.
+void Connection::drive(std::string_view input) {
+  while (waiting_ == Waiting::nothing) {
+    const Action action = session_.next(input);
+    if (action == Action::need_input) break;
+    if (!act(action)) return;  // closing
+    if (session_.replies().size() > kRepliesAtOnce && !write_replies()) return;
+  }
+  if (!write_replies()) return;
+  if (waiting_ == Waiting::nothing && body_ && body_->wants_flush()) flush_body();
+  if (!input.empty()) keep(input);
+  arm_deadlines();
+}
+
+// Does one thing the session asks for; false when the connection closes.
+bool Connection::act(Action action) {
+  switch (action) {
+    case Action::need_input: break;
+    case Action::check_connect: check(LSMTPD_STAGE_CONNECT); break;
+    case Action::check_helo: check(LSMTPD_STAGE_HELO); break;
+    case Action::check_mail: check(LSMTPD_STAGE_MAIL); break;
+    case Action::check_rcpt: check(LSMTPD_STAGE_RCPT); break;
+    case Action::body_start: start_body(); break;
+    case Action::body: take_body(session_.body()); break;
+    case Action::body_discard: body_.reset(); break;
+    case Action::body_end: end_body(); break;
+    case Action::refused:
+      log::info("refused", {{"peer", peer_.text()}, {"listener", service_.listener.name}, {"why", session_.refusal()}});
+      break;
+    case Action::close:
+      if (write_replies()) {
+        closing_ = true;
+        stream_->close_when_sent(!ended_);
+        rate_deadline_.disarm();
+        service_.loop.deadlines().arm(idle_deadline_, kLastReplyMs);
+      }
+      return false;
+  }
+  return true;
+}
+
+// What was waited for is there.
+void Connection::resume() {
+  waiting_ = Waiting::nothing;
+  const std::string input = std::exchange(kept_, {});
+  kept_memory_.release();
+  drive(input);
+  if (waiting_ == Waiting::nothing || kept_.empty()) stream_->read_start();
+}
+
+void Connection::keep(std::string_view input) {
+  stream_->read_stop();
+  if (!kept_memory_.grow(input.size())) {
+    log::warn("closed", {{"peer", peer_.text()}, {"why", "limits.memory is used up"}});
+    stream_->write("421 4.3.2 Out of memory, try again later\r\n");
+    close();
+    return;
+  }
+  kept_.append(input);
+}
+
+// False: the connection is closing.
+bool Connection::write_replies() {
+  auto& replies = session_.replies();
+  if (replies.empty()) return true;
+  stream_->write(replies);
+  replies.clear();
+  if (replies.capacity() > kRepliesAtOnce) replies.shrink_to_fit();
+  if (stream_->unsent() > service_.config.limits.unread_replies) {
+    log::warn("closed", {{"peer", peer_.text()}, {"why", "the client does not read its replies"}});
+    close();
+    return false;
+  }
+  if (stream_->unsent() > 0 && waiting_ == Waiting::nothing) waiting_ = Waiting::client;
+  return true;
+}
+
+void Connection::on_drained() {
+  if (waiting_ == Waiting::client) resume();
+}
+
+void Connection::arm_deadlines() {
+  auto& deadlines = service_.loop.deadlines();
+  const auto& timeouts = service_.config.timeouts;
+  if (!session_.in_transaction()) envelope_memory_.release();
+  if (waiting_ == Waiting::banner) return;
+  if (waiting_ != Waiting::nothing && waiting_ != Waiting::client) {
+    idle_deadline_.disarm();
+    rate_deadline_.disarm();
+    return;
+  }
+  const bool in_data = session_.in_data();
+  deadlines.arm(idle_deadline_, in_data ? timeouts.data_idle : timeouts.command);
+  if (!in_data) {
+    rate_deadline_.disarm();
+  } else if (!rate_deadline_.armed() && service_.config.limits.data_rate) {
+    octets_at_rate_check_ = session_.message_octets();
+    deadlines.arm(rate_deadline_, kRateWindowMs);
+  }
+}
+
+void Connection::idle_too_long() {
+  if (closing_) {
+    close();
+    return;
+  }
+  if (waiting_ == Waiting::banner) {  // greet_delay has passed, and the client kept silent
+    session_.proceed();
+    resume();
+    return;
+  }
+  const bool in_data = session_.in_data();
+  shut_down(421, "4.4.2", in_data ? "Timeout while reading data" : "Timeout while waiting for a command",
+            in_data ? "timeouts.data_idle passed" : "timeouts.command passed");
+}
+
+void Connection::too_slow() {
+  const uint64_t octets = session_.message_octets() - octets_at_rate_check_;
+  octets_at_rate_check_ = session_.message_octets();
+  if (octets >= service_.config.limits.data_rate * kRateWindowMs / 1000) {
+    service_.loop.deadlines().arm(rate_deadline_, kRateWindowMs);
+    return;
+  }
+  shut_down(421, "4.4.2", "Data comes too slowly", "slower than limits.data_rate");
+}
+
+// Ends the session from our side. While the chain has the message the reply must wait for its outcome.
+void Connection::shut_down(int code, const char* enhanced, const std::string& text, std::string_view why) {
+  if (closing_ || ended_) return;
+  if (waiting_ == Waiting::outcome || waiting_ == Waiting::spill || waiting_ == Waiting::check) {
+    draining_ = true;
+    return;
+  }
+  log::info("closed", {{"peer", peer_.text()}, {"listener", service_.listener.name}, {"why", why}});
+  body_.reset();
+  waiting_ = Waiting::nothing;
+  session_.shut_down({code, enhanced, text});
+  drive({});
+}
+
+void Connection::drain() {
+  draining_ = true;
+  if (closing_ || ended_) return;
+  if (!session_.in_transaction()) {
+    shut_down(421, "4.3.2", service_.smtp.hostname + " is shutting down", "shutting down");
+  }
+}
+
+void Connection::on_end(bool end) {
+  ended_ = true;
+  if (transaction_ && transaction_->cancel()) {
+    log::info("cancelled", {{"id", envelope_->id}, {"peer", peer_.text()}, {"why", "the client is gone"}});
+    transaction_.reset();
+  } else if (session_.in_data() && waiting_ != Waiting::outcome) {
+    log::info("cancelled", {{"id", session_.envelope().id},
+                            {"peer", peer_.text()},
+                            {"why", end ? "the client left in the middle of its message" : "connection lost"}});
+  }
+  close();
+}
+
+void Connection::close() {
+  if (closed_) return;
+  idle_deadline_.disarm();
+  session_deadline_.disarm();
+  rate_deadline_.disarm();
+  stream_->close();
+}
+
+void Connection::on_closed() {
+  closed_ = ended_ = true;
+  stream_.reset();
+  go_if_idle();
+}
+
+// Closed, and nothing under way will come back to us: gone.
+void Connection::go_if_idle() {
+  if (closed_ && !busy()) service_.gone(*this);
+}
+
+}  // namespace lsmtpd::server

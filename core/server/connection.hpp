@@ -1,0 +1,108 @@
+// One client: joins its TCP stream, its SMTP session and the chain. Reads bytes, does what the session asks for, and
+// writes the replies of a pipelined batch at once.
+//
+// Owned by its Worker, which destroys it in Service::gone. Everything is [loop].
+//
+// What it waits for, one thing at a time (Waiting): a check by session filters, the spill file, the chain's outcome,
+// or the client taking its replies. Meanwhile input that comes is kept (one read at most) and reading pauses.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/deadlines.hpp"
+#include "io/tcp.hpp"
+#include "message/message.hpp"
+#include "pipeline/checks.hpp"
+#include "pipeline/transaction.hpp"
+#include "server/service.hpp"
+
+namespace lsmtpd::server {
+
+class Connection final : io::TcpStream::Handler {
+ public:
+  // `peer` was admitted by Service::peers; the connection leaves it there.
+  Connection(const Service& service, std::unique_ptr<io::TcpStream> stream, io::Endpoint peer);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  void start();
+  void drain();  // finish the transaction under way, then 421
+  void close();  // at once
+
+ private:
+  enum class Waiting : uint8_t { nothing, banner, check, spill, outcome, client };
+
+  // io::TcpStream::Handler
+  void on_read(std::string_view bytes) override;
+  void on_end(bool end) override;
+  void on_drained() override;
+  void on_closed() override;
+
+  void drive(std::string_view input);
+  bool act(smtp::Action action);
+  void resume();
+  void keep(std::string_view input);
+  bool write_replies();
+  void arm_deadlines();
+
+  // connection_checks.cpp: what the session asks before there is a message
+  void greet();
+  void check(uint32_t stage);
+  void decided(uint32_t stage, const pipeline::Checks::Result& result);
+  bool admit(uint32_t stage);
+  bool keep_recipient();
+  void refuse(std::string_view at, const smtp::Reply& reply, std::string_view why);
+
+  // connection_message.cpp: the message itself
+  void start_body();
+  void take_body(std::string_view piece);
+  void give_up_body(std::string_view why);
+  void flush_body();
+  void flushed(const Status& status);
+  void end_body();
+  void run_chain();
+  void finish(const pipeline::Outcome& outcome);
+  void log_outcome(const pipeline::Outcome& outcome);
+
+  void go_if_idle();
+  bool busy() const { return transaction_ || waiting_ == Waiting::spill; }
+
+  void idle_too_long();
+  void too_slow();
+  void shut_down(int code, const char* enhanced, const std::string& text, std::string_view why);
+
+  const Service& service_;
+  std::unique_ptr<io::TcpStream> stream_;
+  const io::Endpoint peer_;
+  smtp::Session session_;
+  std::unique_ptr<pipeline::Checks> checks_;  // only where the chain has session filters
+  Waiting waiting_ = Waiting::nothing;
+  bool draining_ = false;
+  bool ended_ = false;    // the client closed, or the connection broke
+  bool closing_ = false;  // the last reply is on its way
+  bool closed_ = false;   // the stream is gone; we go too once nothing is under way
+
+  std::string kept_;  // input that came while something was waited for
+  Share kept_memory_;
+
+  std::optional<message::BodyWriter> body_;
+  bool body_refused_ = false;  // no memory, no disk: what comes is thrown away, then 452
+  bool body_complete_ = false;  // body_end has come, the spill file has not
+  std::shared_ptr<pipeline::Transaction> transaction_;
+  std::shared_ptr<const message::Envelope> envelope_;  // of the message under way, for the log
+  Share envelope_memory_;
+  uint64_t message_size_ = 0;
+  uint64_t mail_at_ms_ = 0;
+  uint64_t body_end_ms_ = 0;
+
+  Deadlines::Entry idle_deadline_;
+  Deadlines::Entry session_deadline_;
+  Deadlines::Entry rate_deadline_;
+  uint64_t octets_at_rate_check_ = 0;
+};
+
+}  // namespace lsmtpd::server

@@ -1,0 +1,30 @@
+// One listener on one worker: what all its connections have in common. Const while connections live. [loop]
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "config/config.hpp"
+#include "io/loop.hpp"
+#include "message/store.hpp"
+#include "pipeline/chain.hpp"
+#include "server/peers.hpp"
+#include "smtp/session.hpp"
+
+namespace lsmtpd::server {
+
+class Connection;
+
+struct Service {
+  const config::Config& config;
+  const config::Listener& listener;
+  smtp::Settings smtp;
+  const pipeline::Chain& chain;
+  io::Loop& loop;
+  message::Store& store;
+  Peers& peers;
+  uint64_t& next_session;  // of this worker
+  std::function<void(Connection&)> gone;  // the connection is closed and may be destroyed
+};
+
+}  // namespace lsmtpd::server

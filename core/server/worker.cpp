@@ -1,0 +1,171 @@
+#include "server/worker.hpp"
+
+#include <csignal>
+#include <future>
+
+#include "log/log.hpp"
+
+namespace lsmtpd::server {
+
+Worker::Worker(uint32_t index, Shared& shared) : index_(index), shared_(shared) {
+  // Signals belong to the main thread's loop.
+  sigset_t all, before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { loop_.run(); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+Worker::~Worker() { stop(); }
+
+void Worker::on_loop_and_wait(const std::function<void()>& function) {
+  std::promise<void> done;
+  loop_.post([&] {
+    function();
+    done.set_value();
+  });
+  done.get_future().wait();
+}
+
+Status Worker::start() {
+  Status status;
+  on_loop_and_wait([&] {
+    status = open_lanes();
+    if (!status) return;
+    if (index_ == 0) make_replays();
+    make_chains();
+  });
+  return status;
+}
+
+Status Worker::open_lanes() {
+  for (const auto& [name, stage] : shared_.stages) {
+    auto lane = stage->open_lane(loop_, index_);
+    if (!lane) return tl::unexpected(lane.error());
+    lanes_.emplace(name, std::move(*lane));
+    ++lanes_open_;
+  }
+  return {};
+}
+
+void Worker::make_replays() {
+  for (const auto& plugin : shared_.config.plugins) {
+    if (plugin.fallback.empty() || !shared_.stages.contains(plugin.name)) continue;
+    auto& replay = shared_.replays[plugin.fallback];
+    if (!replay) replay = std::make_unique<pipeline::Replay>(loop_, *lanes_.at(plugin.fallback));
+    replay->add_output(*lanes_.at(plugin.name));
+  }
+  for (auto& [name, replay] : shared_.replays) replay->start();
+}
+
+void Worker::make_chains() {
+  for (const auto& configured : shared_.config.chains) {
+    auto& chain = chains_[configured.name];
+    chain.name = configured.name;
+    chain.deadline_ms = shared_.config.timeouts.chain;
+    chain.deadlines = &loop_.deadlines();
+    for (const auto& step : configured.steps) {
+      plugin::Lane* lane = lanes_.at(step).get();
+      const plugin::Stage& stage = lane->stage();
+      if (stage.session()) chain.sessions.push_back(lane);
+      if (stage.output()) {
+        const std::string& fallback = stage.entry().fallback;
+        pipeline::OutputStep output{lane, nullptr, nullptr};
+        if (!fallback.empty()) {
+          output.fallback = lanes_.at(fallback).get();
+          output.replay = shared_.replays.at(fallback).get();
+        }
+        chain.outputs.push_back(output);
+        continue;
+      }
+      if (stage.filter()) chain.filters.push_back(lane);
+      if (stage.admission()) chain.admissions.push_back(lane);
+    }
+  }
+}
+
+Status Worker::listen(size_t listener, UniqueFd socket) {
+  Status status;
+  on_loop_and_wait([&] {
+    const auto& config = shared_.config;
+    const auto& entry = config.listeners[listener];
+    smtp::Settings settings;
+    settings.hostname = config.server.hostname;
+    settings.lmtp = entry.protocol == config::Protocol::lmtp;
+    settings.normalize_bare_lf = entry.bare_lf == config::BareLf::normalize;
+    settings.recipients = config.limits.recipients;
+    settings.commands = config.limits.commands;
+    settings.errors = config.limits.errors;
+    services_.push_back(std::make_unique<Service>(
+        Service{config, entry, std::move(settings), chains_.at(entry.chain), loop_, shared_.store, shared_.peers,
+                next_session_, [this](Connection& connection) { gone(connection); }}));
+    const Service& service = *services_.back();
+    auto opened = io::Listener::open(loop_, std::move(socket), [this, &service](std::unique_ptr<io::TcpStream> stream) {
+      accept(service, std::move(stream));
+    });
+    if (opened) {
+      listeners_.push_back(std::move(*opened));
+    } else {
+      status = tl::unexpected(opened.error());
+    }
+  });
+  return status;
+}
+
+void Worker::accept(const Service& service, std::unique_ptr<io::TcpStream> stream) {
+  io::Endpoint peer = stream->peer();
+  const auto admitted = shared_.peers.enter(peer.address);
+  if (admitted != Peers::Admitted::yes) {
+    const bool from_peer = admitted == Peers::Admitted::too_many_from_peer;
+    log::warn("refused", {{"at", "connect"},
+                          {"peer", peer.text()},
+                          {"listener", service.listener.name},
+                          {"code", 421},
+                          {"why", from_peer ? "limits.connections_per_peer" : "limits.connections"}});
+    stream->write(from_peer ? "421 4.3.2 Too many connections from your address, try again later\r\n"
+                            : "421 4.3.2 Too many connections, try again later\r\n");
+    return;
+  }
+  auto connection = std::make_unique<Connection>(service, std::move(stream), std::move(peer));
+  Connection& started = *connection;
+  connections_.emplace(&started, std::move(connection));
+  started.start();
+}
+
+void Worker::gone(Connection& connection) {
+  connections_.erase(&connection);
+  if (connections_.empty() && drained_) std::exchange(drained_, nullptr)();
+}
+
+void Worker::drain(io::Task done) {
+  loop_.post([this, done = std::move(done)] {
+    listeners_.clear();
+    drained_ = done;
+    std::vector<Connection*> all;
+    for (auto& [connection, owner] : connections_) all.push_back(connection);
+    for (auto* connection : all) connection->drain();
+    if (connections_.empty() && drained_) std::exchange(drained_, nullptr)();
+  });
+}
+
+void Worker::close_lanes(io::Task done) {
+  loop_.post([this, done = std::move(done)] {
+    if (index_ == 0) {
+      for (auto& [name, replay] : shared_.replays) replay->stop();
+    }
+    if (lanes_open_ == 0) done();
+    for (auto& [name, lane] : lanes_) {
+      lane->close([this, done] {
+        if (--lanes_open_ == 0) done();
+      });
+    }
+  });
+}
+
+void Worker::stop() {
+  if (!thread_.joinable()) return;
+  loop_.stop();
+  thread_.join();
+}
+
+}  // namespace lsmtpd::server
