@@ -25,6 +25,7 @@ constexpr std::string_view variables[] = {
 
 // The deliveries in flight that its package set, 10, would throttle every broker.
 constexpr uint64_t least_in_flight = 100;
+constexpr uint64_t most_in_flight = 100'000;
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -191,7 +192,7 @@ void Environment::size_filter() {
   Limits& limits = config_.limits;
   constexpr uint64_t most = std::numeric_limits<int64_t>::max();
   limits.message_size = number("MAX_EMAIL_SIZE_BYTES", limits.message_size, 1, most);
-  set(add_plugin("size", "filter_size"), "max", static_cast<int64_t>(limits.message_size));
+  set(add_plugin("size", "filter_size"), "max", format_size(limits.message_size));
 }
 
 void Environment::spool() {
@@ -219,16 +220,25 @@ void Environment::broker() {
   add_decoded(broker, "password", "AMQP_PASSWORD");
   add_decoded(broker, "vhost", "AMQP_VHOST");
   broker_target(broker);
-  constexpr uint64_t most = 1'000'000;
-  const uint64_t in_flight = number("AMQP_BUFFER_SIZE", least_in_flight, 1, most);
-  set(broker, "in_flight", static_cast<int64_t>(std::max(in_flight, least_in_flight)));
+  constexpr uint64_t most = std::numeric_limits<uint32_t>::max();
+  const uint64_t in_flight = number("AMQP_BUFFER_SIZE", 0, 1, most);
+  if (in_flight == 0) return;  // not set: the plugin's own default
+  set(broker, "in_flight",
+      static_cast<int64_t>(std::clamp(in_flight, least_in_flight, most_in_flight)));
+}
+
+// The options are templates, in which braces stand for placeholders. LSMTPD's values are names.
+std::string without_placeholders(std::string_view name) {
+  std::string out;
+  for (const char c : name) out.append(c == '{' || c == '}' ? 2 : 1, c);
+  return out;
 }
 
 void Environment::broker_target(Plugin& broker) {
   const std::string exchange = text("AMQP_EXCHANGE");
   const std::string routing_key = text("AMQP_ROUTING_KEY");
-  if (!exchange.empty()) set(broker, "exchange", exchange);
-  if (!routing_key.empty()) set(broker, "routing_key", routing_key);
+  if (!exchange.empty()) set(broker, "exchange", without_placeholders(exchange));
+  if (!routing_key.empty()) set(broker, "routing_key", without_placeholders(routing_key));
   if (exchange.empty() && routing_key.empty()) {
     error("AMQP_ROUTING_KEY", "must be set with AMQP_HOST: it names the queue",
           "or set AMQP_EXCHANGE");

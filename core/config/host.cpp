@@ -44,13 +44,13 @@ Status split(std::string_view text, std::string& host, std::string_view& port) {
   if (text.starts_with('[')) {
     const size_t end = text.find(']');
     if (end == std::string_view::npos) return fail("a ] is missing");
-    if (end + 1 != colon) return fail("the port is missing");
+    if (end + 1 != colon) return fail("the port is missing, such as :2525");
     host = text.substr(1, end - 1);
     port = text.substr(colon + 1);
     if (!is_ipv6(host)) return fail("\"{}\" is not an IPv6 address", escape_for_log(host));
     return {};
   }
-  if (colon == std::string_view::npos) return fail("the port is missing");
+  if (colon == std::string_view::npos) return fail("the port is missing, such as :2525");
   if (text.find(':') != colon) return fail("an IPv6 address stands in brackets, such as [::1]:25");
   host = text.substr(0, colon);
   port = text.substr(colon + 1);

@@ -67,7 +67,8 @@ void read_plugin(Reader& reader, Plugin& plugin, uint64_t chain, Diagnostics& di
     if (plugin.use.empty()) reader.error(*use, "use", "is empty", "such as \"filter_size\"");
   }
   const Node* deadline = reader.duration("deadline", plugin.deadline, {1, longest_wait});
-  if (deadline && plugin.deadline > chain) {
+  const bool chosen = deadline && plugin.deadline != Plugin{}.deadline;  // and not the default
+  if (chosen && plugin.deadline > chain) {
     reader.warning(*deadline, "deadline",
                    fmt::format("is {}, but timeouts.chain ends first, after {}",
                                format_duration(plugin.deadline), format_duration(chain)));

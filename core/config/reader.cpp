@@ -52,7 +52,7 @@ Reader::Reader(const Table& table, std::string path, std::string section, Diagno
       diagnostics_(diagnostics) {}
 
 const Node* Reader::take(std::string_view key) {
-  asked_.push_back(key);
+  asked_.emplace_back(key);
   const Node* node = table_.find(key);
   return node && !node->broken ? node : nullptr;
 }
@@ -216,7 +216,7 @@ void Reader::require(std::string_view key, Position where, std::string hint) {
 }
 
 void Reader::finish() {
-  std::vector<std::string_view> allowed = asked_;
+  std::vector<std::string_view> allowed(asked_.begin(), asked_.end());
   std::sort(allowed.begin(), allowed.end());
   for (const Entry& entry : table_.entries) {
     if (std::find(allowed.begin(), allowed.end(), entry.key) != allowed.end()) continue;

@@ -71,7 +71,7 @@ class Reader {
   const std::string path_;
   const std::string section_;
   Diagnostics& diagnostics_;
-  std::vector<std::string_view> asked_;
+  std::vector<std::string> asked_;
 };
 
 template <class Value, size_t N>

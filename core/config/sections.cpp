@@ -22,8 +22,7 @@ void read_address(Reader& reader, Listener& listener) {
   const Result<Address> address = parse_address(text);
   if (!address) {
     reader.error(*node, "address",
-                 fmt::format("is \"{}\": {}", escape_for_log(text), address.error().message),
-                 "such as \"127.0.0.1:2525\"");
+                 fmt::format("is \"{}\": {}", escape_for_log(text), address.error().message));
     return;
   }
   listener.host = address->host;

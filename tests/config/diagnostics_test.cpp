@@ -1,0 +1,365 @@
+// Every mistake an operator can make, with the exact line it is answered with.
+
+#include <gmock/gmock.h>
+#include <stdlib.h>
+
+#include "config/config.hpp"
+
+namespace lsmtpd::config {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::ElementsAreArray;
+
+std::vector<std::string> shown(const std::string& text) {
+  const Loaded loaded = load_text(text, "f");
+  std::vector<std::string> lines;
+  for (const Diagnostic& one : loaded.diagnostics) lines.push_back(format(one, "f"));
+  return lines;
+}
+
+// Stands below each case, so that the case's own lines keep their numbers.
+constexpr auto sound_rest = R"(
+[[listener]]
+address = "127.0.0.1:0"
+[plugin.store]
+use = "output_json_spool"
+[chain.default]
+steps = ["store"]
+)";
+
+struct Case {
+  const char* name;
+  const char* text;
+  std::vector<std::string> expected;
+};
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.name;
+}
+
+class Mistakes : public testing::TestWithParam<Case> {};
+
+TEST_P(Mistakes, AreAllShownWithTheirPlace) {
+  EXPECT_THAT(shown(std::string(GetParam().text) + sound_rest),
+              ElementsAreArray(GetParam().expected));
+}
+
+std::string name_of_case(const testing::TestParamInfo<Case>& info) {
+  return info.param.name;
+}
+
+const Case sections[] = {
+    {"UnknownSection",
+     "[limit]\nrecipients = 5",
+     {"f:1:2: error: unknown section \"limit\"; allowed: chain, limits, listener, log, plugin, "
+      "server, timeouts (did you mean \"limits\"?)"}},
+    {"SettingOutsideASection",
+     "hostname = \"x\"",
+     {"f:1:1: error: unknown section \"hostname\"; allowed: chain, limits, listener, log, plugin, "
+      "server, timeouts"}},
+    {"UnknownKey",
+     "[server]\nhostnam = \"x\"",
+     {"f:2:1: error: unknown key \"hostnam\" in [server]; allowed: hostname, plugin_path, user, "
+      "workers (did you mean \"hostname\"?)"}},
+    {"UnknownKeyWithNothingNear",
+     "[log]\ncolour = true",
+     {"f:2:1: error: unknown key \"colour\" in [log]; allowed: file, format, level"}},
+    {"UnknownKeyOfAPlugin",
+     "[plugin.store-2]\nuse = \"y\"\nfall_back = \"store\"\n[chain.c]\nsteps = [\"store-2\"]\n"
+     "[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
+     {"f:3:1: error: unknown key \"fall_back\" in [plugin.store-2]; allowed: deadline, fallback, "
+      "on_error, on_timeout, options, use (did you mean \"fallback\"?)"}},
+    {"SectionThatIsAValue",
+     "limits = 5",
+     {"f:1:10: error: limits must be a table, not an integer (write [limits])"}},
+    {"PluginWithoutAName",
+     "[plugin]\nuse = \"filter_size\"",
+     {"f:2:1: error: plugin.use must be a table, not a string (write it below [plugin.NAME])"}},
+    {"NameThatCannotBeOne",
+     "[chain.\"a b\"]\nsteps = [\"store\"]",
+     {"f:1:8: error: \"a b\" cannot be the name of a chain: use up to 64 letters, digits, - and _",
+      "f:1:8: warning: chain.a b is not used: no listener has it"}},
+};
+
+const Case types[] = {
+    {"StringForInteger",
+     "[server]\nworkers = \"two\"",
+     {"f:2:11: error: server.workers must be an integer, not a string"}},
+    {"IntegerForString",
+     "[server]\nuser = 8",
+     {"f:2:8: error: server.user must be a string, not an integer"}},
+    {"StringForList",
+     "[server]\nplugin_path = \"/opt\"",
+     {"f:2:15: error: server.plugin_path must be a list of strings, not a string (write "
+      "[\"/opt\"])"}},
+    {"NumberInAListOfStrings",
+     "[server]\nplugin_path = [\"/opt\", 5]",
+     {"f:2:24: error: server.plugin_path must be a list of strings, not an integer"}},
+    {"NulInAString", "[log]\nfile = \"a\\u0000b\"", {"f:2:8: error: log.file contains a NUL"}},
+    {"FractionForInteger",
+     "[limits]\nrecipients = 100.5",
+     {"f:2:14: error: limits.recipients must be an integer, not a number with a fraction"}},
+    {"TruthForSize",
+     "[limits]\nmemory = true",
+     {"f:2:10: error: limits.memory must be a size, not true or false (such as \"10MiB\")"}},
+    {"DurationWithoutUnit",
+     "[timeouts]\ncommand = 300",
+     {"f:2:11: error: timeouts.command must be a duration, not an integer (write \"300s\")"}},
+    {"DateForDuration",
+     "[timeouts]\ncommand = 12:00:00",
+     {"f:2:11: error: timeouts.command must be a duration, not a date (such as \"30s\")"}},
+};
+
+const Case values[] = {
+    {"SizeInDecimalUnits",
+     "[limits]\nmemory = \"64MB\"",
+     {"f:2:10: error: limits.memory \"64MB\" is not a size: write a number and B, KiB, MiB, GiB or "
+      "TiB, such as \"10MiB\""}},
+    {"NegativeSize", "[limits]\nspill = -1", {"f:2:9: error: limits.spill is negative"}},
+    {"SizeOfNothing",
+     "[limits]\nmessage_size = 0",
+     {"f:2:16: error: limits.message_size is 0B; allowed: 1B or more"}},
+    {"TooLittleMemory",
+     "[limits]\nmemory = \"10KiB\"",
+     {"f:2:10: error: limits.memory is 10KiB; allowed: 1MiB or more"}},
+    {"DurationInWords",
+     "[timeouts]\nchain = \"half a minute\"",
+     {"f:2:9: error: timeouts.chain \"half a minute\" is not a duration: write a number and ms, s, "
+      "m, h or d, such as \"30s\""}},
+    {"DurationOfNothing",
+     "[timeouts]\ncommand = \"0s\"",
+     {"f:2:11: error: timeouts.command is 0s; allowed: 1s to 30d"}},
+    {"DurationOfYears",
+     "[timeouts]\nsession = \"999d\"",
+     {"f:2:11: error: timeouts.session is 999d; allowed: 0s to 30d"}},
+    {"NoRecipients",
+     "[limits]\nrecipients = 0",
+     {"f:2:14: error: limits.recipients is 0; allowed: 1 to 1000000"}},
+    {"IntegerPast32Bits",
+     "[limits]\nconnections = 4294967297",
+     {"f:2:15: error: limits.connections is 4294967297; allowed: 1 to 1000000"}},
+    {"FewRecipients",
+     "[limits]\nrecipients = 99",
+     {"f:2:14: warning: limits.recipients is less than 100, which every server must take (RFC 5321 "
+      "section 4.5.3.1.8)"}},
+    {"SmallMessages",
+     "[limits]\nmessage_size = \"10KiB\"",
+     {"f:2:16: warning: limits.message_size is less than 64KiB, which every server must take (RFC "
+      "5321 section 4.5.3.1.7)"}},
+    {"MessagesThatFitNowhere",
+     "[limits]\nmessage_size = \"2GiB\"",
+     {"f: warning: a message of limits.message_size (2GiB) fits neither limits.memory (48MiB) nor "
+      "limits.spill (1GiB) (raise limits.spill)"}},
+    {"WordThatIsNotAllowed",
+     "[log]\nlevel = \"warning\"\nformat = \"jsn\"",
+     {"f:2:9: error: log.level is \"warning\"; allowed: \"trace\", \"debug\", \"info\", \"warn\", "
+      "\"error\", \"off\"",
+      "f:3:10: error: log.format is \"jsn\"; allowed: \"text\", \"json\" (did you mean "
+      "\"json\"?)"}},
+    {"HostnameThatIsNone",
+     "[server]\nhostname = \"mx\\r\\n250\"",
+     {"f:2:12: error: server.hostname is \"mx\\x0d\\x0a250\", which is neither a domain nor an "
+      "address literal (such as \"mx.example.com\")"}},
+};
+
+const Case listeners[] = {
+    {"WithoutAddress",
+     "[[listener]]\nname = \"a\"",
+     {"f:1:1: error: [[listener]] needs \"address\" (such as address = \"127.0.0.1:2525\")"}},
+    {"AddressWithoutPort",
+     "[[listener]]\naddress = \"127.0.0.1\"",
+     {"f:2:11: error: listener.address is \"127.0.0.1\": the port is missing, such as :2525"}},
+    {"UnixSocket",
+     "[[listener]]\naddress = \"unix:/run/x\"",
+     {"f:2:11: error: listener.address is \"unix:/run/x\": Unix sockets are not supported: write "
+      "HOST:PORT"}},
+    {"WordsThatAreNotAllowed",
+     "[[listener]]\naddress = \"*:0\"\nprotocol = \"smpt\"\nbare_lf = \"accept\"",
+     {"f:3:12: error: listener.protocol is \"smpt\"; allowed: \"smtp\", \"lmtp\" (did you mean "
+      "\"smtp\"?)",
+      "f:4:11: error: listener.bare_lf is \"accept\"; allowed: \"reject\", \"normalize\""}},
+    {"TwoOfOneName",
+     "[[listener]]\nname = \"a\"\naddress = \"*:0\"\n[[listener]]\nname = \"a\"\naddress = \"*:0\"",
+     {"f:4:1: error: two listeners are named \"a\""}},
+    {"TwoOfOneAddress",
+     "[[listener]]\nname = \"a\"\naddress = \"*:25\"\n[[listener]]\nname = \"b\"\naddress = "
+     "\"[::]:25\"",
+     {"f:6:11: error: listener \"b\" has the address of listener \"a\""}},
+    {"NameThatCannotBeOne",
+     "[[listener]]\nname = \"a b\"\naddress = \"*:0\"",
+     {"f:2:8: error: listener.name is \"a b\": use up to 64 letters, digits, - and _"}},
+    {"LmtpOnTheSmtpPort",
+     "[[listener]]\naddress = \"*:25\"\nprotocol = \"lmtp\"",
+     {"f:2:11: warning: LMTP must not be on port 25 (RFC 2033 section 5)"}},
+    {"GreetDelayPastThePatienceOfClients",
+     "[[listener]]\naddress = \"*:0\"\ngreet_delay = \"10m\"",
+     {"f:3:15: error: listener.greet_delay is 10m; allowed: 0s to 5m"}},
+    {"ChainThatDoesNotExist",
+     "[[listener]]\naddress = \"*:0\"\nchain = \"defualt\"\n[[listener]]\naddress = \"*:0\"\nchain "
+     "= "
+     "\"bulk\"",
+     {"f:3:9: error: the chain \"defualt\" of listener \"listener-1\" does not exist (did you mean "
+      "\"default\"?)",
+      "f:6:9: error: the chain \"bulk\" of listener \"listener-2\" does not exist (add "
+      "[chain.bulk] "
+      "with its steps)"}},
+};
+
+const Case plugins[] = {
+    {"WithoutUse",
+     "[plugin.x]\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
+     {"f:1:9: error: [plugin.x] needs \"use\" (such as use = \"filter_size\")"}},
+    {"NotUsed",
+     "[plugin.x]\nuse = \"y\"",
+     {"f:1:9: warning: plugin.x is not used: no chain has it as a step"}},
+    {"DeadlinePastTheChains",
+     "[timeouts]\nchain = \"5s\"\n[plugin.x]\nuse = \"y\"\ndeadline = \"6s\"\n[chain.c]\nsteps = "
+     "[\"x\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
+     {"f:5:12: warning: plugin.x.deadline is 6s, but timeouts.chain ends first, after 5s"}},
+    {"WordThatIsNotAllowed",
+     "[plugin.x]\nuse = \"y\"\non_error = \"tempfial\"\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\n"
+     "address = \"*:0\"\nchain = \"c\"",
+     {"f:3:12: error: plugin.x.on_error is \"tempfial\"; allowed: \"tempfail\", \"reject\", "
+      "\"continue\" (did you mean \"tempfail\"?)"}},
+    {"OptionsThatAreNoTable",
+     "[plugin.x]\nuse = \"y\"\noptions = \"max=5\"\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\n"
+     "address = \"*:0\"\nchain = \"c\"",
+     {"f:3:11: error: plugin.x.options must be a table, not a string (write [plugin.x.options])"}},
+    {"OptionThatIsADate",
+     "[plugin.x]\nuse = \"y\"\noptions = { since = 2026-01-01, l = [ { d = 12:00:00 } ] }\n"
+     "[chain.c]\nsteps = [\"x\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
+     {"f:3:21: error: plugin.x.options.since cannot be a date (put it in quotes)",
+      "f:3:45: error: plugin.x.options.l.d cannot be a date (put it in quotes)"}},
+};
+
+const Case fallbacks[] = {
+    {"ThatDoesNotExist",
+     "[plugin.x]\nuse = \"y\"\nfallback = \"stroe\"\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\n"
+     "address = \"*:0\"\nchain = \"c\"",
+     {"f:3:12: error: the fallback \"stroe\" of plugin.x does not exist (did you mean "
+      "\"store\"?)"}},
+    {"OfItself",
+     "[plugin.x]\nuse = \"y\"\nfallback = \"x\"\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\n"
+     "address = \"*:0\"\nchain = \"c\"",
+     {"f:3:12: error: plugin.x is its own fallback"}},
+    {"ThatIsAlsoAStep",
+     "[plugin.x]\nuse = \"y\"\nfallback = \"store\"\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\n"
+     "address = \"*:0\"\nchain = \"c\"",
+     {"f:3:12: error: plugin.store is the fallback of plugin.x and a step of chain.default (add a "
+      "second entry, such as [plugin.store-fallback], with a directory of its own)"}},
+    {"ThatHasAFallback",
+     "[plugin.x]\nuse = \"y\"\nfallback = \"z\"\n[plugin.z]\nuse = \"y\"\nfallback = \"w\"\n"
+     "[plugin.w]\nuse = \"y\"\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\naddress = \"*:0\"\n"
+     "chain = \"c\"",
+     {"f:3:12: error: plugin.z is the fallback of plugin.x and has a fallback itself (remove the "
+      "fallback of plugin.z)"}},
+    {"ThatServesTwoIsFine",
+     "[plugin.x]\nuse = \"y\"\nfallback = \"z\"\n[plugin.w]\nuse = \"y\"\nfallback = \"z\"\n"
+     "[plugin.z]\nuse = \"y\"\n[chain.c]\nsteps = [\"x\", \"w\"]\n[[listener]]\naddress = \"*:0\"\n"
+     "chain = \"c\"",
+     {}},
+};
+
+const Case chains[] = {
+    {"WithoutSteps",
+     "[chain.c]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
+     {"f:1:8: error: [chain.c] needs \"steps\" (such as steps = [\"size\", \"spool\"])"}},
+    {"WithEmptySteps",
+     "[chain.c]\nsteps = []\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
+     {"f:2:9: error: chain.c.steps is empty: nothing would store the mail (such as [\"size\", "
+      "\"spool\"])"}},
+    {"StepThatDoesNotExist",
+     "[chain.c]\nsteps = [\"stor\", \"broker\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
+     {"f:2:10: error: the step \"stor\" of chain.c does not exist (did you mean \"store\"?)",
+      "f:2:18: error: the step \"broker\" of chain.c does not exist (add [plugin.broker])"}},
+    {"StepThatComesTwice",
+     "[chain.c]\nsteps = [\"store\", \"store\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
+     {"f:2:19: error: \"store\" is a step of chain.c twice"}},
+    {"NotUsed",
+     "[chain.c]\nsteps = [\"store\"]",
+     {"f:1:8: warning: chain.c is not used: no listener has it"}},
+};
+
+const Case substitutions[] = {
+    {"UnsetVariable",
+     "[log]\nfile = \"${LSMTPD_TEST_UNSET}/log\"",
+     {"f:2:8: error: the environment variable LSMTPD_TEST_UNSET is not set"}},
+    {"InsideAnOption",
+     "[plugin.x]\nuse = \"y\"\noptions = { a = [ { b = \"${LSMTPD_TEST_UNSET}\" } ] }\n[chain.c]\n"
+     "steps = [\"x\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
+     {"f:3:25: error: the environment variable LSMTPD_TEST_UNSET is not set"}},
+    {"ABrokenValueIsNotBlamedTwice",
+     "[limits]\nmemory = \"${\"",
+     {"f:2:10: error: ${ without }: write $${ for a literal ${"}},
+};
+
+const Case syntax[] = {
+    {"OnlyTheFirstIsKnown",
+     "[server]\nhostname = mx\nworkers = = 5",
+     {"f:2:12: error: Error while parsing value: could not determine value type"}},
+    {"KeyTwice",
+     "[server]\nworkers = 1\nworkers = 2",
+     {"f:3:11: error: Error while parsing key-value pair: cannot redefine existing integer "
+      "'workers'"}},
+    {"InvalidUtf8",
+     "[server]\nhostname = \"\xff\"",
+     {"f:2:12: error: Encountered invalid utf-8 sequence"}},
+};
+
+INSTANTIATE_TEST_SUITE_P(Sections, Mistakes, testing::ValuesIn(sections), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Types, Mistakes, testing::ValuesIn(types), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Values, Mistakes, testing::ValuesIn(values), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Listeners, Mistakes, testing::ValuesIn(listeners), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Plugins, Mistakes, testing::ValuesIn(plugins), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Fallbacks, Mistakes, testing::ValuesIn(fallbacks), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Chains, Mistakes, testing::ValuesIn(chains), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Substitution, Mistakes, testing::ValuesIn(substitutions), name_of_case);
+INSTANTIATE_TEST_SUITE_P(Syntax, Mistakes, testing::ValuesIn(syntax), name_of_case);
+
+TEST(Diagnostics, AnEmptyFileSaysHowToBegin) {
+  EXPECT_THAT(shown(""), ElementsAre("f: error: no [[listener]]: there is nothing to serve (add "
+                                     "[[listener]] with address = \"127.0.0.1:2525\")"));
+}
+
+TEST(Diagnostics, ASingleListenerTableIsReadAndCorrected) {
+  EXPECT_THAT(
+      shown("[listener]\nadress = \"x\"\naddress = \"*:0\"\n[plugin.store]\nuse = \"s\"\n"
+            "[chain.default]\nsteps = [\"store\"]"),
+      ElementsAre(
+          "f:1:1: error: listener must be a list of tables, not a table (write "
+          "[[listener]])",
+          "f:2:1: error: unknown key \"adress\" in [[listener]]; allowed: address, bare_lf, "
+          "chain, greet_delay, name, protocol (did you mean \"address\"?)"));
+}
+
+TEST(Diagnostics, AListenerMustBeATable) {
+  EXPECT_THAT(shown("listener = 5"),
+              Contains("f:1:12: error: listener must be a list of tables, not an integer (write "
+                       "[[listener]])"));
+  EXPECT_THAT(shown("listener = [5]"),
+              Contains("f:1:13: error: listener must be a list of tables, not of an integer (write "
+                       "[[listener]])"));
+}
+
+TEST(Diagnostics, TheDefaultChainMustExist) {
+  EXPECT_THAT(shown("[[listener]]\naddress = \"*:0\""),
+              ElementsAre("f:1:1: error: the chain \"default\" of listener \"listener-1\" does not "
+                          "exist (add [chain.default] with its steps)"));
+}
+
+TEST(Diagnostics, WarningsAloneDoNotStopAnything) {
+  const Loaded loaded = load_text(std::string("[limits]\nrecipients = 50\n") + sound_rest, "f");
+  EXPECT_EQ(loaded.diagnostics.size(), 1u);
+  EXPECT_TRUE(loaded.ok());
+  EXPECT_FALSE(load_text("[limits]", "f").ok());
+}
+
+TEST(Diagnostics, TextFromTheFileIsEscaped) {
+  EXPECT_THAT(shown(std::string("[\"a\\u001b[2J\"]\n") + sound_rest),
+              Contains(testing::HasSubstr("unknown section \"a\\x1b[2J\"")));
+}
+
+}  // namespace
+}  // namespace lsmtpd::config
