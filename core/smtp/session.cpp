@@ -63,13 +63,16 @@ void Session::proceed() {
     case Waiting::body_start:
       return start_body();
     case Waiting::body_end:
+      assert(false);  // only finish() answers it
+      break;
     case Waiting::nothing:
-      assert(false);
+      break;  // shut_down() came first
   }
 }
 
 void Session::refuse(const Reply& reply) {
   const Waiting waiting = std::exchange(waiting_, Waiting::nothing);
+  if (waiting == Waiting::nothing) return;  // shut_down() came first
   if (waiting == Waiting::helo) envelope_.helo.swap(former_helo_);
   if (waiting == Waiting::mail) reset_transaction();
   if (waiting == Waiting::rcpt) {

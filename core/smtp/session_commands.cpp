@@ -139,7 +139,7 @@ const replies::Fixed* Session::fault_of(std::string_view line, const Command& co
   if (!command.argument_fits) {
     return command.argument.empty() ? &replies::argument_missing : &replies::argument_unexpected;
   }
-  return command.verb == Verb::bdat ? nullptr : refusal_of(command.verb, state_);
+  return command.verb == Verb::bdat ? nullptr : refusal_of(command.verb, state_, settings_.lmtp);
 }
 
 // False: the client sent too many commands that carry no mail forward, and has been told so.
@@ -238,7 +238,7 @@ Session::Step Session::bdat(const Command& command) {
     deny_and_close(replies::bad_chunk_size);
     return {};
   }
-  const replies::Fixed* fault = refusal_of(Verb::bdat, state_);
+  const replies::Fixed* fault = refusal_of(Verb::bdat, state_, settings_.lmtp);
   // A pipelining client cannot know yet that an earlier chunk failed: those behind it are no errors
   // of its own.
   const bool error = fault != nullptr && state_ != State::failed;

@@ -67,15 +67,21 @@ bool Session::too_large(uint64_t octets) const {
 
 Session::Step Session::keep(std::string_view piece) {
   octets_ += piece.size();
-  if (!verdict_.empty()) {
-    if (too_large(octets_) && too_large(octets_ - size_limit_)) deny_and_close(replies::too_large);
-    return {};
+  if (verdict_.empty()) {
+    if (too_large(octets_)) {
+      condemn(replies::too_large, false);
+    } else {
+      received_.feed(piece);
+      if (received_.fields() > settings_.received_headers) condemn(replies::loop, false);
+    }
   }
-  if (too_large(octets_)) return condemn(replies::too_large, false);
-  received_.feed(piece);
-  if (received_.fields() > settings_.received_headers) return condemn(replies::loop, false);
-  body_ = piece;
-  return Action::body;
+  if (verdict_.empty()) {
+    body_ = piece;
+    return Action::body;
+  }
+  // Draining has an end too: a client that did not stop at twice the limit will not stop soon.
+  if (too_large(octets_) && too_large(octets_ - size_limit_)) deny_and_close(replies::too_large);
+  return {};
 }
 
 Session::Step Session::end_data() {

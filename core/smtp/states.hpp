@@ -67,9 +67,10 @@ inline constexpr std::array<Row, verb_count> rows{{
 
 }  // namespace table
 
-// Null: run the command.
-constexpr const replies::Fixed* refusal_of(Verb verb, State state) {
-  return table::rows[static_cast<unsigned>(verb)][static_cast<unsigned>(state)];
+// Null: run the command. LMTP has the table of SMTP but for one code: RFC 2033 4.2.
+constexpr const replies::Fixed* refusal_of(Verb verb, State state, bool lmtp = false) {
+  const auto* refusal = table::rows[static_cast<unsigned>(verb)][static_cast<unsigned>(state)];
+  return lmtp && refusal == table::none ? &replies::no_valid_recipients_lmtp : refusal;
 }
 
 }  // namespace lsmtpd::smtp

@@ -1,0 +1,67 @@
+#include "smtp/commands.hpp"
+
+#include <gtest/gtest.h>
+
+namespace lsmtpd::smtp {
+namespace {
+
+TEST(Commands, finds_the_verb_in_any_case) {
+  EXPECT_EQ(parse_command("MAIL FROM:<a@b>").verb, Verb::mail);
+  EXPECT_EQ(parse_command("mail from:<a@b>").verb, Verb::mail);
+  EXPECT_EQ(parse_command("RcPt\tTO:<a@b>").verb, Verb::rcpt);
+  EXPECT_EQ(parse_command("starttls").verb, Verb::missing);
+  EXPECT_EQ(parse_command("QUIT").verb, Verb::quit);
+  for (const std::string_view line :
+       {"", " QUIT", "QUI", "QUITS", "MAILFROM:<a@b>", "DATA.", "\xc4HLO"}) {
+    EXPECT_EQ(parse_command(line).verb, Verb::unknown) << line;
+  }
+}
+
+TEST(Commands, trims_the_argument) {
+  EXPECT_EQ(parse_command("EHLO   a b \t ").argument, "a b");
+  EXPECT_EQ(parse_command("QUIT  ").argument, "");
+}
+
+TEST(Commands, knows_who_takes_an_argument) {
+  for (const std::string_view line :
+       {"QUIT", "QUIT ", "NOOP", "NOOP x", "HELP", "HELP x", "VRFY x", "EHLO x"}) {
+    EXPECT_TRUE(parse_command(line).argument_fits) << line;
+  }
+  for (const std::string_view line :
+       {"QUIT x", "DATA x", "RSET x", "EHLO", "HELO ", "VRFY", "MAIL", "BDAT"}) {
+    EXPECT_FALSE(parse_command(line).argument_fits) << line;
+  }
+}
+
+TEST(Commands, sees_what_octets_a_line_has) {
+  EXPECT_FALSE(kind_of("NOOP \t~").control);
+  EXPECT_TRUE(kind_of("NOOP \x7f").control);
+  EXPECT_TRUE(kind_of(std::string_view("a\0b", 3)).control);
+  EXPECT_TRUE(kind_of("a\rb").control);
+  EXPECT_FALSE(kind_of("abc").eight_bit);
+  EXPECT_TRUE(kind_of("ab\x80").eight_bit);
+}
+
+TEST(Commands, eats_the_keyword_with_blanks_around_its_colon) {
+  for (const std::string_view text :
+       {"FROM:<a>", "from:<a>", "From: <a>", "FROM :<a>", "FROM \t:  <a>"}) {
+    std::string_view argument = text;
+    EXPECT_TRUE(eat_keyword("FROM", argument)) << text;
+    EXPECT_EQ(argument, "<a>");
+  }
+  for (const std::string_view text : {"", "FROM", "FROM<a>", "FRO:<a>", "TO:<a>", "FROMX:<a>"}) {
+    std::string_view argument = text;
+    EXPECT_FALSE(eat_keyword("FROM", argument)) << text;
+  }
+}
+
+TEST(Commands, knows_an_http_request) {
+  EXPECT_TRUE(is_http_request("GET / HTTP/1.1"));
+  EXPECT_TRUE(is_http_request("PRI * HTTP/2.0"));
+  EXPECT_TRUE(is_http_request("OPTIONS * HTTP/1.0"));
+  EXPECT_FALSE(is_http_request("NOOP / HTTP/1.1"));
+  EXPECT_FALSE(is_http_request("GET /"));
+}
+
+}  // namespace
+}  // namespace lsmtpd::smtp

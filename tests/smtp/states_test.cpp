@@ -1,0 +1,61 @@
+// The state table against the rules of the RFCs, rule by rule.
+#include "smtp/states.hpp"
+
+#include <gtest/gtest.h>
+
+namespace lsmtpd::smtp {
+namespace {
+
+constexpr State all_states[] = {State::start, State::ready,  State::mail,  State::unwanted,
+                                State::rcpt,  State::chunks, State::failed};
+
+bool runs(Verb verb, State state) {
+  return refusal_of(verb, state) == nullptr;
+}
+
+std::string_view code(Verb verb, State state) {
+  return refusal_of(verb, state)->line.substr(0, 9);
+}
+
+TEST(States, always_allow_what_changes_no_order) {  // RFC 5321 4.1.4
+  for (const Verb verb : {Verb::rset, Verb::quit, Verb::noop, Verb::helo, Verb::ehlo, Verb::lhlo,
+                          Verb::vrfy, Verb::help}) {
+    for (const State state : all_states) EXPECT_TRUE(runs(verb, state));
+  }
+}
+
+TEST(States, allow_mail_outside_a_transaction_only) {
+  for (const State state : all_states) {
+    EXPECT_EQ(runs(Verb::mail, state), state == State::start || state == State::ready);
+    if (!runs(Verb::mail, state)) {
+      EXPECT_EQ(code(Verb::mail, state), "503 5.5.1");
+    }
+  }
+}
+
+TEST(States, allow_rcpt_after_mail_until_the_content) {
+  for (const State state : all_states) {
+    EXPECT_EQ(runs(Verb::rcpt, state),
+              state == State::mail || state == State::unwanted || state == State::rcpt);
+  }
+}
+
+TEST(States, allow_data_with_a_recipient_and_never_after_bdat) {  // RFC 3030 2
+  for (const State state : all_states) {
+    EXPECT_EQ(runs(Verb::data, state), state == State::rcpt);
+    EXPECT_EQ(runs(Verb::bdat, state), state == State::rcpt || state == State::chunks);
+  }
+  EXPECT_EQ(code(Verb::data, State::mail), "503 5.5.1");
+  EXPECT_EQ(code(Verb::data, State::unwanted), "554 5.5.1");
+  EXPECT_EQ(code(Verb::data, State::chunks), "503 5.5.1");
+}
+
+TEST(States, know_what_is_not_there) {
+  for (const State state : all_states) {
+    EXPECT_EQ(code(Verb::missing, state), "502 5.5.1");
+    EXPECT_EQ(code(Verb::unknown, state), "500 5.5.1");
+  }
+}
+
+}  // namespace
+}  // namespace lsmtpd::smtp
