@@ -1,0 +1,211 @@
+#include "fields.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <ctime>
+#include <utility>
+
+namespace filter_headers {
+namespace {
+
+constexpr size_t soft_limit = 78, hard_limit = 998;  // RFC 5322 2.1.1, without the CRLF
+
+std::string_view view(lsmtpd_str text) {
+  return text.size == 0 ? std::string_view()
+                        : std::string_view(text.data, static_cast<size_t>(text.size));
+}
+
+bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7f;
+}
+
+std::string clean(std::string_view text) {
+  std::string out(text);
+  std::replace(out.begin(), out.end(), '\t', ' ');
+  std::replace_if(out.begin(), out.end(), is_control, '?');
+  return out;
+}
+
+// For the FROM and BY clauses: what could end an atom or begin a comment is replaced. UTF-8 passes.
+std::string atom(std::string_view text) {
+  std::string out(text);
+  std::replace_if(
+      out.begin(), out.end(),
+      [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool alphanumeric = (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
+                                  (byte >= 'A' && byte <= 'Z');
+        return byte < 0x80 && !alphanumeric &&
+               std::string_view(".-_:[]").find(c) == std::string_view::npos;
+      },
+      '?');
+  return out;
+}
+
+// Inside a comment: without what would end or nest it.
+std::string comment(std::string_view text) {
+  std::string out = clean(text);
+  std::replace_if(
+      out.begin(), out.end(), [](char c) { return c == '(' || c == ')' || c == '\\'; }, '?');
+  return "(" + out + ")";
+}
+
+// RFC 5321 4.1.3: "[192.0.2.1]", "[IPv6:2001:db8::1]".
+std::string address_literal(std::string_view address) {
+  const bool v6 = address.find(':') != std::string_view::npos;
+  return (v6 ? "[IPv6:" : "[") + atom(address) + "]";
+}
+
+// Inside <>: a bracket could only stand in a quoted local part, and would confuse simple readers.
+std::string path(std::string_view address) {
+  return "<" + clean(address) + ">";
+}
+
+struct Placeholder {
+  std::string_view name;
+  lsmtpd_str lsmtpd_envelope::*member;
+};
+constexpr std::array<Placeholder, 7> placeholders = {{
+    {"id", &lsmtpd_envelope::id},
+    {"peer_address", &lsmtpd_envelope::peer_address},
+    {"helo", &lsmtpd_envelope::helo},
+    {"listener", &lsmtpd_envelope::listener},
+    {"reverse_path", &lsmtpd_envelope::reverse_path},
+    {"protocol", &lsmtpd_envelope::protocol},
+    {"auth_user", &lsmtpd_envelope::auth_user},
+}};
+constexpr std::string_view hostname_placeholder = "hostname";
+
+const Placeholder* find(std::string_view name) {
+  const auto* at = std::find_if(placeholders.begin(), placeholders.end(),
+                                [&](const Placeholder& p) { return p.name == name; });
+  return at == placeholders.end() ? nullptr : at;
+}
+
+std::string known_placeholders() {
+  std::string list = "{hostname}";
+  for (const Placeholder& placeholder : placeholders)
+    list += " {" + std::string(placeholder.name) + "}";
+  return list;
+}
+
+std::vector<std::string_view> words(std::string_view text) {
+  std::vector<std::string_view> list;
+  for (size_t at = 0; (at = text.find_first_not_of(' ', at)) != std::string_view::npos;) {
+    list.push_back(text.substr(at, text.find(' ', at) - at));
+    at += list.back().size();
+  }
+  return list;
+}
+
+// A word longer than any line may be is cut, between characters of UTF-8.
+size_t cut_at(std::string_view text, size_t room) {
+  size_t at = room;
+  while (at > room - 4 && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) --at;
+  return at;
+}
+
+}  // namespace
+
+std::string Template::parse(std::string_view text) {
+  pieces_.clear();
+  std::string literal;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '{' || text.substr(i, 2) == "{{") {
+      literal += text[i];
+      i += text[i] == '{';
+      continue;
+    }
+    const size_t end = text.find('}', i);
+    if (end == std::string_view::npos) return "a { without its }; write {{ for the brace itself";
+    const std::string name(text.substr(i + 1, end - i - 1));
+    if (name != hostname_placeholder && find(name) == nullptr)
+      return "unknown placeholder {" + name + "}; there are: " + known_placeholders();
+    pieces_.push_back({false, std::exchange(literal, {})});
+    pieces_.push_back({true, name});
+    i = end;
+  }
+  pieces_.push_back({false, literal});
+  return {};
+}
+
+std::string Template::expand(const lsmtpd_envelope& envelope, std::string_view hostname) const {
+  std::string out;
+  for (const Piece& piece : pieces_) {
+    if (!piece.placeholder)
+      out += piece.text;
+    else if (piece.text == hostname_placeholder)
+      out += hostname;
+    else
+      out += view(envelope.*(find(piece.text)->member));
+  }
+  return out;
+}
+
+bool is_field_name(std::string_view name) {
+  return !name.empty() && name.size() <= 76 && std::all_of(name.begin(), name.end(), [](char c) {
+    return c > 32 && c < 127 && c != ':';
+  });
+}
+
+std::string field(std::string_view name, std::string_view value) {
+  const std::string cleaned = clean(value);
+  std::string out = std::string(name) + ":";
+  size_t used = out.size();
+  bool first = true;
+  for (const std::string_view word : words(cleaned)) {
+    // The space before a word is kept, and where the line is full it is what the next one begins
+    // with.
+    if (!std::exchange(first, false) && used + 1 + word.size() > soft_limit) {
+      out += "\r\n";
+      used = 0;
+    }
+    out += ' ';
+    ++used;
+    std::string_view rest = word;
+    while (used + rest.size() > hard_limit) {
+      const size_t at = cut_at(rest, hard_limit - used);
+      out.append(rest.substr(0, at)).append("\r\n ");
+      rest.remove_prefix(at);
+      used = 1;
+    }
+    out += rest;
+    used += rest.size();
+  }
+  return out + (first ? " \r\n" : "\r\n");
+}
+
+std::string date(int64_t time_ns) {
+  static constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const auto seconds = static_cast<std::time_t>(time_ns / 1000000000);
+  std::tm utc{};
+  if (gmtime_r(&seconds, &utc) == nullptr) return "Thu, 01 Jan 1970 00:00:00 +0000";
+  char text[96];
+  // Not strftime: its names follow the locale.
+  std::snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d +0000", days[utc.tm_wday],
+                utc.tm_mday, months[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
+                utc.tm_sec);
+  return text;
+}
+
+std::string received(const lsmtpd_envelope& envelope, std::string_view hostname) {
+  const std::string literal = address_literal(view(envelope.peer_address));
+  const std::string_view helo = view(envelope.helo);
+  std::string out = "Received: from " + (helo.empty() ? literal : atom(helo)) + " (" + literal +
+                    ")\r\n\tby " + atom(hostname) + " with " + atom(view(envelope.protocol));
+  if (envelope.tls.size != 0) out += " " + comment(view(envelope.tls));
+  out += "\r\n\tid " + atom(view(envelope.id));
+  if (envelope.recipient_count == 1)
+    out += "\r\n\tfor " + path(view(envelope.recipients[0].address));
+  return out + ";\r\n\t" + date(envelope.time_ns) + "\r\n";
+}
+
+std::string return_path(const lsmtpd_envelope& envelope) {
+  return "Return-Path: " + path(view(envelope.reverse_path)) + "\r\n";
+}
+
+}  // namespace filter_headers
