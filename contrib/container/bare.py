@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import tempfile
 
@@ -34,8 +35,13 @@ class Tree:
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="lsmtpd-bare-", dir=self._folder))
         self.path.chmod(0o755)
         subprocess.run(["tar", "-C", self.path, "-xf", BASE], check=True)
-        # The mirror's updates too, as every installed Debian has them.
         shutil.copy("/etc/resolv.conf", self.path / "etc/resolv.conf")
+        (self.path / "etc/hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n")
+        # The authorities that this machine trusts beside Debian's, or nothing can be downloaded.
+        authorities = pathlib.Path("/usr/local/share/ca-certificates")
+        if authorities.is_dir():
+            shutil.copytree(authorities, self.path / "usr/local/share/ca-certificates",
+                            dirs_exist_ok=True)
         policy = self.path / "usr/sbin/policy-rc.d"
         policy.write_text("#!/bin/sh\nexit 101\n")
         policy.chmod(0o755)
@@ -46,7 +52,8 @@ class Tree:
 
     def argv(self, command, user="root", folder="/", environment=()):
         """The argument list that runs a shell command inside."""
-        setup = ('mount --bind /proc "$1/proc"; mount --bind /dev "$1/dev"; '
+        # Bound onto itself, so that its root is a mount point, as the root of a real machine is.
+        setup = ('mount --bind "$1" "$1"; mount --bind /proc "$1/proc"; mount --bind /dev "$1/dev"; '
                  'mount -t tmpfs tmpfs "$1/dev/shm" 2>/dev/null || true; '
                  'exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin '
                  'HOME="$5" USER="$2" LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "${@:6}" '

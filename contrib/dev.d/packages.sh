@@ -43,9 +43,15 @@ missing_packages() {
   printf '%s\n' "$@" | grep -vxF -f <(printf '%s\n' "$have" "") || true
 }
 
+# Quiet while it works: what apt said is shown when it fails.
 apt() {
+  local log status=0
+  log=$(mktemp)
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Lock::Timeout=300 \
-    -o Acquire::Retries=3 "$@" </dev/null
+    -o Acquire::Retries=3 "$@" </dev/null >"$log" 2>&1 || status=$?
+  [ "$status" = 0 ] || cat "$log" >&2
+  rm -f "$log"
+  return "$status"
 }
 
 policy=/usr/sbin/policy-rc.d
@@ -88,7 +94,7 @@ unpack_package() {
   say "unpacking Debian's $1 into $2"
   mkdir -p "$(dirname "$2")"
   work=$(mktemp -d "$2.XXXXXX")
-  if apt update >/dev/null && (cd "$work" && apt-get -q download "$1") >/dev/null 2>&1; then
+  if apt update && (cd "$work" && apt-get -q download "$1") >/dev/null 2>&1; then
     dpkg-deb -x "$work"/*.deb "$work/tree" && mv "$work/tree" "$2"
   fi
   rm -rf "$work"
