@@ -23,7 +23,7 @@ cmd_package() {
 # What stands beside the program: the configuration, the unit, the licence.
 package_files() {
   install -d "$1/etc/lsmtpd" "$1/lib/systemd/system" "$1/usr/share/doc/lsmtpd"
-  sed 's#"\(\./\)\?spool"#"/var/spool/lsmtpd"#' etc/lsmtpd.toml >"$1/etc/lsmtpd/lsmtpd.toml"
+  sed 's#directory = "spool"#directory = "/var/spool/lsmtpd"#' etc/lsmtpd.toml >"$1/etc/lsmtpd/lsmtpd.toml"
   install -m 644 contrib/systemd/lsmtpd.service "$1/lib/systemd/system/"
   install -m 644 LICENSE "$1/usr/share/doc/lsmtpd/copyright"
 }
