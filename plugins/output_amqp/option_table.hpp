@@ -1,0 +1,66 @@
+// The keys that may stand under `options`, in the order `lsmtpd plugins` shows them. docs/amqp.md
+// says more of each.
+#pragma once
+
+#include <lsmtpd/sdk/plugin.hpp>
+
+namespace lsmtpd::amqp {
+
+namespace option = sdk::option;
+
+inline constexpr lsmtpd_option kOptions[] = {
+    option::required(option::list(
+        "urls", nullptr, "brokers, tried in this order: amqp://host:5672, amqps://host:5671")),
+    option::string("address", nullptr, "target; may hold {rcpt_domain}, {listener} and the like"),
+    option::string("exchange", nullptr,
+                   "RabbitMQ: exchange to publish to; empty: the queue that routing_key names"),
+    option::string("routing_key", nullptr, "RabbitMQ: routing key or queue"),
+    option::one_of("split", "none recipient", "none", "recipient: one copy for each recipient"),
+    option::one_of("format", "json rfc822", "json",
+                   "json: LSMTPD's JSON; rfc822: the bytes as they came"),
+    option::boolean("extra", "true", "JSON keys beside LSMTPD's own six"),
+    option::string("username", nullptr, "SASL user"),
+    option::secret("password", nullptr, "SASL password"),
+    option::path("password_file", nullptr, "file with the SASL password"),
+    option::list("sasl", nullptr,
+                 "mechanisms allowed; unset: PLAIN with a username, else EXTERNAL or ANONYMOUS"),
+    option::path("tls_ca", nullptr, "trusted certificates, file or directory; unset: the system's"),
+    option::path("tls_certificate", nullptr, "client certificate, PEM"),
+    option::path("tls_key", nullptr, "its private key, PEM"),
+    option::secret("tls_key_password", nullptr, "password of the private key"),
+    option::one_of("tls_verify", "name certificate none", "name",
+                   "what is checked of the broker's certificate"),
+    option::string("tls_name", nullptr,
+                   "name expected in the certificate; unset: the host of the URL"),
+    option::one_of("tls_min_version", "1.2 1.3", "1.2", "oldest TLS version allowed"),
+    option::string("virtual_host", nullptr, "hostname of AMQP's Open; unset: the host of the URL"),
+    option::string("vhost", nullptr, "RabbitMQ's virtual host: sends virtual_host = vhost:NAME"),
+    option::string("container_id", nullptr,
+                   "unset: lsmtpd, the host name, the plugin's name and the worker"),
+    option::string("link_name", nullptr, "unset: the container id and the address"),
+    option::one_of("durability", "none configuration unsettled-state", "configuration",
+                   "target durability asked for"),
+    option::list("capabilities", nullptr, "target capabilities; unset: queue"),
+    option::boolean("allow_lossy_target", "false",
+                    "attach to a target that is known to lose what it accepted"),
+    option::duration("idle_timeout", "30s", "a broker silent for this long is given up; 0s: never",
+                     0, 86400000),
+    option::duration("connect_timeout", "10s", "from the first packet to the attached link", 100,
+                     600000),
+    option::duration("reconnect_first", "200ms", "first pause after all brokers failed; doubles", 1,
+                     600000),
+    option::duration("reconnect_last", "10s", "longest pause", 1, 3600000),
+    option::duration("stall", "30s",
+                     "a link without an outcome for this long past a deadline is replaced", 100,
+                     3600000),
+    option::size("max_frame_size", "64KiB", "largest frame taken from the broker", 512, 16777216),
+    option::integer("in_flight", "1000",
+                    "unsettled messages a worker, whatever the credit; at least 100", 1, 100000),
+    option::size("in_flight_bytes", "64MiB",
+                 "bytes of unsettled messages a worker; one message always fits", 1),
+    option::integer("queue", "10000", "messages a worker that wait for credit or connection", 1,
+                    1000000),
+    option::integer("links", "32", "target addresses open at once", 1, 1000),
+};
+
+}  // namespace lsmtpd::amqp

@@ -1,0 +1,42 @@
+// Writes the bytes of AMQP 1.0's types that a mail needs (part 1, type encodings), and with them
+// everything of a message that stands before its body: header, properties, application-properties
+// and the head of the data section.
+//
+// Pure. The body's length must be known beforehand: the head of the data section says it.
+#pragma once
+
+#include <lsmtpd/message.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace lsmtpd::amqp {
+
+// Types, appended to a string. Strings must be UTF-8 already.
+void put_string(std::string* out, std::string_view text);
+void put_symbol(std::string* out, std::string_view text);
+void put_int(std::string* out, std::int32_t value);
+void put_timestamp(std::string* out, std::int64_t milliseconds);
+
+// What the sections say of one copy. Views live during the call only.
+struct Copy {
+  const lsmtpd_envelope* envelope = nullptr;  // with the recipients of this copy
+  std::string_view copy_id;                   // _AMQ_DUPL_ID
+  std::string_view address;
+  std::string_view content_type;
+  std::vector<std::pair<std::string_view, std::string_view>> annotations;
+};
+
+// Everything before the `body` bytes of the data section. Client text that is no UTF-8 gets U+FFFD;
+// smtp_rcpt_to ends at the last whole address within 64 KiB, and annotations where they would pass
+// 64 KiB together.
+std::string make_sections(const Copy& copy, std::uint64_t body);
+
+// The most that make_sections() can give for a message of the default limits; for the announced
+// size.
+inline constexpr std::uint64_t kSectionsLimit = 144 * 1024;
+
+}  // namespace lsmtpd::amqp
