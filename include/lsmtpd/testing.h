@@ -27,13 +27,6 @@
 #ifndef LSMTPD_TESTING_H
 #define LSMTPD_TESTING_H
 
-/* It needs POSIX, which a strict -std=c11 hides: include this header first, or define this for the
- * whole file. */
-#if !defined(__cplusplus) && !defined(_POSIX_C_SOURCE) && !defined(_GNU_SOURCE) && \
-    !defined(_DEFAULT_SOURCE)
-#define _POSIX_C_SOURCE 200809L
-#endif
-
 #include "testing/base.h"
 #include "testing/config.h"
 #include "testing/host.h"

@@ -3,6 +3,13 @@
 #ifndef LSMTPD_TESTING_BASE_H
 #define LSMTPD_TESTING_BASE_H
 
+/* It needs POSIX, which a strict -std=c11 hides: include this header first, or define this for the
+ * whole file. */
+#if !defined(__cplusplus) && !defined(_POSIX_C_SOURCE) && !defined(_GNU_SOURCE) && \
+    !defined(_DEFAULT_SOURCE)
+#define _POSIX_C_SOURCE 200809L
+#endif
+
 #include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -2,11 +2,11 @@
 #ifndef LSMTPD_TESTING_LOOP_H
 #define LSMTPD_TESTING_LOOP_H
 
+#include "base.h"
+
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
-
-#include "base.h"
 
 static inline lsmtpd_t_host* lsmtpd_t_self(const lsmtpd_host* host) {
   return (lsmtpd_t_host*)host->self;

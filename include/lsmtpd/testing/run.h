@@ -2,11 +2,11 @@
 #ifndef LSMTPD_TESTING_RUN_H
 #define LSMTPD_TESTING_RUN_H
 
-#include <dlfcn.h>
-#include <fcntl.h>
-
 #include "config.h"
 #include "host.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
 
 static inline lsmtpd_test* lsmtpd_test_new(void) {
   lsmtpd_test* t = (lsmtpd_test*)lsmtpd_t_alloc(sizeof *t);
