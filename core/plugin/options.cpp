@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <span>
 
 #include "base/text.hpp"
 #include "plugin/verdict.hpp"
@@ -153,63 +152,72 @@ bool Options::set(const lsmtpd_option& option, const config::OptionValue& value,
   return false;
 }
 
+decltype(config::OptionValue::value) preset_value(const lsmtpd_option& option) {
+  const std::string_view text(option.preset);
+  if (option.type == LSMTPD_TYPE_BOOL) return text == "true";
+  if (option.type == LSMTPD_TYPE_INT) {
+    int64_t number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+  }
+  // A list's default is its one item.
+  if (option.type == LSMTPD_TYPE_LIST) return config::OptionValue::List{{std::string(text), {}}};
+  return std::string(text);
+}
+
+void Options::take_given(const config::Plugin& entry, std::span<const lsmtpd_option> table,
+                         std::vector<config::Diagnostic>& diagnostics) {
+  std::vector<std::string_view> keys;
+  for (const auto& option : table) keys.emplace_back(option.key);
+  for (const auto& [key, given] : entry.options) {
+    const auto option = std::find_if(table.begin(), table.end(), [&, k = key](const auto& o) { return k == o.key; });
+    if (option == table.end()) {
+      const std::string_view near = nearest(key, keys);
+      diagnostics.push_back({false, given.key_position, fmt::format("plugin.{}: unknown option {}", entry.name, key),
+                             !near.empty()  ? fmt::format("did you mean {}?", near)
+                             : keys.empty() ? fmt::format("{} takes no options", entry.use)
+                                            : fmt::format("allowed: {}", fmt::join(keys, ", "))});
+      continue;
+    }
+    std::string problem;
+    if (!set(*option, given.value, problem)) {
+      diagnostics.push_back({false, given.value.position,
+                             fmt::format("plugin.{}: option {} {}", entry.name, key, problem), {}});
+    }
+  }
+}
+
+void Options::take_presets(const config::Plugin& entry, std::span<const lsmtpd_option> table,
+                           std::vector<config::Diagnostic>& diagnostics) {
+  for (const auto& option : table) {
+    if (entry.options.contains(option.key)) continue;
+    std::string problem;
+    if (option.preset) {
+      if (!set(option, {preset_value(option), {}}, problem)) {
+        diagnostics.push_back({false, entry.use_position,
+                               fmt::format("{}: its own default of {} {}", entry.use, option.key, problem),
+                               "the plugin's author must mend it"});
+      }
+    } else if (option.required) {
+      diagnostics.push_back({false, entry.position,
+                             fmt::format("plugin.{}: option {} is missing", entry.name, option.key), option.help});
+    }
+  }
+}
+
 std::unique_ptr<Options> Options::check(const config::Plugin& entry, const lsmtpd_options_1* table,
                                         std::vector<config::Diagnostic>& diagnostics) {
   std::unique_ptr<Options> options(new Options);
   const std::span<const lsmtpd_option> known(table ? table->options : nullptr, table ? table->count : 0);
   const size_t before = diagnostics.size();
-  const auto error = [&](config::Position at, std::string message, std::string hint = {}) {
-    diagnostics.push_back({false, at, std::move(message), std::move(hint)});
-  };
-
-  std::vector<std::string_view> keys;
-  for (const auto& option : known) keys.emplace_back(option.key);
-  for (const auto& [key, given] : entry.options) {
-    const auto option = std::find_if(known.begin(), known.end(), [&, k = key](const auto& o) { return k == o.key; });
-    std::string problem;
-    if (option == known.end()) {
-      const std::string_view near = nearest(key, keys);
-      error(given.key_position, fmt::format("plugin.{}: unknown option {}", entry.name, key),
-            !near.empty()   ? fmt::format("did you mean {}?", near)
-            : keys.empty() ? fmt::format("{} takes no options", entry.use)
-                           : fmt::format("allowed: {}", fmt::join(keys, ", ")));
-    } else if (!options->set(*option, given.value, problem)) {
-      error(given.value.position, fmt::format("plugin.{}: option {} {}", entry.name, key, problem));
-    }
-  }
-  for (const auto& option : known) {
-    if (entry.options.contains(option.key)) continue;
-    std::string problem;
-    config::OptionValue preset;
-    if (option.preset && option.type == LSMTPD_TYPE_BOOL) {
-      preset.value = std::string_view(option.preset) == "true";
-    } else if (option.preset && option.type == LSMTPD_TYPE_INT) {
-      const std::string_view text(option.preset);
-      int64_t number = 0;
-      std::from_chars(text.data(), text.data() + text.size(), number);
-      preset.value = number;
-    } else if (option.preset && option.type == LSMTPD_TYPE_LIST) {
-      // A list's default is its one item.
-      preset.value = config::OptionValue::List{config::OptionValue{std::string(option.preset), {}}};
-    } else if (option.preset) {
-      preset.value = std::string(option.preset);
-    } else if (option.required) {
-      error(entry.position, fmt::format("plugin.{}: option {} is missing", entry.name, option.key), option.help);
-      continue;
-    } else {
-      continue;
-    }
-    if (!options->set(option, preset, problem)) {
-      error(entry.use_position, fmt::format("{}: its own default of {} {}", entry.use, option.key, problem),
-            "the plugin's author must mend it");
-    }
-  }
+  options->take_given(entry, known, diagnostics);
+  options->take_presets(entry, known, diagnostics);
   if (diagnostics.size() == before && table && table->check) {
     Report report(entry, diagnostics);
     try {
       table->check(options->abi(), report.abi());
     } catch (...) {
-      error(entry.use_position, fmt::format("{}: check threw an exception", entry.use));
+      diagnostics.push_back({false, entry.use_position, fmt::format("{}: check threw an exception", entry.use), {}});
     }
   }
   return options;

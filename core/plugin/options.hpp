@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +33,10 @@ class Options {
   };
 
   Options();
+  void take_given(const config::Plugin& entry, std::span<const lsmtpd_option> table,
+                  std::vector<config::Diagnostic>& diagnostics);
+  void take_presets(const config::Plugin& entry, std::span<const lsmtpd_option> table,
+                    std::vector<config::Diagnostic>& diagnostics);
   bool set(const lsmtpd_option& option, const config::OptionValue& value, std::string& problem);
   bool set_text(const lsmtpd_option& option, const std::string& text, std::string& problem);
   bool set_number(const lsmtpd_option& option, int64_t number, std::string& problem);
@@ -41,6 +46,9 @@ class Options {
   std::map<std::string, Value, std::less<>> values_;
   lsmtpd_config abi_;
 };
+
+// An option's default, as the file would give it. Only where there is one.
+decltype(config::OptionValue::value) preset_value(const lsmtpd_option& option);
 
 // What a table's type is called in messages and by `lsmtpd plugins`: "size", "list", ...
 std::string_view type_name(uint32_t type);

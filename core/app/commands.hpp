@@ -1,0 +1,26 @@
+// The commands beside `run` and `try`; each returns the exit status. [main]
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace lsmtpd::app {
+
+// `lsmtpd run`
+int run_daemon(const std::string& file);
+
+// `lsmtpd check`: everything start-up does short of listening and of side effects. `print`: the effective
+// configuration, secrets hidden. `live`: also connects where plugins can (lsmtpd.probe/1); the status is then that of
+// the first step that failed.
+int run_check(const std::string& file, bool print, bool live);
+
+// `lsmtpd plugins [NAME...]`: what is installed, with every option.
+int run_plugins(const std::string& file, const std::vector<std::string>& names);
+
+// `lsmtpd NAME ...` where a plugin brings the command NAME (lsmtpd.command/1), as `lsmtpd spool`.
+int run_plugin_command(const std::string& name, const std::vector<std::string>& arguments);
+
+// Lines about the plugin commands that the default configuration brings, for --help.
+std::string plugin_command_help();
+
+}  // namespace lsmtpd::app

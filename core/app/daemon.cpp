@@ -1,0 +1,174 @@
+#include "app/daemon.hpp"
+
+#include <csignal>
+#include <cstdlib>
+#include <set>
+
+#include "app/process.hpp"
+#include "log/log.hpp"
+
+namespace lsmtpd::app {
+
+Daemon::Daemon(const config::Config& config)
+    : config_(config),
+      workers_wanted_(config.server.workers ? config.server.workers : allowed_cores()),
+      drain_deadline_([this] { end("timeouts.drain passed"); }) {}
+
+Daemon::~Daemon() = default;
+
+int Daemon::run() {
+  ignore_fatal_signals();
+  const auto level = log::parse_level(config_.log.level);
+  if (auto opened = log::open({level.value_or(log::Level::info), config_.log.format == "json", config_.log.file});
+      !opened) {
+    log::error("cannot_start", {{"why", opened.error().message}});
+    return kExitFailed;
+  }
+  Status status = raise_descriptor_limit(config_.limits.connections);
+  if (status) status = bind();
+  if (status) status = drop_privileges(config_.server.user);
+  if (!status) {
+    log::error("cannot_start", {{"why", status.error().message}});
+    log::close();
+    return kExitFailed;
+  }
+  setup_ = std::make_unique<Setup>(config_);
+  std::vector<config::Diagnostic> diagnostics;
+  setup_->load(diagnostics);
+  show(diagnostics, config_.file);
+  if (has_errors(diagnostics)) {
+    log::close();
+    return kExitUsage;
+  }
+  status = start_stages();
+  if (status) status = start_workers();
+  if (status) status = listen();
+  if (status) {
+    serve();
+  } else {
+    log::error("cannot_start", {{"why", status.error().message}});
+    close_lanes();
+    loop_.run();
+  }
+  stop();
+  return status ? kExitOk : kExitFailed;
+}
+
+// Every worker has a socket of its own; the first one of a listener decides the port where it is 0.
+Status Daemon::bind() {
+  for (size_t i = 0; i < config_.listeners.size(); ++i) {
+    const auto& listener = config_.listeners[i];
+    Bound bound{i, {}, {}};
+    uint16_t port = listener.port;
+    for (uint32_t worker = 0; worker < workers_wanted_; ++worker) {
+      auto socket = io::bind_tcp(listener.host, port);
+      if (!socket) return fail("listener {}: {}", listener.name, socket.error().message);
+      const auto at = io::local_endpoint(socket->get());
+      port = at.port;
+      bound.address = at.text();
+      bound.sockets.push_back(std::move(*socket));
+    }
+    bound_.push_back(std::move(bound));
+  }
+  return {};
+}
+
+// Only what a chain uses, as a step or as a step's fallback, is started.
+Status Daemon::start_stages() {
+  peers_ = std::make_unique<server::Peers>(config_.limits.connections, config_.limits.connections_per_peer);
+  shared_ = std::unique_ptr<server::Shared>(new server::Shared{config_, setup_->store(), *peers_, {}, {}});
+  std::set<std::string> used;
+  for (const auto& chain : config_.chains) used.insert(chain.steps.begin(), chain.steps.end());
+  for (const auto& entry : config_.plugins) {
+    if (used.contains(entry.name) && !entry.fallback.empty()) used.insert(entry.fallback);
+  }
+  for (const auto& [name, stage] : setup_->stages()) {
+    if (!used.contains(name)) continue;
+    if (auto status = stage->start(); !status) return status;
+    started_.push_back(stage.get());
+    shared_->stages[name] = stage.get();
+  }
+  return {};
+}
+
+Status Daemon::start_workers() {
+  for (uint32_t i = 0; i < workers_wanted_; ++i) {
+    workers_.push_back(std::make_unique<server::Worker>(i, *shared_));
+    if (auto status = workers_.back()->start(); !status) return status;
+  }
+  return {};
+}
+
+Status Daemon::listen() {
+  for (auto& bound : bound_) {
+    for (uint32_t i = 0; i < workers_wanted_; ++i) {
+      if (auto status = workers_[i]->listen(bound.listener, std::move(bound.sockets[i])); !status) {
+        return fail("listener {}: {}", config_.listeners[bound.listener].name, status.error().message);
+      }
+    }
+    log::info("listening", {{"listener", config_.listeners[bound.listener].name},
+                            {"address", bound.address},
+                            {"workers", workers_wanted_}});
+  }
+  return {};
+}
+
+void Daemon::serve() {
+  io::Signal term(loop_, SIGTERM, [this] { drain(); });
+  io::Signal interrupt(loop_, SIGINT, [this] { drain(); });
+  io::Signal hangup(loop_, SIGHUP, [] {
+    log::reopen();
+    log::info("log_reopened");
+  });
+  log::info("ready", {{"version", setup_->process().version}, {"config", config_.file}});
+  notify_service_manager("READY=1");
+  loop_.run();
+}
+
+void Daemon::drain() {
+  if (draining_) end("a second signal: ending at once");
+  draining_ = true;
+  log::info("draining", {{"connections", peers_->count()}});
+  notify_service_manager("STOPPING=1");
+  loop_.deadlines().arm(drain_deadline_, config_.timeouts.drain);
+  workers_left_ = workers_.size();
+  for (auto& worker : workers_) {
+    worker->drain([this] {
+      loop_.post([this] {
+        if (--workers_left_ == 0) close_lanes();
+      });
+    });
+  }
+}
+
+void Daemon::close_lanes() {
+  workers_left_ = workers_.size();
+  if (workers_left_ == 0) loop_.stop();
+  for (auto& worker : workers_) {
+    worker->close_lanes([this] {
+      loop_.post([this] {
+        if (--workers_left_ == 0) loop_.stop();
+      });
+    });
+  }
+}
+
+// Out, with whatever is still open: messages without a 250 are the client's to send again.
+void Daemon::end(const char* why) {
+  log::warn("ending", {{"why", why}, {"connections", peers_->count()}});
+  log::close();
+  std::_Exit(kExitOk);
+}
+
+void Daemon::stop() {
+  for (auto& worker : workers_) worker->stop();
+  for (auto* stage : started_) stage->stop();
+  workers_.clear();
+  shared_.reset();
+  setup_.reset();
+  plugin::Library::deinit_all();
+  log::info("stopped");
+  log::close();
+}
+
+}  // namespace lsmtpd::app

@@ -1,0 +1,139 @@
+// `lsmtpd plugins`, and the commands that plugins bring.
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <set>
+
+#include "app/commands.hpp"
+#include "app/daemon.hpp"
+#include "app/setup.hpp"
+#include "plugin/verdict.hpp"
+
+namespace lsmtpd::app {
+
+using plugin::Library;
+using plugin::str;
+using plugin::view;
+
+namespace {
+
+std::string text(lsmtpd_str s) { return std::string(view(s)); }
+
+void print_plugin(const Library& library) {
+  const auto& d = *library.factory().descriptor;
+  std::printf("%s %s (ABI %u.%u, %s)\n  %s\n  %s\n", text(d.name).c_str(), text(d.version).c_str(),
+              library.entry().abi_major, library.entry().abi_minor, text(d.vendor).c_str(),
+              text(d.description).c_str(), library.file().c_str());
+  if (const auto* command = library.command()) std::printf("  command: lsmtpd %s\n", text(command->name).c_str());
+  const auto* table = library.options();
+  for (uint32_t i = 0; table && i < table->count; ++i) {
+    const auto& o = table->options[i];
+    std::string facts(plugin::type_name(o.type));
+    if (o.allowed) facts += fmt::format(": {}", o.allowed);
+    facts += o.required ? ", required" : o.preset ? fmt::format(", default {}", o.preset) : "";
+    std::printf("    %-20s %s\n    %-20s   %s\n", o.key, facts.c_str(), "", o.help ? o.help : "");
+  }
+}
+
+// The entry whose plugin brings the command, and its options.
+struct Found {
+  const config::Plugin* entry = nullptr;
+  const lsmtpd_command_1* command = nullptr;
+  std::unique_ptr<plugin::Options> options;
+};
+
+Result<Found> find_command(const config::Config& config, const std::string& name, const std::string& wanted_entry) {
+  Found found;
+  std::vector<std::string> entries;
+  const auto path = plugin::plugin_path(config.server.plugin_path);
+  for (const auto& entry : config.plugins) {
+    const auto library = Library::load(entry.use, path);
+    if (!library || !(*library)->command() || view((*library)->command()->name) != name) continue;
+    if (!wanted_entry.empty() && entry.name != wanted_entry) continue;
+    entries.push_back(entry.name);
+    if (found.entry) continue;
+    std::vector<config::Diagnostic> diagnostics;
+    found = {&entry, (*library)->command(), plugin::Options::check(entry, (*library)->options(), diagnostics)};
+    if (has_errors(diagnostics)) {
+      show(diagnostics, config.file);
+      return fail("plugin.{} is not configured right", entry.name);
+    }
+  }
+  if (!found.entry) {
+    return fail("{}: no such command, and no plugin of {} brings it; see lsmtpd --help", name, config.file);
+  }
+  if (entries.size() > 1) {
+    return fail("several plugins bring the command {}: choose one with --plugin: {}", name, fmt::join(entries, ", "));
+  }
+  return found;
+}
+
+}  // namespace
+
+int run_plugins(const std::string& file, const std::vector<std::string>& names) {
+  std::vector<std::string> configured;
+  if (!file.empty()) configured = config::load_file(file).config.server.plugin_path;
+  const auto path = plugin::plugin_path(configured);
+  int status = kExitOk;
+  auto files = names.empty() ? Library::installed(path) : names;
+  for (const auto& use : files) {
+    const auto library = Library::load(use, path);
+    if (library) {
+      print_plugin(**library);
+    } else {
+      std::fprintf(stderr, "lsmtpd: %s\n", library.error().message.c_str());
+      status = kExitFailed;
+    }
+  }
+  return status;
+}
+
+int run_plugin_command(const std::string& name, const std::vector<std::string>& arguments) {
+  std::string file, entry;
+  std::vector<lsmtpd_str> rest;
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& a = arguments[i];
+    std::string* into = a == "--config" || a == "-c" ? &file : a == "--plugin" ? &entry : nullptr;
+    if (into && i + 1 < arguments.size()) {
+      *into = arguments[++i];
+    } else if (a.starts_with("--config=")) {
+      file = a.substr(9);
+    } else {
+      rest.push_back(str(a));
+    }
+  }
+  const auto loaded = load_config(file);
+  if (!loaded.ok()) {
+    show(loaded.diagnostics, loaded.config.file);
+    return kExitUsage;
+  }
+  const auto found = find_command(loaded.config, name, entry);
+  if (!found) {
+    std::fprintf(stderr, "lsmtpd: %s\n", found.error().message.c_str());
+    return kExitUsage;
+  }
+  const lsmtpd_terminal terminal{
+      nullptr, [](const lsmtpd_terminal*, lsmtpd_str s) { std::fwrite(s.data, 1, s.size, stdout); },
+      [](const lsmtpd_terminal*, lsmtpd_str s) { std::fwrite(s.data, 1, s.size, stderr); }};
+  try {
+    return found->command->run(found->options->abi(), rest.data(), static_cast<uint32_t>(rest.size()), &terminal);
+  } catch (...) {
+    std::fprintf(stderr, "lsmtpd: %s threw an exception\n", name.c_str());
+    return kExitFailed;
+  }
+}
+
+std::string plugin_command_help() {
+  std::string help;
+  std::set<std::string> seen;
+  const auto path = plugin::plugin_path({});
+  for (const auto& file : Library::installed(path)) {
+    const auto library = Library::load(file, path);
+    if (!library || !(*library)->command()) continue;
+    help += text((*library)->command()->usage);
+    if (!help.ends_with('\n')) help += '\n';
+  }
+  return help.empty() ? "" : "Commands of plugins (each also takes --config FILE and --plugin NAME):\n" + help;
+}
+
+}  // namespace lsmtpd::app

@@ -1,0 +1,112 @@
+#include "app/process.hpp"
+
+#include <grp.h>
+#include <pwd.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "base/unique_fd.hpp"
+
+namespace lsmtpd::app {
+
+namespace {
+
+// Descriptors beside the connections: loops, log, plugins, spilled bodies.
+constexpr rlim_t kOwnDescriptors = 1024;
+
+std::string read_file(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// The smallest cpu.max from this process's cgroup up to the root.
+uint32_t cores_of_cgroup() {
+  std::istringstream lines(read_file("/proc/self/cgroup"));
+  std::string line, group;
+  while (std::getline(lines, line)) {
+    if (line.starts_with("0::")) group = line.substr(3);
+  }
+  uint32_t least = 0;
+  for (;; group.resize(group.rfind('/'))) {
+    const uint32_t cores = cores_of_cpu_max(read_file("/sys/fs/cgroup" + group + "/cpu.max"));
+    if (cores && (least == 0 || cores < least)) least = cores;
+    if (group.empty() || group == "/" || group.rfind('/') == std::string::npos) return least;
+  }
+}
+
+}  // namespace
+
+uint32_t cores_of_cpu_max(const std::string& text) {
+  std::istringstream in(text);
+  std::string quota;
+  uint64_t period = 0;
+  if (!(in >> quota >> period) || quota == "max" || period == 0) return 0;
+  const uint64_t microseconds = std::strtoull(quota.c_str(), nullptr, 10);
+  return static_cast<uint32_t>(std::max<uint64_t>(1, (microseconds + period - 1) / period));
+}
+
+uint32_t allowed_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  uint32_t cores = 1;
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) cores = static_cast<uint32_t>(CPU_COUNT(&set));
+  const uint32_t quota = cores_of_cgroup();
+  return quota && quota < cores ? quota : std::max(1u, cores);
+}
+
+Status raise_descriptor_limit(uint32_t connections) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t needed = connections + kOwnDescriptors;
+  if (limit.rlim_cur >= needed) return {};
+  rlimit raised{std::max(limit.rlim_cur, std::min(needed, limit.rlim_max)), std::max(limit.rlim_max, needed)};
+  if (::geteuid() != 0) raised.rlim_max = limit.rlim_max;
+  if (raised.rlim_max >= needed) raised.rlim_cur = needed;
+  if (raised.rlim_cur >= needed && ::setrlimit(RLIMIT_NOFILE, &raised) == 0) return {};
+  return fail(
+      "limits.connections = {} needs {} file descriptors, but the limit is {}: raise it (LimitNOFILE= of the service, "
+      "or ulimit -n), or lower limits.connections to {}",
+      connections, needed, limit.rlim_max, limit.rlim_max > kOwnDescriptors ? limit.rlim_max - kOwnDescriptors : 0);
+}
+
+Status drop_privileges(const std::string& user) {
+  if (user.empty() || ::geteuid() != 0) return {};
+  errno = 0;
+  const passwd* entry = ::getpwnam(user.c_str());
+  if (!entry) return fail("server.user = \"{}\": there is no such user", user);
+  if (::initgroups(user.c_str(), entry->pw_gid) != 0 || ::setgid(entry->pw_gid) != 0 || ::setuid(entry->pw_uid) != 0) {
+    return fail("cannot become user {}: {}", user, strerror(errno));
+  }
+  if (entry->pw_uid != 0 && ::setuid(0) == 0) return fail("privileges could be regained after dropping them");
+  return {};
+}
+
+void ignore_fatal_signals() {
+  ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
+}
+
+void notify_service_manager(const char* state) {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (!path || std::strlen(path) >= sizeof address.sun_path) return;
+  std::strcpy(address.sun_path, path);
+  if (path[0] == '@') address.sun_path[0] = '\0';
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
+  ::sendto(fd.get(), state, std::strlen(state), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
+}
+
+}  // namespace lsmtpd::app

@@ -1,0 +1,157 @@
+#include "app/setup.hpp"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+#include <filesystem>
+#include <set>
+
+#include "app/process.hpp"
+#include "app/version.hpp"
+
+namespace lsmtpd::app {
+
+using config::Diagnostic;
+
+config::Loaded load_config(const std::string& file) {
+  if (!file.empty()) return config::load_file(file);
+  std::error_code ignored;
+  if (std::filesystem::exists(kDefaultConfig, ignored)) return config::load_file(kDefaultConfig);
+  return config::from_environment();
+}
+
+void show(const std::vector<Diagnostic>& diagnostics, const std::string& file) {
+  for (const auto& diagnostic : diagnostics) {
+    std::fprintf(stderr, "%s\n", config::format(diagnostic, file).c_str());
+  }
+}
+
+bool has_errors(const std::vector<Diagnostic>& diagnostics) {
+  for (const auto& diagnostic : diagnostics) {
+    if (!diagnostic.warning) return true;
+  }
+  return false;
+}
+
+Setup::Setup(const config::Config& config)
+    : config_(config),
+      store_(config.limits.memory, config.limits.spill, config.limits.spill_directory),
+      process_{store_, config.server.hostname, kVersion,
+               config.server.workers ? config.server.workers : allowed_cores()} {}
+
+Setup::~Setup() = default;
+
+void Setup::load(std::vector<Diagnostic>& diagnostics) {
+  const auto error = [&](config::Position at, std::string message) {
+    diagnostics.push_back({false, at, std::move(message), {}});
+  };
+  if (::access(config_.limits.spill_directory.c_str(), W_OK | X_OK) != 0) {
+    error({}, fmt::format("limits.spill_directory = \"{}\" cannot be written to", config_.limits.spill_directory));
+  }
+  const auto path = plugin::plugin_path(config_.server.plugin_path);
+  for (const auto& entry : config_.plugins) {
+    const auto library = plugin::Library::load(entry.use, path);
+    if (!library) {
+      error(entry.use_position, fmt::format("plugin.{}: {}", entry.name, library.error().message));
+      continue;
+    }
+    libraries_[entry.name] = *library;
+    const size_t before = diagnostics.size();
+    auto options = plugin::Options::check(entry, (*library)->options(), diagnostics);
+    if (std::any_of(diagnostics.begin() + static_cast<ptrdiff_t>(before), diagnostics.end(),
+                    [](const Diagnostic& d) { return !d.warning; })) {
+      continue;
+    }
+    auto stage = plugin::Stage::create(**library, std::move(options), entry, process_);
+    if (stage) {
+      stages_[entry.name] = std::move(*stage);
+    } else {
+      error(entry.use_position, stage.error().message);
+    }
+  }
+  for (const auto& chain : config_.chains) check_chain(chain, diagnostics);
+  for (const auto& entry : config_.plugins) check_fallback(entry, diagnostics);
+}
+
+void Setup::check_chain(const config::Chain& chain, std::vector<Diagnostic>& diagnostics) const {
+  size_t outputs = 0;
+  bool unknown = false;
+  std::vector<std::string> without_fallback;
+  for (size_t i = 0; i < chain.steps.size(); ++i) {
+    const auto found = stages_.find(chain.steps[i]);
+    if (found == stages_.end()) {
+      unknown = true;  // said already
+      continue;
+    }
+    const plugin::Stage& stage = *found->second;
+    if (stage.output()) {
+      ++outputs;
+      if (stage.entry().fallback.empty()) without_fallback.push_back(stage.name());
+    } else if (!stage.filter() && !stage.session() && !stage.admission()) {
+      diagnostics.push_back({false, chain.step_positions[i],
+                             fmt::format("chain.{}: {} is neither a filter nor an output", chain.name, stage.name()), {}});
+    } else if (outputs > 0) {
+      diagnostics.push_back({false, chain.step_positions[i],
+                             fmt::format("chain.{}: the filter {} stands behind an output", chain.name, stage.name()),
+                             "filters come first"});
+    }
+  }
+  if (outputs == 0 && !unknown) {
+    diagnostics.push_back({false, chain.position, fmt::format("chain.{} has no output", chain.name),
+                           "end its steps with an output, such as a plugin that uses output_json_spool"});
+  }
+  if (outputs > 1 && !without_fallback.empty()) {
+    diagnostics.push_back({true, chain.position,
+                           fmt::format("chain.{}: {} has no fallback: when it fails and another output stores the message, "
+                                       "the client tries again and that other one gets it twice",
+                                       chain.name, fmt::join(without_fallback, ", ")),
+                           "give each of several outputs a fallback"});
+  }
+}
+
+void Setup::check_fallback(const config::Plugin& entry, std::vector<Diagnostic>& diagnostics) const {
+  const auto found = stages_.find(entry.fallback);
+  const auto self = stages_.find(entry.name);
+  if (entry.fallback.empty() || found == stages_.end() || self == stages_.end()) return;
+  if (!self->second->output()) {
+    diagnostics.push_back({false, entry.fallback_position,
+                           fmt::format("plugin.{}: only an output can have a fallback", entry.name), {}});
+  }
+  if (!found->second->output() || !found->second->replay()) {
+    diagnostics.push_back({false, entry.fallback_position,
+                           fmt::format("plugin.{}: {} cannot be a fallback: it does not give back what it stores "
+                                       "(ability {})",
+                                       entry.name, entry.fallback, LSMTPD_REPLAY),
+                           "use output_json_spool"});
+  }
+}
+
+std::vector<std::string> Setup::secrets() const {
+  std::vector<std::string> secrets;
+  for (const auto& [name, library] : libraries_) {
+    const auto* table = library->options();
+    for (uint32_t i = 0; table && i < table->count; ++i) {
+      if (table->options[i].type == LSMTPD_TYPE_SECRET) secrets.push_back(name + "." + table->options[i].key);
+    }
+  }
+  return secrets;
+}
+
+config::Config Setup::effective() const {
+  config::Config all = config_;
+  all.server.workers = process_.workers;
+  for (auto& entry : all.plugins) {
+    const auto found = libraries_.find(entry.name);
+    const auto* table = found == libraries_.end() ? nullptr : found->second->options();
+    for (uint32_t i = 0; table && i < table->count; ++i) {
+      const auto& option = table->options[i];
+      if (!option.preset || entry.options.contains(option.key)) continue;
+      config::OptionValue value{plugin::preset_value(option), {}};
+      entry.options.emplace(option.key, config::Option{std::move(value), {}});
+    }
+  }
+  return all;
+}
+
+}  // namespace lsmtpd::app

@@ -1,0 +1,57 @@
+// From a configuration to plugins that are ready to start: what `run`, `check` and `try` have in common. No side
+// effects: nothing is opened, listened on or written. [main]
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.hpp"
+#include "message/store.hpp"
+#include "plugin/library.hpp"
+#include "plugin/stage.hpp"
+
+namespace lsmtpd::app {
+
+// Where the configuration comes from: `file` if given; else the default file if it is there; else LSMTPD's
+// environment variables; else an error that says so.
+config::Loaded load_config(const std::string& file);
+
+// Prints what is wrong with it, errors and warnings, to standard error.
+void show(const std::vector<config::Diagnostic>& diagnostics, const std::string& file);
+bool has_errors(const std::vector<config::Diagnostic>& diagnostics);
+
+class Setup {
+ public:
+  // `config` must outlive the setup. Workers = 0 is resolved here.
+  explicit Setup(const config::Config& config);
+  ~Setup();
+  Setup(const Setup&) = delete;
+  Setup& operator=(const Setup&) = delete;
+
+  // Loads the plugins, checks their options and their places in the chains, and makes the stages. What is wrong is
+  // appended to `diagnostics`.
+  void load(std::vector<config::Diagnostic>& diagnostics);
+
+  const config::Config& config() const { return config_; }
+  message::Store& store() { return store_; }
+  const plugin::Process& process() const { return process_; }
+  const std::map<std::string, std::unique_ptr<plugin::Stage>>& stages() const { return stages_; }
+  // "PLUGIN.KEY" of every option that no one may see.
+  std::vector<std::string> secrets() const;
+  // The configuration with the defaults of plugin options filled in.
+  config::Config effective() const;
+
+ private:
+  void check_chain(const config::Chain& chain, std::vector<config::Diagnostic>& diagnostics) const;
+  void check_fallback(const config::Plugin& entry, std::vector<config::Diagnostic>& diagnostics) const;
+
+  const config::Config& config_;
+  message::Store store_;
+  plugin::Process process_;
+  std::map<std::string, const plugin::Library*> libraries_;  // by plugin name
+  std::map<std::string, std::unique_ptr<plugin::Stage>> stages_;
+};
+
+}  // namespace lsmtpd::app

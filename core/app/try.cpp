@@ -1,0 +1,206 @@
+#include "app/try.hpp"
+
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <optional>
+
+#include "app/daemon.hpp"
+#include "app/process.hpp"
+#include "app/setup.hpp"
+#include "base/text.hpp"
+#include "base/uuid.hpp"
+#include "log/log.hpp"
+#include "pipeline/outcome.hpp"
+#include "plugin/lane.hpp"
+
+namespace lsmtpd::app {
+
+namespace {
+
+constexpr uint64_t kDeadlineMs = 30'000;
+constexpr const char* kName = "try";
+
+// "key=value" as the type in the plugin's table would have it in TOML; "map.key=value" for maps, commas in lists.
+void set_option(config::Plugin& entry, const lsmtpd_options_1* table, const std::string& given) {
+  const size_t equals = given.find('=');
+  std::string key = given.substr(0, equals), item;
+  const std::string value = equals == std::string::npos ? "true" : given.substr(equals + 1);
+  if (const size_t dot = key.find('.'); dot != std::string::npos) {
+    item = key.substr(dot + 1);
+    key.resize(dot);
+  }
+  uint32_t type = LSMTPD_TYPE_STRING;
+  for (uint32_t i = 0; table && i < table->count; ++i) {
+    if (key == table->options[i].key) type = table->options[i].type;
+  }
+  auto& slot = entry.options[key].value.value;
+  int64_t number = 0;
+  if (type == LSMTPD_TYPE_BOOL && (value == "true" || value == "false")) {
+    slot = value == "true";
+  } else if (type == LSMTPD_TYPE_INT &&
+             std::from_chars(value.data(), value.data() + value.size(), number).ptr == value.data() + value.size()) {
+    slot = number;
+  } else if (type == LSMTPD_TYPE_LIST) {
+    config::OptionValue::List list;
+    for (size_t at = 0; at <= value.size();) {
+      const size_t comma = std::min(value.find(',', at), value.size());
+      list.push_back({value.substr(at, comma - at), {}});
+      at = comma + 1;
+    }
+    slot = std::move(list);
+  } else if (type == LSMTPD_TYPE_MAP) {
+    if (!std::holds_alternative<config::OptionValue::Map>(slot)) slot = config::OptionValue::Map();
+    std::get<config::OptionValue::Map>(slot)[item] = {value, {}};
+  } else {
+    slot = value;
+  }
+}
+
+Result<message::Message> read_message(const TryOptions& options, message::Store& store) {
+  auto envelope = std::make_shared<message::Envelope>();
+  envelope->id = new_uuid();
+  envelope->time_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                          std::chrono::system_clock::now().time_since_epoch())
+                          .count();
+  envelope->reverse_path = options.from;
+  for (const auto& to : options.to) envelope->recipients.push_back({to, {}});
+  envelope->helo = options.helo;
+  envelope->protocol = "ESMTP";
+  envelope->listener = kName;
+  envelope->peer_address = options.peer;
+
+  // Mail files mostly have LF line ends; SMTP has CRLF.
+  message::BodyWriter writer(store);
+  char buffer[65536];
+  bool after_cr = false;
+  while (const size_t n = std::fread(buffer, 1, sizeof buffer, stdin)) {
+    std::string piece;
+    for (size_t i = 0; i < n; ++i) {
+      if (buffer[i] == '\n' && !after_cr) piece += '\r';
+      after_cr = buffer[i] == '\r';
+      piece += buffer[i];
+    }
+    if (!writer.append(piece)) return fail("the message does not fit into memory");
+    if (writer.wants_flush()) {
+      if (auto flushed = writer.flush(); !flushed) return tl::unexpected(flushed.error());
+    }
+  }
+  message::Message message;
+  message.envelope = envelope;
+  message.body = writer.finish();
+  return message;
+}
+
+const char* kind_name(plugin::Kind kind) {
+  switch (kind) {
+    case plugin::Kind::proceed: return "continue";
+    case plugin::Kind::stored: return "stored";
+    case plugin::Kind::reject: return "reject";
+    case plugin::Kind::discard: return "discard";
+    case plugin::Kind::failed: return "failed";
+    default: return "try later";
+  }
+}
+
+int print(const plugin::Completion& completion, bool is_output, bool show_message) {
+  const auto& verdict = completion.verdict;
+  std::printf("verdict: %s\n", kind_name(verdict.kind));
+  const bool good = verdict.kind == plugin::Kind::proceed || verdict.kind == plugin::Kind::stored ||
+                    verdict.kind == plugin::Kind::discard;
+  if (!good) {
+    const auto reply =
+        pipeline::to_reply(verdict, is_output ? pipeline::Speaker::output : pipeline::Speaker::filter);
+    std::printf("reply: %d %s %s\n", reply.code, reply.enhanced.c_str(), reply.text.c_str());
+  }
+  if (!verdict.detail.empty()) std::printf("detail: %s\n", escape_for_log(verdict.detail).c_str());
+  if (show_message && completion.message) {
+    const auto& message = *completion.message;
+    for (const auto& r : message.envelope->recipients) std::printf("recipient: <%s>\n", r.address.c_str());
+    std::printf("\n");
+    char buffer[65536];
+    uint64_t offset = 0;
+    for (int64_t n; (n = message.read(offset, buffer, sizeof buffer)) > 0; offset += static_cast<uint64_t>(n)) {
+      std::fwrite(buffer, 1, static_cast<size_t>(n), stdout);
+    }
+  }
+  return good ? kExitOk : kExitFailed;
+}
+
+// Puts the message to the plugin on a loop of its own and waits for the answer.
+std::optional<plugin::Completion> ask(plugin::Stage& stage, const message::Message& message, std::string& problem) {
+  io::Loop loop;
+  std::unique_ptr<plugin::Lane> lane;
+  std::optional<plugin::Completion> answer;
+  Deadlines::Entry overdue([&] {
+    problem = "the plugin did not answer within 30 s";
+    loop.stop();
+  });
+  const auto finish = [&](plugin::Completion completion) {
+    answer = std::move(completion);
+    overdue.disarm();
+    lane->close([&] { loop.stop(); });
+  };
+  loop.post([&] {
+    auto opened = stage.open_lane(loop, 0);
+    if (!opened) {
+      problem = opened.error().message;
+      loop.stop();
+      return;
+    }
+    lane = std::move(*opened);
+    loop.deadlines().arm(overdue, kDeadlineMs);
+    lsmtpd_call call = 0;
+    auto now = stage.output() ? lane->deliver(message, {message.envelope->id, {}, kDeadlineMs, false}, finish, call)
+                              : lane->filter(message, finish, call);
+    if (now) finish(std::move(*now));
+  });
+  loop.run();
+  return answer;
+}
+
+}  // namespace
+
+int run_try(const TryOptions& options) {
+  ignore_fatal_signals();
+  config::Config config;
+  config.file = "lsmtpd try";
+  config.server.hostname = "localhost";
+  config.server.workers = 1;
+  const auto library = plugin::Library::load(options.plugin, plugin::plugin_path({}));
+  if (!library) {
+    std::fprintf(stderr, "lsmtpd: %s\n", library.error().message.c_str());
+    return kExitUsage;
+  }
+  config::Plugin entry;
+  entry.name = kName;
+  entry.use = options.plugin;
+  for (const auto& given : options.options) set_option(entry, (*library)->options(), given);
+  config.plugins.push_back(entry);
+
+  Setup setup(config);
+  std::vector<config::Diagnostic> diagnostics;
+  setup.load(diagnostics);
+  show(diagnostics, config.file);
+  if (has_errors(diagnostics)) return kExitUsage;
+  plugin::Stage& stage = *setup.stages().at(kName);
+  if (!stage.output() && !stage.filter()) {
+    std::fprintf(stderr, "lsmtpd: %s neither filters nor stores messages\n", options.plugin.c_str());
+    return kExitUsage;
+  }
+  const auto message = read_message(options, setup.store());
+  std::string problem = message ? "" : message.error().message;
+  if (auto started = stage.start(); problem.empty() && !started) problem = started.error().message;
+  std::optional<plugin::Completion> answer;
+  if (problem.empty()) answer = ask(stage, *message, problem);
+  stage.stop();
+  if (!answer) {
+    std::fprintf(stderr, "lsmtpd: %s\n", problem.c_str());
+    return kExitFailed;
+  }
+  return print(*answer, stage.output() != nullptr, options.show);
+}
+
+}  // namespace lsmtpd::app
