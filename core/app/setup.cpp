@@ -85,14 +85,16 @@ void Setup::check_chain(const config::Chain& chain, std::vector<Diagnostic>& dia
       continue;
     }
     const plugin::Stage& stage = *found->second;
+    // From the environment there are no positions.
+    const auto at = i < chain.step_positions.size() ? chain.step_positions[i] : chain.position;
     if (stage.output()) {
       ++outputs;
       if (stage.entry().fallback.empty()) without_fallback.push_back(stage.name());
     } else if (!stage.filter() && !stage.session() && !stage.admission()) {
-      diagnostics.push_back({false, chain.step_positions[i],
+      diagnostics.push_back({false, at,
                              fmt::format("chain.{}: {} is neither a filter nor an output", chain.name, stage.name()), {}});
     } else if (outputs > 0) {
-      diagnostics.push_back({false, chain.step_positions[i],
+      diagnostics.push_back({false, at,
                              fmt::format("chain.{}: the filter {} stands behind an output", chain.name, stage.name()),
                              "filters come first"});
     }
