@@ -1,0 +1,127 @@
+// A broker that does what a test's script says: it accepts AMQP connections on a loopback port,
+// records what comes and answers as told, well or badly. It runs on a thread of its own; all its
+// functions may be called from any thread, and those that return what was recorded give copies.
+// Made with its script, ended by its destructor.
+#pragma once
+
+#include <proton/connection_driver.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace lsmtpd::amqp::test {
+
+// What becomes of a delivery.
+struct Answer {
+  enum Kind {
+    accept,
+    reject,
+    release,
+    modify,
+    settle_only,
+    accept_unsettled,
+    hold,
+    drop_connection
+  };
+  Kind kind = accept;
+  std::string condition;
+  std::string description;
+};
+
+struct Script {
+  std::string product = "Scripted";
+  std::string version = "1.0";
+  int credit = 1000;
+  std::uint64_t max_message_size = 0;
+  std::uint32_t max_frame = 0;
+  std::uint32_t idle_timeout = 0;  // announced to the client
+  std::string refuse_attach;       // a condition: each attach is answered with a detach
+  bool end_session = false;        // ... or with the end of the session
+  std::string refuse_open;         // a condition: Open is followed by Close
+  std::string certificate;         // PEM files; set: TLS
+  std::string key;
+  std::vector<std::string> raw;  // sent as they are, one after each read; no AMQP at all
+  bool silent = false;           // connections are accepted, and nothing else happens
+  std::size_t read_size = 0;     // bytes read at a time; 0: as many as there are
+  std::size_t write_size = 0;    // likewise
+  // Called for each message on the peer's thread; number counts from 0 over all connections.
+  std::function<Answer(std::size_t number, const std::string& message)> answer;
+};
+
+struct Attached {
+  std::string name;
+  std::string address;
+  std::string hostname;   // of Open
+  std::string container;  // of Open
+  int durability = -1;
+  std::string capabilities;
+};
+
+class Peer {
+ public:
+  explicit Peer(Script script);
+  ~Peer();
+  Peer(const Peer&) = delete;
+  Peer& operator=(const Peer&) = delete;
+
+  std::uint16_t port() const { return port_; }
+  std::string url() const { return "amqp://127.0.0.1:" + std::to_string(port_); }
+
+  // For what comes from now on.
+  void change(std::function<void(Script&)> edit);
+  // All links of all connections.
+  void grant(int credit);
+  void detach(const std::string& condition, const std::string& description = {});
+  void close(const std::string& condition);
+  void drop();  // the sockets close without a word
+  // What was held is settled, the oldest first; at most `count`.
+  void settle_held(Answer answer, std::size_t count = SIZE_MAX);
+  void send_raw(const std::string& bytes);
+
+  std::vector<std::string> messages() const;
+  std::vector<Attached> attached() const;
+  std::size_t connections() const { return connections_; }
+  std::size_t held() const;
+  std::size_t partial_bytes() const { return partial_; }
+
+ private:
+  struct Client;
+  void run();
+  void post(std::function<void()> task);
+  void accept();
+  void serve(Client& client);
+  bool read(Client& client);
+  bool write(Client& client);
+  void read_raw(Client& client);
+  void dispatch(Client& client);
+  void opened(Client& client);
+  void attach(Client& client, pn_link_t* link);
+  void deliver(Client& client, pn_link_t* link, pn_delivery_t* delivery);
+  void settle(pn_delivery_t* delivery, const Answer& answer);
+  void each_link(const std::function<void(pn_link_t*)>& visit);
+
+  Script script_;
+  int listener_ = -1;
+  int wake_[2] = {-1, -1};
+  std::uint16_t port_ = 0;
+  mutable std::mutex mutex_;
+  std::deque<std::function<void()>> tasks_;
+  std::vector<std::string> messages_;
+  std::vector<Attached> attached_;
+  std::deque<pn_delivery_t*> held_;
+  std::vector<std::unique_ptr<Client>> clients_;
+  std::atomic<std::size_t> connections_{0};
+  std::atomic<std::size_t> partial_{0};
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace lsmtpd::amqp::test

@@ -1,0 +1,193 @@
+// What the client is told for each thing that a broker can do with a message.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "rig.hpp"
+
+namespace lsmtpd::amqp::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing::StrEq;
+
+Script answering(Answer answer) {
+  Script script;
+  script.answer = [answer](std::size_t, const std::string&) { return answer; };
+  return script;
+}
+
+struct Case {
+  const char* name;
+  Answer answer;
+  std::uint32_t kind;
+  std::uint32_t code;
+  std::uint32_t flags = 0;
+};
+
+class OutcomeTable : public testing::TestWithParam<Case> {};
+
+TEST_P(OutcomeTable, becomes_the_verdict) {
+  Peer peer(answering(GetParam().answer));
+  Rig rig;
+  rig.attach(peer);
+  const auto& verdict = rig.wait(rig.send(rig.mail(), GetParam().flags));
+  EXPECT_EQ(verdict.kind, GetParam().kind) << verdict.detail;
+  EXPECT_EQ(verdict.code, GetParam().code);
+  EXPECT_EQ(peer.messages().size(), 1U);
+  EXPECT_EQ(rig.finish(), "");
+}
+
+constexpr auto kReplay = LSMTPD_DELIVERY_REPLAY;
+
+INSTANTIATE_TEST_SUITE_P(
+    All, OutcomeTable,
+    testing::Values(
+        Case{"accepted", {Answer::accept, "", ""}, LSMTPD_STORED, 0},
+        Case{"released", {Answer::release, "", ""}, LSMTPD_TRY_LATER, 451},
+        Case{"modified", {Answer::modify, "", ""}, LSMTPD_TRY_LATER, 451},
+        Case{"settled_without_state", {Answer::settle_only, "", ""}, LSMTPD_TRY_LATER, 451},
+        Case{"rejected", {Answer::reject, "", ""}, LSMTPD_REJECT, 554},
+        Case{"decode_error", {Answer::reject, "amqp:decode-error", "no"}, LSMTPD_REJECT, 554},
+        Case{"too_large",
+             {Answer::reject, "amqp:link:message-size-exceeded", ""},
+             LSMTPD_REJECT,
+             552},
+        Case{"queue_full",
+             {Answer::reject, "amqp:resource-limit-exceeded", ""},
+             LSMTPD_TRY_LATER,
+             451},
+        Case{"not_found", {Answer::reject, "amqp:not-found", ""}, LSMTPD_TRY_LATER, 451},
+        Case{"no_permission",
+             {Answer::reject, "amqp:unauthorized-access", ""},
+             LSMTPD_TRY_LATER,
+             451},
+        Case{
+            "inner_fault_live", {Answer::reject, "amqp:internal-error", ""}, LSMTPD_TRY_LATER, 451},
+        Case{"inner_fault_replayed",
+             {Answer::reject, "amqp:internal-error", ""},
+             LSMTPD_REJECT,
+             554,
+             kReplay},
+        Case{"accepted_replayed", {Answer::accept, "", ""}, LSMTPD_STORED, 0, kReplay},
+        Case{"connection_drops", {Answer::drop_connection, "", ""}, LSMTPD_TRY_LATER, 451}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(Outcome, condition_reaches_the_client_and_description_only_the_log) {
+  Peer peer(answering({Answer::reject, "amqp:decode-error", "secret path /var/lib"}));
+  Rig rig;
+  rig.attach(peer);
+  const auto& verdict = rig.deliver();
+  EXPECT_THAT(verdict.text, HasSubstr("amqp:decode-error"));
+  EXPECT_THAT(verdict.text, Not(HasSubstr("secret")));
+  EXPECT_THAT(verdict.detail, HasSubstr("secret path /var/lib"));
+}
+
+TEST(Outcome, accepted_but_not_settled_is_no_250_yet) {
+  Peer peer(answering({Answer::accept_unsettled, "", ""}));
+  Rig rig;
+  rig.attach(peer);
+  const lsmtpd_call call = rig.send();
+  ASSERT_TRUE(rig.until([&] { return peer.messages().size() == 1; }));
+  rig.turn();
+  EXPECT_EQ(rig.answer(call), nullptr);
+  peer.drop();
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+}
+
+TEST(Outcome, held_deliveries_are_settled_out_of_order) {
+  std::vector<lsmtpd_call> calls;
+  Script script = answering({Answer::hold, "", ""});
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  for (int i = 0; i < 3; ++i) calls.push_back(rig.send());
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 3; }));
+  peer.settle_held({Answer::reject, "", ""}, 1);
+  peer.settle_held({Answer::release, "", ""}, 1);
+  peer.settle_held({Answer::accept, "", ""}, 1);
+  EXPECT_EQ(rig.wait(calls[0]).kind, LSMTPD_REJECT);
+  EXPECT_EQ(rig.wait(calls[1]).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(calls[2]).kind, LSMTPD_STORED);
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Outcome, frames_split_over_reads_and_writes_change_nothing) {
+  Script script;
+  script.read_size = 3;
+  script.write_size = 1;
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+}
+
+TEST(Outcome, hundred_unsettled_at_a_link_loss_are_all_answered_once) {
+  Peer peer(answering({Answer::hold, "", ""}));
+  Rig rig;
+  rig.attach(peer);
+  std::vector<lsmtpd_call> calls;
+  for (int i = 0; i < 100; ++i) calls.push_back(rig.send());
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 100; }));
+  peer.drop();
+  for (const lsmtpd_call call : calls) {
+    const auto& verdict = rig.wait(call);
+    EXPECT_EQ(verdict.kind, LSMTPD_TRY_LATER);
+    EXPECT_THAT(verdict.enhanced, StrEq("4.4.2"));
+    EXPECT_THAT(verdict.detail, HasSubstr("link lost while unsettled"));
+  }
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Outcome, detach_answers_what_is_unsettled_and_attaches_again) {
+  Peer peer(answering({Answer::hold, "", ""}));
+  Rig rig;
+  rig.attach(peer);
+  const lsmtpd_call call = rig.send();
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
+  peer.change([](Script& script) { script.answer = nullptr; });
+  peer.detach("amqp:resource-deleted", "the queue is gone");
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.admission().ready, 0U);
+  rig.advance(1000);
+  ASSERT_TRUE(rig.until([&] { return peer.attached().size() == 2; }));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  EXPECT_EQ(peer.connections(), 1U);
+}
+
+TEST(Outcome, close_by_the_broker_reconnects) {
+  Peer peer({});
+  Rig rig;
+  rig.attach(peer);
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  peer.close("amqp:connection:forced");
+  ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "amqp:connection:forced"); }));
+  rig.advance(1);
+  ASSERT_TRUE(rig.until([&] { return peer.connections() == 2; }));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+}
+
+TEST(Outcome, garbage_from_the_broker_loses_the_connection_and_nothing_else) {
+  Peer peer(answering({Answer::hold, "", ""}));
+  Rig rig;
+  rig.attach(peer);
+  const lsmtpd_call call = rig.send();
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
+  peer.send_raw("\x01\x02garbage garbage garbage garbage");
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Outcome, a_frame_above_the_limit_loses_the_connection) {
+  Peer peer(answering({Answer::hold, "", ""}));
+  Rig rig;
+  rig.option("max_frame_size", "1KiB").attach(peer);
+  const lsmtpd_call call = rig.send();
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
+  peer.send_raw(std::string("\x7f\xff\xff\xff\x02\x00\x00\x00", 8) + std::string(4096, 'x'));
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.finish(), "");
+}
+
+}  // namespace
+}  // namespace lsmtpd::amqp::test
