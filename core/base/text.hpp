@@ -14,7 +14,8 @@ namespace lsmtpd {
 bool equals_ignoring_case(std::string_view a, std::string_view b);
 std::string to_upper(std::string_view text);
 
-// "10MiB", "64KiB", "1GiB", "512" or "512B": bytes. Binary units only, so that no one guesses wrong.
+// "10MiB", "64KiB", "1GiB", "512" or "512B": bytes. Binary units only, so that no one guesses
+// wrong.
 Result<uint64_t> parse_size(std::string_view text);
 std::string format_size(uint64_t bytes);
 
@@ -25,8 +26,8 @@ std::string format_duration(uint64_t milliseconds);
 // The candidate a person most likely meant, or empty when none is near (optimal string alignment).
 std::string_view nearest(std::string_view typed, std::span<const std::string_view> candidates);
 
-// Makes text from a client or a broker fit for one log line: control characters, quotes, backslashes
-// and invalid UTF-8 become \xNN escapes.
+// Makes text from a client or a broker fit for one log line: control characters, quotes,
+// backslashes and invalid UTF-8 become \xNN escapes.
 std::string escape_for_log(std::string_view text);
 
 // Length of the UTF-8 sequence at text[0] (1 to 4), or 0 where it is invalid (RFC 3629: no overlong

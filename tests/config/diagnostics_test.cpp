@@ -303,6 +303,10 @@ const Case syntax[] = {
      "[server]\nworkers = 1\nworkers = 2",
      {"f:3:11: error: Error while parsing key-value pair: cannot redefine existing integer "
       "'workers'"}},
+    {"HeaderThatHasNoName",
+     "[.]",
+     {"f:1:2: error: Error while parsing key: expected bare key starting character or string "
+      "delimiter, saw '.'"}},
     {"InvalidUtf8",
      "[server]\nhostname = \"\xff\"",
      {"f:2:12: error: Encountered invalid utf-8 sequence"}},

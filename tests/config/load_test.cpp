@@ -3,7 +3,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <random>
 
+#include "base/text.hpp"
 #include "config/config.hpp"
 
 namespace lsmtpd::config {
@@ -196,6 +198,37 @@ TEST(Load, AFileOfUnreasonableSizeIsAnError) {
   std::ofstream(path) << std::string((1u << 20) + 1, '#');
   EXPECT_THAT(shown(load_file(path)), ElementsAre(HasSubstr("is larger than 1MiB")));
   std::filesystem::remove(path);
+}
+
+TEST(Load, DamagedFilesGiveDiagnosticsAndNothingElse) {
+  std::mt19937 random(3);  // NOLINT: the same damage in every run
+  const std::string sound = design_example;
+  for (int round = 0; round < 3000; ++round) {
+    std::string text = sound;
+    for (size_t i = 1 + random() % 4; i > 0; --i) {
+      const size_t at = random() % text.size();
+      switch (random() % 3) {
+        case 0:
+          text[at] = static_cast<char>(random());
+          break;
+        case 1:
+          text.erase(at, random() % 20);
+          break;
+        default:
+          text.insert(at, text.substr(random() % text.size(), random() % 20));
+          break;
+      }
+    }
+    const Loaded loaded = load_text(text, "f");
+    for (const Diagnostic& one : loaded.diagnostics) {
+      const std::string line = format(one, "f");
+      EXPECT_TRUE(is_utf8(line) && line.find('\n') == std::string::npos) << line;
+    }
+    if (loaded.ok()) {
+      const std::string printed = print(loaded.config, {});
+      EXPECT_EQ(print(load_text(printed, "f").config, {}), printed);
+    }
+  }
 }
 
 TEST(Load, TheFileInEtcWorksAsItIs) {
