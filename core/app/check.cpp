@@ -1,6 +1,7 @@
 // `lsmtpd run` up to the daemon, and `lsmtpd check`.
+#include <algorithm>
 #include <cstdio>
-#include <optional>
+#include <utility>
 
 #include "app/commands.hpp"
 #include "app/daemon.hpp"
@@ -71,8 +72,12 @@ int probe(plugin::Stage& stage) {
 int run_daemon(const std::string& file) {
   const auto loaded = load_config(file);
   if (!loaded.ok()) {
-    show(loaded.diagnostics, loaded.config.file);
-    return kExitUsage;
+    // Every mistake is shown, those in plugins' options too; their code does not run as root for that.
+    if (!drop_privileges(loaded.config.server.user)) {
+      show(loaded.diagnostics, loaded.config.file);
+      return kExitUsage;
+    }
+    return run_check(file, false, false);
   }
   return Daemon(loaded.config).run();
 }
@@ -81,19 +86,19 @@ int run_check(const std::string& file, bool print, bool live) {
   ignore_fatal_signals();
   const auto loaded = load_config(file);
   auto diagnostics = loaded.diagnostics;
-  std::optional<Setup> setup;
-  if (loaded.ok()) {
-    setup.emplace(loaded.config);
-    setup->load(diagnostics);
-    if (auto enough = raise_descriptor_limit(loaded.config.limits.connections); !enough) {
-      diagnostics.push_back({false, {}, enough.error().message, {}});
-    }
+  Setup setup(loaded.config);
+  setup.load(diagnostics);
+  if (auto enough = raise_descriptor_limit(loaded.config.limits.connections); !enough) {
+    diagnostics.push_back({false, {}, enough.error().message, {}});
   }
+  std::stable_sort(diagnostics.begin(), diagnostics.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.position.line, a.position.column) < std::pair(b.position.line, b.position.column);
+  });
   show(diagnostics, loaded.config.file);
   if (has_errors(diagnostics)) return kExitUsage;
-  if (print) std::printf("%s", config::print(setup->effective(), setup->secrets()).c_str());
+  if (print) std::printf("%s", config::print(setup.effective(), setup.secrets()).c_str());
   int status = kExitOk;
-  for (const auto& [name, stage] : setup->stages()) {
+  for (const auto& [name, stage] : setup.stages()) {
     if (!live || !stage->probe()) continue;
     const int result = probe(*stage);
     if (status == kExitOk) status = result;

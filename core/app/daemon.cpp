@@ -60,6 +60,9 @@ Status Daemon::bind() {
     const auto& listener = config_.listeners[i];
     Bound bound{i, {}, {}};
     uint16_t port = listener.port;
+    if (auto free = io::check_free(listener.host, port); !free) {
+      return fail("listener {}: {}", listener.name, free.error().message);
+    }
     for (uint32_t worker = 0; worker < workers_wanted_; ++worker) {
       auto socket = io::bind_tcp(listener.host, port);
       if (!socket) return fail("listener {}: {}", listener.name, socket.error().message);

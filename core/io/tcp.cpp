@@ -34,12 +34,12 @@ Endpoint endpoint_of(const sockaddr_storage& address) {
   return {};
 }
 
-Result<UniqueFd> bind_address(const addrinfo& info) {
+Result<UniqueFd> bind_address(const addrinfo& info, bool shared) {
   UniqueFd fd(::socket(info.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail("{}", strerror(errno));
   const int on = 1, off = 0;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
+  if (shared && ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
     return fail("SO_REUSEPORT: {}", strerror(errno));
   }
   if (info.ai_family == AF_INET6) {
@@ -49,14 +49,7 @@ Result<UniqueFd> bind_address(const addrinfo& info) {
   return fd;
 }
 
-}  // namespace
-
-std::string Endpoint::text() const {
-  const bool v6 = address.find(':') != std::string::npos;
-  return fmt::format(fmt::runtime(v6 ? "[{}]:{}" : "{}:{}"), address, port);
-}
-
-Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port) {
+Result<UniqueFd> bind_name(const std::string& host, uint16_t port, bool shared) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
@@ -64,15 +57,27 @@ Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port) {
   addrinfo* list = nullptr;
   const std::string service = std::to_string(port);
   int status = ::getaddrinfo(host == "*" ? nullptr : host.c_str(), service.c_str(), &hints, &list);
-  if (status != 0 && host == "*") {
-    hints.ai_family = AF_INET;
-    status = ::getaddrinfo(nullptr, service.c_str(), &hints, &list);
-  }
   if (status != 0) return fail("cannot resolve {}: {}", host, gai_strerror(status));
-  auto bound = bind_address(*list);
+  auto bound = bind_address(*list, shared);
   ::freeaddrinfo(list);
+  if (!bound && host == "*") return bind_name("0.0.0.0", port, shared);  // a machine without IPv6
   if (!bound) return fail("cannot bind {}:{}: {}", host, port, bound.error().message);
   return bound;
+}
+
+}  // namespace
+
+std::string Endpoint::text() const {
+  const bool v6 = address.find(':') != std::string::npos;
+  return fmt::format(fmt::runtime(v6 ? "[{}]:{}" : "{}:{}"), address, port);
+}
+
+Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port) { return bind_name(host, port, true); }
+
+Status check_free(const std::string& host, uint16_t port) {
+  auto bound = bind_name(host, port, false);
+  if (!bound) return tl::unexpected(bound.error());
+  return {};
 }
 
 Endpoint local_endpoint(int fd) {

@@ -26,6 +26,8 @@ struct Endpoint {
 // `port` 0 takes a free one: ask local_endpoint(), and bind the other workers' sockets to that.
 Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port);
 Endpoint local_endpoint(int fd);
+// An error where somebody listens there already: SO_REUSEPORT alone would quietly share the address with them.
+Status check_free(const std::string& host, uint16_t port);
 
 // One accepted connection. [loop] After close() on_closed() comes, exactly once, and in it the owner destroys the stream.
 // Destroyed earlier, it closes at once and its handler hears no more.
