@@ -1,1 +1,47 @@
-# What `cmake --install` puts in place beside the plugins (each plugin installs itself).
+# What `cmake --install` puts in place beside the plugins (each plugin installs itself): the daemon, its configuration
+# and unit, and what plugins are built with out of tree: headers, the CMake package, lsmtpd.pc.
+include(CMakePackageConfigHelpers)
+
+# Under /usr, the configuration is in /etc and units are in /lib, as everybody expects.
+if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+  set(sysconfdir ${CMAKE_INSTALL_FULL_SYSCONFDIR}/lsmtpd)
+  set(unitdir /lib/systemd/system)
+else()
+  set(sysconfdir ${CMAKE_INSTALL_SYSCONFDIR}/lsmtpd)
+  set(unitdir lib/systemd/system)
+endif()
+
+if(TARGET lsmtpd)
+  install(TARGETS lsmtpd RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+install(DIRECTORY include/lsmtpd DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
+
+# The example is always renewed; a configuration that is there is the operator's.
+install(FILES etc/lsmtpd.toml DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES contrib/systemd/lsmtpd.sysusers DESTINATION lib/sysusers.d RENAME lsmtpd.conf)
+install(FILES contrib/systemd/lsmtpd.tmpfiles DESTINATION lib/tmpfiles.d RENAME lsmtpd.conf)
+
+# The unit, the configuration and lsmtpd.pc name where things really went, `cmake --install --prefix` included.
+install(CODE "
+  set(source \"${PROJECT_SOURCE_DIR}\")
+  set(binary \"${PROJECT_BINARY_DIR}/install\")
+  set(bindir \"${CMAKE_INSTALL_BINDIR}\")
+  set(libdir \"${CMAKE_INSTALL_LIBDIR}\")
+  set(includedir \"${CMAKE_INSTALL_INCLUDEDIR}\")
+  set(sysconfdir \"${sysconfdir}\")
+  set(version \"${PROJECT_VERSION}\")
+  include(\"${PROJECT_SOURCE_DIR}/cmake/install-files.cmake\")")
+install(FILES ${PROJECT_BINARY_DIR}/install/lsmtpd.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${PROJECT_BINARY_DIR}/install/lsmtpd.service DESTINATION ${unitdir})
+
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/lsmtpd)
+set(LSMTPD_INCLUDE_DIR ${CMAKE_INSTALL_INCLUDEDIR})
+set(LSMTPD_PLUGIN_DIR ${CMAKE_INSTALL_LIBDIR}/lsmtpd)
+configure_package_config_file(cmake/lsmtpd-config.cmake.in ${PROJECT_BINARY_DIR}/install/lsmtpd-config.cmake
+  INSTALL_DESTINATION ${package} PATH_VARS LSMTPD_INCLUDE_DIR LSMTPD_PLUGIN_DIR)
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/install/lsmtpd-config-version.cmake
+  COMPATIBILITY SameMajorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/install/lsmtpd-config.cmake
+              ${PROJECT_BINARY_DIR}/install/lsmtpd-config-version.cmake cmake/plugin.map
+        DESTINATION ${package})

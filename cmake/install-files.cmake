@@ -1,0 +1,25 @@
+# Run by `cmake --install` (cmake/install.cmake sets the variables): writes the files that name the prefix.
+function(lsmtpd_under_prefix variable)
+  if(NOT IS_ABSOLUTE "${${variable}}")
+    set(${variable} "${CMAKE_INSTALL_PREFIX}/${${variable}}" PARENT_SCOPE)
+  endif()
+endfunction()
+foreach(folder bindir libdir includedir sysconfdir)
+  lsmtpd_under_prefix(${folder})
+endforeach()
+set(prefix "${CMAKE_INSTALL_PREFIX}")
+configure_file("${source}/cmake/lsmtpd.pc.in" "${binary}/lsmtpd.pc" @ONLY)
+
+file(READ "${source}/contrib/systemd/lsmtpd.service" unit)
+string(REPLACE "/usr/bin/lsmtpd" "${bindir}/lsmtpd" unit "${unit}")
+string(REPLACE "/etc/lsmtpd" "${sysconfdir}" unit "${unit}")
+file(WRITE "${binary}/lsmtpd.service" "${unit}")
+
+# Spools are the machine's, wherever the program is; the unit may write there and nowhere else.
+set(configuration "$ENV{DESTDIR}${sysconfdir}/lsmtpd.toml")
+if(NOT EXISTS "${configuration}")
+  file(READ "${source}/etc/lsmtpd.toml" text)
+  string(REPLACE "directory = \"spool\"" "directory = \"/var/spool/lsmtpd\"" text "${text}")
+  file(WRITE "${configuration}" "${text}")
+  message(STATUS "Installing: ${configuration}")
+endif()
