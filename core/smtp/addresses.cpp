@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <array>
 #include <string>
 
 #include "base/text.hpp"
@@ -17,14 +18,23 @@ bool is_high(char c) {
   return static_cast<unsigned char>(c) >= 0x80;
 }
 
-bool is_letter_or_digit(char c) {
+constexpr bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
 // atext of RFC 5322 3.2.3, and all of UTF-8 (RFC 6531 3.3).
+constexpr std::array<bool, 256> make_atext() {
+  std::array<bool, 256> table{};
+  for (unsigned c = 0; c < 256; ++c)
+    table[c] = c >= 0x80 || is_letter_or_digit(static_cast<char>(c));
+  for (const char c : std::string_view("!#$%&'*+-/=?^_`{|}~"))
+    table[static_cast<unsigned char>(c)] = true;
+  return table;
+}
+
 bool is_atext(char c) {
-  return is_letter_or_digit(c) || is_high(c) ||
-         std::string_view("!#$%&'*+-/=?^_`{|}~").find(c) != std::string_view::npos;
+  static constexpr std::array<bool, 256> table = make_atext();
+  return table[static_cast<unsigned char>(c)];
 }
 
 bool is_label(char c) {

@@ -3,12 +3,15 @@
 #include <bit>
 #include <cstring>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
 #endif
 
 namespace lsmtpd::smtp {
 
+namespace {
+
+// The reference, and all that machines other than x86-64 have.
 size_t find_special_plain(const char* data, size_t size, Want want, LineContext& context) {
   bool after_cr = context.after_cr != 0;
   bool line_start = context.line_start != 0;
@@ -25,8 +28,7 @@ size_t find_special_plain(const char* data, size_t size, Want want, LineContext&
   return i;
 }
 
-#if defined(__SSE2__)
-namespace {
+#if defined(__x86_64__)
 
 // One bit an octet, lowest first.
 struct Masks {
@@ -72,13 +74,71 @@ inline size_t find_in_block(const Masks& masks, size_t count, Want want, LineCon
   return count;
 }
 
-}  // namespace
-
-size_t find_special(const char* data, size_t size, Want want, LineContext& context) {
+// How many octets at the front certainly hold nothing to report, in whole blocks of 64; two octets
+// stand before `data`. Every LF counts as a line end here: where that is wrong, the block is looked
+// at again, exactly.
+size_t clean_sse2(const char* data, size_t size) {
+  const auto load = [](const char* from) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  };
+  const __m128i cr = _mm_set1_epi8('\r');
+  const __m128i lf = _mm_set1_epi8('\n');
+  const __m128i dot = _mm_set1_epi8('.');
   size_t done = 0;
   for (; size - done >= 64; done += 64) {
+    __m128i found = _mm_setzero_si128();
+    for (size_t part = done; part < done + 64; part += 16) {
+      const __m128i now = load(data + part);
+      const __m128i before = load(data + part - 1);
+      const __m128i bare = _mm_xor_si128(_mm_cmpeq_epi8(before, cr), _mm_cmpeq_epi8(now, lf));
+      const __m128i wanted =
+          _mm_or_si128(_mm_cmpeq_epi8(now, dot), _mm_cmpeq_epi8(now, _mm_setzero_si128()));
+      const __m128i at_start = _mm_and_si128(_mm_cmpeq_epi8(before, lf), wanted);
+      found = _mm_or_si128(found, _mm_or_si128(bare, at_start));
+    }
+    if (_mm_movemask_epi8(found) != 0) break;
+  }
+  return done;
+}
+
+[[gnu::target("avx2")]] size_t clean_avx2(const char* data, size_t size) {
+  const __m256i cr = _mm256_set1_epi8('\r');
+  const __m256i lf = _mm256_set1_epi8('\n');
+  const __m256i dot = _mm256_set1_epi8('.');
+  const __m256i nul = _mm256_setzero_si256();
+  size_t done = 0;
+  for (; size - done >= 64; done += 64) {
+    __m256i found = nul;
+    for (size_t part = done; part < done + 64; part += 32) {
+      const __m256i now = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(data + part));
+      const __m256i before = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(data + part - 1));
+      const __m256i bare =
+          _mm256_xor_si256(_mm256_cmpeq_epi8(before, cr), _mm256_cmpeq_epi8(now, lf));
+      const __m256i wanted =
+          _mm256_or_si256(_mm256_cmpeq_epi8(now, dot), _mm256_cmpeq_epi8(now, nul));
+      const __m256i at_start = _mm256_and_si256(_mm256_cmpeq_epi8(before, lf), wanted);
+      found = _mm256_or_si256(found, _mm256_or_si256(bare, at_start));
+    }
+    if (_mm256_movemask_epi8(found) != 0) break;
+  }
+  return done;
+}
+
+LineContext context_after(const char* end) {
+  const bool crlf = end[-1] == '\n' && end[-2] == '\r';
+  return {end[-1] == '\r' ? uint64_t{1} : 0, crlf ? uint64_t{1} : 0};
+}
+
+template <size_t clean(const char*, size_t)>
+size_t find_special_in_blocks(const char* data, size_t size, Want want, LineContext& context) {
+  size_t done = 0;
+  while (size - done >= 64) {
     const size_t index = find_in_block(classify(data + done), 64, want, context);
-    if (index < 64) return done + index;
+    done += index;
+    if (index < 64) return done;
+    const size_t skipped = clean(data + done, size - done);
+    done += skipped;
+    if (skipped > 0) context = context_after(data + done);
   }
   if (done == size) return size;
   char block[64] = {};
@@ -86,11 +146,28 @@ size_t find_special(const char* data, size_t size, Want want, LineContext& conte
   return done + find_in_block(classify(block), size - done, want, context);
 }
 
+constexpr FindSpecial sse2 = find_special_in_blocks<clean_sse2>;
+constexpr FindSpecial avx2 = find_special_in_blocks<clean_avx2>;
+
+}  // namespace
+
+std::vector<FindSpecial> find_special_versions() {
+  std::vector<FindSpecial> versions{find_special_plain, sse2};
+  if (__builtin_cpu_supports("avx2")) versions.push_back(avx2);
+  return versions;
+}
+
+const FindSpecial find_special = __builtin_cpu_supports("avx2") ? avx2 : sse2;
+
 #else
 
-size_t find_special(const char* data, size_t size, Want want, LineContext& context) {
-  return find_special_plain(data, size, want, context);
+}  // namespace
+
+std::vector<FindSpecial> find_special_versions() {
+  return {find_special_plain};
 }
+
+const FindSpecial find_special = find_special_plain;
 
 #endif
 

@@ -1,14 +1,13 @@
 // Finds the few octets of mail content that mean something, in blocks of 64: the inner loop of
 // body(). What it looks for, given what stands before:
-//     a CR that no LF follows, an LF that no CR precedes   (RFC 5321 2.3.8: neither is sent as
-//     content) a '.' or a NUL as the first octet of a line          (RFC 5321 4.5.2, and the tricks
-//     played with it)
-// Two versions that must always agree: SSE2, which every x86-64 has, and plain C++ for all other
-// machines.
+// - a CR that no LF follows, an LF that no CR precedes (RFC 5321 2.3.8: neither is sent as
+// content);
+// - a '.' or a NUL as the first octet of a line (RFC 5321 4.5.2, and the tricks played with it).
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace lsmtpd::smtp {
 
@@ -28,7 +27,12 @@ struct Want {
 
 // The index of the first octet wanted, or `size` where there is none; `context` is then that of
 // this index. A CR is bare at the index of the octet that follows it, when that is known.
-size_t find_special(const char* data, size_t size, Want want, LineContext& context);
-size_t find_special_plain(const char* data, size_t size, Want want, LineContext& context);
+using FindSpecial = size_t (*)(const char* data, size_t size, Want want, LineContext& context);
+
+// The fastest version that this machine can run.
+extern const FindSpecial find_special;
+
+// All that it can run, the plain one first; they always agree. For tests and benchmarks.
+std::vector<FindSpecial> find_special_versions();
 
 }  // namespace lsmtpd::smtp

@@ -1,5 +1,7 @@
 #include "smtp/reply.hpp"
 
+#include <algorithm>
+
 namespace lsmtpd::smtp {
 namespace {
 
@@ -18,8 +20,9 @@ void append(std::string& out, const Reply& reply) {
   for (const std::string* part : {&reply.enhanced, &reply.text}) {
     if (part->empty()) continue;
     out += ' ';
-    for (const char c : *part) out += printable(c);
+    out += *part;
   }
+  std::transform(out.data() + start, out.data() + out.size(), out.data() + start, printable);
   if (out.size() - start > line_limit - 2) out.resize(start + line_limit - 2);
   out += "\r\n";
 }

@@ -42,6 +42,20 @@ TEST(Commands, sees_what_octets_a_line_has) {
   EXPECT_TRUE(kind_of("ab\x80").eight_bit);
 }
 
+TEST(Commands, sees_every_octet_wherever_it_stands) {
+  for (size_t size = 1; size < 20; ++size) {
+    for (size_t at = 0; at < size; ++at) {
+      for (int octet = 0; octet < 256; ++octet) {
+        std::string line(size, '~');
+        line[at] = static_cast<char>(octet);
+        const LineKind kind = kind_of(line);
+        ASSERT_EQ(kind.control, (octet < 0x20 && octet != '\t') || octet == 0x7f) << octet;
+        ASSERT_EQ(kind.eight_bit, octet >= 0x80) << octet;
+      }
+    }
+  }
+}
+
 TEST(Commands, eats_the_keyword_with_blanks_around_its_colon) {
   for (const std::string_view text :
        {"FROM:<a>", "from:<a>", "From: <a>", "FROM :<a>", "FROM \t:  <a>"}) {

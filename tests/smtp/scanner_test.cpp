@@ -37,24 +37,44 @@ std::string random_octets(std::mt19937& random, size_t size, bool dense) {
   return out;
 }
 
-TEST(FindSpecial, agrees_with_the_plain_version) {
+void expect_agreement(smtp::FindSpecial find, smtp::FindSpecial plain) {
   std::mt19937 random(1);
   for (int round = 0; round < 20'000; ++round) {
-    const std::string text = random_octets(random, random() % 300, round % 2 == 0);
+    const std::string text = random_octets(random, random() % 700, round % 2 == 0);
     const uint64_t all = ~uint64_t{0};
     const Want want{random() % 2 ? all : 0, random() % 2 ? all : 0, random() % 2 ? all : 0};
     const auto before = random() % 3;
-    LineContext fast{before == 1, before == 2};
-    LineContext plain = fast;
+    LineContext context{before == 1, before == 2};
+    LineContext expected = context;
     size_t at = 0;
     while (at < text.size()) {
-      const size_t size = std::min<size_t>(text.size() - at, 1 + random() % 200);
-      const size_t found = find_special(text.data() + at, size, want, fast);
-      ASSERT_EQ(found, find_special_plain(text.data() + at, size, want, plain));
-      ASSERT_EQ(fast.after_cr, plain.after_cr);
-      ASSERT_EQ(fast.line_start, plain.line_start);
+      const size_t size = std::min<size_t>(text.size() - at, 1 + random() % 500);
+      const size_t found = find(text.data() + at, size, want, context);
+      ASSERT_EQ(found, plain(text.data() + at, size, want, expected));
+      ASSERT_EQ(context.after_cr, expected.after_cr);
+      ASSERT_EQ(context.line_start, expected.line_start);
       if (found < size) break;
       at += size;
+    }
+  }
+}
+
+TEST(FindSpecial, agrees_in_all_versions) {
+  const auto versions = smtp::find_special_versions();
+  for (const smtp::FindSpecial find : versions) expect_agreement(find, versions.front());
+  expect_agreement(smtp::find_special, versions.front());
+}
+
+TEST(FindSpecial, finds_one_octet_wherever_it_stands) {
+  const Want everything{~uint64_t{0}, ~uint64_t{0}, ~uint64_t{0}};
+  for (const std::string_view bad : {"\n", "\rx", "\r\n."}) {
+    for (size_t at = 0; at < 300; ++at) {
+      std::string text(300 + bad.size(), 'x');
+      text.replace(at, bad.size(), bad);
+      for (const smtp::FindSpecial find : smtp::find_special_versions()) {
+        LineContext context;
+        EXPECT_EQ(find(text.data(), text.size(), everything, context), at + bad.size() - 1);
+      }
     }
   }
 }
