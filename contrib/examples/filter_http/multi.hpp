@@ -1,0 +1,38 @@
+// libcurl's multi interface on lsmtpd.loop/1: curl says which sockets and which time it waits for,
+// the lane's loop waits. One a lane, [loop] only. No thread, no blocking: the same pattern serves
+// any library with a non-blocking interface.
+#pragma once
+
+#include <curl/curl.h>
+#include <lsmtpd/sdk/plugin.hpp>
+
+#include <functional>
+#include <map>
+
+namespace filter_http {
+
+class Multi {
+ public:
+  // `done` gets each easy handle that is finished, with its result; it may remove() it.
+  Multi(const lsmtpd::sdk::LaneHost& host, std::function<void(CURL*, CURLcode)> done);
+  ~Multi();  // all handles must have been removed
+  Multi(const Multi&) = delete;
+  Multi& operator=(const Multi&) = delete;
+
+  bool add(CURL* easy) { return curl_multi_add_handle(multi_, easy) == CURLM_OK; }
+  // Not from inside a callback of curl's.
+  void remove(CURL* easy) { curl_multi_remove_handle(multi_, easy); }
+
+ private:
+  static int on_socket(CURL*, curl_socket_t fd, int what, void* self, void*);
+  static int on_timer(CURLM*, long ms, void* self);
+  void act(curl_socket_t fd, int events);
+
+  lsmtpd::sdk::LaneHost host_;
+  std::function<void(CURL*, CURLcode)> done_;
+  CURLM* multi_;
+  lsmtpd::sdk::Timer timer_;
+  std::map<curl_socket_t, lsmtpd::sdk::Watch> watches_;
+};
+
+}  // namespace filter_http
