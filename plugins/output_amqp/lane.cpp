@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kScratch = 64 * 1024;
 constexpr std::uint64_t kJobMemory = 768;  // with its part and its place in the tables
-constexpr std::chrono::milliseconds kLeavePatience{5000};
+constexpr std::chrono::milliseconds kLeavePatience{3000};
 
 std::string numbered(const std::string& name, const sdk::Host& host) {
   return host.workers() > 1 ? name + "-" + std::to_string(host.worker()) : name;

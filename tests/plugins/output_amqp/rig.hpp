@@ -2,6 +2,7 @@
 // unless advance() moves it, so nothing here depends on how fast the machine is.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <lsmtpd/testing.h>
 
 #include <functional>
@@ -24,7 +25,7 @@ class Rig {
     test_->name = "broker";
   }
   ~Rig() {
-    finish();
+    EXPECT_EQ(finish(), "");
     lsmtpd_test_free(test_);
   }
 

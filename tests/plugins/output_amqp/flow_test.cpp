@@ -1,0 +1,384 @@
+// Credit, limits, deadlines, the stalled link, replay's share, and brokers that are not there.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "rig.hpp"
+
+namespace lsmtpd::amqp::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::StrEq;
+
+constexpr auto kReplay = LSMTPD_DELIVERY_REPLAY;
+
+Script holding() {
+  Script script;
+  script.answer = [](std::size_t, const std::string&) { return Answer{Answer::hold, "", ""}; };
+  return script;
+}
+
+// Nothing is left unsettled: the lane would wait for it when it closes.
+void settle_all(Peer& peer) {
+  peer.change([](Script& change) {
+    change.answer = nullptr;
+    change.credit = 1000;
+  });
+  peer.settle_held({});
+  peer.grant(1000);
+}
+
+std::string admission_reason(Rig& rig) {
+  const lsmtpd_admission admission = rig.admission();
+  return std::string(admission.reason.data, admission.reason.size);
+}
+
+TEST(Credit, none_means_waiting_and_a_late_grant_sends) {
+  Script script;
+  script.credit = 0;
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  const lsmtpd_call call = rig.send();
+  rig.turn();
+  EXPECT_EQ(rig.answer(call), nullptr);
+  EXPECT_TRUE(peer.messages().empty());
+  EXPECT_EQ(rig.admission().ready, 1U);
+  peer.grant(1);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_STORED);
+}
+
+TEST(Credit, none_until_the_deadline_means_try_later_and_nothing_was_sent) {
+  Script script;
+  script.credit = 0;
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  const lsmtpd_call call = rig.send();
+  rig.turn();
+  rig.cancel(call);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.admission().ready, 1U) << "nothing is overdue: the link is not stalled";
+  peer.grant(10);
+  rig.turn();
+  EXPECT_TRUE(peer.messages().empty());
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Credit, is_never_exceeded) {
+  Script script = holding();
+  script.credit = 3;
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  std::vector<lsmtpd_call> calls;
+  for (int i = 0; i < 5; ++i) calls.push_back(rig.send());
+  // The peer tops up at half of its credit; hold it there.
+  peer.change([](Script& change) { change.credit = 0; });
+  ASSERT_TRUE(rig.until([&] { return peer.held() >= 3; }));
+  for (const lsmtpd_call call : calls) rig.cancel(call);
+  peer.settle_held({});
+  for (const lsmtpd_call call : calls) EXPECT_NE(rig.wait(call).kind, 0U);
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Limits, in_flight_holds_whatever_the_credit) {
+  Script script = holding();
+  script.credit = 10000;
+  Peer peer(script);
+  Rig rig;
+  rig.option("in_flight", "10").attach(peer);  // 100: the floor
+  std::vector<lsmtpd_call> calls;
+  for (int i = 0; i < 150; ++i) calls.push_back(rig.send());
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 100; }));
+  rig.turn();
+  EXPECT_EQ(peer.held(), 100U);
+  peer.change([](Script& change) { change.answer = nullptr; });
+  peer.settle_held({});
+  for (const lsmtpd_call call : calls) EXPECT_EQ(rig.wait(call).kind, LSMTPD_STORED);
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Limits, bytes_in_flight_hold_and_one_message_always_fits) {
+  Peer peer(holding());
+  Rig rig;
+  rig.option("in_flight_bytes", "20KiB").attach(peer);
+  std::vector<lsmtpd_call> calls;
+  for (int i = 0; i < 3; ++i) calls.push_back(rig.send(rig.mail(std::string(30000, 'x'))));
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
+  rig.turn();
+  EXPECT_EQ(peer.held(), 1U);
+  peer.change([](Script& change) { change.answer = nullptr; });
+  peer.settle_held({});
+  for (const lsmtpd_call call : calls) EXPECT_EQ(rig.wait(call).kind, LSMTPD_STORED);
+}
+
+TEST(Limits, a_full_queue_answers_at_once) {
+  Script script;
+  script.credit = 0;
+  Peer peer(script);
+  Rig rig;
+  rig.option("queue", "2").attach(peer);
+  rig.send();
+  rig.send();
+  const lsmtpd_call third = rig.send();
+  ASSERT_NE(rig.answer(third), nullptr);
+  EXPECT_EQ(rig.answer(third)->kind, LSMTPD_TRY_LATER);
+}
+
+TEST(Limits, no_budget_means_try_later) {
+  Peer peer({});
+  Rig rig;
+  rig.attach(peer);
+  lsmtpd_test_memory_limit(rig.raw(), 0);
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_TRY_LATER);
+  lsmtpd_test_memory_limit(rig.raw(), -1);
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+}
+
+TEST(Limits, a_budget_that_ends_halfway_slows_down_and_loses_nothing) {
+  Peer peer({});
+  Rig rig;
+  rig.attach(peer);
+  lsmtpd_test_memory_limit(rig.raw(), 100000);
+  std::vector<lsmtpd_call> calls;
+  for (int i = 0; i < 20; ++i) calls.push_back(rig.send(rig.mail(std::string(40000, 'x'))));
+  for (const lsmtpd_call call : calls) EXPECT_EQ(rig.wait(call).kind, LSMTPD_STORED);
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Stalled, new_mail_is_refused_until_a_late_outcome_comes) {
+  Peer peer(holding());
+  Rig rig;
+  rig.attach(peer);
+  const lsmtpd_call late = rig.send();
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
+  rig.cancel(late);
+  EXPECT_EQ(rig.answer(late), nullptr) << "its outcome is not known";
+  const lsmtpd_call refused = rig.send();
+  ASSERT_NE(rig.answer(refused), nullptr);
+  EXPECT_EQ(rig.answer(refused)->kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.admission().ready, 0U);
+  EXPECT_THAT(admission_reason(rig), HasSubstr("overdue"));
+  peer.change([](Script& change) { change.answer = nullptr; });
+  peer.settle_held({});
+  EXPECT_EQ(rig.wait(late).kind, LSMTPD_STORED);
+  EXPECT_EQ(rig.admission().ready, 1U);
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  EXPECT_EQ(peer.connections(), 1U);
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Stalled, a_late_rejection_still_counts) {
+  Peer peer(holding());
+  Rig rig;
+  rig.attach(peer);
+  const lsmtpd_call late = rig.send();
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
+  rig.cancel(late);
+  peer.settle_held({Answer::reject, "amqp:decode-error", ""});
+  EXPECT_EQ(rig.wait(late).kind, LSMTPD_REJECT);
+}
+
+TEST(Stalled, a_silent_link_is_replaced_and_everything_unsettled_answered) {
+  Peer peer(holding());
+  Rig rig;
+  rig.option("stall", "5s").option("idle_timeout", "0s").attach(peer);
+  const lsmtpd_call first = rig.send();
+  const lsmtpd_call second = rig.send();
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 2; }));
+  rig.cancel(first);
+  rig.advance(4999);
+  EXPECT_EQ(rig.answer(first), nullptr);
+  rig.advance(1);
+  EXPECT_EQ(rig.wait(first).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(second).kind, LSMTPD_TRY_LATER);
+  peer.change([](Script& change) { change.answer = nullptr; });
+  rig.advance(1);
+  ASSERT_TRUE(rig.until([&] { return peer.connections() == 2; }));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Stalled, waiting_mail_goes_to_the_fallback_at_once) {
+  Script script = holding();
+  script.credit = 2;
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  peer.change([](Script& change) { change.credit = 0; });
+  const lsmtpd_call sent = rig.send();
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
+  const lsmtpd_call also_sent = rig.send();
+  const lsmtpd_call waiting = rig.send();
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 2; }));
+  rig.cancel(sent);
+  ASSERT_NE(rig.answer(waiting), nullptr);
+  EXPECT_EQ(rig.answer(waiting)->kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.answer(also_sent), nullptr);
+  settle_all(peer);
+}
+
+TEST(Replay, has_a_quarter_of_the_credit_and_at_least_one) {
+  Script script = holding();
+  script.credit = 8;
+  Peer peer(script);
+  peer.change([](Script&) {});
+  Rig rig;
+  rig.attach(peer);
+  std::vector<lsmtpd_call> calls;
+  for (int i = 0; i < 6; ++i) calls.push_back(rig.send(rig.mail(), kReplay));
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 2; }));
+  rig.turn();
+  EXPECT_EQ(peer.held(), 2U);
+  EXPECT_EQ(rig.answer(calls[0]), nullptr);
+  settle_all(peer);
+}
+
+TEST(Replay, yields_to_live_mail) {
+  Script script;
+  script.credit = 0;
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  const lsmtpd_call replayed = rig.send(rig.mail("replayed\r\n"), kReplay);
+  const lsmtpd_call live = rig.send(rig.mail("live\r\n"));
+  rig.turn();
+  peer.grant(2);
+  EXPECT_EQ(rig.wait(live).kind, LSMTPD_STORED);
+  EXPECT_EQ(rig.wait(replayed).kind, LSMTPD_STORED);
+  EXPECT_THAT(body_of(peer.messages().at(0)), HasSubstr("live"));
+}
+
+TEST(Replay, goes_one_at_a_time_after_a_link_loss) {
+  Peer peer(holding());
+  Rig rig;
+  rig.attach(peer);
+  const lsmtpd_call lost = rig.send();
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
+  peer.drop();
+  EXPECT_EQ(rig.wait(lost).kind, LSMTPD_TRY_LATER);
+  rig.advance(1);
+  ASSERT_TRUE(rig.until([&] { return peer.attached().size() == 2; }));
+  for (int i = 0; i < 4; ++i) rig.send(rig.mail(), kReplay);
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
+  rig.turn();
+  EXPECT_EQ(peer.held(), 1U);
+  peer.settle_held({}, 1);
+  ASSERT_TRUE(rig.until([&] { return peer.messages().size() == 3; }));
+  rig.turn();
+  EXPECT_EQ(peer.held(), 1U);
+  settle_all(peer);
+}
+
+TEST(Down, starts_degraded_and_says_so_after_the_first_attempt) {
+  std::string url;
+  {
+    Peer peer({});
+    url = peer.url();
+  }
+  Rig rig;
+  rig.option("urls", url).option("address", "mail");
+  ASSERT_EQ(rig.start(), 0);
+  EXPECT_EQ(rig.admission().ready, 1U) << "it is not known yet";
+  const lsmtpd_call waiting = rig.send();
+  const auto& verdict = rig.wait(waiting);
+  EXPECT_EQ(verdict.kind, LSMTPD_TRY_LATER);
+  EXPECT_THAT(verdict.enhanced, StrEq("4.4.1"));
+  EXPECT_THAT(verdict.detail, HasSubstr("Connection refused"));
+  EXPECT_EQ(rig.admission().ready, 0U);
+  EXPECT_THAT(admission_reason(rig), HasSubstr("Connection refused"));
+  const lsmtpd_call refused = rig.send();
+  EXPECT_NE(rig.answer(refused), nullptr);
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Down, the_next_broker_of_the_list_is_tried_at_once) {
+  std::string url;
+  {
+    Peer gone({});
+    url = gone.url();
+  }
+  Peer peer({});
+  Rig rig;
+  rig.option("urls", url).attach(peer);
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+}
+
+TEST(Down, keeps_trying_with_pauses) {
+  Script script;
+  script.refuse_open = "amqp:not-allowed";
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "mail").option("reconnect_first", "1s");
+  ASSERT_EQ(rig.start(), 0);
+  for (std::size_t i = 1; i <= 4; ++i) {
+    ASSERT_TRUE(rig.until([&] { return peer.connections() == i; }));
+    ASSERT_TRUE(rig.until([&] { return rig.admission().ready == 0; }));
+    rig.turn();
+    EXPECT_EQ(peer.connections(), i);
+    // The longest pause of this round; the shortest of the next one is as long.
+    rig.advance(std::uint64_t{1000} << (i - 1));
+  }
+  EXPECT_THAT(admission_reason(rig), HasSubstr("amqp:not-allowed"));
+  peer.change([](Script& change) { change.refuse_open.clear(); });
+  rig.advance(20000);
+  ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "attached to the target"); }));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+}
+
+TEST(Down, a_peer_that_says_nothing_is_given_up_after_connect_timeout) {
+  Script script;
+  script.silent = true;
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "mail").option("connect_timeout", "3s");
+  ASSERT_EQ(rig.start(), 0);
+  const lsmtpd_call call = rig.send();
+  ASSERT_TRUE(rig.until([&] { return peer.connections() == 1; }));
+  rig.turn();
+  rig.advance(3000);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_THAT(rig.log(), HasSubstr("no answer within 3000 ms"));
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Down, a_peer_that_falls_silent_is_given_up_after_idle_timeout) {
+  Peer peer(holding());
+  Rig rig;
+  rig.option("idle_timeout", "10s").attach(peer);
+  const lsmtpd_call call = rig.send();
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
+  peer.change([](Script& change) { change.silent = true; });
+  rig.turn();
+  rig.advance(21000);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_THAT(rig.log(), HasSubstr("local-idle-timeout expired"));
+}
+
+TEST(Down, heartbeats_go_out_as_the_peer_asks) {
+  Script script;
+  script.idle_timeout = 1000;
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  lsmtpd_test_real_time(rig.raw(), 1);
+  const std::uint64_t start = rig.raw()->now_ms;
+  ASSERT_TRUE(rig.until([&] { return rig.raw()->now_ms > start + 2500; }));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  EXPECT_EQ(peer.connections(), 1U);
+}
+
+TEST(Shutdown, waits_for_outcomes_that_are_under_way) {
+  Script script;
+  script.answer = [](std::size_t, const std::string&) { return Answer{}; };
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  const lsmtpd_call call = rig.send();
+  EXPECT_EQ(rig.finish(), "");
+  ASSERT_NE(rig.answer(call), nullptr);
+}
+
+}  // namespace
+}  // namespace lsmtpd::amqp::test

@@ -1,0 +1,297 @@
+// What arrives at the broker: byte for byte, in both formats, small and large, from memory and from
+// a file; splits and the sizes that a link takes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+#include <proton/map.hpp>
+#include <proton/message_id.hpp>
+#include <proton/timestamp.hpp>
+
+#include "rig.hpp"
+
+namespace lsmtpd::amqp::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StrEq;
+using testing::UnorderedElementsAre;
+
+std::string text_property(proton::message& message, const char* key) {
+  return proton::get<std::string>(message.properties().get(key));
+}
+
+std::string patterned(std::size_t size) {
+  std::string content;
+  content.reserve(size);
+  for (std::size_t i = 0; content.size() < size; ++i)
+    content += "line " + std::to_string(i) + "\r\n";
+  content.resize(size);
+  return content;
+}
+
+TEST(Message, carries_the_envelope_as_properties) {
+  Peer peer({});
+  Rig rig;
+  rig.attach(peer);
+  lsmtpd_test_mail* mail = rig.mail("Subject: x\r\n\r\nhello\r\n", "b@example.org c@example.org");
+  mail->envelope.tls = lsmtpd_test_str("TLSv1.3 AES");
+  lsmtpd_test_mail_annotate(mail, "spam.score", "7");
+  ASSERT_EQ(rig.deliver(mail).kind, LSMTPD_STORED);
+  proton::message message = decoded(peer.messages().at(0));
+  EXPECT_TRUE(message.durable());
+  const std::string id = "00000000-0000-4000-8000-000000000001";
+  EXPECT_EQ(proton::get<std::string>(message.id()), id);
+  EXPECT_EQ(message.to(), "mail");
+  EXPECT_EQ(message.content_type(), "application/json");
+  EXPECT_EQ(message.creation_time().milliseconds(), 1700000000123);
+  EXPECT_EQ(text_property(message, "smtp_mail_from"), "a@example.org");
+  EXPECT_EQ(text_property(message, "smtp_rcpt_to"), "b@example.org,c@example.org");
+  EXPECT_EQ(proton::get<std::int32_t>(message.properties().get("smtp_rcpt_count")), 2);
+  EXPECT_EQ(text_property(message, "smtp_helo"), "client.example.org");
+  EXPECT_EQ(text_property(message, "smtp_client_ip"), "192.0.2.1");
+  EXPECT_EQ(text_property(message, "smtp_tls"), "TLSv1.3 AES");
+  EXPECT_EQ(text_property(message, "smtp_auth_user"), "");
+  EXPECT_EQ(text_property(message, "_AMQ_DUPL_ID"), id);
+  EXPECT_EQ(text_property(message, "annotation_spam_score"), "7");
+  EXPECT_THAT(body_of(peer.messages().at(0)),
+              HasSubstr("\"email_content\":\"Subject: x\\r\\n\\r\\nhello\\r\\n\""));
+}
+
+TEST(Message, text_that_is_no_utf8_does_not_break_the_encoding) {
+  Peer peer({});
+  Rig rig;
+  rig.attach(peer);
+  lsmtpd_test_mail* mail = rig.mail();
+  mail->envelope.helo = lsmtpd_test_str("\xff\xfehelo");
+  ASSERT_EQ(rig.deliver(mail).kind, LSMTPD_STORED);
+  proton::message message = decoded(peer.messages().at(0));
+  EXPECT_EQ(text_property(message, "smtp_helo"), "\xEF\xBF\xBD\xEF\xBF\xBDhelo");
+}
+
+TEST(Message, rfc822_is_byte_for_byte) {
+  std::string content;
+  for (int i = 0; i < 1024; ++i) content += static_cast<char>(i & 255);
+  Peer peer({});
+  Rig rig;
+  rig.option("format", "rfc822").attach(peer);
+  ASSERT_EQ(rig.deliver(rig.mail(content)).kind, LSMTPD_STORED);
+  EXPECT_EQ(body_of(peer.messages().at(0)), content);
+  EXPECT_EQ(decoded(peer.messages().at(0)).content_type(), "message/rfc822");
+}
+
+TEST(Message, attaches_with_durability_and_capability) {
+  Peer peer({});
+  Rig rig;
+  rig.option("container_id", "me").attach(peer);
+  const Attached attached = peer.attached().at(0);
+  EXPECT_EQ(attached.address, "mail");
+  EXPECT_EQ(attached.durability, 1);
+  EXPECT_THAT(attached.capabilities, HasSubstr("queue"));
+  EXPECT_EQ(attached.hostname, "127.0.0.1");
+  EXPECT_EQ(attached.container, "me");
+}
+
+TEST(Message, virtual_host_is_apart_from_the_address) {
+  Peer peer({});
+  Rig rig;
+  rig.option("vhost", "orders").attach(peer);
+  EXPECT_EQ(peer.attached().at(0).hostname, "vhost:orders");
+}
+
+struct LargeCase {
+  const char* name;
+  std::size_t size;
+  bool spilled;
+  const char* format;
+  std::uint32_t max_frame = 0;
+};
+
+class Large : public testing::TestWithParam<LargeCase> {};
+
+TEST_P(Large, arrives_whole) {
+  const LargeCase& row = GetParam();
+  Script script;
+  script.max_frame = row.max_frame;
+  Peer peer(script);
+  Rig rig;
+  rig.option("format", row.format).attach(peer);
+  const std::string content = patterned(row.size);
+  lsmtpd_test_mail* mail = rig.mail(content);
+  if (row.spilled) lsmtpd_test_mail_spill(mail);
+  ASSERT_EQ(rig.deliver(mail).kind, LSMTPD_STORED);
+  ASSERT_EQ(rig.deliver(rig.mail("small\r\n")).kind, LSMTPD_STORED);
+  const std::string body = body_of(peer.messages().at(0));
+  if (std::string(row.format) == "rfc822") {
+    EXPECT_TRUE(body == content);
+  } else {
+    EXPECT_GT(body.size(), content.size());
+    EXPECT_TRUE(body.ends_with("}"));
+  }
+  EXPECT_EQ(rig.finish(), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, Large,
+                         testing::Values(LargeCase{"just_above_small", 64 * 1024 + 1, false,
+                                                   "rfc822"},
+                                         LargeCase{"megabytes_in_memory", 5 << 20, false, "rfc822"},
+                                         LargeCase{"megabytes_in_a_file", 5 << 20, true, "rfc822"},
+                                         LargeCase{"small_in_a_file", 100, true, "rfc822"},
+                                         LargeCase{"json_in_a_file", 3 << 20, true, "json"},
+                                         LargeCase{"json_in_memory", 3 << 20, false, "json"},
+                                         LargeCase{"small_frames", 1 << 20, false, "rfc822", 4096}),
+                         [](const auto& row) { return row.param.name; });
+
+TEST(Large, works_with_a_pool_of_threads) {
+  Peer peer({});
+  Rig rig;
+  rig.option("format", "rfc822").attach(peer);
+  rig.raw()->offload = LSMTPD_TEST_OFFLOAD_THREAD;
+  std::vector<lsmtpd_call> calls;
+  for (int i = 0; i < 8; ++i) {
+    lsmtpd_test_mail* mail = rig.mail(patterned(400000 + static_cast<std::size_t>(i)));
+    lsmtpd_test_mail_spill(mail);
+    calls.push_back(rig.send(mail));
+  }
+  for (const lsmtpd_call call : calls) EXPECT_EQ(rig.wait(call).kind, LSMTPD_STORED);
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Large, small_ones_overtake_while_it_is_measured) {
+  Peer peer({});
+  Rig rig;
+  rig.option("format", "rfc822").attach(peer);
+  rig.raw()->offload = LSMTPD_TEST_OFFLOAD_HELD;
+  const lsmtpd_call large = rig.send(rig.mail(patterned(1 << 20)));
+  EXPECT_EQ(rig.deliver(rig.mail("small\r\n")).kind, LSMTPD_STORED);
+  EXPECT_EQ(rig.answer(large), nullptr);
+  rig.raw()->offload = LSMTPD_TEST_OFFLOAD_TURN;
+  EXPECT_EQ(rig.wait(large).kind, LSMTPD_STORED);
+}
+
+TEST(Large, content_that_cannot_be_read_is_not_sent) {
+  Peer peer({});
+  Rig rig;
+  rig.attach(peer);
+  lsmtpd_test_mail* mail = rig.mail(patterned(200000));
+  lsmtpd_test_mail_spill(mail);
+  rig.raw()->reads_to_fail = -1;
+  EXPECT_EQ(rig.deliver(mail).kind, LSMTPD_TRY_LATER);
+  EXPECT_TRUE(peer.messages().empty());
+}
+
+TEST(Large, a_link_lost_in_the_middle_is_answered_once) {
+  Peer peer({});
+  Rig rig;
+  rig.option("format", "rfc822").attach(peer);
+  rig.raw()->offload = LSMTPD_TEST_OFFLOAD_HELD;
+  const lsmtpd_call call = rig.send(rig.mail(patterned(2 << 20)));
+  rig.turn();
+  rig.raw()->offload = LSMTPD_TEST_OFFLOAD_TURN;
+  ASSERT_TRUE(rig.until([&] {
+    rig.raw()->offload =
+        peer.partial_bytes() > 0 ? LSMTPD_TEST_OFFLOAD_HELD : LSMTPD_TEST_OFFLOAD_TURN;
+    return peer.partial_bytes() > 0;
+  }));
+  peer.drop();
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Size, above_the_link_limit_is_refused_before_it_is_sent) {
+  Script script;
+  script.max_message_size = 20000;
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  const lsmtpd_admission admission = rig.admission();
+  EXPECT_GT(admission.max_message_size, 10000U);
+  EXPECT_LT(admission.max_message_size, 20000U);
+  const auto& verdict = rig.deliver(rig.mail(std::string(25000, 'x')));
+  EXPECT_EQ(verdict.kind, LSMTPD_REJECT);
+  EXPECT_EQ(verdict.code, 552U);
+  EXPECT_THAT(verdict.enhanced, StrEq("5.3.4"));
+  EXPECT_EQ(rig.deliver(rig.mail(std::string(9000, '\n'))).kind, LSMTPD_STORED);
+  EXPECT_EQ(rig.deliver(rig.mail(std::string(11000, '\n'))).code, 552U) << "JSON doubles it";
+  EXPECT_EQ(rig.deliver(rig.mail(std::string(100000, 'x'))).code, 552U);
+  EXPECT_EQ(peer.messages().size(), 1U);
+}
+
+TEST(Split, each_recipient_gets_a_copy_with_an_id_of_its_own) {
+  Peer peer({});
+  Rig rig;
+  rig.option("split", "recipient").attach(peer);
+  ASSERT_EQ(rig.deliver(rig.mail("x\r\n", "a@x.org b@y.org a@x.org")).kind, LSMTPD_STORED);
+  std::vector<std::string> copies;
+  for (const std::string& bytes : peer.messages()) {
+    proton::message message = decoded(bytes);
+    copies.push_back(text_property(message, "smtp_rcpt_to") + " " +
+                     text_property(message, "_AMQ_DUPL_ID").substr(36));
+  }
+  EXPECT_THAT(copies, UnorderedElementsAre("a@x.org .0", "b@y.org .1", "a@x.org .2"));
+}
+
+TEST(Split, an_address_by_domain_makes_a_link_for_each) {
+  Peer peer({});
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "in.{rcpt_domain}");
+  ASSERT_EQ(rig.start(), 0);
+  ASSERT_EQ(rig.deliver(rig.mail("x\r\n", "a@X.org b@y.org c@x.org")).kind, LSMTPD_STORED);
+  std::vector<std::string> copies;
+  for (const std::string& bytes : peer.messages()) {
+    proton::message message = decoded(bytes);
+    copies.push_back(message.to() + " " + text_property(message, "smtp_rcpt_to"));
+  }
+  EXPECT_THAT(copies, UnorderedElementsAre("in.x.org a@X.org,c@x.org", "in.y.org b@y.org"));
+}
+
+TEST(Split, what_was_accepted_is_noted_and_not_sent_again) {
+  Script script;
+  script.answer = [](std::size_t, const std::string& bytes) {
+    proton::message message = decoded(bytes);
+    return Answer{
+        text_property(message, "smtp_rcpt_to") == "b@y.org" ? Answer::release : Answer::accept, "",
+        ""};
+  };
+  Peer peer(script);
+  Rig rig;
+  rig.option("split", "recipient").attach(peer);
+  lsmtpd_test_mail* mail = rig.mail("x\r\n", "a@x.org b@y.org c@z.org");
+  EXPECT_EQ(rig.deliver(mail).kind, LSMTPD_TRY_LATER);
+  const lsmtpd_t_pair* noted =
+      lsmtpd_t_find_pair(mail->annotation_edits, lsmtpd_test_str("broker.stored"));
+  ASSERT_NE(noted, nullptr);
+  EXPECT_STREQ(noted->value.data, "3:0,2");
+
+  lsmtpd_test_mail* again = rig.mail("x\r\n", "a@x.org b@y.org c@z.org");
+  lsmtpd_test_mail_annotate(again, "broker.stored", "3:0,2");
+  peer.change([](Script& change) { change.answer = nullptr; });
+  EXPECT_EQ(rig.wait(rig.send(again, LSMTPD_DELIVERY_REPLAY)).kind, LSMTPD_STORED);
+  ASSERT_EQ(peer.messages().size(), 4U);
+  proton::message last = decoded(peer.messages().at(3));
+  EXPECT_EQ(text_property(last, "smtp_rcpt_to"), "b@y.org");
+  EXPECT_EQ(text_property(last, "_AMQ_DUPL_ID").substr(36), ".1");
+}
+
+TEST(Split, an_address_that_is_refused_leaves_the_others_alone) {
+  Peer peer({});
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "in.{rcpt_domain}").option("links", "2");
+  ASSERT_EQ(rig.start(), 0);
+  EXPECT_EQ(rig.deliver(rig.mail("x\r\n", "a@x.org")).kind, LSMTPD_STORED);
+  peer.change([](Script& change) {
+    change.refuse_attach = "amqp:not-found";
+    change.end_session = true;
+  });
+  EXPECT_EQ(rig.deliver(rig.mail("x\r\n", "a@bad.org")).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.deliver(rig.mail("x\r\n", "a@x.org")).kind, LSMTPD_STORED);
+  EXPECT_EQ(rig.admission().ready, 1U);
+  peer.change([](Script& change) { change.refuse_attach.clear(); });
+  EXPECT_EQ(rig.deliver(rig.mail("x\r\n", "a@third.org")).kind, LSMTPD_STORED)
+      << "an idle link made room";
+  EXPECT_EQ(rig.finish(), "");
+}
+
+}  // namespace
+}  // namespace lsmtpd::amqp::test
