@@ -123,7 +123,7 @@ void Delivery::overdue() {
     take_fallback(Verdict::make(Kind::try_later, "its deadline passed"));
     return;
   }
-  leave_primary();
+  leave_primary(step_.fallback != nullptr);
   Verdict why = Verdict::make(Kind::try_later, "its deadline passed");
   if (!step_.fallback && step_.lane->stage().entry().on_timeout == config::OnFailure::reject) {
     why.kind = Kind::reject;
@@ -134,9 +134,9 @@ void Delivery::overdue() {
 }
 
 // The output keeps its call, but nobody waits for it; see Late for what its outcome still does.
-void Delivery::leave_primary() {
+void Delivery::leave_primary(bool for_fallback) {
   const lsmtpd_call call = std::exchange(call_, 0);
-  if (!step_.fallback) {
+  if (!for_fallback) {
     const std::string name = step_.lane->name();
     step_.lane->abandon(call, [copy_id = copy_id_, name](Completion completion) {
       if (completion.verdict.kind == Kind::stored) {
@@ -178,9 +178,7 @@ void Delivery::give_up(const char* why) {
     overdue();
     return;
   }
-  if (call_) {
-    step_.lane->abandon(std::exchange(call_, 0), nullptr);
-  }
+  if (call_) leave_primary(false);
   settle(Verdict::make(Kind::try_later, why), *step_.lane);
 }
 

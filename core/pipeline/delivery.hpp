@@ -35,7 +35,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   void take_primary(plugin::Completion completion);
   void take_fallback(plugin::Verdict verdict);
   void overdue();
-  void leave_primary();
+  void leave_primary(bool for_fallback);
   void use_fallback(plugin::Verdict why);
   void settle(plugin::Verdict verdict, const plugin::Lane& speaker);
 

@@ -37,10 +37,16 @@ void Replay::start() {
   loop_.deadlines().arm(timer_, kFirstPauseMs);
 }
 
-void Replay::stop() {
+void Replay::stop(io::Task idle) {
   stopped_ = true;
+  idle_ = std::move(idle);
   timer_.disarm();
   queue_.clear();
+  tell_if_idle();
+}
+
+void Replay::tell_if_idle() {
+  if (idle_ && under_way_.empty() && !listing_) std::exchange(idle_, nullptr)();
 }
 
 void Replay::wake() {
@@ -64,6 +70,7 @@ bool Replay::is_held(const std::string& copy_id) {
 
 void Replay::settle_held(const std::string& copy_id, Kind outcome, const std::string& reason) {
   loop_.post([this, copy_id, outcome, reason] {
+    if (stopped_) return;  // the copy stays, and is replayed after the next start
     remove(copy_id, outcome, reason, [this, copy_id] {
       {
         std::lock_guard lock(mutex_);
@@ -134,6 +141,7 @@ void Replay::list() {
 
 void Replay::take_list(Completion completion) {
   listing_ = false;
+  tell_if_idle();
   if (completion.verdict.kind != Kind::proceed) {
     failed_ = listed_all_ = true;
   } else {
@@ -252,6 +260,7 @@ void Replay::remove(const std::string& copy_id, Kind outcome, const std::string&
 void Replay::item_done(const std::shared_ptr<Item>& item) {
   under_way_.erase(item);
   if (in_pass_) pump();
+  tell_if_idle();
 }
 
 }  // namespace lsmtpd::pipeline

@@ -37,7 +37,8 @@ class Replay {
 
   void add_output(plugin::Lane& output);  // before start()
   void start();
-  void stop();  // begins nothing new; calls under way may still come in
+  // Begins nothing new; `idle` comes once what is under way has settled. After that no lane is called.
+  void stop(io::Task idle);
 
   void wake();  // the storage has something new
   void hold(const std::string& copy_id);
@@ -51,6 +52,7 @@ class Replay {
     bool paused = false;  // until the next pass
   };
 
+  void tell_if_idle();
   void begin_pass();
   void end_pass();
   void pump();
@@ -75,6 +77,7 @@ class Replay {
   std::atomic<bool> dirty_{true};  // there may be something that no pass has listed
   std::atomic<bool> told_{false};  // a wake-up is on its way to the loop
   bool stopped_ = true;
+  io::Task idle_;  // set by stop()
   bool in_pass_ = false;
   bool listing_ = false;
   bool listed_all_ = false;

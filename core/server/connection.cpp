@@ -65,6 +65,10 @@ void Connection::drive(std::string_view input) {
   if (!write_replies()) return;
   if (waiting_ == Waiting::nothing && body_ && body_->wants_flush()) flush_body();
   if (!input.empty()) keep(input);
+  if (half_closed_ && waiting_ == Waiting::nothing) {
+    end_half_closed();
+    return;
+  }
   arm_deadlines();
 }
 
@@ -101,7 +105,7 @@ void Connection::resume() {
   const std::string input = std::exchange(kept_, {});
   kept_memory_.release();
   drive(input);
-  if (waiting_ == Waiting::nothing || kept_.empty()) stream_->read_start();
+  if (!half_closed_ && (waiting_ == Waiting::nothing || kept_.empty())) stream_->read_start();
 }
 
 void Connection::keep(std::string_view input) {
@@ -203,16 +207,28 @@ void Connection::drain() {
 }
 
 void Connection::on_end(bool end) {
-  ended_ = true;
   if (transaction_ && transaction_->cancel()) {
     log::info("cancelled", {{"id", envelope_->id}, {"peer", peer_.text()}, {"why", "the client is gone"}});
     transaction_.reset();
-  } else if (session_.in_data() && waiting_ != Waiting::outcome) {
-    log::info("cancelled", {{"id", session_.envelope().id},
-                            {"peer", peer_.text()},
-                            {"why", end ? "the client left in the middle of its message" : "connection lost"}});
+  } else if (end && waiting_ != Waiting::nothing && waiting_ != Waiting::banner) {
+    half_closed_ = true;  // it gets the replies to what it has sent
+    return;
   }
+  ended_ = true;
+  log_if_incomplete(end ? "the client left in the middle of its message" : "connection lost");
   close();
+}
+
+void Connection::end_half_closed() {
+  log_if_incomplete("the client left in the middle of its message");
+  closing_ = true;
+  stream_->close_when_sent(false);
+  service_.loop.deadlines().arm(idle_deadline_, kLastReplyMs);
+}
+
+void Connection::log_if_incomplete(std::string_view why) {
+  if (!session_.in_data() || waiting_ == Waiting::outcome) return;
+  log::info("cancelled", {{"id", session_.envelope().id}, {"peer", peer_.text()}, {"why", why}});
 }
 
 void Connection::close() {

@@ -68,6 +68,8 @@ class Connection final : io::TcpStream::Handler {
   void finish(const pipeline::Outcome& outcome);
   void log_outcome(const pipeline::Outcome& outcome);
 
+  void end_half_closed();
+  void log_if_incomplete(std::string_view why);
   void go_if_idle();
   bool busy() const { return transaction_ || waiting_ == Waiting::spill; }
 
@@ -82,7 +84,8 @@ class Connection final : io::TcpStream::Handler {
   std::unique_ptr<pipeline::Checks> checks_;  // only where the chain has session filters
   Waiting waiting_ = Waiting::nothing;
   bool draining_ = false;
-  bool ended_ = false;    // the client closed, or the connection broke
+  bool half_closed_ = false;  // the client sends no more, but may still read
+  bool ended_ = false;    // the connection is over
   bool closing_ = false;  // the last reply is on its way
   bool closed_ = false;   // the stream is gone; we go too once nothing is under way
 

@@ -150,16 +150,24 @@ void Worker::drain(io::Task done) {
 
 void Worker::close_lanes(io::Task done) {
   loop_.post([this, done = std::move(done)] {
-    if (index_ == 0) {
-      for (auto& [name, replay] : shared_.replays) replay->stop();
-    }
-    if (lanes_open_ == 0) done();
-    for (auto& [name, lane] : lanes_) {
-      lane->close([this, done] {
-        if (--lanes_open_ == 0) done();
+    replays_left_ = index_ == 0 ? shared_.replays.size() : 0;
+    if (replays_left_ == 0) close_each_lane(done);
+    if (index_ != 0) return;
+    for (auto& [name, replay] : shared_.replays) {
+      replay->stop([this, done] {
+        if (--replays_left_ == 0) close_each_lane(done);
       });
     }
   });
+}
+
+void Worker::close_each_lane(const io::Task& done) {
+  if (lanes_open_ == 0) done();
+  for (auto& [name, lane] : lanes_) {
+    lane->close([this, done] {
+      if (--lanes_open_ == 0) done();
+    });
+  }
 }
 
 void Worker::stop() {

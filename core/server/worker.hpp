@@ -56,6 +56,7 @@ class Worker {
   void make_chains();
   void accept(const Service& service, std::unique_ptr<io::TcpStream> stream);
   void gone(Connection& connection);
+  void close_each_lane(const io::Task& done);
 
   const uint32_t index_;
   Shared& shared_;
@@ -68,6 +69,7 @@ class Worker {
   uint64_t next_session_ = 1;
   io::Task drained_;
   size_t lanes_open_ = 0;
+  size_t replays_left_ = 0;
   std::thread thread_;
 };
 
