@@ -3,8 +3,8 @@
 // log.cpp makes one for each open(), hands it to spdlog's asynchronous logger, and calls attach()
 // before the first line. The log thread alone calls sink_it_() and flush_(); request_reopen(),
 // hurry() and lost() may come from any thread; finish() only when the log thread has been joined.
-// Lines are gathered while more wait in the queue and written in one go when none does, so that a
-// busy daemon pays one system call for many lines and a quiet one sees each line at once.
+// Lines are gathered while more wait in the queue and written in one go when none does, at most
+// every 5 ms: a busy daemon pays one system call for many lines, a quiet one sees each at once.
 #pragma once
 
 #include <spdlog/async_logger.h>
@@ -40,6 +40,7 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   void sink_it_(const spdlog::details::log_msg& line) override;
   void flush_() override;
 
+  void linger();
   void report_dropped(uint64_t overruns);
   void write_out();
   bool write_piece(std::string_view piece);
