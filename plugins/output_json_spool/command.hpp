@@ -1,0 +1,20 @@
+// `lsmtpd spool`: works beside a running daemon. Reading takes no lock, rm unlinks, retry renames
+// back into the spool; what vanished meanwhile is skipped; a million files are gone through one by
+// one. [main]
+#pragma once
+
+#include <lsmtpd/sdk/config.hpp>
+
+#include <string_view>
+#include <vector>
+
+#include "command_line.hpp"
+#include "settings.hpp"
+
+namespace lsmtpd::json_spool {
+
+// The exit status: 0, 1 (failed) or 2 (wrong usage).
+int run_command(const Settings& settings, const std::vector<std::string_view>& arguments,
+                const sdk::Terminal& terminal);
+
+}  // namespace lsmtpd::json_spool

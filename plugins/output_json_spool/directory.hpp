@@ -1,0 +1,53 @@
+// The spool's directory: made where it is missing, locked, and cleared of temporaries.
+//
+//   DIRECTORY/<copy_id>.json   messages
+//   DIRECTORY/tmp/             what is being written; emptied at start
+//   DIRECTORY/dead/            dead letters, each with <copy_id>.reason
+//   DIRECTORY/quarantine/      files that could not be read
+//   DIRECTORY/.lock            one daemon a directory; holds its pid
+//
+// The daemon uses open_for_daemon() [main]; the command line open_for_reading(), which takes no
+// lock and makes nothing. Closing gives up the lock. The descriptors may be used from any thread.
+#pragma once
+
+#include <string>
+#include <tl/expected.hpp>
+
+#include "files.hpp"
+
+namespace lsmtpd::json_spool {
+
+class Directory {
+ public:
+  static tl::expected<Directory, std::string> open_for_daemon(Files& files,
+                                                              const std::string& path);
+  static tl::expected<Directory, std::string> open_for_reading(Files& files,
+                                                               const std::string& path);
+
+  const std::string& path() const { return path_; }
+  int messages() const { return messages_.get(); }
+  int temporary() const { return temporary_.get(); }  // -1: not there (reading only)
+  int dead() const { return dead_.get(); }
+  int quarantine() const { return quarantine_.get(); }
+  // Whether files can be made without a name and linked when they are whole.
+  bool unnamed_files() const { return unnamed_files_; }
+
+ private:
+  using Step = tl::expected<void, std::string>;
+
+  Step make(Files& files);
+  Step lock(Files& files);
+  Step make_folders(Files& files);
+  Step clear_temporaries(Files& files);
+  void probe(Files& files);
+
+  std::string path_;
+  File messages_;
+  File temporary_;
+  File dead_;
+  File quarantine_;
+  File lock_;
+  bool unnamed_files_ = false;
+};
+
+}  // namespace lsmtpd::json_spool

@@ -1,0 +1,46 @@
+// The spool's options, as the configuration gives them.
+#pragma once
+
+#include <lsmtpd/sdk/config.hpp>
+
+#include <cstdint>
+#include <string>
+
+namespace lsmtpd::json_spool {
+
+struct Settings {
+  std::string directory;
+  bool extra = true;
+  std::uint64_t min_free = 0;
+  std::uint64_t min_free_inodes = 0;
+  std::uint64_t max_bytes = 0;  // 0: no limit
+  std::int64_t max_age_ms = 0;  // 0: no limit
+  std::uint32_t threads = 0;
+
+  static constexpr lsmtpd_option options[] = {
+      sdk::option::required(sdk::option::path(
+          "directory", nullptr,
+          "where messages go; made (0700) if missing, in a directory that exists")),
+      sdk::option::boolean(
+          "extra", "true",
+          "write keys beyond LSMTPD's six: peer, TLS, parameters, the spool's own"),
+      sdk::option::size("min_free", "64MiB",
+                        "less free space: nothing is taken, MAIL gets 452 4.3.1"),
+      sdk::option::integer("min_free_inodes", "1000", "as min_free, for inodes", 0, INT64_MAX),
+      sdk::option::size("max_bytes", "0", "most the messages in the spool may take; 0: no limit"),
+      sdk::option::duration(
+          "max_age", "120h",
+          "where the spool is a fallback: nothing is taken when the oldest message that "
+          "waits is older; 0: no limit"),
+      sdk::option::integer(
+          "commit_threads", "0",
+          "threads that write and fsync, each a group of messages at a time; 0: by itself", 0, 64),
+  };
+};
+
+Settings read_settings(const sdk::Config& config);
+
+// What can be said without touching anything. [main]
+void check_settings(const sdk::Config& config, const sdk::Report& report);
+
+}  // namespace lsmtpd::json_spool

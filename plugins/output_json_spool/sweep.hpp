@@ -1,0 +1,58 @@
+// Looks after the spool without ever holding anything up: free space every second, and, where a
+// limit wants it, the size and age of all messages in bounded steps. A million files are gone
+// through in the background; nothing is read at start. Keeper's thread only.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "capacity.hpp"
+#include "directory.hpp"
+#include "files.hpp"
+
+namespace lsmtpd::json_spool {
+
+class Sweep {
+ public:
+  static constexpr std::int64_t kSpaceMs = 1000;  // between looks at the free space
+  static constexpr std::size_t kStep = 200;       // files looked at in one turn
+  static constexpr std::int64_t kStepMs = 20;     // between turns
+  static constexpr std::int64_t kPauseMs = 10'000;
+
+  using Log = std::function<void(const Capacity::Change&)>;
+
+  Sweep(Files& files, const Directory& directory, Capacity& capacity, Log log);
+
+  // Does what is due at `now_ms` (steady); milliseconds until more is.
+  std::int64_t turn(std::int64_t now_ms);
+
+  // Also before the keeper starts, so that the first MAIL is answered rightly.
+  void look_at_space();
+
+  // The spool is a fallback: age matters from now on.
+  void watch_age() { watch_age_ = true; }
+
+ private:
+  void step(std::int64_t now_ms);
+  void begin(std::int64_t now_ms);
+  void finish(std::int64_t now_ms);
+
+  Files& files_;
+  const Directory& directory_;
+  Capacity& capacity_;
+  Log log_;
+  bool watch_age_ = false;
+  std::int64_t space_due_ = 0;
+  std::int64_t step_due_ = 0;
+
+  // The sweep under way.
+  std::unique_ptr<Listing> listing_;
+  std::int64_t began_ms_ = 0;
+  std::int64_t began_ns_ = 0;  // files changed later are counted by capacity itself
+  std::int64_t used_before_ = 0;
+  std::uint64_t bytes_ = 0;
+  std::int64_t oldest_ns_ = 0;  // 0: there is no message
+};
+
+}  // namespace lsmtpd::json_spool

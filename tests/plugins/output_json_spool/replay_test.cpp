@@ -1,0 +1,182 @@
+#include <set>
+
+#include "spool_fixture.hpp"
+
+namespace lsmtpd::json_spool::testing {
+namespace {
+
+class ReplayTest : public SpoolTest {
+ protected:
+  const lsmtpd_test_verdict& load(const char* id) { return *lsmtpd_test_load_copy(host_, id); }
+  std::uint32_t forget(const char* id) { return lsmtpd_test_forget(host_, id)->kind; }
+  std::uint32_t bury(const char* id, const char* why) {
+    return lsmtpd_test_bury(host_, id, why)->kind;
+  }
+};
+
+TEST_F(ReplayTest, ListsInStepsWhatWaits) {
+  start();
+  std::set<std::string> wanted;
+  for (int i = 0; i < 25; ++i) {
+    const std::string id = "id-" + std::to_string(i);
+    store(mail(), id.c_str());
+    wanted.insert(id);
+  }
+  write("no-message.txt", "x");
+  std::set<std::string> got;
+  std::uint32_t restart = 1;
+  for (int step = 0;; ++step) {
+    ASSERT_LT(step, 10);
+    const auto* page = lsmtpd_test_list(host_, restart, 10);
+    ASSERT_EQ(page->kind, LSMTPD_CONTINUE);
+    std::istringstream lines(page->copy_ids);
+    std::size_t count = 0;
+    for (std::string id; std::getline(lines, id); ++count) got.insert(id);
+    EXPECT_LE(count, 10u);
+    if (page->end) break;
+    restart = 0;
+  }
+  EXPECT_EQ(got, wanted);
+}
+
+TEST_F(ReplayTest, GoingOnPastTheEndIsTheEnd) {
+  start();
+  EXPECT_EQ(lsmtpd_test_list(host_, 1, 10)->end, 1u);
+  EXPECT_EQ(lsmtpd_test_list(host_, 0, 10)->end, 1u);
+}
+
+TEST_F(ReplayTest, AMessageComesBackAsItWas) {
+  start();
+  const std::string content("Subject: x\r\n\r\ncaf\xE9 \0 \"q\"\r\n", 26);
+  lsmtpd_test_mail* one = mail(content);
+  one->envelope.parameters = lsmtpd_test_str("BODY=8BITMIME");
+  one->recipients[1].parameters = lsmtpd_test_str("NOTIFY=NEVER");
+  one->envelope.tls = lsmtpd_test_str("TLSv1.3");
+  lsmtpd_test_mail_annotate(one, "headers.note", "kept");
+  ASSERT_EQ(store(one, "id.broker", "broker").kind, LSMTPD_STORED);
+
+  const auto& loaded = load("id.broker");
+  ASSERT_EQ(loaded.kind, LSMTPD_CONTINUE);
+  EXPECT_STREQ(loaded.target, "broker");
+  const lsmtpd_test_mail& got = *loaded.mail;
+  EXPECT_EQ(std::string(got.content.data, got.content.size), content);
+  const auto text = [](lsmtpd_str str) {
+    return std::string(str.data, static_cast<std::size_t>(str.size));
+  };
+  EXPECT_EQ(text(got.envelope.id), id_of(one));
+  EXPECT_EQ(got.envelope.time_ns, one->envelope.time_ns);
+  EXPECT_EQ(text(got.envelope.reverse_path), "s@example.org");
+  EXPECT_EQ(text(got.envelope.parameters), "BODY=8BITMIME");
+  ASSERT_EQ(got.envelope.recipient_count, 2u);
+  EXPECT_EQ(text(got.envelope.recipients[1].address), "b@example.org");
+  EXPECT_EQ(text(got.envelope.recipients[1].parameters), "NOTIFY=NEVER");
+  EXPECT_EQ(text(got.envelope.helo), "client.example.org");
+  EXPECT_EQ(text(got.envelope.peer_address), "192.0.2.1");
+  EXPECT_EQ(got.envelope.peer_port, 40000u);
+  EXPECT_EQ(text(got.envelope.protocol), "ESMTP");
+  EXPECT_EQ(text(got.envelope.listener), "mx");
+  EXPECT_EQ(text(got.envelope.tls), "TLSv1.3");
+  EXPECT_STREQ(lsmtpd_test_mail_annotation(&got, "headers.note"), "kept");
+}
+
+TEST_F(ReplayTest, FilesOfLsmtpdsOwnAreReadWithoutATarget) {
+  start();
+  write(
+      "own.json",
+      R"({"timestamp":"2026-11-22T01:38:39.271215996+00:00","message_id":"own","client_address":)"
+      R"("pc","recipients":["<r@example.org>"],"email_content":"hi\r\n","sender":"s@example.org"})");
+  const auto& loaded = load("own");
+  ASSERT_EQ(loaded.kind, LSMTPD_CONTINUE);
+  EXPECT_STREQ(loaded.target, "");
+  EXPECT_STREQ(lsmtpd_test_mail_content(loaded.mail), "hi\r\n");
+}
+
+TEST_F(ReplayTest, WhatIsForgottenIsGoneAlsoTwice) {
+  start();
+  store(mail(), "id");
+  EXPECT_EQ(forget("id"), LSMTPD_STORED);
+  EXPECT_EQ(files(), std::vector<std::string>{});
+  EXPECT_EQ(forget("id"), LSMTPD_STORED);
+  EXPECT_EQ(load("id").kind, LSMTPD_REJECT);
+  EXPECT_EQ(forget("../id"), LSMTPD_STORED);
+}
+
+TEST_F(ReplayTest, WhatIsBuriedLiesApartWithItsReason) {
+  start();
+  store(mail(), "id");
+  EXPECT_EQ(bury("id", "amqp:not-allowed \"x\"\n"), LSMTPD_STORED);
+  EXPECT_EQ(files(), std::vector<std::string>{});
+  EXPECT_EQ(files("tmp"), std::vector<std::string>{});
+  EXPECT_EQ(files("dead"), (std::vector<std::string>{"id.json", "id.reason"}));
+  EXPECT_NE(read("dead/id.reason").find("amqp:not-allowed \\\"x\\\""), std::string::npos);
+  EXPECT_TRUE(logged("dead letters"));
+  EXPECT_EQ(bury("gone", "x"), LSMTPD_STORED);
+  EXPECT_EQ(files("dead").size(), 2u);
+}
+
+TEST_F(ReplayTest, BuryingThatFailsKeepsTheMessage) {
+  start();
+  for (const char* operation : {"open_new", "write", "sync_data", "rename"}) {
+    store(mail(), "id");
+    Faults::get().fail(operation, 1, EIO);
+    EXPECT_EQ(bury("id", "why"), LSMTPD_TRY_LATER) << operation;
+    EXPECT_EQ(files(), std::vector<std::string>{"id.json"}) << operation;
+    EXPECT_EQ(files("tmp"), std::vector<std::string>{}) << operation;
+    Faults::get().heal();
+  }
+  EXPECT_EQ(bury("id", "why"), LSMTPD_STORED);
+}
+
+TEST_F(ReplayTest, TornFilesGoToQuarantineWithALogLine) {
+  start();
+  store(mail(), "torn");
+  const std::string whole = read("torn.json");
+  int number = 0;
+  for (const std::string& text :
+       {std::string(), std::string(4096, '\0'), whole.substr(0, whole.size() / 2),
+        whole.substr(0, whole.size() - 1), whole + "x", std::string("[]")}) {
+    const std::string id = "torn-" + std::to_string(number++);
+    write(id + ".json", text);
+    EXPECT_EQ(load(id.c_str()).kind, LSMTPD_REJECT) << id;
+    EXPECT_EQ(read("quarantine/" + id + ".json"), text);
+    EXPECT_TRUE(logged(id));
+  }
+  EXPECT_EQ(files(), std::vector<std::string>{"torn.json"});
+}
+
+TEST_F(ReplayTest, AContentThatIsBrokenIsNotHandedOver) {
+  start();
+  write("bad.json",
+        R"({"timestamp":"2026-11-22T01:38:39Z","message_id":"i","recipients":["<r>"],"sender":"s",)"
+        R"("email_content":"good \ud800 bad"})");
+  EXPECT_EQ(load("bad").kind, LSMTPD_REJECT);
+  EXPECT_EQ(files("quarantine"), std::vector<std::string>{"bad.json"});
+}
+
+TEST_F(ReplayTest, LinksAndFoldersAreNotRead) {
+  start();
+  fs::create_symlink("/etc/passwd", directory_ / "link.json");
+  fs::create_directory(directory_ / "folder.json");
+  ASSERT_EQ(::mkfifo((directory_ / "pipe.json").c_str(), 0600), 0);
+  for (const char* id : {"link", "folder", "pipe"}) {
+    EXPECT_EQ(load(id).kind, LSMTPD_REJECT) << id;
+  }
+}
+
+TEST_F(ReplayTest, WhatIsOnlyShortOfSomethingIsTriedLater) {
+  start();
+  store(mail(), "id");
+  Faults::get().fail("open_existing", 1, EMFILE);
+  EXPECT_EQ(load("id").kind, LSMTPD_TRY_LATER);
+  Faults::get().heal();
+  host_->edits_to_fail = 1;
+  EXPECT_EQ(load("id").kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(load("id").kind, LSMTPD_CONTINUE);
+  Faults::get().fail("list", 1, EMFILE);
+  EXPECT_EQ(lsmtpd_test_list(host_, 1, 10)->kind, LSMTPD_TRY_LATER);
+  Faults::get().fail("unlink", 1, EIO);
+  EXPECT_EQ(forget("id"), LSMTPD_TRY_LATER);
+}
+
+}  // namespace
+}  // namespace lsmtpd::json_spool::testing
