@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <stdlib.h>
 
-#include "config/config.hpp"
+#include "mistakes.hpp"
 
 namespace lsmtpd::config {
 namespace {
@@ -12,42 +12,9 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::ElementsAreArray;
 
-std::vector<std::string> shown(const std::string& text) {
-  const Loaded loaded = load_text(text, "f");
-  std::vector<std::string> lines;
-  for (const Diagnostic& one : loaded.diagnostics) lines.push_back(format(one, "f"));
-  return lines;
-}
-
-// Stands below each case, so that the case's own lines keep their numbers.
-constexpr auto sound_rest = R"(
-[[listener]]
-address = "127.0.0.1:0"
-[plugin.store]
-use = "output_json_spool"
-[chain.default]
-steps = ["store"]
-)";
-
-struct Case {
-  const char* name;
-  const char* text;
-  std::vector<std::string> expected;
-};
-
-void PrintTo(const Case& c, std::ostream* out) {
-  *out << c.name;
-}
-
-class Mistakes : public testing::TestWithParam<Case> {};
-
 TEST_P(Mistakes, AreAllShownWithTheirPlace) {
   EXPECT_THAT(shown(std::string(GetParam().text) + sound_rest),
               ElementsAreArray(GetParam().expected));
-}
-
-std::string name_of_case(const testing::TestParamInfo<Case>& info) {
-  return info.param.name;
 }
 
 const Case sections[] = {
@@ -207,81 +174,6 @@ const Case listeners[] = {
       "with its steps)"}},
 };
 
-const Case plugins[] = {
-    {"WithoutUse",
-     "[plugin.x]\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
-     {"f:1:9: error: [plugin.x] needs \"use\" (such as use = \"filter_size\")"}},
-    {"NotUsed",
-     "[plugin.x]\nuse = \"y\"",
-     {"f:1:9: warning: plugin.x is not used: no chain has it as a step"}},
-    {"DeadlinePastTheChains",
-     "[timeouts]\nchain = \"5s\"\n[plugin.x]\nuse = \"y\"\ndeadline = \"6s\"\n[chain.c]\nsteps = "
-     "[\"x\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
-     {"f:5:12: warning: plugin.x.deadline is 6s, but timeouts.chain ends first, after 5s"}},
-    {"WordThatIsNotAllowed",
-     "[plugin.x]\nuse = \"y\"\non_error = \"tempfial\"\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\n"
-     "address = \"*:0\"\nchain = \"c\"",
-     {"f:3:12: error: plugin.x.on_error is \"tempfial\"; allowed: \"tempfail\", \"reject\", "
-      "\"continue\" (did you mean \"tempfail\"?)"}},
-    {"OptionsThatAreNoTable",
-     "[plugin.x]\nuse = \"y\"\noptions = \"max=5\"\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\n"
-     "address = \"*:0\"\nchain = \"c\"",
-     {"f:3:11: error: plugin.x.options must be a table, not a string (write [plugin.x.options])"}},
-    {"OptionThatIsADate",
-     "[plugin.x]\nuse = \"y\"\noptions = { since = 2026-01-01, l = [ { d = 12:00:00 } ] }\n"
-     "[chain.c]\nsteps = [\"x\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
-     {"f:3:21: error: plugin.x.options.since cannot be a date (put it in quotes)",
-      "f:3:45: error: plugin.x.options.l.d cannot be a date (put it in quotes)"}},
-};
-
-const Case fallbacks[] = {
-    {"ThatDoesNotExist",
-     "[plugin.x]\nuse = \"y\"\nfallback = \"stroe\"\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\n"
-     "address = \"*:0\"\nchain = \"c\"",
-     {"f:3:12: error: the fallback \"stroe\" of plugin.x does not exist (did you mean "
-      "\"store\"?)"}},
-    {"OfItself",
-     "[plugin.x]\nuse = \"y\"\nfallback = \"x\"\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\n"
-     "address = \"*:0\"\nchain = \"c\"",
-     {"f:3:12: error: plugin.x is its own fallback"}},
-    {"ThatIsAlsoAStep",
-     "[plugin.x]\nuse = \"y\"\nfallback = \"store\"\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\n"
-     "address = \"*:0\"\nchain = \"c\"",
-     {"f:3:12: error: plugin.store is the fallback of plugin.x and a step of chain.default (add a "
-      "second entry, such as [plugin.store-fallback], with a directory of its own)"}},
-    {"ThatHasAFallback",
-     "[plugin.x]\nuse = \"y\"\nfallback = \"z\"\n[plugin.z]\nuse = \"y\"\nfallback = \"w\"\n"
-     "[plugin.w]\nuse = \"y\"\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\naddress = \"*:0\"\n"
-     "chain = \"c\"",
-     {"f:3:12: error: plugin.z is the fallback of plugin.x and has a fallback itself (remove the "
-      "fallback of plugin.z)"}},
-    {"ThatServesTwoIsFine",
-     "[plugin.x]\nuse = \"y\"\nfallback = \"z\"\n[plugin.w]\nuse = \"y\"\nfallback = \"z\"\n"
-     "[plugin.z]\nuse = \"y\"\n[chain.c]\nsteps = [\"x\", \"w\"]\n[[listener]]\naddress = \"*:0\"\n"
-     "chain = \"c\"",
-     {}},
-};
-
-const Case chains[] = {
-    {"WithoutSteps",
-     "[chain.c]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
-     {"f:1:8: error: [chain.c] needs \"steps\" (such as steps = [\"size\", \"spool\"])"}},
-    {"WithEmptySteps",
-     "[chain.c]\nsteps = []\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
-     {"f:2:9: error: chain.c.steps is empty: nothing would store the mail (such as [\"size\", "
-      "\"spool\"])"}},
-    {"StepThatDoesNotExist",
-     "[chain.c]\nsteps = [\"stor\", \"broker\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
-     {"f:2:10: error: the step \"stor\" of chain.c does not exist (did you mean \"store\"?)",
-      "f:2:18: error: the step \"broker\" of chain.c does not exist (add [plugin.broker])"}},
-    {"StepThatComesTwice",
-     "[chain.c]\nsteps = [\"store\", \"store\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
-     {"f:2:19: error: \"store\" is a step of chain.c twice"}},
-    {"NotUsed",
-     "[chain.c]\nsteps = [\"store\"]",
-     {"f:1:8: warning: chain.c is not used: no listener has it"}},
-};
-
 const Case substitutions[] = {
     {"UnsetVariable",
      "[log]\nfile = \"${LSMTPD_TEST_UNSET}/log\"",
@@ -316,9 +208,6 @@ INSTANTIATE_TEST_SUITE_P(Sections, Mistakes, testing::ValuesIn(sections), name_o
 INSTANTIATE_TEST_SUITE_P(Types, Mistakes, testing::ValuesIn(types), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Values, Mistakes, testing::ValuesIn(values), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Listeners, Mistakes, testing::ValuesIn(listeners), name_of_case);
-INSTANTIATE_TEST_SUITE_P(Plugins, Mistakes, testing::ValuesIn(plugins), name_of_case);
-INSTANTIATE_TEST_SUITE_P(Fallbacks, Mistakes, testing::ValuesIn(fallbacks), name_of_case);
-INSTANTIATE_TEST_SUITE_P(Chains, Mistakes, testing::ValuesIn(chains), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Substitution, Mistakes, testing::ValuesIn(substitutions), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Syntax, Mistakes, testing::ValuesIn(syntax), name_of_case);
 
