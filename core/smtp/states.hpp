@@ -2,11 +2,13 @@
 // against RFC 5321 4.1.4, RFC 2033 4.2 and RFC 3030 2. The session runs a command only where the
 // table says `run`; else it sends what stands there.
 //
-//   start --HELO, EHLO, LHLO--> ready --MAIL--> mail --RCPT--> rcpt --DATA or BDAT LAST--> ready
-//                                                               |--BDAT--> chunks --BDAT LAST-->
-//                                                               ready
-//   HELO, EHLO, LHLO, RSET and the end of a message, good or bad, lead to ready (start where no
-//   HELO was seen). MAIL works from start too: old clients send no HELO.
+//   start  --HELO, EHLO, LHLO-->   ready      MAIL works from start too: old clients send no HELO
+//   ready  --MAIL-->               mail
+//   mail   --RCPT-->               rcpt       or unwanted, while every RCPT is refused
+//   rcpt   --DATA, BDAT LAST-->    ready
+//   rcpt   --BDAT-->               chunks     or failed, when the chunk is refused
+//   chunks --BDAT LAST-->          ready
+//   any    --RSET, HELO, ...-->    ready      so does the end of a message, good or bad
 //
 // STARTTLS joins as a verb allowed in start and ready only, and leads back to start (RFC 3207 4.2);
 // AUTH as one allowed in ready only, once (RFC 4954 4).

@@ -4,9 +4,8 @@
 //     C: MAIL FROM:<a@b>      sent, CRLF added
 //     R: a\rb\n\0\x80         sent as it is, no CRLF added; C: knows these escapes too
 //     S: 250 2.1.0            the next line of replies begins so
-//     M: Subject: x\r\n       the next message stored has this content; no M: means that none may
-//     be stored X:                      the session closes the connection at the end; without it,
-//     it must stay open
+//     M: Subject: x\r\n       the next message stored has this content; no M: none may be stored
+//     X:                      the session closes at the end; without it, it must stay open
 // Blank lines and lines that begin with # are for the reader.
 #pragma once
 
