@@ -179,6 +179,7 @@ void Session::reset_transaction() {
   fresh.tls.swap(envelope_.tls);
   fresh.auth_user.swap(envelope_.auth_user);
   envelope_ = std::move(fresh);
+  forget_verdict();
   mail_ = {};
   accepted_ = 0;
   octets_ = 0;

@@ -59,9 +59,8 @@ enum class Action : uint8_t {
   body,           // body() is the next piece of the message; valid until the next call of next()
   body_discard,  // forget what came of the body: the transaction was reset, refused or is too large
   body_end,      // the message is complete: take_envelope(), then finish()
-  refused,  // the session itself refused a command or a message, the reply is written: refusal()
-            // for the log
-  close,    // write replies(), then close the connection
+  refused,       // the session itself refused something, and has replied: refusal() for the log
+  close,         // write replies(), then close the connection
 };
 
 class Session {
@@ -75,18 +74,18 @@ class Session {
   // The first call gives check_connect whatever `input` holds; give it none.
   Action next(std::string_view& input);
 
-  void proceed();  // answers a check_* or body_start: go on
-  void refuse(
-      const Reply& reply);  // answers a check_* or body_start: this reply (4xx or 5xx; 421 closes)
-  void finish(
-      const Reply& reply);  // answers body_end; in LMTP repeated for each recipient (RFC 2033 4.2)
+  // Answers to a check_* or body_start: go on, or this reply (4xx or 5xx; 421 closes).
+  void proceed();
+  void refuse(const Reply& reply);
+  // Answers body_end; in LMTP repeated for each recipient (RFC 2033 4.2).
+  void finish(const Reply& reply);
   // While answering check_connect, instead of proceed(): the client talked before the banner.
   // 554 5.5.0, then close.
   void early_talker();
   // While answering check_mail, before proceed(): what the message will be known by.
   void begin_transaction(std::string id, int64_t time_ns);
   // The caller's own reason to end the session (deadline, shutdown): appends `reply` (421), then
-  // next() gives close.
+  // next() gives close. An answer that is still owed need not be given; one that comes is ignored.
   void shut_down(const Reply& reply);
 
   // The smallest size limit in force, in octets of content after unstuffing; 0 = none. Set it while
@@ -104,17 +103,22 @@ class Session {
   // What the caller needs for its deadlines and its log.
   bool in_data() const;         // octets of a message are expected: the data_idle deadline applies
   bool in_transaction() const;  // between an accepted MAIL and its end: drain lets it finish
-  uint64_t message_octets() const {
-    return octets_;
-  }  // octets of content so far, the discarded ones too
-  // Why the last command or message was refused by the session itself, for the log ("bare LF in
-  // data"); empty when it was not.
+  // Octets of content so far, the discarded ones too.
+  uint64_t message_octets() const { return octets_; }
+  // Why the session itself refused a command or message ("bare CR in data"); valid at
+  // Action::refused.
   std::string_view refusal() const { return refusal_; }
 
  private:
   using Step = std::optional<Action>;  // none: go on with the next step
   enum class Phase : uint8_t { opening, command, overlong, data, chunk, closing };
   enum class Waiting : uint8_t { nothing, connect, helo, mail, rcpt, body_start, body_end };
+
+  enum class Condemned : uint8_t {
+    at_once,  // at the end of this chunk: its size, or its place among the commands
+    content,  // at the end of the message
+    lines,    // the same, and lines are not to be trusted
+  };
 
   // session.cpp: the order of things.
   Step step(std::string_view& input);
@@ -152,10 +156,11 @@ class Session {
   Step take_chunk(std::string_view& input);
   Step take_found(Scanner::Found found, std::string_view piece);
   Step keep(std::string_view piece);
-  Step condemn(const replies::Fixed& reply, bool blurs_lines);
+  Step condemn(const replies::Fixed& reply, Condemned kind);
   Step end_data();
   Step end_chunk();
   void end_refused();
+  void forget_verdict();
   bool too_large(uint64_t octets) const;
 
   // replies.cpp
@@ -169,10 +174,9 @@ class Session {
   std::string replies_;
   std::string_view body_;
   message::Envelope envelope_;
-  std::string
-      line_;  // the part of a command line that came so far; holds no memory between commands
+  std::string line_;         // what came so far of a command line; holds no memory between them
   std::string former_helo_;  // kept until a new HELO is accepted
-  std::string verdict_;  // the reply that a message or chunk gets at its true end; empty: none yet
+  std::string verdict_;      // the reply that content gets at its true end; empty: none yet
   std::string_view verdict_reason_;
   std::string_view refusal_;
   Scanner scanner_;
@@ -181,8 +185,7 @@ class Session {
   uint64_t size_limit_ = 0;
   uint64_t octets_ = 0;  // of content, also of what is drained
   uint64_t chunk_left_ = 0;
-  uint32_t accepted_ =
-      0;  // recipients; take_envelope() takes their names away before finish() needs their number
+  uint32_t accepted_ = 0;  // recipients: finish() needs their number when the envelope is gone
   uint32_t commands_ = 0;
   uint32_t errors_ = 0;
   Phase phase_ = Phase::opening;
@@ -196,6 +199,7 @@ class Session {
   bool stored_ = false;  // the caller keeps content: it must hear of body_discard or body_end
   bool discard_due_ = false;
   bool refused_due_ = false;
+  bool verdict_at_last_ = false;  // earlier chunks are still answered with 250
   bool close_after_verdict_ = false;
   bool ended_in_cr_ = false;  // the octets of an overlong line dropped last
 };

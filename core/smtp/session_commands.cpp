@@ -247,9 +247,10 @@ Session::Step Session::bdat(const Command& command) {
   chunk_left_ = size.octets;
   chunk_last_ = size.last;
   phase_ = Phase::chunk;
-  if (fault != nullptr) return condemn(*fault, false);
+  if (fault != nullptr) return condemn(*fault, Condemned::at_once);
+  if (!verdict_.empty()) return {};  // it waits for LAST
   if (too_large(size.octets) || too_large(octets_ + size.octets)) {
-    return condemn(replies::too_large, false);
+    return condemn(replies::too_large, Condemned::at_once);
   }
   if (state_ == State::rcpt) return wait(Waiting::body_start, Action::body_start);
   return {};

@@ -37,11 +37,11 @@ Session::Step Session::take_found(Scanner::Found found, std::string_view piece) 
     case Scanner::Found::piece:
       return keep(piece);
     case Scanner::Found::bare_cr:
-      return condemn(replies::bare_cr, true);
+      return condemn(replies::bare_cr, Condemned::lines);
     case Scanner::Found::bare_lf:
-      return condemn(replies::bare_lf, true);
+      return condemn(replies::bare_lf, Condemned::lines);
     case Scanner::Found::nul_dot:
-      return condemn(replies::nul_dot, true);
+      return condemn(replies::nul_dot, Condemned::lines);
     case Scanner::Found::end:
     case Scanner::Found::nothing:
       break;
@@ -49,12 +49,13 @@ Session::Step Session::take_found(Scanner::Found found, std::string_view piece) 
   return Action::need_input;
 }
 
-Session::Step Session::condemn(const replies::Fixed& reply, bool blurs_lines) {
+Session::Step Session::condemn(const replies::Fixed& reply, Condemned kind) {
   verdict_.assign(reply.line).append("\r\n");
   verdict_reason_ = replies::reason_of(reply);
   // Where lines frame the message, one that blurs them is smuggling or a broken client: nothing
   // that follows is to be trusted. A chunk's end is certain, so there the session may go on.
-  close_after_verdict_ = phase_ == Phase::data && blurs_lines;
+  close_after_verdict_ = kind == Condemned::lines && phase_ == Phase::data;
+  verdict_at_last_ = kind != Condemned::at_once;
   scanner_.drain();
   discard_due_ = discard_due_ || stored_;
   stored_ = false;
@@ -69,10 +70,11 @@ Session::Step Session::keep(std::string_view piece) {
   octets_ += piece.size();
   if (verdict_.empty()) {
     if (too_large(octets_)) {
-      condemn(replies::too_large, false);
+      condemn(replies::too_large, Condemned::at_once);
     } else {
       received_.feed(piece);
-      if (received_.fields() > settings_.received_headers) condemn(replies::loop, false);
+      if (received_.fields() > settings_.received_headers)
+        condemn(replies::loop, Condemned::content);
     }
   }
   if (verdict_.empty()) {
@@ -95,13 +97,13 @@ Session::Step Session::end_data() {
 
 Session::Step Session::end_chunk() {
   if (chunk_last_ && verdict_.empty() && scanner_.after_cr())
-    return condemn(replies::bare_cr, true);
+    return condemn(replies::bare_cr, Condemned::lines);
   phase_ = Phase::command;
-  if (verdict_.empty()) {
-    if (chunk_last_) return wait(Waiting::body_end, Action::body_end);
+  if (!chunk_last_ && (verdict_.empty() || verdict_at_last_)) {
     answer(replies::ok);
     return {};
   }
+  if (verdict_.empty()) return wait(Waiting::body_end, Action::body_end);
   if (chunk_last_) {
     append_for_each_recipient(verdict_);
   } else {
@@ -121,9 +123,14 @@ void Session::end_refused() {
     refused_due_ = true;
   }
   if (close_after_verdict_) phase_ = Phase::closing;
-  close_after_verdict_ = false;
-  verdict_reason_ = {};
+  forget_verdict();
+}
+
+void Session::forget_verdict() {
   std::string().swap(verdict_);
+  verdict_reason_ = {};
+  verdict_at_last_ = false;
+  close_after_verdict_ = false;
 }
 
 }  // namespace lsmtpd::smtp

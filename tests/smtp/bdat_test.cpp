@@ -67,11 +67,51 @@ TEST(Bdat, normalises_bare_lf_where_the_listener_says_so) {
               true);
 }
 
-TEST(Bdat, fails_in_a_chunk_that_is_not_the_last) {
+TEST(Bdat, tells_of_a_bare_lf_in_an_earlier_chunk_at_last) {
   const Played played = expect_bdat(R"(
     C: BDAT 3
     R: a\nb
-    S: 554 5.6.0
+    S: 250 2.0.0
+    C: BDAT 4
+    R: QUIT
+    S: 250 2.0.0
+    C: DATA
+    S: 503 5.5.1
+    C: BDAT 2 LAST
+    R: \r\n
+    S: 554 5.6.0 Bare <LF>
+    C: MAIL FROM:<c@d>
+    S: 250)");
+  EXPECT_EQ(played.discarded, 1U);
+}
+
+TEST(Bdat, forgets_a_bare_lf_at_rset) {
+  expect_bdat(R"(
+    C: BDAT 3
+    R: a\nb
+    S: 250
+    C: RSET
+    S: 250
+    C: MAIL FROM:<c@d>
+    S: 250
+    C: RCPT TO:<c@d>
+    S: 250
+    C: BDAT 2 LAST
+    R: \r\n
+    S: 250
+    M: \r\n)");
+}
+
+TEST(Bdat, stays_failed_until_rset) {
+  Host host;
+  host.size_limit = 8;
+  const Played played = expect_bdat(R"(
+    C: BDAT 3
+    R: abc
+    S: 250
+    C: BDAT 6
+    R: QUIT\r\n
+    S: 552 5.3.4
     C: BDAT 4
     R: QUIT
     S: 503 5.5.1
@@ -84,7 +124,8 @@ TEST(Bdat, fails_in_a_chunk_that_is_not_the_last) {
     C: RSET
     S: 250
     C: MAIL FROM:<c@d>
-    S: 250)");
+    S: 250)",
+                                    host);
   EXPECT_EQ(played.discarded, 1U);
 }
 
