@@ -9,6 +9,13 @@ namespace lsmtpd::pipeline {
 using plugin::Completion;
 using plugin::Kind;
 
+namespace {
+
+// RFC 3463: bad connection. What an output says of a message that was under way when its connection was lost.
+constexpr std::string_view kConnectionLost = "4.4.2";
+
+}  // namespace
+
 // One message that is being replayed.
 struct Replay::Item {
   Item(Replay& r, std::string id) : replay(r), copy_id(std::move(id)), deadline([this] {
@@ -200,14 +207,26 @@ void Replay::deliver(const std::shared_ptr<Item>& item) {
   }
 }
 
+// A message that makes the broker drop the connection must not do so for ever: true when this one, alone each time, was
+// lost with its connection once too often.
+bool Replay::kills_connections(const Item& item, const plugin::Verdict& verdict) {
+  if (verdict.enhanced != kConnectionLost || under_way_.size() > 1) return false;
+  return ++lost_alone_[item.copy_id] >= kMostLostAlone;
+}
+
 void Replay::take_delivered(const std::shared_ptr<Item>& item, Completion completion) {
   item->deadline.disarm();
-  const auto& verdict = completion.verdict;
+  auto& verdict = completion.verdict;
+  if (verdict.kind == Kind::try_later && kills_connections(*item, verdict)) {
+    verdict.kind = Kind::reject;
+    verdict.detail = fmt::format("lost alone with its connection {} times: {}", kMostLostAlone, verdict.detail);
+  }
   if (verdict.kind != Kind::stored && verdict.kind != Kind::reject) {
     not_now(item, std::move(completion));
     return;
   }
   window_ = std::min(window_ * 2, kLargestWindow);
+  lost_alone_.erase(item->copy_id);
   const bool refused = verdict.kind == Kind::reject;
   log::write(refused ? log::Level::error : log::Level::info, "replayed",
              std::vector<log::Field>{{"id", item->message.envelope->id},

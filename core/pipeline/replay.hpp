@@ -28,6 +28,7 @@ class Replay {
   static constexpr uint32_t kListStep = 128;    // copy_ids listed at a time
   static constexpr uint32_t kLargestWindow = 32;  // messages under way at a time
   static constexpr uint64_t kFirstPauseMs = 1000, kLongestPauseMs = 30'000;
+  static constexpr uint32_t kMostLostAlone = 3;  // then a dead letter
   static constexpr uint64_t kShortestDeadlineMs = 60'000;  // for an output to settle a replayed message
 
   Replay(io::Loop& loop, plugin::Lane& storage);
@@ -62,6 +63,7 @@ class Replay {
   void take_loaded(const std::shared_ptr<Item>& item, plugin::Completion completion);
   void deliver(const std::shared_ptr<Item>& item);
   void take_delivered(const std::shared_ptr<Item>& item, plugin::Completion completion);
+  bool kills_connections(const Item& item, const plugin::Verdict& verdict);
   void overdue(const std::shared_ptr<Item>& item);
   void not_now(const std::shared_ptr<Item>& item, plugin::Completion completion);
   void remove(const std::string& copy_id, plugin::Kind outcome, const std::string& reason, io::Task then);
@@ -85,6 +87,7 @@ class Replay {
   bool failed_ = false;  // this pass met "not now"
   std::deque<std::string> queue_;
   std::set<std::shared_ptr<Item>> under_way_;
+  std::map<std::string, uint32_t> lost_alone_;  // how often, by copy_id; those that were, only
   uint32_t window_ = 1;
   uint64_t pause_ms_ = kFirstPauseMs;
 

@@ -25,7 +25,8 @@ typedef struct lsmtpd_delivery {
 
 typedef struct lsmtpd_output_1 {
   /* [loop] Answer with STORED once the message is durable, with REJECT when it never will be, with TRY_LATER otherwise;
-   * now or later. Many calls may be open at once. Storing again under a copy_id that is stored replaces it. */
+   * now or later. Many calls may be open at once. TRY_LATER with the enhanced code 4.4.2 says that the message was under
+   * way when the connection was lost: one that is lost so three times, alone, while it is replayed is buried. Storing again under a copy_id that is stored replaces it. */
   void (*deliver)(const lsmtpd_lane *lane, lsmtpd_call call, const lsmtpd_message *message,
                   const lsmtpd_delivery *delivery);
   /* [loop] The host no longer waits for this call. Complete it when its outcome is known: a late STORED still counts
