@@ -9,6 +9,7 @@ from support import clients, mails
 from support.smtp import queued_id
 
 MAIL = (b"From: Sender <s@example.org>\r\nTo: r@example.org\r\nDate: Sun, 22 Nov 2026 10:00:00 +0000\r\n"
+        b"Message-ID: <1@example.org>\r\n"
         b"Subject: dots and umlauts\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"
         b"Content-Transfer-Encoding: 8bit\r\n\r\n.\r\n..two\r\n" + "Gr\u00fc\u00dfe\r\n".encode() +
         b"\r\n.end\r\n")

@@ -54,7 +54,7 @@ CASES = [
     *[_case(f"13 {name} and a second mail", MAIL + H + b"a" + end + SMUGGLED, BEGUN + ["5"], "closed")
       for name, end in ENDS.items()],
     *[_case(f"13 {name} in BDAT", E + M + R + _bdat(H + b"a" + end + b"b\r\n"),
-            ["250", "250", "250", "5"], "closed") for name, end in ENDS.items() if "NUL" not in name],
+            ["250", "250", "250", "5"]) for name, end in ENDS.items() if "NUL" not in name],
     _case("15 two dots are unstuffed once", MAIL + H + b"..a\r\n...\r\n..." + END, BEGUN + ["250"], stored=1),
     _case("15 an empty message", MAIL + b".\r\n", BEGUN + ["250"], stored=1),
     _case("15 a first line of one dot more", MAIL + b"..\r\n.\r\n", BEGUN + ["250"], stored=1),

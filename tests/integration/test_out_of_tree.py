@@ -1,0 +1,219 @@
+"""Plugins that are built out of tree, against an installed lsmtpd and nothing else: the examples, and
+the code of the plugin guide."""
+import http.server
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import threading
+
+import pytest
+
+from support.daemon import BUILD
+
+ROOT = pathlib.Path(__file__).parents[2]
+EXAMPLES = ROOT / "contrib" / "examples"
+MAIL = b"Subject: hello\r\n\r\nFrom here on\r\n"
+
+
+def run(*command, **options):
+    done = subprocess.run([str(word) for word in command], capture_output=True, timeout=600, **options)
+    output = (done.stdout + done.stderr).decode(errors="replace")
+    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{output}"
+    return done.stdout.decode(errors="replace")
+
+
+class Installed:
+    def __init__(self, prefix):
+        self.prefix = prefix
+        run("cmake", "--install", BUILD, "--prefix", prefix)
+        self.pkg_config_path = next(prefix.rglob("lsmtpd.pc")).parent
+
+    def pkg_config(self, *words):
+        environment = {**os.environ, "PKG_CONFIG_PATH": str(self.pkg_config_path)}
+        return run("pkg-config", *words, "lsmtpd", env=environment).strip()
+
+    @property
+    def plugins(self):
+        return pathlib.Path(self.pkg_config("--variable=plugindir"))
+
+    def build(self, source, folder):
+        """Configures, builds, runs the plugin's own tests, installs; gives the build folder."""
+        run("cmake", "-S", source, "-B", folder, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        run("cmake", "--build", folder)
+        run("ctest", "--test-dir", folder, "--output-on-failure", "--no-tests=error")
+        run("cmake", "--install", folder)
+        return folder
+
+    def try_plugin(self, plugin, *options, mail=MAIL, status=0):
+        words = [word for option in options for word in ("-o", option)]
+        done = subprocess.run([self.prefix / "bin" / "lsmtpd", "try", "--plugin", plugin, *words],
+                              input=mail, capture_output=True, timeout=60)
+        output = (done.stdout + done.stderr).decode(errors="replace")
+        assert done.returncode == status, output
+        return output
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    return Installed(tmp_path_factory.mktemp("prefix"))
+
+
+@pytest.fixture(scope="module")
+def built(installed, tmp_path_factory):
+    """built(NAME) -> the .so of an example, built once."""
+    made = {}
+
+    def make(name):
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            source = shutil.copytree(EXAMPLES / name, folder / "source")
+            made[name] = installed.build(source, folder / "build") / f"{name}.so"
+        return made[name]
+
+    return make
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    answer, seen = (200, {}, b""), []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.seen.append((dict(self.headers), body))
+        status, headers, text = self.answer
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(text))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def service():
+    handler = type("Handler", (Service,), {"seen": []})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    handler.url = f"http://127.0.0.1:{server.server_port}/"
+    yield handler
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def exported(plugin):
+    lines = run("nm", "-D", "--defined-only", plugin).split("\n")
+    return [line.split()[-1] for line in lines if line]
+
+
+def test_pkg_config_knows_headers_and_plugin_folder(installed):
+    assert installed.pkg_config("--cflags") == f"-I{installed.prefix}/include"
+    assert (installed.prefix / "include" / "lsmtpd" / "sdk" / "plugin.hpp").exists()
+    assert (installed.plugins / "filter_size.so").exists()
+
+
+def test_installed_files_name_their_own_places(installed):
+    unit = next(installed.prefix.rglob("lsmtpd.service")).read_text()
+    assert f"ExecStart={installed.prefix}/bin/lsmtpd run --config {installed.prefix}/etc/lsmtpd/lsmtpd.toml" in unit
+    config = installed.prefix / "etc" / "lsmtpd" / "lsmtpd.toml"
+    assert "/var/spool/lsmtpd" in config.read_text()
+    config.write_text("# the operator's\n")
+    run("cmake", "--install", BUILD, "--prefix", installed.prefix)
+    assert config.read_text() == "# the operator's\n"
+
+
+def test_installed_daemon_finds_its_plugins(installed, built):
+    built("output_c")
+    listed = run(installed.prefix / "bin" / "lsmtpd", "plugins")
+    for name in ("filter_size", "filter_headers", "output_json_spool", "output_c"):
+        assert re.search(rf"^{name} ", listed, re.M), listed
+
+
+@pytest.mark.parametrize("name", ["output_c", "filter_http"])
+def test_example_exports_its_entry_alone(built, name):
+    assert exported(built(name)) == ["lsmtpd_entry"]
+
+
+def test_output_c_stores_a_message(installed, built, tmp_path):
+    mbox = tmp_path / "mbox"
+    output = installed.try_plugin(built("output_c"), f"path={mbox}")
+    assert "verdict: stored" in output
+    first, rest = mbox.read_bytes().split(b"\n", 1)
+    assert first.startswith(b"From ") and rest == b"Subject: hello\n\n>From here on\n\n\n"
+
+
+def test_output_c_says_why_it_cannot_start(installed, built, tmp_path):
+    output = installed.try_plugin(built("output_c"), f"path={tmp_path}/nowhere/mbox", status=1)
+    assert "No such file or directory" in output
+
+
+@pytest.mark.parametrize("status,verdict,exit_status", [
+    (200, "continue", 0), (202, "discard", 0), (403, "reject", 1), (503, "try later", 1)])
+def test_filter_http_asks_the_service(installed, built, service, status, verdict, exit_status):
+    service.answer = (status, {"Lsmtpd-Add-Header": "X-Checked: yes"}, b"go away\n")
+    output = installed.try_plugin(built("filter_http"), f"url={service.url}", status=exit_status)
+    assert f"verdict: {verdict}" in output
+    assert ("go away" in output) == (status == 403)
+    (headers, body), = service.seen
+    assert body == MAIL and headers["Content-Type"] == "message/rfc822"
+
+
+def test_filter_http_without_a_service_is_tried_later(installed, built):
+    output = installed.try_plugin(built("filter_http"), "url=http://127.0.0.1:1/", status=1)
+    assert "verdict: try later" in output
+
+
+def test_examples_in_a_daemon(built, daemon, service, tmp_path):
+    """A hundred messages, some of them spilled, through both examples and two workers."""
+    service.answer = (200, {"Lsmtpd-Add-Header": "X-Checked: yes"}, b"")
+    mbox = tmp_path / "mbox"
+    server = daemon({
+        "limits": {"memory": "8MiB"},
+        "plugin": {"http": {"use": str(built("filter_http")), "options": {"url": service.url}},
+                   "mbox": {"use": str(built("output_c")), "options": {"path": str(mbox)}}},
+        "chain": {"default": {"steps": ["http", "mbox"]}}})
+    large = "x" * 70 + "\r\n"
+
+    def send(sender):
+        with server.smtplib() as client:
+            for number in range(20):
+                body = large * (20000 if number % 10 == 9 else 1)
+                client.sendmail(f"s{sender}-{number}@example.org", ["r@example.org"],
+                                f"Subject: {sender} {number}\r\n\r\n{body}")
+
+    threads = [threading.Thread(target=send, args=(sender,)) for sender in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    text = mbox.read_bytes()
+    assert text.count(b"\nX-Checked: yes\n") == 100
+    assert text.count(large.strip().encode() + b"\n") == 90 + 10 * 20000
+    assert len(service.seen) == 100
+
+
+def guide_files():
+    text = (ROOT / "docs" / "plugin-guide.md").read_text()
+    return dict(re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", text, re.S))
+
+
+def test_code_of_the_guide_works(installed, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    for name, text in guide_files().items():
+        (source / name).write_text(text)
+    plugin = installed.build(source, tmp_path / "build") / "filter_subject.so"
+    assert exported(plugin) == ["lsmtpd_entry"]
+    assert "verdict: reject" in installed.try_plugin(plugin, "word=hello", status=1)
+    assert "verdict: continue" in installed.try_plugin(plugin, "word=lottery")
+    assert "word" in installed.try_plugin(plugin, status=2)
+
+
+def test_filter_of_the_guide_fits_in_thirty_lines():
+    files = guide_files()
+    for name in ("filter_subject.cpp", "filter_subject_test.cpp"):
+        assert len(files[name].splitlines()) <= 30, name
