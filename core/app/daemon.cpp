@@ -18,15 +18,10 @@ Daemon::~Daemon() = default;
 
 int Daemon::run() {
   ignore_fatal_signals();
-  const auto level = log::parse_level(config_.log.level);
-  if (auto opened = log::open({level.value_or(log::Level::info), config_.log.format == "json", config_.log.file});
-      !opened) {
-    log::error("cannot_start", {{"why", opened.error().message}});
-    return kExitFailed;
-  }
   Status status = raise_descriptor_limit(config_.limits.connections);
   if (status) status = bind();
   if (status) status = drop_privileges(config_.server.user);
+  if (status) status = open_log();
   if (!status) {
     log::error("cannot_start", {{"why", status.error().message}});
     log::close();
@@ -52,6 +47,12 @@ int Daemon::run() {
   }
   stop();
   return status ? kExitOk : kExitFailed;
+}
+
+// After privileges were dropped: SIGHUP must be able to open the file again.
+Status Daemon::open_log() const {
+  const auto level = log::parse_level(config_.log.level);
+  return log::open({level.value_or(log::Level::info), config_.log.format == "json", config_.log.file});
 }
 
 // Every worker has a socket of its own; the first one of a listener decides the port where it is 0.

@@ -34,6 +34,7 @@ class Daemon {
   };
 
   Status bind();
+  Status open_log() const;
   Status start_stages();
   Status start_workers();
   Status listen();
