@@ -1,0 +1,270 @@
+// Getting connected: TLS, SASL, peers that speak something else, refused targets, options, and the
+// probe.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "rig.hpp"
+
+namespace lsmtpd::amqp::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+// A certificate for "localhost" that signed itself, made once.
+struct Certificate {
+  std::string folder;
+  std::string certificate;
+  std::string key;
+
+  Certificate() {
+    char pattern[] = "/tmp/lsmtpd-amqp-test-XXXXXX";
+    folder = ::mkdtemp(pattern);
+    certificate = folder + "/cert.pem";
+    key = folder + "/key.pem";
+    const std::string command =
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext "
+        "subjectAltName=DNS:localhost -keyout " +
+        key + " -out " + certificate + " 2>/dev/null";
+    if (std::system(command.c_str()) != 0) std::abort();
+  }
+  ~Certificate() { std::filesystem::remove_all(folder); }
+};
+
+const Certificate& certificate() {
+  static const Certificate made;
+  return made;
+}
+
+Script with_tls() {
+  Script script;
+  script.certificate = certificate().certificate;
+  script.key = certificate().key;
+  return script;
+}
+
+std::string tls_url(const Peer& peer, const char* host = "localhost") {
+  return std::string("amqps://") + host + ":" + std::to_string(peer.port());
+}
+
+std::string probe(Rig& rig, std::uint32_t expected) {
+  if (rig.start() != 0) return "not started: " + rig.errors();
+  const lsmtpd_test_verdict* verdict = lsmtpd_test_probe(rig.raw());
+  EXPECT_EQ(verdict->kind, expected);
+  return lsmtpd_test_steps(rig.raw());
+}
+
+TEST(Tls, carries_mail_where_name_and_authority_are_right) {
+  Peer peer(with_tls());
+  Rig rig;
+  rig.option("urls", tls_url(peer))
+      .option("address", "mail")
+      .option("tls_ca", certificate().certificate);
+  rig.option("format", "rfc822");
+  ASSERT_EQ(rig.start(), 0);
+  ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "attached to the target"); }))
+      << rig.log();
+  const std::string content(2000000, 'x');
+  EXPECT_EQ(rig.deliver(rig.mail(content)).kind, LSMTPD_STORED);
+  EXPECT_TRUE(body_of(peer.messages().at(0)) == content);
+}
+
+TEST(Tls, a_wrong_name_ends_the_attempt) {
+  Peer peer(with_tls());
+  Rig rig;
+  rig.option("urls", tls_url(peer))
+      .option("address", "mail")
+      .option("tls_ca", certificate().certificate);
+  rig.option("tls_name", "another.example");
+  const std::string steps = probe(rig, LSMTPD_TRY_LATER);
+  EXPECT_THAT(steps, HasSubstr("tls 12 ")) << steps;
+  EXPECT_TRUE(peer.attached().empty());
+}
+
+TEST(Tls, an_unknown_authority_ends_the_attempt) {
+  Peer peer(with_tls());
+  Rig rig;
+  rig.option("urls", tls_url(peer)).option("address", "mail");
+  EXPECT_THAT(probe(rig, LSMTPD_TRY_LATER), HasSubstr("tls 12 "));
+}
+
+TEST(Tls, verify_none_takes_anybody_and_says_so) {
+  Peer peer(with_tls());
+  Rig rig;
+  rig.option("urls", tls_url(peer)).option("address", "mail").option("tls_verify", "none");
+  ASSERT_EQ(rig.start(), 0);
+  EXPECT_THAT(lsmtpd_test_warnings(rig.raw()), HasSubstr("tls_verify"));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+}
+
+TEST(Tls, a_clear_text_peer_is_named_as_a_tls_failure) {
+  Peer peer({});
+  Rig rig;
+  rig.option("urls", tls_url(peer)).option("address", "mail").option("tls_verify", "none");
+  EXPECT_THAT(probe(rig, LSMTPD_TRY_LATER), HasSubstr("tls 12 "));
+}
+
+TEST(Tls, files_that_are_not_there_are_named) {
+  Peer peer(with_tls());
+  Rig rig;
+  rig.option("urls", tls_url(peer)).option("address", "mail").option("tls_ca", "/nonexistent.pem");
+  EXPECT_THAT(probe(rig, LSMTPD_TRY_LATER), HasSubstr("`tls_ca` cannot be read"));
+}
+
+TEST(Sasl, a_refused_password_is_named) {
+  Script script;
+  // The SASL header with one mechanism, then the outcome `auth` (part 5, 5.3.3).
+  const std::string header("AMQP\x03\x01\x00\x00", 8);
+  const std::string mechanisms(
+      "\x00\x00\x00\x15\x02\x01\x00\x00\x00\x53\x40\xc0\x08\x01\xa3\x05PLAIN", 21);
+  const std::string refused("\x00\x00\x00\x10\x02\x01\x00\x00\x00\x53\x44\xc0\x03\x01\x50\x01", 16);
+  script.raw = {header + mechanisms, refused, refused};
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url())
+      .option("address", "mail")
+      .option("username", "u")
+      .option("password", "geheim");
+  const std::string steps = probe(rig, LSMTPD_TRY_LATER);
+  EXPECT_THAT(steps, HasSubstr("sasl 13 "));
+  EXPECT_THAT(steps + rig.log(), Not(HasSubstr("geheim")));
+}
+
+TEST(Sasl, a_peer_that_speaks_0_9_1_is_named) {
+  Script script;
+  script.raw = {std::string("AMQP\x00\x00\x09\x01", 8)};
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "mail");
+  EXPECT_THAT(probe(rig, LSMTPD_TRY_LATER), HasSubstr("AMQP 0-9-1"));
+}
+
+TEST(Attach, a_refusal_is_named_and_tried_again) {
+  Script script;
+  script.refuse_attach = "amqp:not-found";
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "mail");
+  ASSERT_EQ(rig.start(), 0);
+  ASSERT_TRUE(rig.until([&] { return rig.admission().ready == 0; }));
+  EXPECT_THAT(rig.log(), HasSubstr("amqp:not-found"));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_TRY_LATER);
+  peer.change([](Script& change) { change.refuse_attach.clear(); });
+  rig.advance(10000);
+  ASSERT_TRUE(rig.until([&] { return rig.admission().ready == 1; }));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  EXPECT_EQ(peer.connections(), 1U);
+}
+
+TEST(Attach, a_lossy_target_needs_leave) {
+  Script script;
+  script.product = "RabbitMQ";
+  script.version = "3.10.8";
+  Peer peer(script);
+  {
+    Rig rig;
+    rig.option("urls", peer.url()).option("exchange", "mails").option("routing_key", "in");
+    const std::string steps = probe(rig, LSMTPD_TRY_LATER);
+    EXPECT_THAT(steps, HasSubstr("attach 15 "));
+    EXPECT_THAT(steps, HasSubstr("allow_lossy_target"));
+    EXPECT_TRUE(peer.attached().empty());
+  }
+  Rig rig;
+  rig.option("urls", peer.url()).option("exchange", "mails").option("routing_key", "in");
+  rig.option("allow_lossy_target", "true");
+  ASSERT_EQ(rig.start(), 0);
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  EXPECT_EQ(peer.attached().at(0).address, "/exchange/mails/in");
+  EXPECT_THAT(rig.log(), HasSubstr("loses messages"));
+}
+
+TEST(Attach, a_routing_key_alone_names_the_queue_as_the_product_does) {
+  Script script;
+  script.product = "RabbitMQ";
+  script.version = "4.0.5";
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("routing_key", "mails");
+  ASSERT_EQ(rig.start(), 0);
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  EXPECT_EQ(peer.attached().at(0).address, "/queues/mails");
+}
+
+TEST(Probe, prints_what_it_found) {
+  Script script;
+  script.credit = 170;
+  script.max_message_size = 16777216;
+  script.product = "apache-activemq-artemis";
+  script.version = "2.31.2";
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "mail");
+  const std::string steps = probe(rig, LSMTPD_CONTINUE);
+  for (const char* part : {"resolve 0 amqp://127.0.0.1", "connect 0 127.0.0.1", "sasl 0 ANONYMOUS",
+                           "open 0 apache-activemq-artemis 2.31.2", "attach 0 mail: credit 170",
+                           "max-message-size 16777216", "the target keeps messages"}) {
+    EXPECT_THAT(steps, HasSubstr(part));
+  }
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Probe, tries_each_broker_and_one_that_fails_fails_it) {
+  std::string gone;
+  {
+    Peer peer({});
+    gone = peer.url();
+  }
+  Peer peer({});
+  Rig rig;
+  rig.option("urls", gone).option("urls", peer.url()).option("address", "mail");
+  const std::string steps = probe(rig, LSMTPD_TRY_LATER);
+  EXPECT_THAT(steps, HasSubstr("connect 11 "));
+  EXPECT_THAT(steps, HasSubstr("attach 0 "));
+}
+
+TEST(Options, mistakes_are_named) {
+  const struct {
+    std::vector<std::pair<const char*, const char*>> options;
+    const char* expected;
+  } rows[] = {
+      {{{"urls", "amqp://b"}}, "where do the messages go"},
+      {{{"urls", "amqp://b"}, {"address", "a"}, {"exchange", "e"}}, "name the target once"},
+      {{{"urls", "amqp://u:p@b"}, {"address", "a"}}, "`username` and `password`"},
+      {{{"urls", "amqp://b"}, {"address", "{oops}"}}, "{oops} is not known"},
+      {{{"urls", "amqp://b"}, {"address", "a"}, {"password", "x"}}, "username"},
+      {{{"urls", "amqp://b"}, {"address", "a"}, {"tls_key", "x"}}, "go together"},
+      {{{"urls", "amqp://b"}, {"address", "a"}, {"vhost", "x"}, {"virtual_host", "y"}},
+       "virtual_host"},
+  };
+  for (const auto& row : rows) {
+    Rig rig;
+    for (const auto& [key, value] : row.options) rig.option(key, value);
+    EXPECT_NE(rig.start(), 0) << row.expected;
+    EXPECT_THAT(rig.errors(), HasSubstr(row.expected));
+  }
+}
+
+TEST(Options, a_password_over_clear_text_to_another_host_is_warned_of) {
+  Rig rig;
+  rig.option("urls", "amqp://broker.example")
+      .option("address", "a")
+      .option("username", "u")
+      .option("password", "p");
+  EXPECT_EQ(lsmtpd_test_check_options(rig.raw()), 0);
+  EXPECT_THAT(lsmtpd_test_warnings(rig.raw()), HasSubstr("clear text"));
+}
+
+TEST(Options, the_password_file_is_read_at_start_and_its_absence_named) {
+  Rig rig;
+  rig.option("urls", "amqp://127.0.0.1:1").option("address", "a").option("username", "u");
+  rig.option("password_file", "/nonexistent");
+  EXPECT_NE(rig.start(), 0);
+  EXPECT_THAT(rig.errors(), HasSubstr("cannot read /nonexistent"));
+}
+
+}  // namespace
+}  // namespace lsmtpd::amqp::test
