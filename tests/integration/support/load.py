@@ -26,7 +26,7 @@ class Ledger:
         self.entries[number] = (reply, hashlib.sha256(content).hexdigest())
 
     def with_reply(self, start):
-        return {number: entry for number, entry in self.entries.items()
+        return {number: entry for number, entry in list(self.entries.items())
                 if entry[0] is not None and entry[0].startswith(start)}
 
     @property
