@@ -73,11 +73,39 @@ cmd_test() {
   fi
 }
 
+# bench: the whole daemon from outside. bench micro: the hot functions, with Google Benchmark.
 cmd_bench() {
+  if [ "${1:-}" = micro ]; then
+    shift
+    ensure_packages "${packages_build[@]}" "${packages_test[@]}" libbenchmark-dev
+    configure build-bench -DLSMTPD_TESTS=ON -DLSMTPD_BENCH=ON
+    ninja --quiet -C build-bench tests/bench/all
+    local program
+    for program in build-bench/tests/*_bench; do "$program" "$@"; done
+    return
+  fi
   ensure_packages "${packages_build[@]}" "${packages_test[@]}"
   unpack_package postfix "$cache/postfix"
   build_daemon
   LSMTPD_BUILD="$root/build" LSMTPD_CACHE="$cache" tests/bench/bench.py "$@"
+}
+
+# fuzz [SECONDS [NAME...]]: each harness (or the named ones) for so long, with what it found before.
+cmd_fuzz() {
+  local seconds=${1:-60} program name
+  [ $# -eq 0 ] || shift
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}" clang libclang-rt-14-dev
+  configure build-fuzz -DLSMTPD_TESTS=ON -DLSMTPD_FUZZ=ON -DCMAKE_C_COMPILER=/usr/bin/clang \
+    -DCMAKE_CXX_COMPILER=/usr/bin/clang++
+  ninja --quiet -C build-fuzz tests/fuzz/all
+  for program in build-fuzz/tests/*_fuzz; do
+    name=$(basename "$program" _fuzz)
+    case " $* " in "  " | *" $name "*) ;; *) continue ;; esac
+    say "fuzzing $name for $seconds s"
+    mkdir -p "build-fuzz/corpus/$name"
+    "$program" -max_total_time="$seconds" -dict=tests/fuzz/smtp.dict -print_final_stats=1 \
+      -artifact_prefix="build-fuzz/$name-" "build-fuzz/corpus/$name" "tests/fuzz/corpus/$name"
+  done
 }
 
 # Address and undefined for everything, thread for what has threads: the two do not mix.
