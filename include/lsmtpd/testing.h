@@ -22,16 +22,12 @@
  * twice or followed by more. Faults to inject: lsmtpd_test_memory_limit(), and the members of
  * lsmtpd_test under "faults".
  *
- * Parts: testing/base.h (structs), config.h (options), message.h, loop.h, run.h (what tests call).
+ * Parts, in testing/: run.h, ask.h, mail.h and turn.h have what tests call, base.h the structs, the
+ * others the ABI's tables.
  */
 #ifndef LSMTPD_TESTING_H
 #define LSMTPD_TESTING_H
 
-#include "testing/base.h"
-#include "testing/config.h"
-#include "testing/host.h"
-#include "testing/loop.h"
-#include "testing/message.h"
 #include "testing/run.h"
 
 #endif

@@ -3,7 +3,7 @@
 #define LSMTPD_TESTING_HOST_H
 
 #include "loop.h"
-#include "message.h"
+#include "mail.h"
 
 static inline lsmtpd_t_call* lsmtpd_t_find_call(const lsmtpd_test* t, lsmtpd_call id) {
   /* The high half is a generation, so that no other number passes for a call. */
