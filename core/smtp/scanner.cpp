@@ -97,21 +97,21 @@ Scanner::Found Scanner::after_dot(std::string_view& input) {
       return Found::end;
     }
     if (want_.bare != 0) return Found::bare_cr;
-    to_text(true);
+    to_text();
   } else if (c == '\r' && !started_by_lf_) {
     input.remove_prefix(1);
     at_ = At::dot_cr;
   } else if (c == '\0' && want_.nul != 0) {
     at_ = At::dot_and_nuls;
   } else {
-    to_text(false);
+    to_text();
   }
   return Found::nothing;
 }
 
 Scanner::Found Scanner::among_nuls(std::string_view& input, std::string_view& piece) {
   if (want_.nul == 0) {  // draining began here
-    to_text(false);
+    to_text();
     return Found::nothing;
   }
   const char c = input.front();
@@ -125,13 +125,13 @@ Scanner::Found Scanner::among_nuls(std::string_view& input, std::string_view& pi
     return Found::piece;
   }
   if (at_ == At::dot_and_nuls && (c == '\r' || c == '\n')) return Found::nul_dot;
-  to_text(false);
+  to_text();
   return Found::nothing;
 }
 
-void Scanner::to_text(bool after_cr) {
+void Scanner::to_text() {
   at_ = At::text;
-  line_ = {after_cr ? uint64_t{1} : 0, 0};
+  line_ = {};
   started_by_lf_ = false;
 }
 

@@ -57,7 +57,7 @@ class Scanner {
   Found special(std::string_view& input, std::string_view& piece);
   Found after_dot(std::string_view& input);
   Found among_nuls(std::string_view& input, std::string_view& piece);
-  void to_text(bool after_cr);
+  void to_text();
 
   Want want_;
   LineContext line_{0, 1};

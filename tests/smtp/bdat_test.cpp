@@ -257,6 +257,61 @@ TEST(Bdat, closes_past_twice_the_limit) {
   expect_bdat("C: BDAT 16 LAST\nR: 1234567812345678\nS: 552 5.3.4\nC: NOOP\nS: 250", host);
 }
 
+TEST(Bdat, does_not_count_drained_chunks_as_content) {
+  const auto settings = test_settings();
+  Host host;
+  host.size_limit = 8;
+  expect_script(R"(
+    S: 220
+    C: MAIL FROM:<a@b>
+    S: 250
+    C: BDAT 4
+    R: QUIT
+    S: 503 5.5.1
+    C: RCPT TO:<c@d>
+    S: 250
+    C: DATA
+    S: 354
+    R: 123456\r\n.\r\n
+    S: 250
+    M: 123456\r\n)",
+                settings, host);
+}
+
+TEST(Bdat, tells_the_first_fault_when_there_are_two) {
+  Host host;
+  host.size_limit = 8;
+  expect_bdat(R"(
+    C: BDAT 3
+    R: a\nb
+    S: 250
+    C: BDAT 9
+    R: 123456789
+    S: 250
+    C: BDAT 0 LAST
+    S: 554 5.6.0 Bare <LF>
+    C: NOOP
+    S: 250)",
+              host);
+}
+
+TEST(Bdat, counts_chunks_without_a_transaction_as_errors) {
+  auto settings = test_settings();
+  settings.errors = 2;
+  expect_script(R"(
+    S: 220
+    C: BDAT 4
+    R: QUIT
+    S: 503
+    C: BDAT 4
+    R: QUIT
+    S: 503
+    C: BDAT 4
+    S: 421 4.7.0
+    X:)",
+                settings);
+}
+
 TEST(Bdat, keeps_no_memory_of_thousands_of_tiny_chunks) {
   const auto settings = test_settings();
   Player player(settings, {});
