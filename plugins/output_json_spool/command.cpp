@@ -173,6 +173,10 @@ class Command {
 
 int run_command(const Settings& settings, const std::vector<std::string_view>& arguments,
                 const sdk::Terminal& terminal) {
+  if (!arguments.empty() && (arguments[0] == "--help" || arguments[0] == "-h")) {
+    terminal.out(kCommandUsage);
+    return 0;
+  }
   const auto line = parse_command_line(arguments);
   if (!line) {
     terminal.error("lsmtpd spool: " + terminal_text(line.error()) + "\n" + kCommandUsage);

@@ -1,5 +1,6 @@
 #include "committer.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <exception>
 
@@ -72,23 +73,30 @@ void Committer::run() {
     } catch (const std::exception& error) {
       // Calls that were not answered say "try later" as they go.
       host_.error("committing messages failed", {{"error", error.what()}});
+      for (StoreJob& job : group) job = StoreJob();
     }
-    group.clear();
   }
 }
 
-// What has queued up. False: there will be no more.
+// This thread's share of what is in flight, so that threads overlap with groups of a like size. The
+// group before is done with. False: there will be no more.
 bool Committer::take(Group& group) {
   std::unique_lock lock(mutex_);
+  in_commit_ -= group.size();
+  group.clear();
   ++idle_;
   queued_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
   --idle_;
+  const std::size_t share = (queue_.size() + in_commit_) / thread_count_ + 1;
+  const std::size_t most = std::clamp(share, kGroupMin, kGroupMax);
   std::uint64_t bytes = 0;
-  while (!queue_.empty() && group.size() < kGroupMax && bytes < kGroupBytes) {
+  while (!queue_.empty() && group.size() < most && bytes < kGroupBytes) {
     bytes += queue_.front().message.size();
     group.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
+  in_commit_ += group.size();
+  if (!queue_.empty() && idle_ > 0) queued_.notify_one();
   return !group.empty();
 }
 

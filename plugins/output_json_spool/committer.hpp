@@ -38,6 +38,7 @@ struct StoreJob {
 class Committer {
  public:
   static constexpr std::size_t kQueueMax = 16 * 1024;
+  static constexpr std::size_t kGroupMin = 8;  // what a thread may take whatever its share
   static constexpr std::size_t kGroupMax = 128;
   static constexpr std::uint64_t kGroupBytes = 8 * 1024 * 1024;
   static constexpr std::size_t kBuffer = 256 * 1024;
@@ -74,7 +75,8 @@ class Committer {
   std::mutex mutex_;
   std::condition_variable queued_;
   std::deque<StoreJob> queue_;
-  std::size_t idle_ = 0;
+  std::size_t idle_ = 0;       // threads that wait
+  std::size_t in_commit_ = 0;  // messages in groups under way
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

@@ -1,0 +1,299 @@
+// The spool's commit beside a bare loop of the same file calls, and its JSON beside memcpy.
+// The files go into a folder of their own below LSMTPD_BENCH_DIRECTORY (default: the working
+// directory), on the file system that is to be measured.
+#include <benchmark/benchmark.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <mail_json/reader.hpp>
+#include <mail_json/writer.hpp>
+#include <memory>
+#include <semaphore>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "committer.hpp"
+
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = lsmtpd::mail_json;
+namespace sdk = lsmtpd::sdk;
+namespace spool = lsmtpd::json_spool;
+
+constexpr std::int64_t kMessages = 4096;  // in one iteration
+
+std::string mail_text(std::size_t size) {
+  static const std::string kLine =
+      "A line of \"ordinary\" mail, as long as most programs make them, and a bit more.\r\n";
+  std::string text = "From: a@example.org\r\nTo: b@example.org\r\nSubject: benchmark\r\n\r\n";
+  while (text.size() < size) text += kLine;
+  text.resize(size);
+  return text;
+}
+
+const std::string& small_mail() {
+  static const std::string text = mail_text(4096);
+  return text;
+}
+
+json::StoredMail envelope() {
+  json::StoredMail mail;
+  mail.id = "f6f326ce-2fca-4246-96ba-aab732d44ad0";
+  mail.sender = "s@example.org";
+  mail.recipients = {{"r@example.org", ""}};
+  mail.helo = "client.example.org";
+  mail.peer_address = "192.0.2.1";
+  mail.peer_port = 40000;
+  mail.protocol = "ESMTP";
+  mail.listener = "mx";
+  return mail;
+}
+
+// A folder that is empty again after each iteration.
+class Folder {
+ public:
+  Folder() {
+    const char* where = std::getenv("LSMTPD_BENCH_DIRECTORY");
+    std::string name = std::string(where != nullptr ? where : ".") + "/spool-bench-XXXXXX";
+    path_ = ::mkdtemp(name.data());
+  }
+  ~Folder() { fs::remove_all(path_); }
+  const std::string& path() const { return path_; }
+  void empty() {
+    for (const auto& entry : fs::directory_iterator(path_)) {
+      if (entry.path().extension() == ".json") fs::remove(entry.path());
+    }
+  }
+
+ private:
+  std::string path_;
+};
+
+// What a lane and its messages look like to the committer, with the least of a host behind it.
+class Host {
+ public:
+  Host() : view_(mail_) {
+    host_.self = this;
+    host_.get_ability = [](const lsmtpd_host*, const char* id) -> const void* {
+      return std::strcmp(id, LSMTPD_MESSAGE) == 0 ? &kMessage : nullptr;
+    };
+    host_.complete = [](const lsmtpd_host* host, lsmtpd_call, const lsmtpd_verdict* verdict) {
+      auto* self = static_cast<Host*>(host->self);
+      if (verdict->kind != LSMTPD_STORED) std::abort();
+      self->room_.release();
+    };
+  }
+  const lsmtpd_host* raw() const { return &host_; }
+  void open_window(std::ptrdiff_t size) { room_.release(size); }
+  void close_window(std::ptrdiff_t size) {
+    for (; size > 0; --size) room_.acquire();
+  }
+  // The next job, once there is room for it.
+  spool::StoreJob next(std::uint64_t number) {
+    room_.acquire();
+    spool::StoreJob job;
+    job.call = sdk::Call(&host_, number + 1);
+    job.message = sdk::Message(&kMessage, reinterpret_cast<const lsmtpd_message*>(this));
+    char id[64];
+    std::snprintf(id, sizeof(id), "%08x-0000-4000-8000-000000000000",
+                  static_cast<unsigned>(number * 2654435761U));
+    job.copy_id = id;
+    return job;
+  }
+
+ private:
+  static const Host& self(const lsmtpd_message* message) {
+    return *reinterpret_cast<const Host*>(message);
+  }
+  static const lsmtpd_message_1 kMessage;
+
+  json::StoredMail mail_ = envelope();
+  json::EnvelopeView view_;
+  lsmtpd_host host_{};
+  std::counting_semaphore<> room_{0};
+};
+
+const lsmtpd_message_1 Host::kMessage = [] {
+  lsmtpd_message_1 table{};
+  table.envelope = [](const lsmtpd_message* message) { return &self(message).view_.get(); };
+  table.size = [](const lsmtpd_message*) { return std::uint64_t{small_mail().size()}; };
+  table.peek = [](const lsmtpd_message*, std::uint64_t offset) {
+    return sdk::str(std::string_view(small_mail()).substr(static_cast<std::size_t>(offset)));
+  };
+  table.pin = [](const lsmtpd_message*) {};
+  table.unpin = [](const lsmtpd_message*) {};
+  table.annotation_at = [](const lsmtpd_message*, std::uint32_t, lsmtpd_str*, lsmtpd_str*) {
+    return std::uint32_t{0};
+  };
+  return table;
+}();
+
+// So many messages in flight at once, the next handed in when one is answered.
+void BM_Commit(benchmark::State& state) {
+  const Folder folder;
+  const auto files = spool::make_files();
+  const auto directory = spool::Directory::open_for_daemon(*files, folder.path());
+  spool::Capacity capacity{spool::Settings()};
+  Host host;
+  spool::Committer committer(*files, *directory, capacity, sdk::Host(host.raw()), true,
+                             static_cast<std::uint32_t>(state.range(1)));
+  committer.start();
+  const std::ptrdiff_t window = state.range(0);
+  const std::int64_t messages = window == 1 ? kMessages / 8 : kMessages;
+  for (auto _ : state) {
+    host.open_window(window);
+    for (std::int64_t i = 0; i < messages; ++i) {
+      spool::StoreJob job = host.next(static_cast<std::uint64_t>(i));
+      committer.submit(job);
+    }
+    host.close_window(window);
+    state.PauseTiming();
+    const_cast<Folder&>(folder).empty();
+    state.ResumeTiming();
+  }
+  committer.stop();
+  state.SetItemsProcessed(state.iterations() * messages);
+}
+BENCHMARK(BM_Commit)
+    ->ArgNames({"in_flight", "threads"})
+    ->ArgsProduct({{1, 32, 128}, {1, 2, 3, 4}})
+    ->UseRealTime()
+    ->MeasureProcessCPUTime()
+    ->Iterations(3);
+
+// The limit: the same files by the same calls, in groups, several threads with a group each.
+void bare_group(int directory, std::int64_t first, std::int64_t count, const std::string& body) {
+  std::vector<int> fds;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const int fd = ::openat(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (::write(fd, body.data(), body.size()) < 0) std::abort();
+    if (count > 1) ::sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+    fds.push_back(fd);
+  }
+  for (const int fd : fds) {
+    if (::fdatasync(fd) != 0) std::abort();
+  }
+  for (const int fd : fds) {
+    char name[64];
+    std::snprintf(name, sizeof(name), "%08x-0000-4000-8000-000000000000.json",
+                  static_cast<unsigned>(first++) * 2654435761U);
+    if (::linkat(fd, "", directory, name, AT_EMPTY_PATH) != 0) std::abort();
+  }
+  if (::fsync(directory) != 0) std::abort();
+  for (const int fd : fds) ::close(fd);
+}
+
+void BM_BareLoop(benchmark::State& state) {
+  Folder folder;
+  const int directory = ::open(folder.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const std::int64_t group = state.range(0);
+  const std::int64_t messages = group == 1 ? kMessages / 8 : kMessages;
+  const std::string body(small_mail().size() + 700, 'x');
+  for (auto _ : state) {
+    std::atomic<std::int64_t> next{0};
+    std::vector<std::thread> threads;
+    for (std::int64_t i = 0; i < state.range(1); ++i) {
+      threads.emplace_back([&] {
+        for (std::int64_t at = next.fetch_add(group); at < messages; at = next.fetch_add(group)) {
+          bare_group(directory, at, group, body);
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    state.PauseTiming();
+    folder.empty();
+    state.ResumeTiming();
+  }
+  ::close(directory);
+  state.SetItemsProcessed(state.iterations() * messages);
+}
+BENCHMARK(BM_BareLoop)
+    ->ArgNames({"group", "threads"})
+    ->ArgsProduct({{1, 16, 32, 128}, {1, 2, 4}})
+    ->UseRealTime()
+    ->MeasureProcessCPUTime()
+    ->Iterations(3);
+
+void BM_WriteJson(benchmark::State& state) {
+  const std::string text = mail_text(static_cast<std::size_t>(state.range(0)));
+  const json::StoredMail mail = envelope();
+  const json::EnvelopeView view(mail);
+  const json::Bookkeeping book{mail.id, "", {}};
+  const auto buffer = std::make_unique<char[]>(spool::Committer::kBuffer);
+  for (auto _ : state) {
+    json::TextContent content(text);
+    json::Writer writer(view.get(), {true, &book});
+    writer.measure(content);
+    while (writer.produce(content, buffer.get(), spool::Committer::kBuffer) > 0) {
+      benchmark::ClobberMemory();
+    }
+  }
+  state.SetBytesProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(BM_WriteJson)->Arg(100)->Arg(4096)->Arg(10 * 1024 * 1024);
+
+void BM_MeasureJson(benchmark::State& state) {
+  const std::string text = mail_text(static_cast<std::size_t>(state.range(0)));
+  for (auto _ : state) {
+    json::Measure measure;
+    measure.add(text);
+    measure.finish();
+    benchmark::DoNotOptimize(measure.escaped());
+  }
+  state.SetBytesProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(BM_MeasureJson)->Arg(4096)->Arg(10 * 1024 * 1024);
+
+void BM_Memcpy(benchmark::State& state) {
+  const std::string text = mail_text(static_cast<std::size_t>(state.range(0)));
+  std::string out(text.size(), '\0');
+  for (auto _ : state) {
+    std::memcpy(out.data(), text.data(), text.size());
+    benchmark::ClobberMemory();
+  }
+  state.SetBytesProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(BM_Memcpy)->Arg(4096)->Arg(10 * 1024 * 1024);
+
+class MemoryInput : public json::Input {
+ public:
+  explicit MemoryInput(const std::string& text) : text_(text) {}
+  std::int64_t read_at(std::uint64_t offset, char* buffer, std::size_t size) override {
+    return static_cast<std::int64_t>(text_.copy(buffer, size, static_cast<std::size_t>(offset)));
+  }
+
+ private:
+  const std::string& text_;
+};
+
+void BM_ReadJson(benchmark::State& state) {
+  const std::string text = mail_text(static_cast<std::size_t>(state.range(0)));
+  const json::StoredMail mail = envelope();
+  const json::EnvelopeView view(mail);
+  json::TextContent content(text);
+  json::Writer writer(view.get(), {true, nullptr});
+  writer.measure(content);
+  std::string file(static_cast<std::size_t>(writer.size()) + json::Writer::kRoom, '\0');
+  file.resize(static_cast<std::size_t>(writer.produce(content, file.data(), file.size())));
+  for (auto _ : state) {
+    MemoryInput input(file);
+    json::Reader reader(input);
+    if (!reader.open()) std::abort();
+    std::uint64_t size = 0;
+    (void)reader.content([&](std::string_view piece) {
+      size += piece.size();
+      return true;
+    });
+    if (size != text.size()) std::abort();
+  }
+  state.SetBytesProcessed(state.iterations() * state.range(0));
+}
+BENCHMARK(BM_ReadJson)->Arg(4096)->Arg(10 * 1024 * 1024);
+
+}  // namespace
