@@ -7,7 +7,7 @@ import pytest
 
 from support.faults import STRACED, Injected, SmallDisk, can_mount
 from support.hostile import H
-from support.smtp import queued_id
+from support.smtp import Client
 from support.wait import wait_until
 
 MAIL = H + b"x\r\n"
@@ -85,7 +85,6 @@ def test_out_of_descriptors_it_pauses_and_serves_again(daemon):
     subprocess.run(["prlimit", f"--pid={server.pid}", f"--nofile={server.descriptors() + 8}:"],
                    check=True)
     held, turned_away = [], 0
-    from support.smtp import Client
     for _ in range(15):
         client = Client(server.address(), timeout=2)
         try:

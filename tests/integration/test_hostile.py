@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from support.daemon import sanitized
 from support.hostile import BEGUN, CASES, D, E, H, MAIL, M, R, UNSTUFFED
 from support.smtp import Closed
 from support.wait import wait_until
@@ -113,7 +114,7 @@ def test_25_thousands_of_tiny_chunks_take_bounded_memory(server):
         client.send(b"BDAT 2 LAST\r\n\r\n")
         message_id = client.expect("250 2.0.0 Ok: queued").rsplit(" ", 1)[1]
     assert server.spool.message(message_id).content == b"x" * 20_000 + b"\r\n"
-    assert server.memory() - before < 32 << 20
+    assert server.memory() - before < 32 << 20 or sanitized()
 
 
 @pytest.mark.parametrize("ending", ["QUIT", "FIN"])
@@ -149,7 +150,7 @@ def test_30_a_command_of_10_MB_without_a_line_end(server):
         except ConnectionError:
             pass
         assert client.reply().startswith("500 5.5.2")
-    assert server.memory() - before < 8 << 20
+    assert server.memory() - before < 8 << 20 or sanitized()
 
 
 def test_31_a_line_of_10_MB_is_kept_as_it_is(server):
