@@ -13,6 +13,7 @@ namespace lsmtpd::io {
 
 namespace {
 constexpr uint64_t kDeadlineTick = 100;  // ms
+constexpr int kDeferredRounds = 8;
 }
 
 struct Loop::Handles {
@@ -53,8 +54,9 @@ Loop::~Loop() {
   uv_close(reinterpret_cast<uv_handle_t*>(&handles_->wake), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&handles_->end_of_turn), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&handles_->tick), nullptr);
-  // Runs the close callbacks of everything that was closed, and waits for pool work under way.
-  uv_run(uv_.get(), UV_RUN_DEFAULT);
+  // Runs the close callbacks of everything that was closed. More than once where a stop() is still in effect.
+  while (uv_run(uv_.get(), UV_RUN_DEFAULT) != 0) {
+  }
   uv_loop_close(uv_.get());
 }
 
@@ -62,10 +64,13 @@ void Loop::run() {
   handles_->thread = pthread_self();
   handles_->running = true;
   while (!handles_->stopping) uv_run(uv_.get(), UV_RUN_DEFAULT);
+  // What waits for the pool or for a lookup gets its answer while its owner is still there.
+  while (offloaded_ > 0) uv_run(uv_.get(), UV_RUN_ONCE);
   // Handles closed in the last turn get their close callbacks here.
   run_posted();
   uv_run(uv_.get(), UV_RUN_NOWAIT);
   handles_->running = false;
+  handles_->stopping = false;
 }
 
 void Loop::stop() {
@@ -101,12 +106,14 @@ void Loop::run_posted() {
   for (auto& task : tasks) task();
 }
 
+// What deferred tasks defer runs in this turn too, but not without end: whoever always has more lets others have a turn.
 void Loop::run_deferred() {
-  while (!deferred_.empty()) {
+  for (int round = 0; round < kDeferredRounds && !deferred_.empty(); ++round) {
     std::vector<Task> tasks;
     tasks.swap(deferred_);
     for (auto& task : tasks) task();
   }
+  if (!deferred_.empty()) uv_async_send(&handles_->wake);
 }
 
 void Loop::offload(Task work, Task done) {
@@ -133,10 +140,12 @@ namespace {
 struct Lookup {
   uv_getaddrinfo_t request{};
   Resolved resolved;
+  size_t* under_way;
 };
 
 void finish_lookup(uv_getaddrinfo_t* request, int status, addrinfo* list) {
   std::unique_ptr<Lookup> lookup(static_cast<Lookup*>(request->data));
+  --*lookup->under_way;
   if (status != 0) {
     lookup->resolved(fail("{}", uv_strerror(status)));
     return;
@@ -155,7 +164,9 @@ void finish_lookup(uv_getaddrinfo_t* request, int status, addrinfo* list) {
 void Loop::resolve(const std::string& host, uint16_t port, Resolved resolved) {
   auto* lookup = new Lookup;
   lookup->resolved = std::move(resolved);
+  lookup->under_way = &offloaded_;
   lookup->request.data = lookup;
+  ++offloaded_;
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV;

@@ -1,7 +1,7 @@
 // One event loop, a worker's heart: everything that belongs to it runs on its thread and needs no locks.
 //
-// Order: construct, start what it shall do, run() on its own thread; stop() ends run() once; destroy after all handles
-// (timers, watches, streams) are gone. Callbacks never run from inside the function that asked for them.
+// Order: construct, start what it shall do, run() on its own thread; stop() ends run(), which may be called again;
+// destroy after all handles (timers, watches, streams) are gone. Callbacks never run from inside the function that asked for them.
 // Tags as in the plugin ABI: [loop] this loop's thread (or before run()), [any] any thread.
 #pragma once
 
@@ -30,7 +30,7 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  void run();   // until stop(); then closes what is left and returns
+  void run();   // until stop(), and until the pool has answered what it was asked; then returns
   void stop();  // [any]
   bool on_thread() const;  // [any] true on the thread that runs the loop
 
@@ -42,7 +42,7 @@ class Loop {
   // [loop] `work` on a pool thread, then `done` on the loop. `done` always comes.
   void offload(Task work, Task done);
   void resolve(const std::string& host, uint16_t port, Resolved resolved);  // [loop]
-  size_t offloaded() const { return offloaded_; }  // [loop] how many are under way
+  size_t offloaded() const { return offloaded_; }  // [loop] how much work and how many lookups are under way
 
   // [loop] The one read buffer, shared by all streams: valid during a read callback only.
   static constexpr size_t kReadBuffer = 64u << 10;

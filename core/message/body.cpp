@@ -38,7 +38,7 @@ std::string_view Body::peek(uint64_t offset) const {
 }
 
 int64_t Body::read(uint64_t offset, char* buffer, uint64_t size) const {
-  if (offset >= size_) return 0;
+  if (offset >= size_ || size == 0) return 0;
   if (!spilled()) {
     const std::string_view piece = peek(offset).substr(0, size);
     std::memcpy(buffer, piece.data(), piece.size());
@@ -61,8 +61,9 @@ bool BodyWriter::append(std::string_view piece) {
   auto& chunks = body_->chunks_;
   while (!piece.empty()) {
     if (chunks.empty() || chunks.back().used == chunks.back().capacity) {
-      // Growing with the body keeps small mails small and large ones in few chunks.
-      const uint64_t grown = std::min(body_->size_, kLargestChunk);
+      // Growing with the body keeps small mails small and large ones in few chunks. What is on its way to the file
+      // takes no more than it needs: memory is short then.
+      const uint64_t grown = body_->spilled() ? 0 : std::min(body_->size_, kLargestChunk);
       const uint64_t capacity = std::max(std::min<uint64_t>(piece.size(), kLargestChunk), grown);
       if (!body_->memory_.grow(capacity)) return false;
       // Left uninitialised on purpose: every byte is written before it is read.

@@ -54,7 +54,10 @@ class BodyWriter {
   // Moves what is in memory to the file. Blocks on the disk: from the pool, never on a loop.
   Status flush();
 
+  bool spilled() const { return body_->spilled(); }
+
   uint64_t size() const { return body_->size_; }
+  // A spilled body must be flushed first.
   std::shared_ptr<const Body> finish();
 
  private:

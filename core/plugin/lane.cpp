@@ -2,6 +2,7 @@
 
 #include "log/log.hpp"
 #include "plugin/lane_abilities.hpp"
+#include "plugin/thrown.hpp"
 
 namespace lsmtpd::plugin {
 
@@ -15,18 +16,14 @@ Lane::Lane(Stage& stage, io::Loop& loop, uint32_t worker)
   host_.lane_closed = LaneAbilities::lane_closed;
 }
 
-Lane::~Lane() {
-  for (auto& slot : slots_) {
-    if (slot.question && slot.question->view) slot.question->view->unpin();
-  }
-}
+Lane::~Lane() = default;
 
 Result<std::unique_ptr<Lane>> Stage::open_lane(io::Loop& loop, uint32_t worker) {
   auto lane = std::make_unique<Lane>(*this, loop, worker);
   try {
     lane->lane_ = stage_->open_lane(stage_, &lane->host_);
   } catch (...) {
-    return fail("plugin.{}: threw an exception in open_lane", name());
+    return fail("plugin.{}: could not open a lane: {}", name(), thrown());
   }
   if (!lane->lane_) return fail("plugin.{}: could not open a lane", name());
   return lane;
@@ -34,6 +31,8 @@ Result<std::unique_ptr<Lane>> Stage::open_lane(io::Loop& loop, uint32_t worker) 
 
 template <class Ask>
 std::optional<Completion> Lane::ask(std::unique_ptr<Question> question, Done done, lsmtpd_call& call, Ask&& put) {
+  call = 0;
+  if (is_closed_) return Completion{Verdict::make(Kind::try_later, "the lane is closed"), {}, {}, {}, false};
   if (failed()) return Completion{Verdict::make(Kind::failed, "too many calls are stuck"), {}, {}, {}, false};
   uint32_t index;
   if (free_.empty()) {
@@ -52,7 +51,7 @@ std::optional<Completion> Lane::ask(std::unique_ptr<Question> question, Done don
 
   const lsmtpd_call outer = std::exchange(asking_, call);
   const Question& asked = *slot.question;
-  if (!guarded("a call", [&] { put(call, asked); })) {
+  if (!guarded("a call", [&] { put(call, asked); }) && find(call)) {
     take(call, {Verdict::make(Kind::failed, "the plugin threw an exception"), {}, {}, {}, false});
   }
   asking_ = outer;
@@ -153,9 +152,9 @@ void Lane::take(lsmtpd_call call, Completion completion) {
   }
   auto question = std::move(slot->question);
   if (question->view) {
-    const bool keep = completion.verdict.kind == Kind::proceed || completion.verdict.kind == Kind::try_later;
-    completion.message = question->view->close(keep);
-    question->view->unpin();
+    const bool from_output = question->abi_delivery.size != 0;
+    completion.message = question->view->close(
+        completion.verdict.kind == (from_output ? Kind::try_later : Kind::proceed));
   }
   Done done = std::move(slot->done);
   if (slot->abandoned) --stuck_;
@@ -171,12 +170,14 @@ void Lane::take(lsmtpd_call call, Completion completion) {
   }
 }
 
+// Those that are handed on may abandon others of this very batch, and ask for more: ready_ grows meanwhile.
 void Lane::hand_on_ready() {
-  std::vector<Ready> ready;
-  ready.swap(ready_);
-  for (auto& answer : ready) {
+  for (handed_on_ = 0; handed_on_ < ready_.size();) {
+    Ready answer = std::move(ready_[handed_on_++]);
     if (answer.done) answer.done(std::move(answer.completion));
   }
+  ready_.clear();
+  handed_on_ = 0;
 }
 
 void Lane::take_from_any(lsmtpd_call call, Completion completion) {
@@ -201,12 +202,13 @@ void Lane::abandon(lsmtpd_call call, Done late) {
   Slot* slot = find(call);
   if (!slot) {
     // It was answered in this very turn, and the answer is about to be handed on: to `late`, then.
-    for (auto& answer : ready_) {
-      if (answer.call == call) answer.done = std::move(late);
+    for (size_t i = handed_on_; i < ready_.size(); ++i) {
+      if (ready_[i].call == call) ready_[i].done = std::move(late);
     }
     return;
   }
   slot->done = std::move(late);
+  if (slot->abandoned) return;
   slot->abandoned = true;
   ++stuck_;
   if (stuck_ == kMostStuck + 1) {
@@ -222,6 +224,7 @@ void Lane::abandon(lsmtpd_call call, Done late) {
 }
 
 Admission Lane::admission() {
+  if (is_closed_) return {false, 0, "the lane is closed"};
   if (!stage_.admission_) return {};
   lsmtpd_admission out{.size = sizeof(lsmtpd_admission), .ready = 1, .max_message_size = 0, .reason = {nullptr, 0}};
   if (!guarded("admission", [&] { stage_.admission_->get(lane_, &out); })) return {};
@@ -229,22 +232,45 @@ Admission Lane::admission() {
 }
 
 void Lane::session_closed(uint64_t session) {
-  if (stage_.session_ && stage_.session_->closed) {
+  if (stage_.session_ && stage_.session_->closed && !is_closed_) {
     guarded("closed", [&] { stage_.session_->closed(lane_, session); });
   }
 }
 
 void Lane::close(io::Task closed) {
+  if (is_closed_) {  // the plugin ended it unasked
+    loop_.defer(std::move(closed));
+    return;
+  }
   closed_ = std::move(closed);
-  if (!guarded("close", [&] { lane_->close(lane_); })) lane_closed();
+  if (!guarded("close", [&] { lane_->close(lane_); }) && !is_closed_) lane_closed();
 }
 
 void Lane::lane_closed() {
-  if (is_closed_.exchange(true)) return;
+  if (!loop_.on_thread()) {
+    loop_.post([this] { lane_closed(); });
+    return;
+  }
+  if (is_closed_.exchange(true)) {
+    log::error("lane_closed_twice", {{"plugin", name()}, {"hint", "host->lane_closed() may come once only"}});
+    return;
+  }
   resources_->clear();
+  fail_open_calls();
   loop_.defer([this] {
-    if (auto told = std::move(closed_)) told();
+    if (auto told = std::exchange(closed_, nullptr)) told();
   });
+}
+
+void Lane::fail_open_calls() {
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    if (!slots_[i].open) continue;
+    const lsmtpd_call call = (static_cast<uint64_t>(slots_[i].generation) << 32) | i;
+    log::error("call_left_open", {{"plugin", name()},
+                                  {"call", call},
+                                  {"hint", "the plugin closed its lane without completing it"}});
+    take(call, {Verdict::make(Kind::try_later, "the plugin closed its lane"), {}, {}, {}, false});
+  }
 }
 
 }  // namespace lsmtpd::plugin

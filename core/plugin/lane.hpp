@@ -56,7 +56,7 @@ class Lane {
 
   Stage& stage() { return stage_; }
   const std::string& name() const { return stage_.name(); }
-  bool failed() const { return stuck_ > kMostStuck; }
+  bool failed() const { return stuck_ > kMostStuck || is_closed_; }
 
   // Each returns the completion, or nothing and `call` is open.
   std::optional<Completion> filter(const message::Message& message, Done done, lsmtpd_call& call);
@@ -76,7 +76,8 @@ class Lane {
   Admission admission();
   void session_closed(uint64_t session);
 
-  // Asks the plugin's lane to end; `closed` comes when it has. Afterwards nothing of the plugin runs on this loop.
+  // Asks the plugin's lane to end; `closed` comes when it has. Afterwards nothing of the plugin runs on this loop:
+  // calls it left open get TRY_LATER, and so does whoever still asks.
   void close(io::Task closed);
 
  private:
@@ -85,7 +86,14 @@ class Lane {
 
   // What lives until its call completes.
   struct Question {
-    View* view = nullptr;
+    Question() = default;
+    ~Question() {
+      if (view) view->unpin();
+    }
+    Question(const Question&) = delete;
+    Question& operator=(const Question&) = delete;
+
+    View* view = nullptr;  // one reference is ours
     Delivery delivery;
     lsmtpd_delivery abi_delivery{};
     message::Envelope envelope;
@@ -110,6 +118,7 @@ class Lane {
   void take_from_any(lsmtpd_call call, Completion completion);  // [any]
   void hand_on_ready();
   void lane_closed();
+  void fail_open_calls();
 
   Stage& stage_;
   io::Loop& loop_;
@@ -128,6 +137,7 @@ class Lane {
     Completion completion;
   };
   std::vector<Ready> ready_;  // answered, handed on at the end of this turn
+  size_t handed_on_ = 0;      // how many of them are done already, while they are handed on
 
   std::mutex mutex_;
   std::vector<std::pair<lsmtpd_call, Completion>> from_others_;  // guarded by mutex_

@@ -38,6 +38,7 @@ uint64_t LaneAbilities::now_ms(const lsmtpd_host* host) { return of(host).loop_.
 
 uint64_t LaneAbilities::watch(const lsmtpd_host* host, int32_t fd, uint32_t events, lsmtpd_fd_ready ready, void* data) {
   Lane& lane = of(host);
+  if (lane.is_closed_) return 0;
   static_assert(LSMTPD_READABLE == io::Watch::kReadable && LSMTPD_WRITABLE == io::Watch::kWritable &&
                 LSMTPD_FD_ERROR == io::Watch::kError);
   auto watch = std::make_unique<io::Watch>(lane.loop_, fd, [&lane, ready, data](int seen) {
@@ -59,6 +60,7 @@ void LaneAbilities::unwatch(const lsmtpd_host* host, uint64_t watch) { of(host).
 
 uint64_t LaneAbilities::timer(const lsmtpd_host* host, uint64_t ms, lsmtpd_task task, void* data) {
   Lane& lane = of(host);
+  if (lane.is_closed_) return 0;
   const uint64_t id = lane.resources_->next_id++;
   auto timer = std::make_unique<io::Timer>(lane.loop_, [&lane, id, task, data] {
     Lane& owner = lane;  // erasing the timer destroys this closure
@@ -92,6 +94,7 @@ int32_t LaneAbilities::post(const lsmtpd_host* host, lsmtpd_task task, void* dat
 
 int32_t LaneAbilities::offload(const lsmtpd_host* host, lsmtpd_task work, lsmtpd_task done, void* data) {
   Lane& lane = of(host);
+  if (lane.is_closed_) return -1;
   lane.loop_.offload([&lane, work, data] { call_back(lane, "offloaded work", [&] { work(data); }); },
                      [&lane, done, data] { call_back(lane, "the end of offloaded work", [&] { done(data); }); });
   return 0;
@@ -100,6 +103,7 @@ int32_t LaneAbilities::offload(const lsmtpd_host* host, lsmtpd_task work, lsmtpd
 int32_t LaneAbilities::resolve(const lsmtpd_host* host, lsmtpd_str name, uint32_t port, lsmtpd_resolved resolved,
                                void* data) {
   Lane& lane = of(host);
+  if (lane.is_closed_ || port > UINT16_MAX) return -1;
   lane.loop_.resolve(std::string(view(name)), static_cast<uint16_t>(port),
                      [&lane, resolved, data](Result<std::vector<sockaddr_storage>> result) {
                        std::vector<lsmtpd_address> addresses;
@@ -137,6 +141,10 @@ const lsmtpd_message* LaneAbilities::make(const lsmtpd_host* host, const lsmtpd_
 
 void LaneAbilities::loaded(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_message* message,
                            lsmtpd_str target) {
+  if (!message) {
+    of(host).take_from_any(call, {Verdict::make(Kind::try_later, "loaded without a message"), {}, {}, {}, false});
+    return;
+  }
   auto* built = const_cast<View*>(View::of(message));
   auto result = built->finish_building();
   built->unpin();

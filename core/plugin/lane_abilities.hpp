@@ -5,6 +5,7 @@
 
 #include "log/log.hpp"
 #include "plugin/lane.hpp"
+#include "plugin/thrown.hpp"
 
 namespace lsmtpd::plugin {
 
@@ -25,10 +26,8 @@ bool Lane::guarded(const char* what, Function&& function) {
   try {
     function();
     return true;
-  } catch (const std::exception& e) {
-    log::error("plugin_threw", {{"plugin", name()}, {"in", what}, {"what", e.what()}});
   } catch (...) {
-    log::error("plugin_threw", {{"plugin", name()}, {"in", what}});
+    log::error("plugin_threw", {{"plugin", name()}, {"in", what}, {"what", thrown()}});
   }
   return false;
 }

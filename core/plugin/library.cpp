@@ -8,6 +8,8 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "log/log.hpp"
+#include "plugin/thrown.hpp"
 #include "plugin/verdict.hpp"
 
 namespace lsmtpd::plugin {
@@ -25,11 +27,11 @@ Result<std::string> find(const std::string& use, const std::vector<std::string>&
   std::error_code ignored;
   if (use.find('/') != std::string::npos) {
     if (!fs::exists(use, ignored)) return fail("there is no file {}", use);
-    return fs::absolute(use, ignored).string();
+    return fs::canonical(use, ignored).string();
   }
   for (const auto& folder : path) {
     const std::string file = folder + "/" + use + ".so";
-    if (fs::exists(file, ignored)) return file;
+    if (fs::exists(file, ignored)) return fs::canonical(file, ignored).string();  // one name a file: it is loaded once
   }
   std::vector<std::string> names;
   for (const auto& file : Library::installed(path)) names.push_back(fs::path(file).stem().string());
@@ -53,19 +55,39 @@ Result<std::unique_ptr<Library>> Library::open(const std::string& file) {
     return fail("{} was built for plugin ABI {}.{}, this lsmtpd has {}.{}: rebuild it", file, entry.abi_major,
                 entry.abi_minor, LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR);
   }
+  if (!entry.init || !entry.deinit || !entry.get_factory) return fail("{}: its lsmtpd_entry lacks functions", file);
   try {
     if (const int32_t status = entry.init(str(file)); status != 0) {
       return fail("{}: init failed with {}", file, status);
     }
-    library->factory_ = static_cast<const lsmtpd_factory_1*>(entry.get_factory(LSMTPD_FACTORY));
-    if (!library->factory_ || !library->factory_->descriptor) return fail("{} has no {}", file, LSMTPD_FACTORY);
-    const auto& factory = *library->factory_;
-    library->options_ = static_cast<const lsmtpd_options_1*>(factory.get_ability(LSMTPD_OPTIONS));
-    library->command_ = static_cast<const lsmtpd_command_1*>(factory.get_ability(LSMTPD_COMMAND));
   } catch (...) {
-    return fail("{}: threw an exception while it was loaded", file);
+    return fail("{}: init failed: {}", file, thrown());
+  }
+  if (auto status = library->find_abilities(); !status) {
+    library->deinit();
+    return tl::unexpected(status.error());
   }
   return library;
+}
+
+Status Library::find_abilities() {
+  try {
+    factory_ = static_cast<const lsmtpd_factory_1*>(entry_->get_factory(LSMTPD_FACTORY));
+    if (!factory_ || !factory_->descriptor) return fail("{} has no {}", file_, LSMTPD_FACTORY);
+    options_ = static_cast<const lsmtpd_options_1*>(factory_->get_ability(LSMTPD_OPTIONS));
+    command_ = static_cast<const lsmtpd_command_1*>(factory_->get_ability(LSMTPD_COMMAND));
+  } catch (...) {
+    return fail("{}: its abilities cannot be found: {}", file_, thrown());
+  }
+  return {};
+}
+
+void Library::deinit() const {
+  try {
+    entry_->deinit();
+  } catch (...) {
+    log::error("plugin_threw", {{"plugin", file_}, {"in", "deinit"}, {"what", thrown()}});
+  }
 }
 
 Result<const Library*> Library::load(const std::string& use, const std::vector<std::string>& path) {
@@ -84,7 +106,7 @@ Result<const Library*> Library::load(const std::string& use, const std::vector<s
 }
 
 void Library::deinit_all() {
-  for (auto& [file, library] : loaded()) library->entry_->deinit();
+  for (auto& [file, library] : loaded()) library->deinit();
   loaded().clear();
 }
 

@@ -29,6 +29,8 @@ class Library {
 
  private:
   static Result<std::unique_ptr<Library>> open(const std::string& file);
+  Status find_abilities();
+  void deinit() const;
 
   std::string file_;
   const lsmtpd_entry_1* entry_ = nullptr;

@@ -4,13 +4,15 @@
 #include <charconv>
 
 #include "base/text.hpp"
+#include "plugin/thrown.hpp"
 #include "plugin/verdict.hpp"
 
 namespace lsmtpd::plugin {
 
 namespace {
 
-constexpr uint64_t bit(uint32_t type) { return uint64_t{1} << type; }
+// A type that this host does not know is in no set.
+constexpr uint64_t bit(uint32_t type) { return type < 64 ? uint64_t{1} << type : 0; }
 constexpr uint64_t kTexts =
     bit(LSMTPD_TYPE_STRING) | bit(LSMTPD_TYPE_SECRET) | bit(LSMTPD_TYPE_ENUM) | bit(LSMTPD_TYPE_PATH);
 constexpr uint64_t kNumbers =
@@ -23,13 +25,15 @@ std::string show(const lsmtpd_option& option, int64_t number) {
   return std::to_string(number);
 }
 
+std::string_view allowed(const lsmtpd_option& option) { return option.allowed ? option.allowed : ""; }
+
 std::string expected(const lsmtpd_option& option) {
   switch (option.type) {
     case LSMTPD_TYPE_BOOL: return "true or false";
     case LSMTPD_TYPE_INT: return "a number";
     case LSMTPD_TYPE_SIZE: return "a size like \"10MiB\"";
     case LSMTPD_TYPE_DURATION: return "a duration like \"30s\"";
-    case LSMTPD_TYPE_ENUM: return fmt::format("one of: {}", option.allowed);
+    case LSMTPD_TYPE_ENUM: return fmt::format("one of: {}", allowed(option));
     case LSMTPD_TYPE_LIST: return "a list of strings";
     case LSMTPD_TYPE_MAP: return "a table of strings";
     default: return "a string";
@@ -82,7 +86,9 @@ const Options::Value* Options::find(const char* key, uint64_t types) const {
 bool Options::set_number(const lsmtpd_option& option, int64_t number, std::string& problem) {
   const bool ranged = option.minimum != 0 || option.maximum != 0;
   if (ranged && (number < option.minimum || number > option.maximum)) {
-    problem = fmt::format("must be from {} to {}", show(option, option.minimum), show(option, option.maximum));
+    problem = option.maximum == INT64_MAX
+                  ? fmt::format("must be at least {}", show(option, option.minimum))
+                  : fmt::format("must be from {} to {}", show(option, option.minimum), show(option, option.maximum));
     return false;
   }
   values_[option.key] = {option.type, {}, number, {}};
@@ -92,13 +98,16 @@ bool Options::set_number(const lsmtpd_option& option, int64_t number, std::strin
 bool Options::set_text(const lsmtpd_option& option, const std::string& text, std::string& problem) {
   if (bit(option.type) & (bit(LSMTPD_TYPE_SIZE) | bit(LSMTPD_TYPE_DURATION))) {
     const auto number = option.type == LSMTPD_TYPE_SIZE ? parse_size(text) : parse_duration(text);
+    if (number && *number > INT64_MAX) {
+      problem = "is too large";
+      return false;
+    }
     if (number) return set_number(option, static_cast<int64_t>(*number), problem);
     problem = fmt::format("must be {}: {}", expected(option), number.error().message);
     return false;
   }
   if (option.type == LSMTPD_TYPE_ENUM) {
-    const std::string_view allowed(option.allowed);
-    const auto padded = fmt::format(" {} ", allowed);
+    const auto padded = fmt::format(" {} ", allowed(option));
     if (text.empty() || text.find(' ') != std::string::npos || padded.find(" " + text + " ") == std::string::npos) {
       problem = fmt::format("must be {}", expected(option));
       return false;
@@ -217,7 +226,8 @@ std::unique_ptr<Options> Options::check(const config::Plugin& entry, const lsmtp
     try {
       table->check(options->abi(), report.abi());
     } catch (...) {
-      diagnostics.push_back({false, entry.use_position, fmt::format("{}: check threw an exception", entry.use), {}});
+      diagnostics.push_back({false, entry.use_position,
+                             fmt::format("plugin.{}: the options could not be checked: {}", entry.name, thrown()), {}});
     }
   }
   return options;

@@ -4,6 +4,7 @@
 
 #include "log/log.hpp"
 #include "plugin/lane.hpp"
+#include "plugin/thrown.hpp"
 #include "plugin/verdict.hpp"
 
 namespace lsmtpd::plugin {
@@ -74,7 +75,7 @@ Result<std::unique_ptr<Stage>> Stage::create(const Library& library, std::unique
     stage->stage_ = library.factory().create(&stage->host_, stage->options_->abi());
     if (stage->stage_) stage->find_abilities();
   } catch (...) {
-    return fail("plugin.{}: {} threw an exception in create", entry.name, entry.use);
+    return fail("plugin.{}: {} could not be created: {}", entry.name, entry.use, thrown());
   }
   if (!stage->stage_) return fail("plugin.{}: {} could not be created", entry.name, entry.use);
   return stage;
@@ -91,7 +92,16 @@ void Stage::find_abilities() {
 }
 
 Stage::~Stage() {
-  if (stage_) stage_->destroy(stage_);
+  if (stage_) guarded("destroy", stage_->destroy);
+}
+
+// At the end there is nobody left to tell but the log.
+void Stage::guarded(const char* what, void (*function)(const lsmtpd_stage*)) const {
+  try {
+    function(stage_);
+  } catch (...) {
+    log::error("plugin_threw", {{"plugin", name()}, {"in", what}, {"what", thrown()}});
+  }
 }
 
 Status Stage::start() {
@@ -101,7 +111,7 @@ Status Stage::start() {
   try {
     status = stage_->start(stage_, report.abi());
   } catch (...) {
-    return fail("plugin.{}: threw an exception in start", name());
+    return fail("plugin.{}: could not be started: {}", name(), thrown());
   }
   std::string errors;
   for (const auto& problem : problems) {
@@ -111,6 +121,7 @@ Status Stage::start() {
       errors += (errors.empty() ? "" : "; ") + problem.message;
     }
   }
+  if (status == 0 && !errors.empty()) guarded("stop", stage_->stop);
   if (status != 0 || !errors.empty()) {
     return fail("{}", errors.empty() ? fmt::format("plugin.{}: start failed with {}", name(), status) : errors);
   }
@@ -119,7 +130,7 @@ Status Stage::start() {
 }
 
 void Stage::stop() {
-  if (started_) stage_->stop(stage_);
+  if (started_) guarded("stop", stage_->stop);
   started_ = false;
 }
 

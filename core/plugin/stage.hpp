@@ -62,6 +62,7 @@ class Stage {
   friend class Lane;
   Stage(std::unique_ptr<Options> options, const config::Plugin& entry, const Process& process);
   void find_abilities();
+  void guarded(const char* what, void (*function)(const lsmtpd_stage*)) const;
 
   std::unique_ptr<Options> options_;
   const config::Plugin& entry_;

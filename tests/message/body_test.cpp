@@ -1,0 +1,210 @@
+#include "message/body.hpp"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <string>
+
+namespace lsmtpd::message {
+namespace {
+
+// A folder of this test's own; gone with it.
+class Folder {
+ public:
+  Folder() {
+    std::string path = testing::TempDir() + "body_test_XXXXXX";
+    if (::mkdtemp(path.data())) path_ = path;
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  const std::string& path() const { return path_; }
+  bool empty() const { return std::filesystem::is_empty(path_); }
+
+ private:
+  std::string path_;
+};
+
+std::string content(size_t size) {
+  std::string text(size, '\0');
+  for (size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 31 + i / 251);
+  return text;
+}
+
+// All of it, through peek() as far as that goes.
+std::string peeked(const Body& body) {
+  std::string all;
+  for (std::string_view piece; !(piece = body.peek(all.size())).empty();) all += piece;
+  return all;
+}
+
+std::string read_all(const Body& body, size_t at_a_time) {
+  std::string all, buffer(at_a_time, '\0');
+  for (int64_t n; (n = body.read(all.size(), buffer.data(), buffer.size())) > 0;) {
+    all.append(buffer, 0, static_cast<size_t>(n));
+  }
+  return all;
+}
+
+// Writes as a connection does: flushes when it is asked to.
+std::shared_ptr<const Body> write(Store& store, const std::string& text, size_t piece) {
+  BodyWriter writer(store);
+  for (size_t at = 0; at < text.size(); at += piece) {
+    if (!writer.append(std::string_view(text).substr(at, piece))) return nullptr;
+    if (writer.wants_flush() && !writer.flush()) return nullptr;
+  }
+  return writer.finish();
+}
+
+class BodyTest : public testing::Test {
+ protected:
+  Folder folder_;
+  Store store_{1u << 20, 4u << 20, folder_.path()};
+};
+
+TEST_F(BodyTest, AnEmptyOneHasNothing) {
+  BodyWriter writer(store_);
+  EXPECT_FALSE(writer.wants_flush());
+  const auto body = writer.finish();
+  char byte;
+  EXPECT_EQ(body->size(), 0u);
+  EXPECT_TRUE(body->peek(0).empty());
+  EXPECT_EQ(body->read(0, &byte, 1), 0);
+  EXPECT_EQ(store_.memory.used(), 0u);
+}
+
+TEST_F(BodyTest, StaysInMemoryWhileThereIsRoom) {
+  for (const size_t piece : {1, 7, 1000, 65536}) {
+    const std::string text = content(200'000);
+    const auto body = write(store_, text, piece);
+    ASSERT_TRUE(body);
+    EXPECT_FALSE(body->spilled());
+    EXPECT_EQ(body->size(), text.size());
+    EXPECT_EQ(peeked(*body), text) << piece;
+    EXPECT_EQ(read_all(*body, 333), text) << piece;
+    EXPECT_GE(store_.memory.used(), text.size());
+    EXPECT_LE(store_.memory.used(), 2 * text.size() + piece);
+  }
+  EXPECT_EQ(store_.memory.used(), 0u);
+}
+
+TEST_F(BodyTest, CanBeReadFromEveryOffset) {
+  const std::string text = content(3000);
+  for (const uint64_t limit : {uint64_t{1} << 20, uint64_t{1000}}) {
+    Store store(limit, 1u << 20, folder_.path());
+    const auto body = write(store, text, 97);
+    ASSERT_TRUE(body);
+    EXPECT_EQ(body->spilled(), limit == 1000);
+    for (size_t at = 0; at <= text.size() + 1; ++at) {
+      char buffer[50];
+      const auto n = body->read(at, buffer, sizeof buffer);
+      if (at >= text.size()) {
+        ASSERT_EQ(n, 0);
+        ASSERT_TRUE(body->peek(at).empty());
+        continue;
+      }
+      ASSERT_GT(n, 0);
+      ASSERT_EQ(std::string(buffer, static_cast<size_t>(n)), text.substr(at, static_cast<size_t>(n)));
+      if (!body->spilled()) {
+        const auto piece = body->peek(at);
+        ASSERT_FALSE(piece.empty());
+        ASSERT_EQ(piece, std::string_view(text).substr(at, piece.size()));
+      }
+    }
+    EXPECT_EQ(body->read(0, nullptr, 0), 0) << "nothing asked for is no error";
+  }
+}
+
+TEST_F(BodyTest, SpillsPastTheSoftLimit) {
+  const std::string text = content(2u << 20);
+  const auto body = write(store_, text, 65536);
+  ASSERT_TRUE(body);
+  EXPECT_TRUE(body->spilled());
+  EXPECT_TRUE(body->peek(0).empty());
+  EXPECT_EQ(read_all(*body, 10'000), text);
+  EXPECT_EQ(store_.memory.used(), 0u) << "all of it is in the file";
+  EXPECT_EQ(store_.spill.used(), text.size());
+  EXPECT_TRUE(folder_.empty()) << "the file has no name";
+}
+
+TEST_F(BodyTest, GivesAllBudgetsBack) {
+  {
+    const auto spilled = write(store_, content(2u << 20), 65536);
+    const auto kept = write(store_, content(100'000), 65536);
+    ASSERT_TRUE(spilled && kept);
+    BodyWriter dropped(store_);
+    ASSERT_TRUE(dropped.append(content(50'000)));
+  }
+  EXPECT_EQ(store_.memory.used(), 0u);
+  EXPECT_EQ(store_.spill.used(), 0u);
+}
+
+TEST_F(BodyTest, WantsNoFlushBelowTheSoftLimitAndOneAbove) {
+  BodyWriter writer(store_);
+  ASSERT_TRUE(store_.memory.take(store_.soft_limit() - 10'000));
+  ASSERT_TRUE(writer.append(content(10'000)));
+  EXPECT_FALSE(writer.wants_flush());
+  ASSERT_TRUE(writer.append("x"));
+  EXPECT_TRUE(writer.wants_flush());
+  ASSERT_TRUE(writer.flush());
+  EXPECT_FALSE(writer.wants_flush()) << "nothing is left in memory";
+  EXPECT_TRUE(writer.spilled());
+  store_.memory.give(store_.soft_limit() - 10'000);
+  ASSERT_TRUE(writer.append("y"));
+  EXPECT_TRUE(writer.wants_flush()) << "a body that is in its file goes on there";
+  ASSERT_TRUE(writer.flush());
+  EXPECT_EQ(read_all(*writer.finish(), 4096), content(10'000) + "xy");
+}
+
+TEST_F(BodyTest, FailsAtTheHardLimit) {
+  ASSERT_TRUE(store_.memory.take(store_.memory.limit() - 100));
+  {
+    BodyWriter writer(store_);
+    EXPECT_TRUE(writer.append(content(100)));
+    EXPECT_FALSE(writer.append("x"));
+  }
+  EXPECT_EQ(store_.memory.used(), store_.memory.limit() - 100);
+}
+
+// Once a body is in its file, each piece takes its own size and no more: else a few dozen large mails on their way to
+// their files would use up what the soft limit leaves.
+TEST_F(BodyTest, TakesNoMoreThanThePieceOnceItIsSpilled) {
+  BodyWriter writer(store_);
+  ASSERT_TRUE(writer.append(content(900'000)));
+  ASSERT_TRUE(writer.wants_flush());
+  ASSERT_TRUE(writer.flush());
+  ASSERT_EQ(store_.memory.used(), 0u);
+  ASSERT_TRUE(writer.append(content(1000)));
+  EXPECT_EQ(store_.memory.used(), 1000u);
+}
+
+TEST_F(BodyTest, FailsAtTheSpillLimitAndSaysWhich) {
+  Store store(1000, 5000, folder_.path());
+  {
+    BodyWriter writer(store);
+    Status status;
+    size_t written = 0;
+    while (status) {
+      ASSERT_TRUE(writer.append(content(900)));
+      written += 900;
+      ASSERT_LT(written, 6000u);
+      status = writer.flush();
+    }
+    EXPECT_GT(written, 5000u);
+    EXPECT_NE(status.error().message.find("limits.spill"), std::string::npos);
+  }
+  EXPECT_EQ(store.spill.used(), 0u);
+  EXPECT_EQ(store.memory.used(), 0u);
+}
+
+TEST_F(BodyTest, SaysWhyThereIsNoFile) {
+  Store store(1000, 5000, folder_.path() + "/missing");
+  BodyWriter writer(store);
+  ASSERT_TRUE(writer.append(content(900)));
+  const auto status = writer.flush();
+  ASSERT_FALSE(status);
+  EXPECT_NE(status.error().message.find(folder_.path() + "/missing"), std::string::npos);
+  EXPECT_NE(status.error().message.find("limits.spill_directory"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace lsmtpd::message

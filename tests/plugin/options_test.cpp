@@ -1,0 +1,218 @@
+// Options of a plugin against its table: every mistake named at its place.
+#include "plugin/options.hpp"
+
+#include <gtest/gtest.h>
+
+#include <stdexcept>
+
+#include "plugin/verdict.hpp"
+
+namespace lsmtpd::plugin {
+namespace {
+
+using config::OptionValue;
+
+void check_ok(const lsmtpd_config*, const lsmtpd_report*) {}
+
+constexpr lsmtpd_option kRows[] = {
+    {"text", LSMTPD_TYPE_STRING, 0, nullptr, 0, 0, nullptr, ""},
+    {"secret", LSMTPD_TYPE_SECRET, 0, nullptr, 0, 0, nullptr, ""},
+    {"flag", LSMTPD_TYPE_BOOL, 0, "true", 0, 0, nullptr, ""},
+    {"count", LSMTPD_TYPE_INT, 0, "5", 1, 10, nullptr, ""},
+    {"size", LSMTPD_TYPE_SIZE, 0, "10MiB", 1, INT64_MAX, nullptr, ""},
+    {"any_size", LSMTPD_TYPE_SIZE, 0, nullptr, 0, 0, nullptr, ""},
+    {"wait", LSMTPD_TYPE_DURATION, 0, "30s", 1000, 60000, nullptr, ""},
+    {"mode", LSMTPD_TYPE_ENUM, 0, "fast", 0, 0, "fast slow", ""},
+    {"file", LSMTPD_TYPE_PATH, 0, nullptr, 0, 0, nullptr, ""},
+    {"list", LSMTPD_TYPE_LIST, 0, "one", 0, 0, nullptr, ""},
+    {"map", LSMTPD_TYPE_MAP, 0, nullptr, 0, 0, nullptr, ""},
+};
+
+class OptionsTest : public testing::Test {
+ protected:
+  OptionsTest() {
+    entry_.name = "x";
+    entry_.use = "test_plugin";
+    entry_.position = {1, 1};
+    entry_.use_position = {2, 7};
+  }
+  template <class T>
+  void give(const std::string& key, T value) {
+    entry_.options[key] = {{value, {10, 20}}, {10, 5}};
+  }
+  const lsmtpd_config* check(std::span<const lsmtpd_option> rows = kRows, decltype(lsmtpd_options_1::check) f = check_ok) {
+    problems_.clear();
+    const lsmtpd_options_1 table = {rows.data(), static_cast<uint32_t>(rows.size()), 0, f};
+    options_ = Options::check(entry_, &table, problems_);
+    return options_->abi();
+  }
+  // Of one wrong option.
+  template <class T>
+  std::string wrong(const std::string& key, T value) {
+    entry_.options.clear();
+    give(key, value);
+    check();
+    if (problems_.size() != 1) return std::to_string(problems_.size()) + " problems";
+    EXPECT_EQ(problems_[0].position.line, 10u);
+    return problems_[0].message;
+  }
+  std::string text(const char* key) { return std::string(view(options_->abi()->string(options_->abi(), key))); }
+  int64_t number(const char* key) { return options_->abi()->integer(options_->abi(), key); }
+
+  config::Plugin entry_;
+  std::vector<config::Diagnostic> problems_;
+  std::unique_ptr<Options> options_;
+};
+
+TEST_F(OptionsTest, DefaultsAreFilledIn) {
+  const auto* c = check();
+  EXPECT_TRUE(problems_.empty());
+  EXPECT_EQ(number("flag"), 1);
+  EXPECT_EQ(number("count"), 5);
+  EXPECT_EQ(number("size"), 10 << 20);
+  EXPECT_EQ(number("wait"), 30'000);
+  EXPECT_EQ(text("mode"), "fast");
+  EXPECT_EQ(c->count(c, "list"), 1u);
+  EXPECT_EQ(view(c->item(c, "list", 0)), "one");
+  EXPECT_FALSE(c->is_set(c, "text"));
+  EXPECT_TRUE(c->is_set(c, "mode"));
+}
+
+TEST_F(OptionsTest, ValuesAreRead) {
+  give("text", std::string("t"));
+  give("secret", std::string("s"));
+  give("flag", false);
+  give("count", int64_t{7});
+  give("size", std::string("1KiB"));
+  give("any_size", int64_t{4096});
+  give("wait", std::string("5s"));
+  give("mode", std::string("slow"));
+  give("file", std::string("/dev/null"));
+  give("list", OptionValue::List{{std::string("a"), {}}, {std::string("b"), {}}});
+  give("map", OptionValue::Map{{"k", {std::string("v"), {}}}, {"l", {std::string("w"), {}}}});
+  const auto* c = check();
+  EXPECT_TRUE(problems_.empty());
+  EXPECT_EQ(text("text"), "t");
+  EXPECT_EQ(text("secret"), "s");
+  EXPECT_EQ(number("flag"), 0);
+  EXPECT_TRUE(c->is_set(c, "flag"));
+  EXPECT_EQ(number("count"), 7);
+  EXPECT_EQ(number("size"), 1024);
+  EXPECT_EQ(number("any_size"), 4096);
+  EXPECT_EQ(number("wait"), 5000);
+  EXPECT_EQ(text("mode"), "slow");
+  EXPECT_EQ(text("file"), "/dev/null");
+  EXPECT_EQ(c->count(c, "list"), 2u);
+  EXPECT_EQ(view(c->item(c, "list", 1)), "b");
+  EXPECT_EQ(c->count(c, "map"), 2u);
+  EXPECT_EQ(view(c->item_key(c, "map", 1)), "l");
+  EXPECT_EQ(view(c->item(c, "map", 1)), "w");
+}
+
+TEST_F(OptionsTest, WrongKeysAndTypesGiveTheEmptyValue) {
+  const auto* c = check();
+  EXPECT_EQ(text("no such key"), "");
+  EXPECT_NE(c->string(c, "no such key").data, nullptr) << "NUL-terminated all the same";
+  EXPECT_EQ(text("count"), "");
+  EXPECT_EQ(number("mode"), 0);
+  EXPECT_EQ(c->count(c, "mode"), 0u);
+  EXPECT_EQ(c->item(c, "list", 1).size, 0u);
+  EXPECT_EQ(c->item_key(c, "list", 9).size, 0u);
+}
+
+TEST_F(OptionsTest, UnknownKeysNameTheNearestOrAll) {
+  EXPECT_EQ(wrong("moed", std::string("fast")), "plugin.x: unknown option moed");
+  EXPECT_EQ(problems_[0].hint, "did you mean mode?");
+  EXPECT_EQ(problems_[0].position.column, 5u);
+  wrong("zzzzzzzzz", true);
+  EXPECT_EQ(problems_[0].hint.rfind("allowed: text, secret,", 0), 0u);
+  Options::check(entry_, nullptr, problems_);
+  EXPECT_EQ(problems_.back().hint, "test_plugin takes no options");
+}
+
+TEST_F(OptionsTest, WrongTypesSayWhatIsAllowed) {
+  const OptionValue::List list{{std::string("a"), {}}};
+  const OptionValue::Map map{{"k", {std::string("v"), {}}}};
+  EXPECT_EQ(wrong("text", int64_t{1}), "plugin.x: option text must be a string");
+  EXPECT_EQ(wrong("text", int64_t{0}), "plugin.x: option text must be a string");
+  EXPECT_EQ(wrong("text", list), "plugin.x: option text must be a string");
+  EXPECT_EQ(wrong("flag", std::string("true")), "plugin.x: option flag must be true or false");
+  EXPECT_EQ(wrong("flag", int64_t{1}), "plugin.x: option flag must be true or false");
+  EXPECT_EQ(wrong("count", std::string("5")), "plugin.x: option count must be a number");
+  EXPECT_EQ(wrong("count", true), "plugin.x: option count must be a number");
+  EXPECT_EQ(wrong("count", 1.5), "plugin.x: option count must be a number");
+  EXPECT_EQ(wrong("wait", int64_t{5}), "plugin.x: option wait must be a duration like \"30s\"");
+  EXPECT_EQ(wrong("mode", std::string("fast slow")), "plugin.x: option mode must be one of: fast slow");
+  EXPECT_EQ(wrong("mode", std::string("")), "plugin.x: option mode must be one of: fast slow");
+  EXPECT_EQ(wrong("mode", std::string("slo")), "plugin.x: option mode must be one of: fast slow");
+  EXPECT_EQ(wrong("list", std::string("a")), "plugin.x: option list must be a list of strings");
+  EXPECT_EQ(wrong("list", map), "plugin.x: option list must be a list of strings");
+  EXPECT_EQ(wrong("list", OptionValue::List{{int64_t{1}, {}}}), "plugin.x: option list must be a list of strings");
+  EXPECT_EQ(wrong("map", list), "plugin.x: option map must be a table of strings");
+  EXPECT_EQ(wrong("map", OptionValue::Map{{"k", {true, {}}}}), "plugin.x: option map must be a table of strings");
+  EXPECT_EQ(wrong("size", std::string("10 apples")).rfind("plugin.x: option size must be a size like \"10MiB\": ", 0), 0u);
+}
+
+TEST_F(OptionsTest, RangesAreSaidInTheOptionsOwnUnit) {
+  EXPECT_EQ(wrong("count", int64_t{0}), "plugin.x: option count must be from 1 to 10");
+  EXPECT_EQ(wrong("count", int64_t{11}), "plugin.x: option count must be from 1 to 10");
+  EXPECT_EQ(wrong("wait", std::string("2m")), "plugin.x: option wait must be from 1s to 1m");
+  EXPECT_EQ(wrong("wait", int64_t{0}), "plugin.x: option wait must be from 1s to 1m");
+  EXPECT_EQ(wrong("size", int64_t{0}), "plugin.x: option size must be at least 1B");
+  EXPECT_EQ(wrong("any_size", int64_t{-1}), "plugin.x: option any_size must not be negative");
+  EXPECT_EQ(wrong("any_size", std::string("15000000TiB")), "plugin.x: option any_size is too large");
+}
+
+TEST_F(OptionsTest, AllMistakesAreShownAndThenCheckIsNotAsked) {
+  give("count", int64_t{99});
+  give("flag", std::string("x"));
+  give("nonsense", true);
+  check(kRows, [](const lsmtpd_config*, const lsmtpd_report*) { FAIL(); });
+  EXPECT_EQ(problems_.size(), 3u);
+}
+
+TEST_F(OptionsTest, RequiredOnesMustBeThere) {
+  const lsmtpd_option rows[] = {{"directory", LSMTPD_TYPE_PATH, 1, nullptr, 0, 0, nullptr, "where messages go"}};
+  check(rows);
+  ASSERT_EQ(problems_.size(), 1u);
+  EXPECT_EQ(problems_[0].message, "plugin.x: option directory is missing");
+  EXPECT_EQ(problems_[0].hint, "where messages go");
+  EXPECT_EQ(problems_[0].position.line, 1u);
+}
+
+TEST_F(OptionsTest, CheckReportsAtTheOptionsPlace) {
+  give("text", std::string("t"));
+  check(kRows, [](const lsmtpd_config*, const lsmtpd_report* report) {
+    report->error(report, str("text"), str("does not fit the mode"));
+    report->warning(report, {}, str("is old"));
+  });
+  ASSERT_EQ(problems_.size(), 2u);
+  EXPECT_EQ(problems_[0].message, "plugin.x: option text: does not fit the mode");
+  EXPECT_EQ(problems_[0].position.column, 20u);
+  EXPECT_FALSE(problems_[0].warning);
+  EXPECT_EQ(problems_[1].message, "plugin.x: is old");
+  EXPECT_TRUE(problems_[1].warning);
+}
+
+TEST_F(OptionsTest, AnExceptionInCheckIsAnErrorThatSaysWhat) {
+  check(kRows, [](const lsmtpd_config*, const lsmtpd_report*) { throw std::runtime_error("bad day"); });
+  ASSERT_EQ(problems_.size(), 1u);
+  EXPECT_NE(problems_[0].message.find("bad day"), std::string::npos);
+}
+
+TEST_F(OptionsTest, AnAuthorsMistakesAreErrorsToo) {
+  const lsmtpd_option preset[] = {{"mode", LSMTPD_TYPE_ENUM, 0, "medium", 0, 0, "fast slow", ""}};
+  check(preset);
+  ASSERT_EQ(problems_.size(), 1u);
+  EXPECT_EQ(problems_[0].message, "test_plugin: its own default of mode must be one of: fast slow");
+  const lsmtpd_option type[] = {{"odd", 99, 0, nullptr, 0, 0, nullptr, ""}};
+  give("odd", std::string("x"));
+  check(type);
+  EXPECT_EQ(problems_.size(), 1u);
+  const lsmtpd_option allowed[] = {{"odd", LSMTPD_TYPE_ENUM, 0, nullptr, 0, 0, nullptr, ""}};
+  check(allowed);
+  EXPECT_EQ(problems_.size(), 1u);
+}
+
+}  // namespace
+}  // namespace lsmtpd::plugin

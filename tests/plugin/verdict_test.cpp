@@ -1,0 +1,71 @@
+#include "plugin/verdict.hpp"
+
+#include <gtest/gtest.h>
+
+#include "lsmtpd/abi.h"
+
+namespace lsmtpd::plugin {
+namespace {
+
+Verdict given(uint32_t kind, uint32_t code = 0, std::string_view enhanced = {}, std::string_view text = {}) {
+  const lsmtpd_verdict verdict = {sizeof(lsmtpd_verdict), kind, code, 0, str(enhanced), str(text), str("why")};
+  return Verdict::from(&verdict);
+}
+
+TEST(VerdictTest, KindsAreKnownAndUnknownOnesMeanTryLater) {
+  EXPECT_EQ(given(LSMTPD_CONTINUE).kind, Kind::proceed);
+  EXPECT_EQ(given(LSMTPD_STORED).kind, Kind::stored);
+  EXPECT_EQ(given(LSMTPD_REJECT).kind, Kind::reject);
+  EXPECT_EQ(given(LSMTPD_TRY_LATER).kind, Kind::try_later);
+  EXPECT_EQ(given(LSMTPD_DISCARD).kind, Kind::discard);
+  for (const uint32_t kind : {0u, 6u, 77u, UINT32_MAX}) EXPECT_EQ(given(kind).kind, Kind::try_later);
+  EXPECT_EQ(Verdict::from(nullptr).kind, Kind::try_later);
+}
+
+TEST(VerdictTest, CodesMustFitTheKind) {
+  EXPECT_EQ(given(LSMTPD_REJECT, 550).code, 550);
+  EXPECT_EQ(given(LSMTPD_REJECT, 599).code, 599);
+  EXPECT_EQ(given(LSMTPD_TRY_LATER, 421).code, 421);
+  for (const uint32_t code : {0u, 1u, 55u, 250u, 451u, 600u, 5500u, UINT32_MAX}) {
+    EXPECT_EQ(given(LSMTPD_REJECT, code).code, 0) << code;
+  }
+  EXPECT_EQ(given(LSMTPD_TRY_LATER, 550).code, 0);
+  EXPECT_EQ(given(LSMTPD_CONTINUE, 250).code, 0);
+  EXPECT_EQ(given(LSMTPD_STORED, 550).code, 0);
+}
+
+TEST(VerdictTest, EnhancedCodesMustBeCodesOfTheSameClass) {
+  for (const char* good : {"5.7.1", "5.0.0", "5.999.999", "5.1.10"}) {
+    EXPECT_EQ(given(LSMTPD_REJECT, 550, good).enhanced, good);
+  }
+  for (const char* bad : {"", "4.7.1", "2.0.0", "5.x", "5.7", "5..1", "5.7.", "5.7.1.2", "5.7.1 ", "5.1000.1", "5.7.1000",
+                          "5.7.1\r\n", "50.7.1", "5,7,1", "5.-1.1"}) {
+    EXPECT_EQ(given(LSMTPD_REJECT, 550, bad).enhanced, "") << bad;
+  }
+  EXPECT_EQ(given(LSMTPD_TRY_LATER, 451, "4.3.0").enhanced, "4.3.0");
+}
+
+TEST(VerdictTest, TextsBecomeOneShortPrintableLine) {
+  EXPECT_EQ(given(LSMTPD_REJECT, 0, {}, "no\r\n250 Ok\t\x01\x7f").text, "no??250 Ok???");
+  EXPECT_EQ(given(LSMTPD_REJECT, 0, {}, std::string(1, '\0') + "\xff").text, "??");
+  EXPECT_EQ(given(LSMTPD_REJECT, 0, {}, std::string(5000, 'x')).text, std::string(200, 'x'));
+  EXPECT_EQ(given(LSMTPD_REJECT).detail, "why");
+}
+
+// A plugin that was built with other headers may know less of the struct, never less than `kind`.
+TEST(VerdictTest, NothingBehindTheSizeIsRead) {
+  lsmtpd_verdict verdict = {8, LSMTPD_REJECT, 599, 0, str("5.9.9"), str("text"), str("detail")};
+  EXPECT_EQ(Verdict::from(&verdict).kind, Kind::reject);
+  EXPECT_EQ(Verdict::from(&verdict).code, 0);
+  verdict.size = 12;
+  EXPECT_EQ(Verdict::from(&verdict).code, 599);
+  EXPECT_EQ(Verdict::from(&verdict).enhanced, "");
+  EXPECT_EQ(Verdict::from(&verdict).text, "");
+  verdict.size = sizeof verdict + 100;
+  EXPECT_EQ(Verdict::from(&verdict).text, "text");
+  verdict.size = 4;
+  EXPECT_EQ(Verdict::from(&verdict).kind, Kind::try_later);
+}
+
+}  // namespace
+}  // namespace lsmtpd::plugin
