@@ -1,4 +1,7 @@
 """The brokers that the AMQP tests rely on do what those tests take for granted."""
+import socket
+import ssl
+
 from support import amqp
 from support.wait import wait_until
 
@@ -19,3 +22,13 @@ def test_a_stopped_broker_answers_nothing_until_it_goes_on(broker):
     assert not amqp.answers(broker)
     broker.resume()
     wait_until(lambda: amqp.answers(broker), 20, "the broker to answer again")
+
+
+def test_the_tls_listener_shows_a_certificate_of_the_tests_own_authority(broker, authority):
+    certificate, key, _ = authority.issue("client", "lsmtpd")
+    context = ssl.create_default_context(cafile=authority.ca)
+    context.load_cert_chain(certificate, key)
+    with socket.create_connection((broker.host, broker.tls_port), timeout=10) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as stream:
+            stream.sendall(b"AMQP\x03\x01\x00\x00")  # SASL, AMQP 1.0
+            assert stream.recv(8) == b"AMQP\x03\x01\x00\x00"

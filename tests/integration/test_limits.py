@@ -1,4 +1,5 @@
 """Every limit holds, gives its reply, and leaves the daemon serving."""
+import select
 import socket
 
 import pytest
@@ -155,6 +156,18 @@ def test_44_silence_inside_data_gets_421_and_stores_nothing(daemon):
         client.envelope()
         client.command("DATA", 354)
         client.send(H + b"half")
+        client.expect("421 4.4.2")
+        client.expect_close()
+    assert len(server.spool) == 0
+
+
+def test_44_a_body_that_trickles_gets_421_though_it_is_never_silent(daemon):
+    server = daemon({"limits": {"data_rate": 100}})
+    with server.client(timeout=90) as client:
+        client.envelope()
+        client.command("DATA", 354)
+        while not select.select([client.socket], [], [], 0.5)[0]:
+            client.send(b"x")
         client.expect("421 4.4.2")
         client.expect_close()
     assert len(server.spool) == 0

@@ -34,7 +34,8 @@ def deliver(server, content=MAIL):
 @pytest.mark.parametrize("name, said", [
     ("no_entry", "lsmtpd_entry"), ("wrong_abi", "999"), ("fails_init", "init"),
     ("throws_in_init", "init"), ("no_factory", "factory"), ("fails_create", "fails_create"),
-    ("throws_in_create", "throws_in_create"), ("fails_start", "neither a filter nor an output"),
+    ("throws_in_create", "throws_in_create"), ("fails_start", "the disk is on fire"),
+    ("fails_start_silently", "start failed"), ("throws_in_start", "threw an exception"),
 ])
 def test_a_plugin_that_cannot_start_is_a_clear_error(daemon, name, said):
     server = daemon(filtered(name, {}), started=False)

@@ -1,0 +1,78 @@
+"""What README and docs/configuration.md say, done."""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from support.daemon import BUILD, run_cli
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def blocks(document, language):
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / document).read_text(), re.S)
+
+
+def test_the_tour_sends_mail_with_swaks_and_with_smtplib_and_finds_it(daemon):
+    server = daemon()
+    host, port = server.address()
+    swaks = next(block for block in blocks("README.md", "sh") if block.startswith("swaks"))
+    sent = subprocess.run(["sh", "-ec", swaks.replace("127.0.0.1:2525", f"{host}:{port}")],
+                          capture_output=True, timeout=60)
+    assert b"250 2.0.0 Ok: queued as" in sent.stdout
+    script = blocks("README.md", "python")[0].replace("2525", str(port))
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+    listed = server.cli("spool", "ls", "--config", server.config_file, check=0).stdout
+    assert listed.count("<ann@example.org>") == 2
+    ids = re.findall(r"^[0-9a-f-]{36}", listed, re.M)
+    mails = [server.cli("spool", "export", each, "--config", server.config_file, check=0).stdout for each in ids]
+    assert any("A body." in mail for mail in mails)
+
+
+def test_the_tour_changes_the_chain(tmp_path):
+    change = blocks("README.md", "toml")[0]
+    plugin, chain = change.split("[chain.default]\n")
+    text = (ROOT / "etc" / "lsmtpd.toml").read_text()
+    head, tail = re.split(r"\[chain\.default\]\nsteps = .*\n", text)
+    mine = tmp_path / "my.toml"
+    mine.write_text(f"{head}{plugin}[chain.default]\n{chain}{tail}")
+    checked = run_cli("check", "--print", "--config", mine, cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert 'steps = ["size", "headers", "spool"]' in checked.stdout
+
+
+def test_the_tour_writes_a_filter(tmp_path):
+    if not shutil.which("g++"):
+        pytest.skip("no g++")
+    (tmp_path / "filter_subject.cpp").write_text(blocks("README.md", "cpp")[0])
+    commands = next(block for block in blocks("README.md", "sh") if "filter_subject" in block)
+    commands = commands.replace("-Iinclude", f"-I{ROOT}/include").replace("build/lsmtpd", str(BUILD / "lsmtpd"))
+    done = subprocess.run(["sh", "-c", commands], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert "verdict: reject" in done.stdout, done.stdout + done.stderr
+    assert "reply: 550 5.6.0 A subject, please" in done.stdout
+
+
+def keys_of_the_effective_configuration(tmp_path):
+    """(section, key) of all that `check --print` shows of the file that comes with lsmtpd."""
+    printed = run_cli("check", "--print", "--config", ROOT / "etc" / "lsmtpd.toml", cwd=tmp_path).stdout
+    section, found = "", set()
+    for line in printed.splitlines():
+        if line.startswith("["):
+            section = re.sub(r"\.[a-z]+\]", ".NAME]", line)
+        elif match := re.match(r"(\w+) = ", line):
+            found.add((section, match[1]))
+    return {(section, key) for section, key in found if ".options" not in section and section != "[plugin.NAME.NAME]"}
+
+
+def test_every_key_stands_in_the_configuration_document(tmp_path):
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    sections = dict(re.findall(r"^## (\[+[a-z.A-Z]+\]+).*?\n(.*?)(?=^## |\Z)", text, re.S | re.M))
+    effective = keys_of_the_effective_configuration(tmp_path)
+    assert len(effective) > 30
+    missing = [f"{section} {key}" for section, key in sorted(effective)
+               if "options" not in section and f"`{key}`" not in sections.get(section, "")]
+    assert not missing
