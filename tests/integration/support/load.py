@@ -23,10 +23,14 @@ class Ledger:
             return self._next
 
     def write(self, number, reply, content):
-        self.entries[number] = (reply, hashlib.sha256(content).hexdigest())
+        entry = (reply, hashlib.sha256(content).hexdigest())
+        with self._lock:
+            self.entries[number] = entry
 
     def with_reply(self, start):
-        return {number: entry for number, entry in list(self.entries.items())
+        with self._lock:
+            entries = self.entries.copy()
+        return {number: entry for number, entry in entries.items()
                 if entry[0] is not None and entry[0].startswith(start)}
 
     @property
