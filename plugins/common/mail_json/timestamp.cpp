@@ -8,6 +8,9 @@ namespace lsmtpd::mail_json {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
+// What nanoseconds in 64 bits hold, rounded to years: 1700 to 2200.
+constexpr std::int64_t kEarliest = -8'520'336'000;
+constexpr std::int64_t kLatest = 7'258'118'400;
 
 // Takes exactly `digits` digits off the front.
 std::optional<int> take(std::string_view& text, std::size_t digits) {
@@ -72,7 +75,7 @@ std::string format_timestamp(std::int64_t ns) {
 std::optional<std::int64_t> parse_timestamp(std::string_view text) {
   std::tm utc{};
   const auto year = take(text, 4);
-  if (!year || *year < 1700 || *year > 2200 || !skip(text, '-')) return std::nullopt;
+  if (!year || !skip(text, '-')) return std::nullopt;
   const auto month = take(text, 2);
   if (!month || *month < 1 || *month > 12 || !skip(text, '-')) return std::nullopt;
   const auto day = take(text, 2);
@@ -94,7 +97,9 @@ std::optional<std::int64_t> parse_timestamp(std::string_view text) {
   utc.tm_hour = *hour;
   utc.tm_min = *minute;
   utc.tm_sec = *second;
-  return (timegm(&utc) - *offset) * kSecond + *fraction;
+  const std::int64_t seconds = timegm(&utc) - *offset;
+  if (seconds < kEarliest || seconds >= kLatest) return std::nullopt;
+  return seconds * kSecond + *fraction;
 }
 
 }  // namespace lsmtpd::mail_json
