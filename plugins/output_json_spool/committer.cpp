@@ -64,7 +64,7 @@ StoreJob Committer::cancel(const Tally& lane, lsmtpd_call call) {
 }
 
 void Committer::run() {
-  const auto buffer = std::make_unique<char[]>(kBuffer);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(kBuffer);
   Group group;
   group.reserve(kGroupMax);
   while (take(group)) {

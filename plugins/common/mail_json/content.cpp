@@ -7,7 +7,7 @@ std::string_view Pieces::next(Content& content) {
   const std::string_view piece = content.peek(offset_);
   if (!piece.empty()) return piece;
   if (offset_ < buffered_at_ || offset_ >= buffered_at_ + buffered_) {
-    if (!buffer_) buffer_ = std::make_unique<char[]>(kBuffer);
+    if (!buffer_) buffer_ = std::make_unique_for_overwrite<char[]>(kBuffer);
     const std::int64_t got = content.read(offset_, buffer_.get(), kBuffer);
     failed_ = got <= 0;  // the end before size() is a failure too
     if (failed_) return {};

@@ -81,6 +81,12 @@ Escaper::Step Escaper::escape(std::string_view in, char* out, std::size_t room) 
       at += high_run(in.substr(at), out + written, room - written, written);
       continue;
     }
+    if (byte == '\r' && at + 1 < in.size() && in[at + 1] == '\n') {
+      std::memcpy(out + written, "\\r\\n", 4);
+      written += 4;
+      at += 2;
+      continue;
+    }
     const Escape& escape = kEscapes[byte];
     std::memcpy(out + written, escape.text, sizeof(escape.text));
     written += escape.size;

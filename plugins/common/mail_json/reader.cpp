@@ -39,8 +39,8 @@ Result<void> Reader::content(const Sink& sink) {
 
 template <class Decode>
 Result<void> Reader::decode(const Slice& slice, const Sink& sink, Decode decode) {
-  const auto raw = std::make_unique<char[]>(kPiece);
-  const auto made = std::make_unique<char[]>(kPiece + 4);
+  const auto raw = std::make_unique_for_overwrite<char[]>(kPiece);
+  const auto made = std::make_unique_for_overwrite<char[]>(kPiece + 4);
   std::uint64_t done = 0;
   while (done < slice.size) {
     const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, slice.size - done));

@@ -1,6 +1,11 @@
 #include "mail_json/scanner.hpp"
 
+#include <bit>
 #include <cstring>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace lsmtpd::mail_json {
 namespace {
@@ -8,6 +13,18 @@ namespace {
 // Bytes at the start of `text` that neither end a string, nor escape, nor are forbidden in it.
 std::size_t plain_run(std::string_view text) {
   std::size_t at = 0;
+#if defined(__SSE2__)
+  const __m128i last_control = _mm_set1_epi8(0x1F);
+  for (; at + 16 <= text.size(); at += 16) {
+    const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
+    const __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(block, last_control), block);
+    const __m128i quote = _mm_cmpeq_epi8(block, _mm_set1_epi8('"'));
+    const __m128i escape = _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'));
+    const __m128i stop = _mm_or_si128(control, _mm_or_si128(quote, escape));
+    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(stop));
+    if (mask != 0) return at + static_cast<std::size_t>(std::countr_zero(mask));
+  }
+#endif
   while (at < text.size()) {
     const auto byte = static_cast<unsigned char>(text[at]);
     if (byte == '"' || byte == '\\' || byte < 0x20) break;
@@ -18,7 +35,8 @@ std::size_t plain_run(std::string_view text) {
 
 }  // namespace
 
-Scanner::Scanner(Input& input) : input_(input), buffer_(std::make_unique<char[]>(kBuffer)) {}
+Scanner::Scanner(Input& input)
+    : input_(input), buffer_(std::make_unique_for_overwrite<char[]>(kBuffer)) {}
 
 Result<Outline> Scanner::scan() {
   if (!members()) return tl::make_unexpected(problem_);
