@@ -64,8 +64,12 @@ bool BodyWriter::append(std::string_view piece) {
       // Growing with the body keeps small mails small and large ones in few chunks. What is on its way to the file
       // takes no more than it needs: memory is short then.
       const uint64_t grown = body_->spilled() ? 0 : std::min(body_->size_, kLargestChunk);
-      const uint64_t capacity = std::max(std::min<uint64_t>(piece.size(), kLargestChunk), grown);
-      if (!body_->memory_.grow(capacity)) return false;
+      const uint64_t needed = std::min<uint64_t>(piece.size(), kLargestChunk);
+      uint64_t capacity = std::max(needed, grown);
+      if (!body_->memory_.grow(capacity)) {
+        capacity = needed;
+        if (!body_->memory_.grow(capacity)) return false;
+      }
       // Left uninitialised on purpose: every byte is written before it is read.
       chunks.push_back({std::unique_ptr<char[]>(new char[capacity]), capacity, 0, body_->size_});
     }

@@ -15,6 +15,16 @@ void become_unready(plugin::Admission& all, const plugin::Lane& lane, const std:
   all.reason += (all.reason.empty() ? "" : "; ") + lane.name() + ": " + reason;
 }
 
+// What an output says, unless it is one that does not answer any more.
+plugin::Admission readiness(plugin::Lane& output) {
+  auto said = output.admission();
+  if (said.ready && output.failed()) {
+    said.ready = false;
+    said.reason = "too many calls are stuck";
+  }
+  return said;
+}
+
 }  // namespace
 
 plugin::Admission Chain::admission() const {
@@ -25,12 +35,12 @@ plugin::Admission Chain::admission() const {
     if (!one.ready) become_unready(all, *lane, one.reason);
   }
   for (const auto& output : outputs) {
-    const auto one = output.lane->admission();
+    const auto one = readiness(*output.lane);
     take_smaller(all.max_message_size, one.max_message_size);
-    if (one.ready && !output.lane->failed()) continue;
+    if (one.ready) continue;
     if (!output.fallback) {
       become_unready(all, *output.lane, one.reason);
-    } else if (const auto second = output.fallback->admission(); !second.ready) {
+    } else if (const auto second = readiness(*output.fallback); !second.ready) {
       become_unready(all, *output.lane, one.reason);
       become_unready(all, *output.fallback, second.reason);
     }

@@ -1,5 +1,6 @@
 #include "pipeline/delivery.hpp"
 
+#include <algorithm>
 #include <optional>
 
 #include "log/log.hpp"
@@ -31,11 +32,11 @@ struct Delivery::Late {
   }
 };
 
-Delivery::Delivery(Deadlines& deadlines, const OutputStep& step, std::string copy_id, uint64_t chain_deadline_ms)
+Delivery::Delivery(Deadlines& deadlines, const OutputStep& step, std::string copy_id, uint64_t ends_at_ms)
     : deadlines_(deadlines),
       step_(step),
       copy_id_(std::move(copy_id)),
-      chain_deadline_ms_(chain_deadline_ms),
+      ends_at_ms_(ends_at_ms),
       speaker_(step.lane),
       deadline_([this] { overdue(); }) {}
 
@@ -47,11 +48,18 @@ void Delivery::run(const message::Message& message, std::function<void()> settle
   ask(*step_.lane, {});
 }
 
+// How long anybody waits for `lane`: its own deadline or what is left of the chain's; 0: there is no end.
+uint64_t Delivery::time_for(plugin::Lane& lane) const {
+  const uint64_t own = lane.stage().entry().deadline;
+  if (ends_at_ms_ == 0) return own;
+  const uint64_t left = ends_at_ms_ > deadlines_.now() ? ends_at_ms_ - deadlines_.now() : 1;
+  return own == 0 ? left : std::min(own, left);
+}
+
 void Delivery::ask(plugin::Lane& lane, std::string target) {
   auto self = shared_from_this();
-  const uint64_t deadline_ms = lane.stage().entry().deadline;
   auto answer = lane.deliver(
-      message_, {copy_id_, std::move(target), deadline_ms, false},
+      message_, {copy_id_, std::move(target), time_for(lane), false},
       [self](Completion completion) {
         self->call_ = 0;
         self->deadline_.disarm();
@@ -61,7 +69,7 @@ void Delivery::ask(plugin::Lane& lane, std::string target) {
   if (answer) {
     take(std::move(*answer));
   } else {
-    deadlines_.arm(deadline_, deadline_ms);
+    deadlines_.arm(deadline_, lane.stage().entry().deadline);
   }
 }
 
@@ -108,44 +116,47 @@ void Delivery::take_fallback(Verdict verdict) {
 void Delivery::overdue() {
   auto self = shared_from_this();
   if (in_fallback_) {
-    auto late = late_;
-    auto* replay = step_.replay;
-    step_.fallback->abandon(std::exchange(call_, 0), [late, replay](Completion completion) {
-      const bool kept = completion.verdict.kind == Kind::stored;
-      if (late) {
-        late->kept = kept;
-        late->settle();
-      } else if (kept) {
-        replay->wake();
-      }
-    });
-    late_ = nullptr;
-    take_fallback(Verdict::make(Kind::try_later, "its deadline passed"));
+    fallback_overdue("its deadline passed");
     return;
   }
-  leave_primary(step_.fallback != nullptr);
   Verdict why = Verdict::make(Kind::try_later, "its deadline passed");
-  if (!step_.fallback && step_.lane->stage().entry().on_timeout == config::OnFailure::reject) {
-    why.kind = Kind::reject;
-    settle(std::move(why), *step_.lane);
+  if (step_.fallback) {
+    leave_to_fallback();
+    use_fallback(std::move(why));
     return;
   }
-  use_fallback(std::move(why));
+  leave_for_good();
+  if (step_.lane->stage().entry().on_timeout == config::OnFailure::reject) why.kind = Kind::reject;
+  settle(std::move(why), *step_.lane);
+}
+
+void Delivery::fallback_overdue(const char* why) {
+  step_.fallback->abandon(std::exchange(call_, 0), [late = std::move(late_), replay = step_.replay](Completion completion) {
+    const bool kept = completion.verdict.kind == Kind::stored;
+    if (late) {
+      late->kept = kept;
+      late->settle();
+    } else if (kept) {
+      replay->wake();
+    }
+  });
+  late_ = nullptr;
+  take_fallback(Verdict::make(Kind::try_later, why));
+}
+
+// Nobody else takes the message; if the output does so yet, the log says that the client may send it again.
+void Delivery::leave_for_good() {
+  step_.lane->abandon(std::exchange(call_, 0), [copy_id = copy_id_, name = step_.lane->name()](Completion completion) {
+    if (completion.verdict.kind == Kind::stored) {
+      log::warn("late_outcome", {{"copy", copy_id}, {"plugin", name}, {"outcome", "stored"},
+                                 {"hint", "the client was told to try again: raise the plugin's deadline"}});
+    }
+  });
 }
 
 // The output keeps its call, but nobody waits for it; see Late for what its outcome still does.
-void Delivery::leave_primary(bool for_fallback) {
+void Delivery::leave_to_fallback() {
   const lsmtpd_call call = std::exchange(call_, 0);
-  if (!for_fallback) {
-    const std::string name = step_.lane->name();
-    step_.lane->abandon(call, [copy_id = copy_id_, name](Completion completion) {
-      if (completion.verdict.kind == Kind::stored) {
-        log::warn("late_outcome", {{"copy", copy_id}, {"plugin", name}, {"outcome", "stored"},
-                                   {"hint", "the client was told to try again: raise the plugin's deadline"}});
-      }
-    });
-    return;
-  }
   late_ = std::make_shared<Late>(Late{*step_.replay, copy_id_, step_.lane->name()});
   step_.replay->hold(copy_id_);
   std::weak_ptr<Delivery> weak = weak_from_this();
@@ -175,10 +186,10 @@ void Delivery::give_up(const char* why) {
   auto self = shared_from_this();
   deadline_.disarm();
   if (in_fallback_) {
-    overdue();
+    fallback_overdue(why);
     return;
   }
-  if (call_) leave_primary(false);
+  if (call_) leave_for_good();
   settle(Verdict::make(Kind::try_later, why), *step_.lane);
 }
 

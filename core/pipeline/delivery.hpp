@@ -16,7 +16,8 @@ namespace lsmtpd::pipeline {
 
 class Delivery : public std::enable_shared_from_this<Delivery> {
  public:
-  Delivery(Deadlines& deadlines, const OutputStep& step, std::string copy_id, uint64_t chain_deadline_ms);
+  // `ends_at_ms`: when the chain's deadline passes, by `deadlines`; 0: never.
+  Delivery(Deadlines& deadlines, const OutputStep& step, std::string copy_id, uint64_t ends_at_ms);
   ~Delivery();
 
   // `settled` comes once, perhaps from inside.
@@ -35,14 +36,17 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   void take_primary(plugin::Completion completion);
   void take_fallback(plugin::Verdict verdict);
   void overdue();
-  void leave_primary(bool for_fallback);
+  void fallback_overdue(const char* why);
+  void leave_for_good();
+  void leave_to_fallback();
+  uint64_t time_for(plugin::Lane& lane) const;
   void use_fallback(plugin::Verdict why);
   void settle(plugin::Verdict verdict, const plugin::Lane& speaker);
 
   Deadlines& deadlines_;
   const OutputStep& step_;
   const std::string copy_id_;
-  const uint64_t chain_deadline_ms_;
+  const uint64_t ends_at_ms_;
   message::Message message_;
   std::function<void()> settled_;
   plugin::Verdict verdict_;

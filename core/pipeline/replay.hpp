@@ -30,6 +30,7 @@ class Replay {
   static constexpr uint64_t kFirstPauseMs = 1000, kLongestPauseMs = 30'000;
   static constexpr uint32_t kMostLostAlone = 3;  // then a dead letter
   static constexpr uint64_t kShortestDeadlineMs = 60'000;  // for an output to settle a replayed message
+  static constexpr uint64_t kStorageDeadlineMs = 60'000;   // for the storage to do anything
 
   Replay(io::Loop& loop, plugin::Lane& storage);
   ~Replay();
@@ -53,12 +54,24 @@ class Replay {
     bool paused = false;  // until the next pass
   };
 
+  // replay.cpp: passes
   void tell_if_idle();
   void begin_pass();
   void end_pass();
   void pump();
+  void give_up_pass();
   void list();
   void take_list(plugin::Completion completion);
+  Target* target_of(const std::string& name);
+  bool all_paused() const;
+  bool find_ready();
+  bool is_held(const std::string& copy_id);
+
+  // replay_item.cpp: one message
+  std::shared_ptr<Item> make_item(const std::string& copy_id);
+  template <class Ask>
+  void ask(const std::shared_ptr<Item>& item, plugin::Lane& lane, uint64_t deadline_ms, Ask&& put, plugin::Done then);
+  void answered(const std::shared_ptr<Item>& item, plugin::Completion completion);
   void load(const std::string& copy_id);
   void take_loaded(const std::shared_ptr<Item>& item, plugin::Completion completion);
   void deliver(const std::shared_ptr<Item>& item);
@@ -66,11 +79,10 @@ class Replay {
   bool kills_connections(const Item& item, const plugin::Verdict& verdict);
   void overdue(const std::shared_ptr<Item>& item);
   void not_now(const std::shared_ptr<Item>& item, plugin::Completion completion);
-  void remove(const std::string& copy_id, plugin::Kind outcome, const std::string& reason, io::Task then);
+  void late(const std::shared_ptr<Item>& item, plugin::Completion completion);
+  void keep_notes(const std::shared_ptr<Item>& item, const plugin::Completion& completion, io::Task then);
+  void remove(const std::shared_ptr<Item>& item, plugin::Kind outcome, const std::string& reason, io::Task then);
   void item_done(const std::shared_ptr<Item>& item);
-  Target* target_of(const std::string& name);
-  bool someone_is_ready();
-  bool is_held(const std::string& copy_id);
 
   io::Loop& loop_;
   plugin::Lane& storage_;
@@ -81,12 +93,16 @@ class Replay {
   bool stopped_ = true;
   io::Task idle_;  // set by stop()
   bool in_pass_ = false;
-  bool listing_ = false;
   bool listed_all_ = false;
   bool restart_ = true;
   bool failed_ = false;  // this pass met "not now"
   std::deque<std::string> queue_;
   std::set<std::shared_ptr<Item>> under_way_;
+  struct Removal {
+    plugin::Kind outcome;
+    std::string reason;
+  };
+  std::map<std::string, Removal> to_remove_;  // settled, but the storage has not removed them: the next pass begins here
   std::map<std::string, uint32_t> lost_alone_;  // how often, by copy_id; those that were, only
   uint32_t window_ = 1;
   uint64_t pause_ms_ = kFirstPauseMs;

@@ -36,6 +36,7 @@ Transaction::~Transaction() = default;
 std::optional<Outcome> Transaction::run(Finished finished) {
   running_ = true;
   chain_.deadlines->arm(chain_deadline_, chain_.deadline_ms);
+  if (chain_.deadline_ms) ends_at_ms_ = chain_.deadlines->now() + chain_.deadline_ms;
   run_filters();
   running_ = false;
   if (outcome_) return outcome_;
@@ -99,7 +100,7 @@ void Transaction::start_outputs() {
   unsettled_ = chain_.outputs.size();
   for (const auto& step : chain_.outputs) {
     deliveries_.push_back(std::make_shared<Delivery>(
-        *chain_.deadlines, step, several ? id() + "." + step.lane->name() : id(), chain_.deadline_ms));
+        *chain_.deadlines, step, several ? id() + "." + step.lane->name() : id(), ends_at_ms_));
   }
   auto self = shared_from_this();
   for (const auto& delivery : deliveries_) {

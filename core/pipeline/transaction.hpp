@@ -60,6 +60,7 @@ class Transaction : public std::enable_shared_from_this<Transaction> {
   lsmtpd_call call_ = 0;
   Deadlines::Entry step_deadline_;
   Deadlines::Entry chain_deadline_;
+  uint64_t ends_at_ms_ = 0;
 
   std::vector<std::shared_ptr<Delivery>> deliveries_;
   size_t unsettled_ = 0;

@@ -1,0 +1,90 @@
+#include "app/process.hpp"
+
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/unique_fd.hpp"
+
+namespace lsmtpd::app {
+namespace {
+
+TEST(CoresTest, AreRoundedUpFromCpuMax) {
+  EXPECT_EQ(cores_of_cpu_max("100000 100000\n"), 1u);
+  EXPECT_EQ(cores_of_cpu_max("150000 100000\n"), 2u);
+  EXPECT_EQ(cores_of_cpu_max("200000 100000\n"), 2u);
+  EXPECT_EQ(cores_of_cpu_max("10000 100000\n"), 1u) << "a tenth of a core still is a worker";
+  EXPECT_EQ(cores_of_cpu_max("400000 50000"), 8u);
+}
+
+TEST(CoresTest, WithoutALimitThereIsNone) {
+  for (const char* text : {"max 100000\n", "", "\n", "max", "garbage", "100000", "100000 0\n"}) {
+    EXPECT_EQ(cores_of_cpu_max(text), 0u) << text;
+  }
+}
+
+TEST(CoresTest, FollowTheAffinityOfTheProcess) {
+  const uint32_t before = allowed_cores();
+  ASSERT_GE(before, 1u);
+  cpu_set_t all, one;
+  ASSERT_EQ(::sched_getaffinity(0, sizeof all, &all), 0);
+  CPU_ZERO(&one);
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (!CPU_ISSET(i, &all)) continue;
+    CPU_SET(i, &one);
+    break;
+  }
+  ASSERT_EQ(::sched_setaffinity(0, sizeof one, &one), 0);
+  EXPECT_EQ(allowed_cores(), 1u);
+  ::sched_setaffinity(0, sizeof all, &all);
+  EXPECT_EQ(allowed_cores(), before);
+}
+
+TEST(DescriptorLimitTest, SaysWhatToChangeWhenItIsTooLow) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may raise the limit";
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const auto status = raise_descriptor_limit(static_cast<uint32_t>(limit.rlim_max));
+  ASSERT_FALSE(status);
+  EXPECT_NE(status.error().message.find("limits.connections"), std::string::npos);
+  EXPECT_NE(status.error().message.find("LimitNOFILE="), std::string::npos);
+}
+
+TEST(DescriptorLimitTest, IsFineForAFewConnections) { EXPECT_TRUE(raise_descriptor_limit(10)); }
+
+TEST(PrivilegesTest, AreKeptWithoutAUserAndAnUnknownUserIsAnError) {
+  EXPECT_TRUE(drop_privileges(""));
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  const auto status = drop_privileges("no-such-user-here");
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().message, "server.user = \"no-such-user-here\": there is no such user");
+  EXPECT_EQ(::geteuid(), 0u);
+}
+
+TEST(ServiceManagerTest, IsToldWhereItAsks) {
+  const std::string path = testing::TempDir() + "notify_" + std::to_string(::getpid());
+  const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(path.size(), sizeof address.sun_path);
+  path.copy(address.sun_path, path.size());
+  ASSERT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  notify_service_manager("READY=1");
+  ::unsetenv("NOTIFY_SOCKET");
+  notify_service_manager("STOPPING=1");  // nobody asks
+  char text[100];
+  const ssize_t size = ::recv(socket.get(), text, sizeof text, MSG_DONTWAIT);
+  ASSERT_GT(size, 0);
+  EXPECT_EQ(std::string(text, static_cast<size_t>(size)), "READY=1");
+  EXPECT_LT(::recv(socket.get(), text, sizeof text, MSG_DONTWAIT), 0);
+  ::unlink(path.c_str());
+}
+
+}  // namespace
+}  // namespace lsmtpd::app
