@@ -53,7 +53,7 @@ class _Receiver(MessagingHandler):
         super().__init__(prefetch=0 if count is not None and count < 50 else 200, auto_accept=False)
         self.broker, self.queue, self.count, self.enough = broker, queue, count, enough
         self.deadline = time.monotonic() + seconds
-        self.messages, self.error = [], None
+        self.messages, self.error, self.closed = [], None, False
 
     def on_start(self, event):
         self._connection = event.container.connect(
@@ -68,9 +68,12 @@ class _Receiver(MessagingHandler):
         event.container.schedule(0.1, self)
 
     def on_message(self, event):
+        if self.closed:  # accepting it would not reach the broker, which delivers it again
+            return
         self.messages.append(event.message)
         self.accept(event.delivery)
         if self._enough():
+            self.closed = True
             self._link.close()
             self._connection.close()
 
