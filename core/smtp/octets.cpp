@@ -47,8 +47,8 @@ inline Masks classify(const char* block) {
   const __m128i lf = _mm_set1_epi8('\n');
   const __m128i dot = _mm_set1_epi8('.');
   Masks masks;
-  for (unsigned part = 0; part < 4; ++part) {
-    const __m128i octets = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + 16 * part));
+  for (unsigned part = 0; part < 4; ++part, block += 16) {
+    const __m128i octets = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block));
     masks.cr |= bits(_mm_cmpeq_epi8(octets, cr), part);
     masks.lf |= bits(_mm_cmpeq_epi8(octets, lf), part);
     masks.dot |= bits(_mm_cmpeq_epi8(octets, dot), part);

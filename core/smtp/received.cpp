@@ -33,16 +33,14 @@ void ReceivedCounter::look_at(char c) {
     over_ = matched_ == 0;  // an empty line, its CR seen or not
     matched_ = 0;
     blank_ = false;
-  } else if (blank_) {
-    matched_ = skip_line;
-  } else if (matched_ == 0 && c == '\r') {
+  } else if (matched_ == 0 && c == '\r' && !blank_) {
     blank_ = true;
-  } else if (matched_ < name.size() && lower(c) == name[matched_]) {
+  } else if (!blank_ && matched_ < name.size() && lower(c) == name[matched_]) {
     ++matched_;
   } else if (matched_ == name.size() && c == ':') {
     ++fields_;
     matched_ = skip_line;
-  } else if (matched_ != name.size() || (c != ' ' && c != '\t')) {
+  } else if (blank_ || matched_ != name.size() || (c != ' ' && c != '\t')) {
     matched_ =
         skip_line;  // blanks before the colon are obsolete syntax (RFC 5322 4.5), and still a field
   }

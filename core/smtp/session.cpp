@@ -58,7 +58,7 @@ void Session::proceed() {
       return mail_accepted();
     case Waiting::rcpt:
       ++accepted_;
-      state_ = State::rcpt;
+      state_ = after(Event::rcpt_accepted, state_);
       return answer(replies::recipient_ok);
     case Waiting::body_start:
       return start_body();
@@ -77,7 +77,7 @@ void Session::refuse(const Reply& reply) {
   if (waiting == Waiting::mail) reset_transaction();
   if (waiting == Waiting::rcpt) {
     envelope_.recipients.pop_back();
-    if (accepted_ == 0) state_ = State::unwanted;
+    state_ = after(Event::rcpt_refused, state_);
   }
   if (waiting == Waiting::body_start) return refuse_body(reply);
   if (reply.code >= 500 && waiting != Waiting::connect && count_error()) return;
@@ -150,7 +150,7 @@ void Session::start_body() {
   octets_ = 0;
   received_ = {};
   if (phase_ == Phase::chunk) {
-    state_ = State::chunks;
+    state_ = after(Event::chunk_accepted, state_);
     scanner_ = Scanner(mail_.binary ? Scanner::Framing::binary : Scanner::Framing::octets,
                        settings_.normalize_bare_lf);
     return;
@@ -183,7 +183,7 @@ void Session::reset_transaction() {
   mail_ = {};
   accepted_ = 0;
   octets_ = 0;
-  state_ = greeted_ ? State::ready : State::start;
+  state_ = greeted_ ? after(Event::ended, state_) : State::start;
 }
 
 }  // namespace lsmtpd::smtp

@@ -207,6 +207,7 @@ void Session::greeted() {
   greeted_ = true;
   extended_ = greeting_ != Verb::helo;
   reset_transaction();
+  state_ = after(Event::greeted, state_);
   replies_ += extended_ ? "250-" : "250 ";
   replies_ += settings_.hostname;
   replies_ += "\r\n";

@@ -110,9 +110,12 @@ Session::Step Session::end_chunk() {
     replies_ += verdict_;
   }
   end_refused();
-  const bool begun = state_ == State::rcpt || state_ == State::chunks || state_ == State::failed;
-  if (begun && chunk_last_) reset_transaction();
-  if (begun && !chunk_last_) state_ = State::failed;
+  const State state = after(Event::chunk_refused, state_);
+  if (state == State::failed && chunk_last_) {
+    reset_transaction();
+  } else {
+    state_ = state;
+  }
   return {};
 }
 

@@ -51,7 +51,7 @@ void Session::mail_accepted() {
   }
   envelope_.protocol = protocol();
   octets_ = 0;
-  state_ = State::mail;
+  state_ = after(Event::mail_accepted, state_);
   answer(replies::sender_ok);
 }
 
@@ -65,7 +65,7 @@ std::string_view Session::protocol() const {
 Session::Step Session::rcpt(std::string_view argument) {
   Path path;
   if (const replies::Fixed* fault = rcpt_fault(argument, path)) {
-    if (accepted_ == 0) state_ = State::unwanted;
+    state_ = after(Event::rcpt_refused, state_);
     if (fault != &replies::too_many_recipients || count_idle()) deny(*fault);
     return {};
   }

@@ -1,14 +1,7 @@
-// The states of a session and, for each command, where it may be used: one table, to be held
-// against RFC 5321 4.1.4, RFC 2033 4.2 and RFC 3030 2. The session runs a command only where the
-// table says `run`; else it sends what stands there.
-//
-//   start  --HELO, EHLO, LHLO-->   ready      MAIL works from start too: old clients send no HELO
-//   ready  --MAIL-->               mail
-//   mail   --RCPT-->               rcpt       or unwanted, while every RCPT is refused
-//   rcpt   --DATA, BDAT LAST-->    ready
-//   rcpt   --BDAT-->               chunks     or failed, when the chunk is refused
-//   chunks --BDAT LAST-->          ready
-//   any    --RSET, HELO, ...-->    ready      so does the end of a message, good or bad
+// The states of a session, the commands that each allows, and what leads from one to another: two
+// tables, to be held against RFC 5321 4.1.4, RFC 2033 4.2 and RFC 3030 2. The session runs a
+// command only where the first says `run`, else it sends what stands there; it changes its state
+// only by the second.
 //
 // STARTTLS joins as a verb allowed in start and ready only, and leads back to start (RFC 3207 4.2);
 // AUTH as one allowed in ready only, once (RFC 4954 4).
@@ -73,6 +66,41 @@ inline constexpr std::array<Row, verb_count> rows{{
 constexpr const replies::Fixed* refusal_of(Verb verb, State state, bool lmtp = false) {
   const auto* refusal = table::rows[static_cast<unsigned>(verb)][static_cast<unsigned>(state)];
   return lmtp && refusal == table::none ? &replies::no_valid_recipients_lmtp : refusal;
+}
+
+enum class Event : uint8_t {
+  greeted,  // HELO, EHLO or LHLO accepted
+  mail_accepted,
+  rcpt_accepted,
+  rcpt_refused,
+  chunk_accepted,  // BDAT without LAST
+  chunk_refused,
+  ended,  // RSET, or the end of a message, whatever became of it
+};
+inline constexpr unsigned event_count = static_cast<unsigned>(Event::ended) + 1;
+
+namespace table {
+
+// clang-format off
+inline constexpr std::array<std::array<State, state_count>, event_count> transitions = [] {
+  using enum State;
+  return std::array<std::array<State, state_count>, event_count>{{
+    // start  ready   mail      unwanted  rcpt    chunks  failed
+    {  ready, ready,  ready,    ready,    ready,  ready,  ready  },  // greeted
+    {  mail,  mail,   mail,     unwanted, rcpt,   chunks, failed },  // mail_accepted: from the first two only
+    {  start, ready,  rcpt,     rcpt,     rcpt,   chunks, failed },  // rcpt_accepted
+    {  start, ready,  unwanted, unwanted, rcpt,   chunks, failed },  // rcpt_refused
+    {  start, ready,  mail,     unwanted, chunks, chunks, failed },  // chunk_accepted
+    {  start, ready,  mail,     unwanted, failed, failed, failed },  // chunk_refused
+    {  start, ready,  ready,    ready,    ready,  ready,  ready  },  // ended: to start where there was no greeting
+  }};
+}();
+// clang-format on
+
+}  // namespace table
+
+constexpr State after(Event event, State state) {
+  return table::transitions[static_cast<unsigned>(event)][static_cast<unsigned>(state)];
 }
 
 }  // namespace lsmtpd::smtp

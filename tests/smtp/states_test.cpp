@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace lsmtpd::smtp {
 namespace {
 
@@ -48,6 +50,38 @@ TEST(States, allow_data_with_a_recipient_and_never_after_bdat) {  // RFC 3030 2
   EXPECT_EQ(code(Verb::data, State::mail), "503 5.5.1");
   EXPECT_EQ(code(Verb::data, State::unwanted), "554 5.5.1");
   EXPECT_EQ(code(Verb::data, State::chunks), "503 5.5.1");
+}
+
+TEST(States, lead_from_one_to_the_next) {
+  EXPECT_EQ(after(Event::greeted, State::start), State::ready);
+  EXPECT_EQ(after(Event::mail_accepted, State::start), State::mail);  // old clients send no HELO
+  EXPECT_EQ(after(Event::mail_accepted, State::ready), State::mail);
+  EXPECT_EQ(after(Event::rcpt_refused, State::mail), State::unwanted);
+  EXPECT_EQ(after(Event::rcpt_accepted, State::unwanted), State::rcpt);
+  EXPECT_EQ(after(Event::rcpt_refused, State::rcpt), State::rcpt);
+  EXPECT_EQ(after(Event::chunk_accepted, State::rcpt), State::chunks);
+  EXPECT_EQ(after(Event::chunk_refused, State::chunks), State::failed);
+  EXPECT_EQ(after(Event::chunk_refused, State::ready), State::ready);
+}
+
+TEST(States, end_every_transaction) {  // RFC 5321 4.1.4: EHLO resets, 4.1.1.5: so does RSET
+  for (const State state : all_states) {
+    EXPECT_EQ(after(Event::greeted, state), State::ready);
+    EXPECT_EQ(after(Event::ended, state), state == State::start ? State::start : State::ready);
+  }
+}
+
+TEST(States, are_reached_only_by_commands_that_the_state_runs) {
+  constexpr std::pair<Verb, Event> accepted[] = {{Verb::mail, Event::mail_accepted},
+                                                 {Verb::rcpt, Event::rcpt_accepted},
+                                                 {Verb::bdat, Event::chunk_accepted}};
+  for (const auto& [verb, event] : accepted) {
+    for (const State state : all_states) {
+      if (!runs(verb, state)) {
+        EXPECT_EQ(after(event, state), state);
+      }
+    }
+  }
 }
 
 TEST(States, know_what_is_not_there) {
