@@ -145,6 +145,22 @@ TEST(Call, SecondAnswerDoesNothing) {
   EXPECT_STREQ(verdict->detail, "detail");
 }
 
+struct CatchesItself : OnlyFilter {
+  using OnlyFilter::OnlyFilter;
+  void message(sdk::Call call, sdk::Message) override {
+    try {
+      const sdk::Call held = std::move(call);
+      throw std::runtime_error("caught by the plugin");
+    } catch (const std::runtime_error&) {
+    }
+  }
+};
+
+TEST(Call, OneThatDiesWithAnExceptionThePluginCatchesIsAnsweredToo) {
+  FakeHost host = FakeHost::of<CatchesItself>();
+  EXPECT_STREQ(lsmtpd_test_filter(*host, host.mail())->detail, "dropped by the plugin");
+}
+
 // ---- messages ----
 
 struct Reads : OnlyFilter {

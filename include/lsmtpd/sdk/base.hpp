@@ -72,7 +72,11 @@ class Guard {
       : host_(host), outer_(current()), uncaught_(std::uncaught_exceptions()) {
     current() = this;
   }
-  ~Guard() { current() = outer_; }
+  // What is parked still is here because the plugin caught the exception itself.
+  ~Guard() {
+    current() = outer_;
+    answer("dropped by the plugin");
+  }
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
 
@@ -88,12 +92,15 @@ class Guard {
   void fail(const char* what) noexcept {
     const lsmtpd_log_field field = {str("what"), str(what)};
     log(host_, LSMTPD_LOG_ERROR, "the plugin threw an exception", &field, 1);
-    for (std::size_t i = 0; i < count_; ++i)
-      complete(parked_[i].first, parked_[i].second, LSMTPD_TRY_LATER, what);
-    count_ = 0;
+    answer(what);
   }
 
  private:
+  void answer(const char* why) noexcept {
+    for (std::size_t i = 0; i < count_; ++i)
+      complete(parked_[i].first, parked_[i].second, LSMTPD_TRY_LATER, why);
+    count_ = 0;
+  }
   static Guard*& current() noexcept {
     static thread_local Guard* guard = nullptr;
     return guard;

@@ -131,7 +131,8 @@ class Watch {
   }
   // What to watch for; 0 pauses.
   void events(uint32_t events) noexcept {
-    if (node_ != nullptr) node_->state->loop->rewatch(node_->state->host, node_->id, events);
+    if (node_ != nullptr && !node_->state->gone)
+      node_->state->loop->rewatch(node_->state->host, node_->id, events);
   }
   explicit operator bool() const noexcept { return node_ != nullptr; }
 

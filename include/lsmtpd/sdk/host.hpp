@@ -9,7 +9,8 @@
 
 namespace lsmtpd::sdk {
 
-// Bytes of the process's budget, given back when this goes. Move-only. [any]
+// Bytes of the process's budget, given back when this goes. Move-only. [any] It must not outlive
+// the host it came from: what may live longer than a lane is reserved on the stage's host.
 class Reservation {
  public:
   Reservation() noexcept = default;

@@ -17,18 +17,18 @@ static inline int lsmtpd_t_unit(uint32_t type, const char* unit, int64_t* factor
     uint32_t type;
     const char* unit;
     int64_t factor;
-  } units[] = {{LSMTPD_TYPE_SIZE, "", 1},
+  } units[] = {{LSMTPD_TYPE_INT, "", 1},
+               {LSMTPD_TYPE_SIZE, "", 1},
                {LSMTPD_TYPE_SIZE, "B", 1},
                {LSMTPD_TYPE_SIZE, "KiB", 1024},
                {LSMTPD_TYPE_SIZE, "MiB", 1048576},
                {LSMTPD_TYPE_SIZE, "GiB", 1073741824},
+               {LSMTPD_TYPE_SIZE, "TiB", INT64_C(1099511627776)},
                {LSMTPD_TYPE_DURATION, "ms", 1},
                {LSMTPD_TYPE_DURATION, "s", 1000},
                {LSMTPD_TYPE_DURATION, "m", 60000},
-               {LSMTPD_TYPE_DURATION, "min", 60000},
                {LSMTPD_TYPE_DURATION, "h", 3600000},
-               {LSMTPD_TYPE_DURATION, "d", 86400000},
-               {LSMTPD_TYPE_INT, "", 1}};
+               {LSMTPD_TYPE_DURATION, "d", 86400000}};
   for (size_t i = 0; i < sizeof units / sizeof units[0]; ++i)
     if (units[i].type == type && strcmp(units[i].unit, unit) == 0) {
       *factor = units[i].factor;
@@ -46,7 +46,10 @@ static inline int lsmtpd_t_number(uint32_t type, const char* text, int64_t* valu
   char* end = NULL;
   int64_t factor = 1;
   *value = strtoll(text, &end, 10);
-  if (end == text || !lsmtpd_t_unit(type, end, &factor)) return 0;
+  if (end == text) return 0;
+  if (type == LSMTPD_TYPE_DURATION && strcmp(text, "0") == 0) return 1;
+  if (!lsmtpd_t_unit(type, end, &factor) || *value > INT64_MAX / factor) return 0;
+  if (*value < 0 && type != LSMTPD_TYPE_INT) return 0;
   *value *= factor;
   return 1;
 }
@@ -74,23 +77,6 @@ static inline void lsmtpd_t_check_option(lsmtpd_test* t, const lsmtpd_option* op
            (number < option->minimum || number > option->maximum))
     lsmtpd_t_line(&t->errors, "%s: %lld is not between %lld and %lld", option->key,
                   (long long)number, (long long)option->minimum, (long long)option->maximum);
-}
-
-/* A preset of a LIST is written as in TOML without quotes: "[a, b]". */
-static inline void lsmtpd_t_preset(lsmtpd_test* t, const lsmtpd_option* option) {
-  if (option->type != LSMTPD_TYPE_LIST && option->type != LSMTPD_TYPE_MAP) {
-    lsmtpd_t_add_pair(&t->preset, lsmtpd_test_str(option->key), lsmtpd_test_str(option->preset));
-    return;
-  }
-  const char* at = option->preset;
-  while (*at != '\0') {
-    lsmtpd_str item;
-    at += strspn(at, "[]{}, \"");
-    item.data = at;
-    item.size = strcspn(at, "[]{},\"");
-    if (item.size != 0) lsmtpd_t_add_pair(&t->preset, lsmtpd_test_str(option->key), item);
-    at += item.size;
-  }
 }
 
 static inline void lsmtpd_t_report(lsmtpd_test_text* text, lsmtpd_str key, lsmtpd_str message) {
@@ -210,7 +196,8 @@ static inline int lsmtpd_t_check_config(lsmtpd_test* t) {
     const int given = lsmtpd_t_find_pair(t->given, lsmtpd_test_str(option->key)) != NULL;
     if (option->required != 0 && !given) lsmtpd_t_line(&t->errors, "%s: is required", option->key);
     if (!given && option->preset != NULL) {
-      lsmtpd_t_preset(t, option);
+      /* The preset of a LIST is its one item. */
+      lsmtpd_t_add_pair(&t->preset, lsmtpd_test_str(option->key), lsmtpd_test_str(option->preset));
       if (lsmtpd_t_is_number(option->type)) lsmtpd_t_check_option(t, option, option->preset);
     }
   }
