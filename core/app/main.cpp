@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
   std::string file;
   const std::string config_help =
       fmt::format("configuration file; else {}, else LSMTPD's environment variables", kDefaultConfig);
-  cli.add_option("-c,--config", file, config_help)->type_name("FILE");
+  cli.add_option("-c,--config", file, config_help)->type_name("FILE")->take_last();
   cli.require_subcommand(0, 1);
   cli.fallthrough();
 
