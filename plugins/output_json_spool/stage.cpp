@@ -8,7 +8,9 @@
 namespace lsmtpd::json_spool {
 namespace {
 
-constexpr std::uint32_t kThreads = 2;
+// Measured: CPU a message is the same with one as with four, and four overlap more: what one writes
+// goes to the disk with the journal commit that another waits for.
+constexpr std::uint32_t kThreads = 4;
 
 }  // namespace
 

@@ -1,6 +1,6 @@
 // The spool's commit beside a bare loop of the same file calls, and its JSON beside memcpy.
 // The files go into a folder of their own below LSMTPD_BENCH_DIRECTORY (default: the working
-// directory), on the file system that is to be measured.
+// directory), on the file system that is to be measured, beside LSMTPD_BENCH_FILES others.
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -62,6 +62,15 @@ class Folder {
     const char* where = std::getenv("LSMTPD_BENCH_DIRECTORY");
     std::string name = std::string(where != nullptr ? where : ".") + "/spool-bench-XXXXXX";
     path_ = ::mkdtemp(name.data());
+    const char* others = std::getenv("LSMTPD_BENCH_FILES");
+    for (int left = others != nullptr ? std::atoi(others) : 0; left > 0; --left) {
+      char other[64];
+      std::snprintf(other, sizeof(other), "/%08x-1111-4111-8111-111111111111.other",
+                    static_cast<unsigned>(left) * 2654435761U);
+      const int fd = ::open((path_ + other).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+      if (fd < 0) std::abort();
+      ::close(fd);
+    }
   }
   ~Folder() { fs::remove_all(path_); }
   const std::string& path() const { return path_; }
