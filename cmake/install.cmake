@@ -2,13 +2,11 @@
 # and unit, and what plugins are built with out of tree: headers, the CMake package, lsmtpd.pc.
 include(CMakePackageConfigHelpers)
 
-# Under /usr, the configuration is in /etc and units are in /lib, as everybody expects.
+# With /usr as the prefix the configuration is in /etc, as everybody expects.
 if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
   set(sysconfdir ${CMAKE_INSTALL_FULL_SYSCONFDIR}/lsmtpd)
-  set(unitdir /lib/systemd/system)
 else()
   set(sysconfdir ${CMAKE_INSTALL_SYSCONFDIR}/lsmtpd)
-  set(unitdir lib/systemd/system)
 endif()
 
 if(TARGET lsmtpd)
@@ -33,7 +31,7 @@ install(CODE "
   set(version \"${PROJECT_VERSION}\")
   include(\"${PROJECT_SOURCE_DIR}/cmake/install-files.cmake\")")
 install(FILES ${PROJECT_BINARY_DIR}/install/lsmtpd.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
-install(FILES ${PROJECT_BINARY_DIR}/install/lsmtpd.service DESTINATION ${unitdir})
+install(FILES ${PROJECT_BINARY_DIR}/install/lsmtpd.service DESTINATION lib/systemd/system)
 
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/lsmtpd)
 set(LSMTPD_INCLUDE_DIR ${CMAKE_INSTALL_INCLUDEDIR})

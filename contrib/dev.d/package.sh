@@ -20,11 +20,10 @@ cmd_package() {
   dpkg-deb --root-owner-group --build "$tree" "build-package/lsmtpd_${version}_$architecture.deb"
 }
 
-# What stands beside the program: the configuration, the unit, the licence.
+# What stands beside what `cmake --install` put there: the configuration, the licence.
 package_files() {
-  install -d "$1/etc/lsmtpd" "$1/lib/systemd/system" "$1/usr/share/doc/lsmtpd"
+  install -d "$1/etc/lsmtpd" "$1/usr/share/doc/lsmtpd"
   sed 's#directory = "spool"#directory = "/var/spool/lsmtpd"#' etc/lsmtpd.toml >"$1/etc/lsmtpd/lsmtpd.toml"
-  install -m 644 contrib/systemd/lsmtpd.service "$1/lib/systemd/system/"
   install -m 644 LICENSE "$1/usr/share/doc/lsmtpd/copyright"
 }
 

@@ -138,6 +138,14 @@ def test_example_exports_its_entry_alone(built, name):
     assert exported(built(name)) == ["lsmtpd_entry"]
 
 
+def test_c_plugin_builds_with_a_compiler_and_pkg_config_alone(installed, tmp_path):
+    plugin, mbox = tmp_path / "output_c.so", tmp_path / "mbox"
+    run("cc", "-std=c11", "-Werror", "-Wall", "-fPIC", "-shared", "-fvisibility=hidden", installed.pkg_config("--cflags"),
+        "-o", plugin, EXAMPLES / "output_c" / "output_c.c", EXAMPLES / "output_c" / "mbox.c")
+    assert exported(plugin) == ["lsmtpd_entry"]
+    assert "verdict: stored" in installed.try_plugin(plugin, f"path={mbox}")
+
+
 def test_output_c_stores_a_message(installed, built, tmp_path):
     mbox = tmp_path / "mbox"
     output = installed.try_plugin(built("output_c"), f"path={mbox}")

@@ -6,6 +6,7 @@
  * The loop never waits for the disk: commits run on the pool. A stage has the file; each worker's
  * lane gathers its own batches, and a mutex lets one of them commit at a time.
  */
+#define _POSIX_C_SOURCE 200809L
 #include <lsmtpd/lsmtpd.h>
 #include <pthread.h>
 #include <stdlib.h>
