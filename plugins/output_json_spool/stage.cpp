@@ -1,19 +1,8 @@
 #include "stage.hpp"
 
-#include <algorithm>
-#include <thread>
-
 #include "command.hpp"
 
 namespace lsmtpd::json_spool {
-namespace {
-
-// Measured: CPU a message is the same with one as with four, and four overlap more: what one writes
-// goes to the disk with the journal commit that another waits for.
-constexpr std::uint32_t kThreads = 4;
-
-}  // namespace
-
 // All that start() opens, in the order in which it depends on each other.
 struct Stage::Running {
   Running(Files& files, Directory opened, const Settings& settings, const sdk::Host& host)
@@ -22,8 +11,7 @@ struct Stage::Running {
         archive(files, directory, capacity),
         sweep(files, directory, capacity,
               [host, this](const Capacity::Change& change) { say(host, change); }),
-        committer(files, directory, capacity, host, settings.extra,
-                  settings.threads != 0 ? settings.threads : kThreads),
+        committer(files, directory, capacity, host, settings.extra, settings.threads),
         keeper(sweep) {}
 
   void say(const sdk::Host& host, const Capacity::Change& change) const {
