@@ -75,7 +75,7 @@ TEST_F(SetupTest, AChainNeedsAnOutput) {
 }
 
 TEST_F(SetupTest, WhatIsNeitherFilterNorOutputHasNoPlaceInAChain) {
-  plugin("odd", "fails_start");
+  plugin("odd", "ability_filter").options["use"] = {{std::string("nothing"), {}}, {}};
   plugin("out", "test_output");
   chain({"odd", "out"});
   EXPECT_EQ(problems(), Problems{"101:1 chain.default: odd is neither a filter nor an output"});

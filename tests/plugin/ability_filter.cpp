@@ -202,8 +202,9 @@ const lsmtpd_lane* open_lane(const lsmtpd_stage* stage, const lsmtpd_host* host)
   return &lane->raw;
 }
 
-const void* stage_ability(const lsmtpd_stage*, const char* id) {
+const void* stage_ability(const lsmtpd_stage* stage, const char* id) {
   static const lsmtpd_filter_1 filter = {message, nullptr};
+  if (static_cast<Stage*>(stage->self)->use == "nothing") return nullptr;
   return std::strcmp(id, LSMTPD_FILTER) == 0 ? &filter : nullptr;
 }
 
