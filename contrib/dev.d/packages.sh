@@ -9,7 +9,7 @@ packages_build=(
 packages_lint=(clang-format clang-tidy shellcheck git python3)
 packages_test=(
   libgtest-dev libgmock-dev libcurl4-openssl-dev clang-format git
-  python3 python3-pytest python3-qpid-proton libpython3.11-testsuite
+  python3 python3-pytest python3-qpid-proton python3-pika libpython3.11-testsuite
   swaks msmtp curl strace openssl
   libdb5.3 libicu72 libnsl2 # what smtp-source links
 )
