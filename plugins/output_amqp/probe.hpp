@@ -39,7 +39,7 @@ class ProbeRun {
   }
 
   // The link is attached; its credit is still to come.
-  void set_attaching() { attaching_ = true; }
+  void set_attaching(bool attaching) { attaching_ = attaching; }
   bool attaching() const { return attaching_; }
 
  private:

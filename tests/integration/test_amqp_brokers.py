@@ -200,11 +200,12 @@ def test_check_live_says_what_the_broker_is(daemon, broker, queue):
     made = daemon(config(broker, queue), started=False)
     done = live(made)
     assert done.returncode == 0, done.stdout + done.stderr
-    product = {"artemis": "artemis", "broker-j": "qpid", "rabbitmq3": "RabbitMQ", "rabbitmq4": "RabbitMQ"}
+    product = {"artemis": "artemis", "broker-j": "Qpid", "rabbitmq3": "RabbitMQ", "rabbitmq4": "RabbitMQ"}
     text = done.stdout + done.stderr
     for expected in ("resolve", "connect", "sasl", "open", "attach", "credit", "max-message-size",
                      "the target keeps messages", product[broker.name]):
         assert expected in text, f"{expected} is missing:\n{text}"
+    assert text.count("attach:") == 1, text
 
 
 def test_a_wrong_password_is_named_and_mail_goes_to_the_spool(daemon, broker, queue):

@@ -209,6 +209,7 @@ TEST(Probe, prints_what_it_found) {
                            "max-message-size 16777216", "the target keeps messages"}) {
     EXPECT_THAT(steps, HasSubstr(part));
   }
+  EXPECT_EQ(steps.find("attach"), steps.rfind("attach")) << "said once: " << steps;
   EXPECT_EQ(rig.finish(), "");
 }
 

@@ -1,0 +1,221 @@
+// Link, second part: what is sent when, and what the broker says of it.
+#include <proton/condition.h>
+#include <proton/delivery.h>
+#include <proton/disposition.h>
+#include <proton/link.h>
+#include <proton/session.h>
+
+#include <cstring>
+
+#include "link.hpp"
+#include "producer.hpp"
+
+namespace lsmtpd::amqp {
+
+namespace {
+
+// Content above this, or in a file, goes through a Producer.
+constexpr std::uint64_t kSmallContent = 64 * 1024;
+// Given to the engine at a time. Its buffers for a delivery grow to this and are kept for the next.
+constexpr std::size_t kPiece = 32 * 1024;
+// Unsent bytes inside the engine.
+constexpr std::uint64_t kWindow = 256 * 1024;
+// Large messages that are measured before their turn.
+constexpr int kAhead = 4;
+
+std::string_view text(const char* string) {
+  return string == nullptr ? std::string_view{} : string;
+}
+
+State state_of(std::uint64_t remote) {
+  switch (remote) {
+    case PN_ACCEPTED:
+      return State::accepted;
+    case PN_REJECTED:
+      return State::rejected;
+    case PN_RELEASED:
+      return State::released;
+    case PN_MODIFIED:
+      return State::modified;
+    default:
+      return State::none;
+  }
+}
+
+}  // namespace
+
+bool Link::room() const {
+  return connection_.transport().buffered() + pn_session_outgoing_bytes(session_) < kWindow;
+}
+
+bool Link::feed() {
+  bool fed = false;
+  while (attached() && room()) {
+    if (current_ != nullptr) {
+      // A piece at a time: the engine frames it before the next, and its buffer for the delivery
+      // stays small.
+      return stream() || fed;
+    }
+    Part* part = choose();
+    if (part == nullptr || !begin(part)) break;
+    fed = true;
+  }
+  return fed;
+}
+
+// Live mail first; replay has a share of what is left.
+Part* Link::choose() {
+  const int credit = pn_link_credit(link_);
+  if (credit <= 0) return nullptr;
+  if (Part* part = take(&live_)) return part;
+  if (!live_.empty() ||
+      owner_.replaying() >= owner_.replay_limit(static_cast<std::uint32_t>(credit)))
+    return nullptr;
+  return take(&replay_);
+}
+
+// The first part that is ready and that there is room for; large ones are overtaken while they are
+// measured.
+Part* Link::take(std::deque<Part*>* queue) {
+  int ahead = 0;
+  for (auto it = queue->begin(); it != queue->end() && ahead <= kAhead; ++it) {
+    Part* part = *it;
+    if (!ready(part)) {
+      ++ahead;
+      continue;
+    }
+    if (!owner_.may_send(part->job->message.size())) return nullptr;
+    queue->erase(it);
+    return part;
+  }
+  return nullptr;
+}
+
+EncoderOptions Link::encoder_options() const {
+  return {host_.message_table(), options_.format, options_.extra, own_annotations_};
+}
+
+// False: it is large and still being measured.
+bool Link::ready(Part* part) {
+  const sdk::Message& message = part->job->message;
+  if (part->producer == nullptr) {
+    if (message.size() <= kSmallContent && message.in_memory()) return true;
+    part->producer = std::make_shared<Producer>(host_, message, [this] { connection_.wake(); });
+    part->producer->prepare(encoder_options(), copy_id(*part), address_, part->recipients);
+  }
+  return part->producer->prepared() || part->producer->failed();
+}
+
+// False: nothing was given to the engine.
+bool Link::begin(Part* part) {
+  if (part->producer == nullptr) return send_small(part);
+  if (part->producer->failed()) {
+    owner_.part_done(*part, not_sent("the content could not be read"));
+    return true;
+  }
+  if (too_large_for_link(part, part->producer->size())) return true;
+  begin_delivery(part, part->producer->size());
+  current_ = part;
+  return stream();
+}
+
+bool Link::too_large_for_link(Part* part, std::uint64_t bytes) {
+  const std::uint64_t limit = max_message_size();
+  if (limit == 0 || bytes <= limit) return false;
+  owner_.part_done(*part, too_large(bytes, limit));
+  return true;
+}
+
+void Link::begin_delivery(Part* part, std::uint64_t bytes) {
+  char tag[8];
+  const std::uint64_t number = next_tag_++;
+  std::memcpy(tag, &number, sizeof tag);
+  part->delivery = pn_delivery(link_, pn_dtag(tag, sizeof tag));
+  pn_delivery_set_context(part->delivery, part);
+  part->phase = Part::Phase::sent;
+  part->bytes = bytes;
+  part->slot = sent_.size();
+  sent_.push_back(part);
+  owner_.part_sent(*part);
+}
+
+bool Link::send_small(Part* part) {
+  std::string& buffer = *owner_.scratch();
+  Encoder encoder(part->job->message, encoder_options(), copy_id(*part), address_,
+                  part->recipients);
+  if (!encoder.prepare()) {
+    owner_.part_done(*part, not_sent("the content could not be read"));
+    return true;
+  }
+  if (too_large_for_link(part, encoder.size())) return true;
+  begin_delivery(part, encoder.size());
+  for (std::int64_t got = 0; (got = encoder.produce(buffer.data(), buffer.size())) > 0;) {
+    pn_link_send(link_, buffer.data(), static_cast<std::size_t>(got));
+  }
+  pn_link_advance(link_);
+  connection_.transport().add_buffered(encoder.size());
+  return true;
+}
+
+// One piece of the large message under way. False: it must be produced first.
+bool Link::stream() {
+  Producer& producer = *current_->producer;
+  const std::string_view piece = producer.bytes().substr(0, kPiece);
+  if (piece.empty()) {
+    if (producer.failed()) {
+      owner_.give_up("the content of a message could not be read");
+    } else {
+      producer.fill();
+    }
+    return false;
+  }
+  pn_link_send(link_, piece.data(), piece.size());
+  producer.consume(piece.size());
+  connection_.transport().add_buffered(piece.size());
+  if (producer.finished()) {
+    pn_link_advance(link_);
+    current_->producer->forget();
+    current_->producer.reset();
+    current_ = nullptr;
+  }
+  return true;
+}
+
+void Link::settled(Part& part) {
+  pn_delivery_t* delivery = part.delivery;
+  const std::uint64_t remote = pn_delivery_remote_state(delivery);
+  const State state = state_of(remote);
+  // A receiver in mode `second` settles after the sender; all others at once, and until then
+  // nothing is final.
+  if (!pn_delivery_settled(delivery) &&
+      (state == State::none || pn_link_remote_rcv_settle_mode(link_) != PN_RCV_SECOND)) {
+    return;
+  }
+  pn_condition_t* condition = pn_disposition_condition(pn_delivery_remote(delivery));
+  const bool rejected = state == State::rejected;
+  Outcome outcome = settle_outcome(state, rejected ? text(pn_condition_get_name(condition)) : "",
+                                   rejected ? text(pn_condition_get_description(condition)) : "",
+                                   part.job->replay);
+  if (outcome.kind == Kind::stored) outcome.detail = where_;
+  pn_delivery_set_context(delivery, nullptr);
+  part.delivery = nullptr;
+  sent_.back()->slot = part.slot;
+  std::swap(sent_[part.slot], sent_.back());
+  sent_.pop_back();
+  const bool aborted = current_ == &part;
+  if (aborted) {
+    // An outcome before the end of the message: the rest is not sent, and what was accepted is not
+    // whole.
+    current_ = nullptr;
+    pn_delivery_abort(delivery);
+    if (outcome.kind == Kind::stored) outcome = lost_unsettled("accepted before it was sent");
+  } else {
+    pn_delivery_settle(delivery);
+  }
+  owner_.part_done(part, std::move(outcome));
+  // RabbitMQ 3 does not know aborted transfers.
+  if (aborted && connection_.product().broker == Broker::rabbitmq3)
+    owner_.give_up("a message was aborted");
+}
+
+}  // namespace lsmtpd::amqp
