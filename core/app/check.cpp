@@ -20,7 +20,8 @@ struct Steps {
   std::string plugin;
   int status = 0;
 
-  static void step(const lsmtpd_probe_report* report, lsmtpd_str name, uint32_t exit_status, lsmtpd_str text) {
+  static void step(const lsmtpd_probe_report* report, lsmtpd_str name, uint32_t exit_status,
+                   lsmtpd_str text) {
     auto& self = *static_cast<Steps*>(report->self);
     std::printf("%s: %.*s: %s%.*s\n", self.plugin.c_str(), static_cast<int>(name.size), name.data,
                 exit_status ? "FAILED: " : "", static_cast<int>(text.size), text.data);
@@ -45,7 +46,8 @@ int probe(plugin::Stage& stage) {
       loop.stop();
     });
     const auto finish = [&](const plugin::Completion& completion) {
-      if (completion.verdict.kind != plugin::Kind::proceed) status = steps.status ? steps.status : kExitFailed;
+      if (completion.verdict.kind != plugin::Kind::proceed)
+        status = steps.status ? steps.status : kExitFailed;
       overdue.disarm();
       lane->close([&] { loop.stop(); });
     };
@@ -72,7 +74,8 @@ int probe(plugin::Stage& stage) {
 int run_daemon(const std::string& file) {
   const auto loaded = load_config(file);
   if (!loaded.ok()) {
-    // Every mistake is shown, those in plugins' options too; their code does not run as root for that.
+    // Every mistake is shown, those in plugins' options too; their code does not run as root for
+    // that.
     if (!drop_privileges(loaded.config.server.user)) {
       show(loaded.diagnostics, loaded.config.file);
       return kExitUsage;
@@ -92,7 +95,8 @@ int run_check(const std::string& file, bool print, bool live) {
     diagnostics.push_back({false, {}, enough.error().message, {}});
   }
   std::stable_sort(diagnostics.begin(), diagnostics.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.position.line, a.position.column) < std::pair(b.position.line, b.position.column);
+    return std::pair(a.position.line, a.position.column) <
+           std::pair(b.position.line, b.position.column);
   });
   show(diagnostics, loaded.config.file);
   if (has_errors(diagnostics)) return kExitUsage;

@@ -9,9 +9,9 @@ namespace lsmtpd::app {
 // `lsmtpd run`
 int run_daemon(const std::string& file);
 
-// `lsmtpd check`: everything start-up does short of listening and of side effects. `print`: the effective
-// configuration, secrets hidden. `live`: also connects where plugins can (lsmtpd.probe/1); the status is then that of
-// the first step that failed.
+// `lsmtpd check`: everything start-up does short of listening and of side effects. `print`: the
+// effective configuration, secrets hidden. `live`: also connects where plugins can
+// (lsmtpd.probe/1); the status is then that of the first step that failed.
 int run_check(const std::string& file, bool print, bool live);
 
 // `lsmtpd plugins [NAME...]`: what is installed, with every option.

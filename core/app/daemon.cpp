@@ -52,7 +52,8 @@ int Daemon::run() {
 // After privileges were dropped: SIGHUP must be able to open the file again.
 Status Daemon::open_log() const {
   const auto level = log::parse_level(config_.log.level);
-  return log::open({level.value_or(log::Level::info), config_.log.format == "json", config_.log.file});
+  return log::open(
+      {level.value_or(log::Level::info), config_.log.format == "json", config_.log.file});
 }
 
 // Every worker has a socket of its own; the first one of a listener decides the port where it is 0.
@@ -79,8 +80,10 @@ Status Daemon::bind() {
 
 // Only what a chain uses, as a step or as a step's fallback, is started.
 Status Daemon::start_stages() {
-  peers_ = std::make_unique<server::Peers>(config_.limits.connections, config_.limits.connections_per_peer);
-  shared_ = std::unique_ptr<server::Shared>(new server::Shared{config_, setup_->store(), *peers_, {}, {}});
+  peers_ = std::make_unique<server::Peers>(config_.limits.connections,
+                                           config_.limits.connections_per_peer);
+  shared_ = std::unique_ptr<server::Shared>(
+      new server::Shared{config_, setup_->store(), *peers_, {}, {}});
   std::set<std::string> used;
   for (const auto& chain : config_.chains) used.insert(chain.steps.begin(), chain.steps.end());
   for (const auto& entry : config_.plugins) {
@@ -107,7 +110,8 @@ Status Daemon::listen() {
   for (auto& bound : bound_) {
     for (uint32_t i = 0; i < workers_wanted_; ++i) {
       if (auto status = workers_[i]->listen(bound.listener, std::move(bound.sockets[i])); !status) {
-        return fail("listener {}: {}", config_.listeners[bound.listener].name, status.error().message);
+        return fail("listener {}: {}", config_.listeners[bound.listener].name,
+                    status.error().message);
       }
     }
     log::info("listening", {{"listener", config_.listeners[bound.listener].name},

@@ -1,4 +1,5 @@
-// The command line: which command, with which options. Everything else is in the files named after the commands.
+// The command line: which command, with which options. Everything else is in the files named after
+// the commands.
 #include <CLI/CLI.hpp>
 #include <set>
 
@@ -19,15 +20,17 @@ int main(int argc, char** argv) {
     return run_plugin_command(argv[1], std::vector<std::string>(argv + 2, argv + argc));
   }
 
-  CLI::App cli("lsmtpd: takes mail in over SMTP and hands each message, through a chain of plugins, to a message broker "
-               "or a durable spool.",
-               "lsmtpd");
-  cli.set_version_flag("--version", fmt::format("lsmtpd {} (plugin ABI {}.{})", kVersion, LSMTPD_ABI_MAJOR,
-                                                LSMTPD_ABI_MINOR));
+  CLI::App cli(
+      "lsmtpd: takes mail in over SMTP and hands each message, through a chain of plugins, to a "
+      "message broker "
+      "or a durable spool.",
+      "lsmtpd");
+  cli.set_version_flag("--version", fmt::format("lsmtpd {} (plugin ABI {}.{})", kVersion,
+                                                LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR));
   cli.footer(plugin_command_help);
   std::string file;
-  const std::string config_help =
-      fmt::format("configuration file; else {}, else LSMTPD's environment variables", kDefaultConfig);
+  const std::string config_help = fmt::format(
+      "configuration file; else {}, else LSMTPD's environment variables", kDefaultConfig);
   cli.add_option("-c,--config", file, config_help)->type_name("FILE")->take_last();
   cli.require_subcommand(0, 1);
   cli.fallthrough();
@@ -35,20 +38,28 @@ int main(int argc, char** argv) {
   cli.add_subcommand("run", "serve (what a bare lsmtpd does)");
 
   bool print = false, live = false;
-  auto* check = cli.add_subcommand("check", "check the configuration and the plugins, without side effects");
+  auto* check =
+      cli.add_subcommand("check", "check the configuration and the plugins, without side effects");
   check->add_flag("--print", print, "print the whole effective configuration, secrets hidden");
-  check->add_flag("--live", live, "also connect to what the outputs are for, and say which step failed");
+  check->add_flag("--live", live,
+                  "also connect to what the outputs are for, and say which step failed");
 
   std::vector<std::string> names;
-  auto* plugins = cli.add_subcommand("plugins", "list the plugins that are installed, with their options");
+  auto* plugins =
+      cli.add_subcommand("plugins", "list the plugins that are installed, with their options");
   plugins->add_option("NAME", names, "only these, by name or file");
 
   TryOptions attempt;
-  auto* attempts = cli.add_subcommand("try", "run the message on standard input through one plugin");
-  attempts->add_option("--plugin", attempt.plugin, "name, or file with a slash")->required()->type_name("PLUGIN");
-  attempts->add_option("-o,--option", attempt.options, "an option of the plugin")->type_name("KEY=VALUE");
+  auto* attempts =
+      cli.add_subcommand("try", "run the message on standard input through one plugin");
+  attempts->add_option("--plugin", attempt.plugin, "name, or file with a slash")
+      ->required()
+      ->type_name("PLUGIN");
+  attempts->add_option("-o,--option", attempt.options, "an option of the plugin")
+      ->type_name("KEY=VALUE");
   attempts->add_option("--from", attempt.from, "reverse-path")->capture_default_str();
-  attempts->add_option("--to", attempt.to, "forward-path; may be given again")->capture_default_str();
+  attempts->add_option("--to", attempt.to, "forward-path; may be given again")
+      ->capture_default_str();
   attempts->add_option("--helo", attempt.helo, "argument of EHLO")->capture_default_str();
   attempts->add_option("--peer", attempt.peer, "address of the client")->capture_default_str();
   attempts->add_flag("--show", attempt.show, "print the message as the plugin leaves it");

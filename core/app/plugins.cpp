@@ -17,14 +17,17 @@ using plugin::view;
 
 namespace {
 
-std::string text(lsmtpd_str s) { return std::string(view(s)); }
+std::string text(lsmtpd_str s) {
+  return std::string(view(s));
+}
 
 void print_plugin(const Library& library) {
   const auto& d = *library.factory().descriptor;
   std::printf("%s %s (ABI %u.%u, %s)\n  %s\n  %s\n", text(d.name).c_str(), text(d.version).c_str(),
               library.entry().abi_major, library.entry().abi_minor, text(d.vendor).c_str(),
               text(d.description).c_str(), library.file().c_str());
-  if (const auto* command = library.command()) std::printf("  command: lsmtpd %s\n", text(command->name).c_str());
+  if (const auto* command = library.command())
+    std::printf("  command: lsmtpd %s\n", text(command->name).c_str());
   const auto* table = library.options();
   for (uint32_t i = 0; table && i < table->count; ++i) {
     const auto& o = table->options[i];
@@ -42,7 +45,8 @@ struct Found {
   std::unique_ptr<plugin::Options> options;
 };
 
-Result<Found> find_command(const config::Config& config, const std::string& name, const std::string& wanted_entry) {
+Result<Found> find_command(const config::Config& config, const std::string& name,
+                           const std::string& wanted_entry) {
   Found found;
   std::vector<std::string> entries;
   const auto path = plugin::plugin_path(config.server.plugin_path);
@@ -53,17 +57,20 @@ Result<Found> find_command(const config::Config& config, const std::string& name
     entries.push_back(entry.name);
     if (found.entry) continue;
     std::vector<config::Diagnostic> diagnostics;
-    found = {&entry, (*library)->command(), plugin::Options::check(entry, (*library)->options(), diagnostics)};
+    found = {&entry, (*library)->command(),
+             plugin::Options::check(entry, (*library)->options(), diagnostics)};
     if (has_errors(diagnostics)) {
       show(diagnostics, config.file);
       return fail("plugin.{} is not configured right", entry.name);
     }
   }
   if (!found.entry) {
-    return fail("{}: no such command, and no plugin of {} brings it; see lsmtpd --help", name, config.file);
+    return fail("{}: no such command, and no plugin of {} brings it; see lsmtpd --help", name,
+                config.file);
   }
   if (entries.size() > 1) {
-    return fail("several plugins bring the command {}: choose one with --plugin: {}", name, fmt::join(entries, ", "));
+    return fail("several plugins bring the command {}: choose one with --plugin: {}", name,
+                fmt::join(entries, ", "));
   }
   return found;
 }
@@ -116,7 +123,8 @@ int run_plugin_command(const std::string& name, const std::vector<std::string>& 
       nullptr, [](const lsmtpd_terminal*, lsmtpd_str s) { std::fwrite(s.data, 1, s.size, stdout); },
       [](const lsmtpd_terminal*, lsmtpd_str s) { std::fwrite(s.data, 1, s.size, stderr); }};
   try {
-    return found->command->run(found->options->abi(), rest.data(), static_cast<uint32_t>(rest.size()), &terminal);
+    return found->command->run(found->options->abi(), rest.data(),
+                               static_cast<uint32_t>(rest.size()), &terminal);
   } catch (...) {
     std::fprintf(stderr, "lsmtpd: %s threw an exception\n", name.c_str());
     return kExitFailed;
@@ -133,7 +141,9 @@ std::string plugin_command_help() {
     help += text((*library)->command()->usage);
     if (!help.ends_with('\n')) help += '\n';
   }
-  return help.empty() ? "" : "Commands of plugins (each also takes --config FILE and --plugin NAME):\n" + help;
+  return help.empty()
+             ? ""
+             : "Commands of plugins (each also takes --config FILE and --plugin NAME):\n" + help;
 }
 
 }  // namespace lsmtpd::app

@@ -70,14 +70,17 @@ Status raise_descriptor_limit(uint32_t connections) {
   ::getrlimit(RLIMIT_NOFILE, &limit);
   const rlim_t needed = connections + kOwnDescriptors;
   if (limit.rlim_cur >= needed) return {};
-  rlimit raised{std::max(limit.rlim_cur, std::min(needed, limit.rlim_max)), std::max(limit.rlim_max, needed)};
+  rlimit raised{std::max(limit.rlim_cur, std::min(needed, limit.rlim_max)),
+                std::max(limit.rlim_max, needed)};
   if (::geteuid() != 0) raised.rlim_max = limit.rlim_max;
   if (raised.rlim_max >= needed) raised.rlim_cur = needed;
   if (raised.rlim_cur >= needed && ::setrlimit(RLIMIT_NOFILE, &raised) == 0) return {};
   return fail(
-      "limits.connections = {} needs {} file descriptors, but the limit is {}: raise it (LimitNOFILE= of the service, "
+      "limits.connections = {} needs {} file descriptors, but the limit is {}: raise it "
+      "(LimitNOFILE= of the service, "
       "or ulimit -n), or lower limits.connections to {}",
-      connections, needed, limit.rlim_max, limit.rlim_max > kOwnDescriptors ? limit.rlim_max - kOwnDescriptors : 0);
+      connections, needed, limit.rlim_max,
+      limit.rlim_max > kOwnDescriptors ? limit.rlim_max - kOwnDescriptors : 0);
 }
 
 Status drop_privileges(const std::string& user) {
@@ -85,10 +88,12 @@ Status drop_privileges(const std::string& user) {
   errno = 0;
   const passwd* entry = ::getpwnam(user.c_str());
   if (!entry) return fail("server.user = \"{}\": there is no such user", user);
-  if (::initgroups(user.c_str(), entry->pw_gid) != 0 || ::setgid(entry->pw_gid) != 0 || ::setuid(entry->pw_uid) != 0) {
+  if (::initgroups(user.c_str(), entry->pw_gid) != 0 || ::setgid(entry->pw_gid) != 0 ||
+      ::setuid(entry->pw_uid) != 0) {
     return fail("cannot become user {}: {}", user, strerror(errno));
   }
-  if (entry->pw_uid != 0 && ::setuid(0) == 0) return fail("privileges could be regained after dropping them");
+  if (entry->pw_uid != 0 && ::setuid(0) == 0)
+    return fail("privileges could be regained after dropping them");
   return {};
 }
 
@@ -106,7 +111,8 @@ void notify_service_manager(const char* state) {
   if (path[0] == '@') address.sun_path[0] = '\0';
   const UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
-  ::sendto(fd.get(), state, std::strlen(state), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), length);
+  ::sendto(fd.get(), state, std::strlen(state), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address),
+           length);
 }
 
 }  // namespace lsmtpd::app

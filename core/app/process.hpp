@@ -8,12 +8,14 @@
 
 namespace lsmtpd::app {
 
-// Event loops for workers = 0: the cores this process may use, by affinity and by cgroup cpu.max (rounded up).
+// Event loops for workers = 0: the cores this process may use, by affinity and by cgroup cpu.max
+// (rounded up).
 uint32_t allowed_cores();
 // The same from a cgroup v2 file's text ("150000 100000", "max 100000"); 0: no limit.
 uint32_t cores_of_cpu_max(const std::string& text);
 
-// Raises RLIMIT_NOFILE so that `connections` fit beside what lsmtpd itself needs; an error says what to change.
+// Raises RLIMIT_NOFILE so that `connections` fit beside what lsmtpd itself needs; an error says
+// what to change.
 Status raise_descriptor_limit(uint32_t connections);
 
 // Becomes `user` (and its groups) for good. Empty, or not started as root: does nothing.

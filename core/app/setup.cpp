@@ -47,7 +47,8 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
     diagnostics.push_back({false, at, std::move(message), {}});
   };
   if (::access(config_.limits.spill_directory.c_str(), W_OK | X_OK) != 0) {
-    error({}, fmt::format("limits.spill_directory = \"{}\" cannot be written to", config_.limits.spill_directory));
+    error({}, fmt::format("limits.spill_directory = \"{}\" cannot be written to",
+                          config_.limits.spill_directory));
   }
   const auto path = plugin::plugin_path(config_.server.plugin_path);
   for (const auto& entry : config_.plugins) {
@@ -91,41 +92,52 @@ void Setup::check_chain(const config::Chain& chain, std::vector<Diagnostic>& dia
       ++outputs;
       if (stage.entry().fallback.empty()) without_fallback.push_back(stage.name());
     } else if (!stage.filter() && !stage.session() && !stage.admission()) {
-      diagnostics.push_back({false, at,
-                             fmt::format("chain.{}: {} is neither a filter nor an output", chain.name, stage.name()), {}});
+      diagnostics.push_back(
+          {false,
+           at,
+           fmt::format("chain.{}: {} is neither a filter nor an output", chain.name, stage.name()),
+           {}});
     } else if (outputs > 0) {
-      diagnostics.push_back({false, at,
-                             fmt::format("chain.{}: the filter {} stands behind an output", chain.name, stage.name()),
-                             "filters come first"});
+      diagnostics.push_back(
+          {false, at,
+           fmt::format("chain.{}: the filter {} stands behind an output", chain.name, stage.name()),
+           "filters come first"});
     }
   }
   if (outputs == 0 && !unknown) {
-    diagnostics.push_back({false, chain.position, fmt::format("chain.{} has no output", chain.name),
-                           "end its steps with an output, such as a plugin that uses output_json_spool"});
+    diagnostics.push_back(
+        {false, chain.position, fmt::format("chain.{} has no output", chain.name),
+         "end its steps with an output, such as a plugin that uses output_json_spool"});
   }
   if (outputs > 1 && !without_fallback.empty()) {
-    diagnostics.push_back({true, chain.position,
-                           fmt::format("chain.{}: {} has no fallback: when it fails and another output stores the message, "
-                                       "the client tries again and that other one gets it twice",
-                                       chain.name, fmt::join(without_fallback, ", ")),
-                           "give each of several outputs a fallback"});
+    diagnostics.push_back(
+        {true, chain.position,
+         fmt::format(
+             "chain.{}: {} has no fallback: when it fails and another output stores the message, "
+             "the client tries again and that other one gets it twice",
+             chain.name, fmt::join(without_fallback, ", ")),
+         "give each of several outputs a fallback"});
   }
 }
 
-void Setup::check_fallback(const config::Plugin& entry, std::vector<Diagnostic>& diagnostics) const {
+void Setup::check_fallback(const config::Plugin& entry,
+                           std::vector<Diagnostic>& diagnostics) const {
   const auto found = stages_.find(entry.fallback);
   const auto self = stages_.find(entry.name);
   if (entry.fallback.empty() || found == stages_.end() || self == stages_.end()) return;
   if (!self->second->output()) {
-    diagnostics.push_back({false, entry.fallback_position,
-                           fmt::format("plugin.{}: only an output can have a fallback", entry.name), {}});
+    diagnostics.push_back({false,
+                           entry.fallback_position,
+                           fmt::format("plugin.{}: only an output can have a fallback", entry.name),
+                           {}});
   }
   if (!found->second->output() || !found->second->replay()) {
-    diagnostics.push_back({false, entry.fallback_position,
-                           fmt::format("plugin.{}: {} cannot be a fallback: it does not give back what it stores "
-                                       "(ability {})",
-                                       entry.name, entry.fallback, LSMTPD_REPLAY),
-                           "use output_json_spool"});
+    diagnostics.push_back(
+        {false, entry.fallback_position,
+         fmt::format("plugin.{}: {} cannot be a fallback: it does not give back what it stores "
+                     "(ability {})",
+                     entry.name, entry.fallback, LSMTPD_REPLAY),
+         "use output_json_spool"});
   }
 }
 
@@ -134,7 +146,8 @@ std::vector<std::string> Setup::secrets() const {
   for (const auto& [name, library] : libraries_) {
     const auto* table = library->options();
     for (uint32_t i = 0; table && i < table->count; ++i) {
-      if (table->options[i].type == LSMTPD_TYPE_SECRET) secrets.push_back(name + "." + table->options[i].key);
+      if (table->options[i].type == LSMTPD_TYPE_SECRET)
+        secrets.push_back(name + "." + table->options[i].key);
     }
   }
   return secrets;

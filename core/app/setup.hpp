@@ -1,5 +1,5 @@
-// From a configuration to plugins that are ready to start: what `run`, `check` and `try` have in common. No side
-// effects: nothing is opened, listened on or written. [main]
+// From a configuration to plugins that are ready to start: what `run`, `check` and `try` have in
+// common. No side effects: nothing is opened, listened on or written. [main]
 #pragma once
 
 #include <map>
@@ -14,8 +14,8 @@
 
 namespace lsmtpd::app {
 
-// Where the configuration comes from: `file` if given; else the default file if it is there; else LSMTPD's
-// environment variables; else an error that says so.
+// Where the configuration comes from: `file` if given; else the default file if it is there; else
+// LSMTPD's environment variables; else an error that says so.
 config::Loaded load_config(const std::string& file);
 
 // Prints what is wrong with it, errors and warnings, to standard error.
@@ -30,8 +30,8 @@ class Setup {
   Setup(const Setup&) = delete;
   Setup& operator=(const Setup&) = delete;
 
-  // Loads the plugins, checks their options and their places in the chains, and makes the stages. What is wrong is
-  // appended to `diagnostics`.
+  // Loads the plugins, checks their options and their places in the chains, and makes the stages.
+  // What is wrong is appended to `diagnostics`.
   void load(std::vector<config::Diagnostic>& diagnostics);
 
   const config::Config& config() const { return config_; }
@@ -45,7 +45,8 @@ class Setup {
 
  private:
   void check_chain(const config::Chain& chain, std::vector<config::Diagnostic>& diagnostics) const;
-  void check_fallback(const config::Plugin& entry, std::vector<config::Diagnostic>& diagnostics) const;
+  void check_fallback(const config::Plugin& entry,
+                      std::vector<config::Diagnostic>& diagnostics) const;
 
   const config::Config& config_;
   message::Store store_;

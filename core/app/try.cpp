@@ -23,7 +23,8 @@ namespace {
 constexpr uint64_t kDeadlineMs = 30'000;
 constexpr const char* kName = "try";
 
-// "key=value" as the type in the plugin's table would have it in TOML; "map.key=value" for maps, commas in lists.
+// "key=value" as the type in the plugin's table would have it in TOML; "map.key=value" for maps,
+// commas in lists.
 void set_option(config::Plugin& entry, const lsmtpd_options_1* table, const std::string& given) {
   const size_t equals = given.find('=');
   std::string key = given.substr(0, equals), item;
@@ -41,7 +42,8 @@ void set_option(config::Plugin& entry, const lsmtpd_options_1* table, const std:
   if (type == LSMTPD_TYPE_BOOL && (value == "true" || value == "false")) {
     slot = value == "true";
   } else if (type == LSMTPD_TYPE_INT &&
-             std::from_chars(value.data(), value.data() + value.size(), number).ptr == value.data() + value.size()) {
+             std::from_chars(value.data(), value.data() + value.size(), number).ptr ==
+                 value.data() + value.size()) {
     slot = number;
   } else if (type == LSMTPD_TYPE_LIST) {
     config::OptionValue::List list;
@@ -96,12 +98,18 @@ Result<message::Message> read_message(const TryOptions& options, message::Store&
 
 const char* kind_name(plugin::Kind kind) {
   switch (kind) {
-    case plugin::Kind::proceed: return "continue";
-    case plugin::Kind::stored: return "stored";
-    case plugin::Kind::reject: return "reject";
-    case plugin::Kind::discard: return "discard";
-    case plugin::Kind::failed: return "failed";
-    default: return "try later";
+    case plugin::Kind::proceed:
+      return "continue";
+    case plugin::Kind::stored:
+      return "stored";
+    case plugin::Kind::reject:
+      return "reject";
+    case plugin::Kind::discard:
+      return "discard";
+    case plugin::Kind::failed:
+      return "failed";
+    default:
+      return "try later";
   }
 }
 
@@ -111,18 +119,20 @@ int print(const plugin::Completion& completion, bool is_output, bool show_messag
   const bool good = verdict.kind == plugin::Kind::proceed || verdict.kind == plugin::Kind::stored ||
                     verdict.kind == plugin::Kind::discard;
   if (!good) {
-    const auto reply =
-        pipeline::to_reply(verdict, is_output ? pipeline::Speaker::output : pipeline::Speaker::filter);
+    const auto reply = pipeline::to_reply(
+        verdict, is_output ? pipeline::Speaker::output : pipeline::Speaker::filter);
     std::printf("reply: %d %s %s\n", reply.code, reply.enhanced.c_str(), reply.text.c_str());
   }
   if (!verdict.detail.empty()) std::printf("detail: %s\n", escape_for_log(verdict.detail).c_str());
   if (show_message && completion.message) {
     const auto& message = *completion.message;
-    for (const auto& r : message.envelope->recipients) std::printf("recipient: <%s>\n", r.address.c_str());
+    for (const auto& r : message.envelope->recipients)
+      std::printf("recipient: <%s>\n", r.address.c_str());
     std::printf("\n");
     char buffer[65536];
     uint64_t offset = 0;
-    for (int64_t n; (n = message.read(offset, buffer, sizeof buffer)) > 0; offset += static_cast<uint64_t>(n)) {
+    for (int64_t n; (n = message.read(offset, buffer, sizeof buffer)) > 0;
+         offset += static_cast<uint64_t>(n)) {
       std::fwrite(buffer, 1, static_cast<size_t>(n), stdout);
     }
   }
@@ -130,7 +140,8 @@ int print(const plugin::Completion& completion, bool is_output, bool show_messag
 }
 
 // Puts the message to the plugin on a loop of its own and waits for the answer.
-std::optional<plugin::Completion> ask(plugin::Stage& stage, const message::Message& message, std::string& problem) {
+std::optional<plugin::Completion> ask(plugin::Stage& stage, const message::Message& message,
+                                      std::string& problem) {
   io::Loop loop;
   std::unique_ptr<plugin::Lane> lane;
   std::optional<plugin::Completion> answer;
@@ -153,8 +164,10 @@ std::optional<plugin::Completion> ask(plugin::Stage& stage, const message::Messa
     lane = std::move(*opened);
     loop.deadlines().arm(overdue, kDeadlineMs);
     lsmtpd_call call = 0;
-    auto now = stage.output() ? lane->deliver(message, {message.envelope->id, {}, kDeadlineMs, false}, finish, call)
-                              : lane->filter(message, finish, call);
+    auto now =
+        stage.output()
+            ? lane->deliver(message, {message.envelope->id, {}, kDeadlineMs, false}, finish, call)
+            : lane->filter(message, finish, call);
     if (now) finish(std::move(*now));
   });
   loop.run();
@@ -187,7 +200,8 @@ int run_try(const TryOptions& options) {
   if (has_errors(diagnostics)) return kExitUsage;
   plugin::Stage& stage = *setup.stages().at(kName);
   if (!stage.output() && !stage.filter()) {
-    std::fprintf(stderr, "lsmtpd: %s neither filters nor stores messages\n", options.plugin.c_str());
+    std::fprintf(stderr, "lsmtpd: %s neither filters nor stores messages\n",
+                 options.plugin.c_str());
     return kExitUsage;
   }
   const auto message = read_message(options, setup.store());

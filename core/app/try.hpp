@@ -13,11 +13,11 @@ struct TryOptions {
   std::vector<std::string> to = {"recipient@example.org"};
   std::string helo = "client.example.org";
   std::string peer = "192.0.2.1";
-  bool show = false;                 // print the message as the plugin leaves it
+  bool show = false;  // print the message as the plugin leaves it
 };
 
-// Reads the message from standard input, prints the verdict. 0: continue, stored or discarded; 1: refused or not now,
-// or the plugin did not answer; 2: wrong usage.
+// Reads the message from standard input, prints the verdict. 0: continue, stored or discarded; 1:
+// refused or not now, or the plugin did not answer; 2: wrong usage.
 int run_try(const TryOptions& options);
 
 }  // namespace lsmtpd::app

@@ -1,7 +1,9 @@
-// Many deadlines of few different lengths, without a timer each: a list for every length, in the order of arming, so
-// that arming, disarming and finding what is due are all O(1). Resolution is that of the caller's advance().
+// Many deadlines of few different lengths, without a timer each: a list for every length, in the
+// order of arming, so that arming, disarming and finding what is due are all O(1). Resolution is
+// that of the caller's advance().
 //
-// Who drives it: the loop calls advance(now) a few times a second; tests call it by hand. One thread.
+// Who drives it: the loop calls advance(now) a few times a second; tests call it by hand. One
+// thread.
 #pragma once
 
 #include <cstdint>

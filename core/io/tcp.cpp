@@ -72,7 +72,9 @@ std::string Endpoint::text() const {
   return fmt::format(fmt::runtime(v6 ? "[{}]:{}" : "{}:{}"), address, port);
 }
 
-Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port) { return bind_name(host, port, true); }
+Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port) {
+  return bind_name(host, port, true);
+}
 
 Status check_free(const std::string& host, uint16_t port) {
   auto bound = bind_name(host, port, false);
@@ -195,7 +197,9 @@ TcpStream::~TcpStream() {
   impl_->close();
 }
 
-void TcpStream::set_handler(Handler& handler) { impl_->handler = &handler; }
+void TcpStream::set_handler(Handler& handler) {
+  impl_->handler = &handler;
+}
 
 Endpoint TcpStream::peer() const {
   sockaddr_storage address{};
@@ -219,7 +223,9 @@ void TcpStream::read_start() {
       [](uv_stream_t* s, ssize_t n, const uv_buf_t*) { static_cast<Impl*>(s->data)->read(n); });
 }
 
-void TcpStream::read_stop() { uv_read_stop(reinterpret_cast<uv_stream_t*>(&impl_->handle)); }
+void TcpStream::read_stop() {
+  uv_read_stop(reinterpret_cast<uv_stream_t*>(&impl_->handle));
+}
 
 void TcpStream::write(std::string_view bytes) {
   if (impl_->closing || impl_->close_after) return;
@@ -235,7 +241,9 @@ void TcpStream::write(std::string_view bytes) {
   if (impl_->sending.empty()) impl_->send_kept();
 }
 
-uint64_t TcpStream::unsent() const { return impl_->kept.size() + impl_->sending.size(); }
+uint64_t TcpStream::unsent() const {
+  return impl_->kept.size() + impl_->sending.size();
+}
 
 void TcpStream::close_when_sent(bool linger) {
   if (impl_->closing || impl_->close_after) return;
@@ -245,7 +253,9 @@ void TcpStream::close_when_sent(bool linger) {
   if (unsent() == 0) linger ? impl_->start_lingering() : impl_->close();
 }
 
-void TcpStream::close() { impl_->close(); }
+void TcpStream::close() {
+  impl_->close();
+}
 
 struct Listener::Impl {
   uv_tcp_t handle{};
@@ -263,17 +273,18 @@ Result<std::unique_ptr<Listener>> Listener::open(Loop& loop, UniqueFd socket, Ac
   int status = uv_tcp_open(&impl->handle, socket.get());
   if (status == 0) {
     socket.release();
-    status = uv_listen(reinterpret_cast<uv_stream_t*>(&impl->handle), kBacklog,
-                       [](uv_stream_t* server, int error) {
-                         if (error != 0) return;
-                         auto* self = static_cast<Impl*>(server->data);
-                         auto* stream = new TcpStream::Impl(*self->loop);
-                         std::unique_ptr<TcpStream> owner(new TcpStream(stream));
-                         if (uv_accept(server, reinterpret_cast<uv_stream_t*>(&stream->handle)) == 0) {
-                           uv_tcp_nodelay(&stream->handle, 1);
-                           self->accepted(std::move(owner));
-                         }
-                       });
+    status =
+        uv_listen(reinterpret_cast<uv_stream_t*>(&impl->handle), kBacklog,
+                  [](uv_stream_t* server, int error) {
+                    if (error != 0) return;
+                    auto* self = static_cast<Impl*>(server->data);
+                    auto* stream = new TcpStream::Impl(*self->loop);
+                    std::unique_ptr<TcpStream> owner(new TcpStream(stream));
+                    if (uv_accept(server, reinterpret_cast<uv_stream_t*>(&stream->handle)) == 0) {
+                      uv_tcp_nodelay(&stream->handle, 1);
+                      self->accepted(std::move(owner));
+                    }
+                  });
   }
   if (status != 0) return fail("cannot listen: {}", uv_strerror(status));
   return listener;

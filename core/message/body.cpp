@@ -45,8 +45,8 @@ int64_t Body::read(uint64_t offset, char* buffer, uint64_t size) const {
     return static_cast<int64_t>(piece.size());
   }
   for (;;) {
-    const ssize_t n = ::pread(file_.get(), buffer, std::min(size, size_ - offset),
-                              static_cast<off_t>(offset));
+    const ssize_t n =
+        ::pread(file_.get(), buffer, std::min(size, size_ - offset), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     return n > 0 ? n : -1;  // the file cannot end before the body does
   }
@@ -61,8 +61,8 @@ bool BodyWriter::append(std::string_view piece) {
   auto& chunks = body_->chunks_;
   while (!piece.empty()) {
     if (chunks.empty() || chunks.back().used == chunks.back().capacity) {
-      // Growing with the body keeps small mails small and large ones in few chunks. What is on its way to the file
-      // takes no more than it needs: memory is short then.
+      // Growing with the body keeps small mails small and large ones in few chunks. What is on its
+      // way to the file takes no more than it needs: memory is short then.
       const uint64_t grown = body_->spilled() ? 0 : std::min(body_->size_, kLargestChunk);
       const uint64_t needed = std::min<uint64_t>(piece.size(), kLargestChunk);
       uint64_t capacity = std::max(needed, grown);

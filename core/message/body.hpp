@@ -1,8 +1,9 @@
-// The content of a message: in memory while there is room, in an unlinked file of its own when there is not.
+// The content of a message: in memory while there is room, in an unlinked file of its own when
+// there is not.
 //
-// A BodyWriter takes the pieces as they come [one thread at a time]; finish() turns them into a Body, which never
-// changes again and may be read from any thread. Memory and spill come out of the Store's budgets and go back when
-// the last owner lets go.
+// A BodyWriter takes the pieces as they come [one thread at a time]; finish() turns them into a
+// Body, which never changes again and may be read from any thread. Memory and spill come out of the
+// Store's budgets and go back when the last owner lets go.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +22,11 @@ class Body {
   uint64_t size() const { return size_; }
   bool spilled() const { return static_cast<bool>(file_); }
 
-  // The longest piece at `offset` that lies in memory; empty at the end, and always for a spilled body.
+  // The longest piece at `offset` that lies in memory; empty at the end, and always for a spilled
+  // body.
   std::string_view peek(uint64_t offset) const;
-  // Copies up to `size` bytes at `offset`; 0 at the end, -1 on an I/O error. Blocks on the disk for a spilled body.
+  // Copies up to `size` bytes at `offset`; 0 at the end, -1 on an I/O error. Blocks on the disk for
+  // a spilled body.
   int64_t read(uint64_t offset, char* buffer, uint64_t size) const;
 
  private:
@@ -49,7 +52,8 @@ class BodyWriter {
   // Keeps a copy of `piece`. False: not even the hard limit has room; the message cannot be kept.
   [[nodiscard]] bool append(std::string_view piece);
 
-  // True: memory is short, or this body is in its file already; call flush() before appending much more.
+  // True: memory is short, or this body is in its file already; call flush() before appending much
+  // more.
   bool wants_flush() const;
   // Moves what is in memory to the file. Blocks on the disk: from the pool, never on a loop.
   Status flush();

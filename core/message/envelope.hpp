@@ -1,5 +1,6 @@
-// The envelope: all that SMTP says of a message beside its content (RFC 5321 2.3.1), and where it came from.
-// Values are as the client gave them, checked for syntax only; whoever writes them anywhere escapes them.
+// The envelope: all that SMTP says of a message beside its content (RFC 5321 2.3.1), and where it
+// came from. Values are as the client gave them, checked for syntax only; whoever writes them
+// anywhere escapes them.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +10,13 @@
 namespace lsmtpd::message {
 
 struct Recipient {
-  std::string address;     // forward-path without brackets; a source route is dropped
-  std::string parameters;  // ESMTP parameters as given: "NOTIFY=NEVER ORCPT=rfc822;a@b"; may be empty
+  std::string address;  // forward-path without brackets; a source route is dropped
+  std::string
+      parameters;  // ESMTP parameters as given: "NOTIFY=NEVER ORCPT=rfc822;a@b"; may be empty
 };
 
 struct Envelope {
-  std::string id;            // UUID, given when MAIL is accepted; shown in the 250, the log and every output
+  std::string id;  // UUID, given when MAIL is accepted; shown in the 250, the log and every output
   int64_t time_ns = 0;       // when MAIL was accepted: nanoseconds since the epoch, UTC
   std::string reverse_path;  // without brackets; empty: the null sender (bounces)
   std::string parameters;    // ESMTP parameters of MAIL as given: "BODY=8BITMIME SIZE=100"
@@ -25,8 +27,8 @@ struct Envelope {
   std::string listener;      // [[listener]] name
   std::string peer_address;  // "192.0.2.1" or "2001:db8::1"
   uint16_t peer_port = 0;
-  std::string tls;           // protocol and cipher; empty: clear text
-  std::string auth_user;     // empty: not authenticated
+  std::string tls;        // protocol and cipher; empty: clear text
+  std::string auth_user;  // empty: not authenticated
 };
 
 }  // namespace lsmtpd::message

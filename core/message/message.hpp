@@ -1,5 +1,6 @@
-// A message on its way through the chain: a small value of shared, constant parts. Copying it costs a few reference
-// counts; a filter's edit makes a new part and leaves the old one to whoever still reads it.
+// A message on its way through the chain: a small value of shared, constant parts. Copying it costs
+// a few reference counts; a filter's edit makes a new part and leaves the old one to whoever still
+// reads it.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,8 @@ using Annotations = std::map<std::string, std::string, std::less<>>;
 struct Message {
   std::shared_ptr<const Envelope> envelope;
   std::shared_ptr<const Body> body;
-  std::shared_ptr<const std::string> prefix;           // header fields that filters put first; may be null
-  std::shared_ptr<const Annotations> annotations;      // may be null
+  std::shared_ptr<const std::string> prefix;  // header fields that filters put first; may be null
+  std::shared_ptr<const Annotations> annotations;  // may be null
 
   // The content an output sees: prefix, then body. As Body's, but over both.
   uint64_t size() const { return prefix_size() + body->size(); }

@@ -1,4 +1,5 @@
-// Where bodies may live, and how much of it there is: shared by all workers, const but for its budgets.
+// Where bodies may live, and how much of it there is: shared by all workers, const but for its
+// budgets.
 #pragma once
 
 #include <string>
@@ -11,8 +12,9 @@ struct Store {
   Store(uint64_t memory_limit, uint64_t spill_limit, std::string directory)
       : memory(memory_limit), spill(spill_limit), spill_directory(std::move(directory)) {}
 
-  // A body stays in memory while the process uses less than this; past it the body goes to its file. What is left
-  // up to the hard limit is for the pieces that are on their way there, for envelopes, replies and outputs.
+  // A body stays in memory while the process uses less than this; past it the body goes to its
+  // file. What is left up to the hard limit is for the pieces that are on their way there, for
+  // envelopes, replies and outputs.
   uint64_t soft_limit() const { return memory.limit() / 4 * 3; }
 
   Budget memory;

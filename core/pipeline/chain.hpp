@@ -15,20 +15,21 @@ class Replay;
 struct OutputStep {
   plugin::Lane* lane = nullptr;
   plugin::Lane* fallback = nullptr;  // may be null
-  Replay* replay = nullptr;          // the fallback's, shared by all workers; null where there is no fallback
+  Replay* replay =
+      nullptr;  // the fallback's, shared by all workers; null where there is no fallback
 };
 
 struct Chain {
   std::string name;
-  std::vector<plugin::Lane*> filters;   // lsmtpd.filter/1, in order
-  std::vector<plugin::Lane*> sessions;  // lsmtpd.session/1, in order
+  std::vector<plugin::Lane*> filters;     // lsmtpd.filter/1, in order
+  std::vector<plugin::Lane*> sessions;    // lsmtpd.session/1, in order
   std::vector<plugin::Lane*> admissions;  // filters with lsmtpd.admission/1
   std::vector<OutputStep> outputs;
   uint64_t deadline_ms = 0;  // timeouts.chain
   Deadlines* deadlines = nullptr;
 
-  // What can be taken now: the smallest size limit of all, and ready only if every filter is, and every output or its
-  // fallback.
+  // What can be taken now: the smallest size limit of all, and ready only if every filter is, and
+  // every output or its fallback.
   plugin::Admission admission() const;
 };
 

@@ -16,8 +16,8 @@ Checks::~Checks() {
   for (auto* lane : chain_.sessions) lane->session_closed(session_);
 }
 
-std::optional<Checks::Result> Checks::run(uint32_t stage, uint64_t declared_size, const message::Envelope& envelope,
-                                          Finished finished) {
+std::optional<Checks::Result> Checks::run(uint32_t stage, uint64_t declared_size,
+                                          const message::Envelope& envelope, Finished finished) {
   if (chain_.sessions.empty()) return Result{};
   stage_ = stage;
   declared_size_ = declared_size;
@@ -68,7 +68,8 @@ std::optional<Checks::Result> Checks::take(Verdict verdict) {
   }
   if (verdict.kind == Kind::proceed) return std::nullopt;
   if (verdict.kind != Kind::reject) verdict.kind = Kind::try_later;
-  if (verdict.kind == Kind::reject && verdict.code == 0 && stage_ == LSMTPD_STAGE_RCPT) verdict.code = 550;
+  if (verdict.kind == Kind::reject && verdict.code == 0 && stage_ == LSMTPD_STAGE_RCPT)
+    verdict.code = 550;
   return Result{to_reply(verdict, Speaker::filter), entry.name + ": " + verdict.detail};
 }
 

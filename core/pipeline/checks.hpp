@@ -1,4 +1,5 @@
-// The session filters of a chain, asked one after the other about one event of one connection. [loop]
+// The session filters of a chain, asked one after the other about one event of one connection.
+// [loop]
 #pragma once
 
 #include <functional>
@@ -26,10 +27,10 @@ class Checks {
   Checks(const Checks&) = delete;
   Checks& operator=(const Checks&) = delete;
 
-  // The result, or nothing: then `finished` gets it later. One event at a time; `envelope` is copied where it must live.
-  // `stage` is LSMTPD_STAGE_...
-  std::optional<Result> run(uint32_t stage, uint64_t declared_size, const message::Envelope& envelope,
-                            Finished finished);
+  // The result, or nothing: then `finished` gets it later. One event at a time; `envelope` is
+  // copied where it must live. `stage` is LSMTPD_STAGE_...
+  std::optional<Result> run(uint32_t stage, uint64_t declared_size,
+                            const message::Envelope& envelope, Finished finished);
 
  private:
   std::optional<Result> go_on();

@@ -1,8 +1,10 @@
-// One copy of a message on its way to one output, and to that output's fallback when the output cannot take it.
+// One copy of a message on its way to one output, and to that output's fallback when the output
+// cannot take it.
 //
-// Settles exactly once with a verdict of kind stored, reject or try_later. An output that is overdue is left alone, and
-// the fallback stores the copy; while its outcome may still come, Replay holds that copy back, and what comes late
-// is put right there: accepted, and the stored copy is forgotten; refused, and it is buried.
+// Settles exactly once with a verdict of kind stored, reject or try_later. An output that is
+// overdue is left alone, and the fallback stores the copy; while its outcome may still come, Replay
+// holds that copy back, and what comes late is put right there: accepted, and the stored copy is
+// forgotten; refused, and it is buried.
 #pragma once
 
 #include <functional>

@@ -18,10 +18,14 @@ constexpr Preset kOutputLater = {451, "4.3.0", "Message cannot be stored now, tr
 
 std::string_view fate_name(Fate fate) {
   switch (fate) {
-    case Fate::stored: return "stored";
-    case Fate::discarded: return "discarded";
-    case Fate::rejected: return "rejected";
-    case Fate::try_later: return "try_later";
+    case Fate::stored:
+      return "stored";
+    case Fate::discarded:
+      return "discarded";
+    case Fate::rejected:
+      return "rejected";
+    case Fate::try_later:
+      return "try_later";
   }
   return "";
 }

@@ -1,4 +1,5 @@
-// What became of a message, and the reply that says so (the table in docs/architecture.md, "Replies").
+// What became of a message, and the reply that says so (the table in docs/architecture.md,
+// "Replies").
 #pragma once
 
 #include <string>

@@ -13,10 +13,13 @@ Replay::Replay(io::Loop& loop, plugin::Lane& storage)
     : loop_(loop), storage_(storage), timer_([this] { begin_pass(); }) {}
 
 Replay::~Replay() {
-  for (const auto& item : under_way_) item->then = nullptr;  // it holds the item, and the item holds it
+  for (const auto& item : under_way_)
+    item->then = nullptr;  // it holds the item, and the item holds it
 }
 
-void Replay::add_output(plugin::Lane& output) { targets_[output.name()] = {&output, false}; }
+void Replay::add_output(plugin::Lane& output) {
+  targets_[output.name()] = {&output, false};
+}
 
 void Replay::start() {
   stopped_ = false;
@@ -70,12 +73,14 @@ void Replay::settle_held(const std::string& copy_id, Kind outcome, const std::st
 }
 
 bool Replay::all_paused() const {
-  return std::all_of(targets_.begin(), targets_.end(), [](const auto& t) { return t.second.paused; });
+  return std::all_of(targets_.begin(), targets_.end(),
+                     [](const auto& t) { return t.second.paused; });
 }
 
 // Targets that cannot take anything now sit this pass out. False: that is all of them.
 bool Replay::find_ready() {
-  for (auto& [name, target] : targets_) target.paused = target.lane->failed() || !target.lane->admission().ready;
+  for (auto& [name, target] : targets_)
+    target.paused = target.lane->failed() || !target.lane->admission().ready;
   return !all_paused();
 }
 
@@ -133,7 +138,8 @@ void Replay::pump() {
 
 void Replay::list() {
   const auto item = make_item({});
-  ask(item, storage_, kStorageDeadlineMs,
+  ask(
+      item, storage_, kStorageDeadlineMs,
       [this](plugin::Done done, lsmtpd_call& call) {
         return storage_.list(std::exchange(restart_, false), kListStep, std::move(done), call);
       },
@@ -143,7 +149,8 @@ void Replay::list() {
       });
 }
 
-// A step that finds nothing must be the last one: else a storage that never comes to an end would keep us busy.
+// A step that finds nothing must be the last one: else a storage that never comes to an end would
+// keep us busy.
 void Replay::take_list(Completion completion) {
   if (stopped_) return;
   if (completion.verdict.kind != Kind::proceed) {

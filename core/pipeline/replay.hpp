@@ -1,12 +1,14 @@
-// Gives back what a fallback stored to the outputs it was stored for, slower than live mail. One for each plugin that is
-// a fallback; it runs on worker 0's loop, where both the storage's and the outputs' lanes are.
+// Gives back what a fallback stored to the outputs it was stored for, slower than live mail. One
+// for each plugin that is a fallback; it runs on worker 0's loop, where both the storage's and the
+// outputs' lanes are.
 //
-// A pass lists the storage in steps, loads some messages at a time and delivers them: stored ones are forgotten, refused
-// ones buried. "Not now" ends the pass; after a pause (backoff) the next one begins with one message at a time, and the
-// window doubles as long as all goes well. No order is promised.
+// A pass lists the storage in steps, loads some messages at a time and delivers them: stored ones
+// are forgotten, refused ones buried. "Not now" ends the pass; after a pause (backoff) the next one
+// begins with one message at a time, and the window doubles as long as all goes well. No order is
+// promised.
 //
-// Copies that an overdue output may still have accepted are held back until their outcome is known: hold(),
-// settle_held() and wake() are [any], everything else [loop of worker 0].
+// Copies that an overdue output may still have accepted are held back until their outcome is known:
+// hold(), settle_held() and wake() are [any], everything else [loop of worker 0].
 #pragma once
 
 #include <atomic>
@@ -25,12 +27,13 @@ namespace lsmtpd::pipeline {
 
 class Replay {
  public:
-  static constexpr uint32_t kListStep = 128;    // copy_ids listed at a time
+  static constexpr uint32_t kListStep = 128;      // copy_ids listed at a time
   static constexpr uint32_t kLargestWindow = 32;  // messages under way at a time
   static constexpr uint64_t kFirstPauseMs = 1000, kLongestPauseMs = 30'000;
   static constexpr uint32_t kMostLostAlone = 3;  // then a dead letter
-  static constexpr uint64_t kShortestDeadlineMs = 60'000;  // for an output to settle a replayed message
-  static constexpr uint64_t kStorageDeadlineMs = 60'000;   // for the storage to do anything
+  static constexpr uint64_t kShortestDeadlineMs =
+      60'000;  // for an output to settle a replayed message
+  static constexpr uint64_t kStorageDeadlineMs = 60'000;  // for the storage to do anything
 
   Replay(io::Loop& loop, plugin::Lane& storage);
   ~Replay();
@@ -39,12 +42,14 @@ class Replay {
 
   void add_output(plugin::Lane& output);  // before start()
   void start();
-  // Begins nothing new; `idle` comes once what is under way has settled. After that no lane is called.
+  // Begins nothing new; `idle` comes once what is under way has settled. After that no lane is
+  // called.
   void stop(io::Task idle);
 
   void wake();  // the storage has something new
   void hold(const std::string& copy_id);
-  // The outcome of a held copy: stored forgets it, reject buries it, anything else leaves it to replay.
+  // The outcome of a held copy: stored forgets it, reject buries it, anything else leaves it to
+  // replay.
   void settle_held(const std::string& copy_id, plugin::Kind outcome, const std::string& reason);
 
  private:
@@ -70,7 +75,8 @@ class Replay {
   // replay_item.cpp: one message
   std::shared_ptr<Item> make_item(const std::string& copy_id);
   template <class Ask>
-  void ask(const std::shared_ptr<Item>& item, plugin::Lane& lane, uint64_t deadline_ms, Ask&& put, plugin::Done then);
+  void ask(const std::shared_ptr<Item>& item, plugin::Lane& lane, uint64_t deadline_ms, Ask&& put,
+           plugin::Done then);
   void answered(const std::shared_ptr<Item>& item, plugin::Completion completion);
   void load(const std::string& copy_id);
   void take_loaded(const std::shared_ptr<Item>& item, plugin::Completion completion);
@@ -80,8 +86,10 @@ class Replay {
   void overdue(const std::shared_ptr<Item>& item);
   void not_now(const std::shared_ptr<Item>& item, plugin::Completion completion);
   void late(const std::shared_ptr<Item>& item, plugin::Completion completion);
-  void keep_notes(const std::shared_ptr<Item>& item, const plugin::Completion& completion, io::Task then);
-  void remove(const std::shared_ptr<Item>& item, plugin::Kind outcome, const std::string& reason, io::Task then);
+  void keep_notes(const std::shared_ptr<Item>& item, const plugin::Completion& completion,
+                  io::Task then);
+  void remove(const std::shared_ptr<Item>& item, plugin::Kind outcome, const std::string& reason,
+              io::Task then);
   void item_done(const std::shared_ptr<Item>& item);
 
   io::Loop& loop_;
@@ -102,7 +110,8 @@ class Replay {
     plugin::Kind outcome;
     std::string reason;
   };
-  std::map<std::string, Removal> to_remove_;  // settled, but the storage has not removed them: the next pass begins here
+  std::map<std::string, Removal>
+      to_remove_;  // settled, but the storage has not removed them: the next pass begins here
   std::map<std::string, uint32_t> lost_alone_;  // how often, by copy_id; those that were, only
   uint32_t window_ = 1;
   uint64_t pause_ms_ = kFirstPauseMs;

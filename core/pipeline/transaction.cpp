@@ -17,9 +17,12 @@ std::string said_by(const plugin::Lane& lane, const std::string& what) {
 // What on_timeout or on_error turn a silent or broken plugin into.
 Kind by_policy(config::OnFailure policy) {
   switch (policy) {
-    case config::OnFailure::reject: return Kind::reject;
-    case config::OnFailure::proceed: return Kind::proceed;
-    default: return Kind::try_later;
+    case config::OnFailure::reject:
+      return Kind::reject;
+    case config::OnFailure::proceed:
+      return Kind::proceed;
+    default:
+      return Kind::try_later;
   }
 }
 
@@ -91,7 +94,11 @@ void Transaction::take_filter(Completion completion) {
 void Transaction::filter_overdue() {
   auto self = shared_from_this();
   filter().abandon(std::exchange(call_, 0), nullptr);
-  take_filter({Verdict::make(by_policy(filter().stage().entry().on_timeout), "its deadline passed"), {}, {}, {}, false});
+  take_filter({Verdict::make(by_policy(filter().stage().entry().on_timeout), "its deadline passed"),
+               {},
+               {},
+               {},
+               false});
   if (!outcome_) run_filters();
 }
 

@@ -1,8 +1,8 @@
-// One message on its way through a chain: filters one after the other, then all outputs together, each with its
-// fallback. Gives exactly one Outcome. [loop]
+// One message on its way through a chain: filters one after the other, then all outputs together,
+// each with its fallback. Gives exactly one Outcome. [loop]
 //
-// Who owns it: the Connection keeps a shared_ptr until it has the Outcome or cancels; calls that are under way keep it
-// alive until they are answered or abandoned.
+// Who owns it: the Connection keeps a shared_ptr until it has the Outcome or cancels; calls that
+// are under way keep it alive until they are answered or abandoned.
 #pragma once
 
 #include <functional>
@@ -31,8 +31,8 @@ class Transaction : public std::enable_shared_from_this<Transaction> {
   // The Outcome, or nothing: then `finished` gets it later, once, never from inside run().
   std::optional<Outcome> run(Finished finished);
 
-  // The client is gone. Before the outputs start nothing will be stored (true, and `finished` does not come); afterwards
-  // the message goes on its way (false, and `finished` still comes).
+  // The client is gone. Before the outputs start nothing will be stored (true, and `finished` does
+  // not come); afterwards the message goes on its way (false, and `finished` still comes).
   bool cancel();
 
  private:

@@ -1,8 +1,8 @@
 // The host's side of one plugin on one worker: makes calls, and takes each answer exactly once.
 //
-// A call either answers at once, and the function that made it returns the Completion, or it stays open and `done` gets
-// it later, never from inside the function, nor from inside any other call into the plugin. Everything here is [loop]
-// except what plugins reach through the host struct.
+// A call either answers at once, and the function that made it returns the Completion, or it stays
+// open and `done` gets it later, never from inside the function, nor from inside any other call
+// into the plugin. Everything here is [loop] except what plugins reach through the host struct.
 #pragma once
 
 #include <atomic>
@@ -24,10 +24,11 @@ namespace lsmtpd::plugin {
 // The answer to a call, with what came along.
 struct Completion {
   Verdict verdict;
-  std::optional<message::Message> message;  // the edited (filter), annotated (output) or loaded (replay) message
-  std::string target;                       // load(): whom it was stored for
-  std::vector<std::string> copy_ids;        // list()
-  bool end = false;                         // list(): nothing left
+  std::optional<message::Message>
+      message;         // the edited (filter), annotated (output) or loaded (replay) message
+  std::string target;  // load(): whom it was stored for
+  std::vector<std::string> copy_ids;  // list()
+  bool end = false;                   // list(): nothing left
 };
 using Done = std::function<void(Completion)>;
 
@@ -62,22 +63,24 @@ class Lane {
   std::optional<Completion> filter(const message::Message& message, Done done, lsmtpd_call& call);
   std::optional<Completion> check(uint32_t stage, uint64_t session, uint64_t declared_size,
                                   const message::Envelope& envelope, Done done, lsmtpd_call& call);
-  std::optional<Completion> deliver(const message::Message& message, const Delivery& delivery, Done done,
-                                    lsmtpd_call& call);
+  std::optional<Completion> deliver(const message::Message& message, const Delivery& delivery,
+                                    Done done, lsmtpd_call& call);
   std::optional<Completion> list(bool restart, uint32_t most, Done done, lsmtpd_call& call);
   std::optional<Completion> load(const std::string& copy_id, Done done, lsmtpd_call& call);
   std::optional<Completion> forget(const std::string& copy_id, Done done, lsmtpd_call& call);
-  std::optional<Completion> bury(const std::string& copy_id, const std::string& reason, Done done, lsmtpd_call& call);
+  std::optional<Completion> bury(const std::string& copy_id, const std::string& reason, Done done,
+                                 lsmtpd_call& call);
   std::optional<Completion> probe(const lsmtpd_probe_report* report, Done done, lsmtpd_call& call);
 
-  // Nobody waits for the call any more: the plugin is told, and `late` gets the answer when it comes (may be empty).
+  // Nobody waits for the call any more: the plugin is told, and `late` gets the answer when it
+  // comes (may be empty).
   void abandon(lsmtpd_call call, Done late);
 
   Admission admission();
   void session_closed(uint64_t session);
 
-  // Asks the plugin's lane to end; `closed` comes when it has. Afterwards nothing of the plugin runs on this loop:
-  // calls it left open get TRY_LATER, and so does whoever still asks.
+  // Asks the plugin's lane to end; `closed` comes when it has. Afterwards nothing of the plugin
+  // runs on this loop: calls it left open get TRY_LATER, and so does whoever still asks.
   void close(io::Task closed);
 
  private:
@@ -110,11 +113,12 @@ class Lane {
   };
 
   template <class Ask>
-  std::optional<Completion> ask(std::unique_ptr<Question> question, Done done, lsmtpd_call& call, Ask&& put);
+  std::optional<Completion> ask(std::unique_ptr<Question> question, Done done, lsmtpd_call& call,
+                                Ask&& put);
   template <class Function>
   bool guarded(const char* what, Function&& function);
   Slot* find(lsmtpd_call call);
-  void take(lsmtpd_call call, Completion completion);         // [loop] an answer came
+  void take(lsmtpd_call call, Completion completion);           // [loop] an answer came
   void take_from_any(lsmtpd_call call, Completion completion);  // [any]
   void hand_on_ready();
   void lane_closed();

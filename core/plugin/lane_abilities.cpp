@@ -10,12 +10,14 @@ namespace lsmtpd::plugin {
 
 namespace {
 
-const lsmtpd_loop_1 loop_table = {LaneAbilities::now_ms, LaneAbilities::watch,        LaneAbilities::rewatch,
-                                  LaneAbilities::unwatch, LaneAbilities::timer,       LaneAbilities::cancel_timer,
-                                  LaneAbilities::defer,  LaneAbilities::post,         LaneAbilities::offload,
-                                  LaneAbilities::resolve};
+const lsmtpd_loop_1 loop_table = {LaneAbilities::now_ms,  LaneAbilities::watch,
+                                  LaneAbilities::rewatch, LaneAbilities::unwatch,
+                                  LaneAbilities::timer,   LaneAbilities::cancel_timer,
+                                  LaneAbilities::defer,   LaneAbilities::post,
+                                  LaneAbilities::offload, LaneAbilities::resolve};
 
-const lsmtpd_replay_host_1 replay_host_table = {LaneAbilities::listed, LaneAbilities::make, LaneAbilities::loaded};
+const lsmtpd_replay_host_1 replay_host_table = {LaneAbilities::listed, LaneAbilities::make,
+                                                LaneAbilities::loaded};
 
 }  // namespace
 
@@ -28,19 +30,25 @@ const void* LaneAbilities::get(const lsmtpd_host*, const char* id) {
   return nullptr;
 }
 
-void LaneAbilities::complete(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_verdict* verdict) {
+void LaneAbilities::complete(const lsmtpd_host* host, lsmtpd_call call,
+                             const lsmtpd_verdict* verdict) {
   of(host).take_from_any(call, {Verdict::from(verdict), {}, {}, {}, false});
 }
 
-void LaneAbilities::lane_closed(const lsmtpd_host* host) { of(host).lane_closed(); }
+void LaneAbilities::lane_closed(const lsmtpd_host* host) {
+  of(host).lane_closed();
+}
 
-uint64_t LaneAbilities::now_ms(const lsmtpd_host* host) { return of(host).loop_.now_ms(); }
+uint64_t LaneAbilities::now_ms(const lsmtpd_host* host) {
+  return of(host).loop_.now_ms();
+}
 
-uint64_t LaneAbilities::watch(const lsmtpd_host* host, int32_t fd, uint32_t events, lsmtpd_fd_ready ready, void* data) {
+uint64_t LaneAbilities::watch(const lsmtpd_host* host, int32_t fd, uint32_t events,
+                              lsmtpd_fd_ready ready, void* data) {
   Lane& lane = of(host);
   if (lane.is_closed_) return 0;
-  static_assert(LSMTPD_READABLE == io::Watch::kReadable && LSMTPD_WRITABLE == io::Watch::kWritable &&
-                LSMTPD_FD_ERROR == io::Watch::kError);
+  static_assert(LSMTPD_READABLE == io::Watch::kReadable &&
+                LSMTPD_WRITABLE == io::Watch::kWritable && LSMTPD_FD_ERROR == io::Watch::kError);
   auto watch = std::make_unique<io::Watch>(lane.loop_, fd, [&lane, ready, data](int seen) {
     call_back(lane, "a watch", [&] { ready(data, static_cast<uint32_t>(seen)); });
   });
@@ -53,10 +61,13 @@ uint64_t LaneAbilities::watch(const lsmtpd_host* host, int32_t fd, uint32_t even
 
 void LaneAbilities::rewatch(const lsmtpd_host* host, uint64_t watch, uint32_t events) {
   auto& watches = of(host).resources_->watches;
-  if (const auto found = watches.find(watch); found != watches.end()) found->second->want(static_cast<int>(events));
+  if (const auto found = watches.find(watch); found != watches.end())
+    found->second->want(static_cast<int>(events));
 }
 
-void LaneAbilities::unwatch(const lsmtpd_host* host, uint64_t watch) { of(host).resources_->watches.erase(watch); }
+void LaneAbilities::unwatch(const lsmtpd_host* host, uint64_t watch) {
+  of(host).resources_->watches.erase(watch);
+}
 
 uint64_t LaneAbilities::timer(const lsmtpd_host* host, uint64_t ms, lsmtpd_task task, void* data) {
   Lane& lane = of(host);
@@ -74,7 +85,9 @@ uint64_t LaneAbilities::timer(const lsmtpd_host* host, uint64_t ms, lsmtpd_task 
   return id;
 }
 
-void LaneAbilities::cancel_timer(const lsmtpd_host* host, uint64_t timer) { of(host).resources_->timers.erase(timer); }
+void LaneAbilities::cancel_timer(const lsmtpd_host* host, uint64_t timer) {
+  of(host).resources_->timers.erase(timer);
+}
 
 void LaneAbilities::defer(const lsmtpd_host* host, lsmtpd_task task, void* data) {
   Lane& lane = of(host);
@@ -92,44 +105,49 @@ int32_t LaneAbilities::post(const lsmtpd_host* host, lsmtpd_task task, void* dat
   return 0;
 }
 
-int32_t LaneAbilities::offload(const lsmtpd_host* host, lsmtpd_task work, lsmtpd_task done, void* data) {
-  Lane& lane = of(host);
-  if (lane.is_closed_) return -1;
-  lane.loop_.offload([&lane, work, data] { call_back(lane, "offloaded work", [&] { work(data); }); },
-                     [&lane, done, data] { call_back(lane, "the end of offloaded work", [&] { done(data); }); });
-  return 0;
-}
-
-int32_t LaneAbilities::resolve(const lsmtpd_host* host, lsmtpd_str name, uint32_t port, lsmtpd_resolved resolved,
+int32_t LaneAbilities::offload(const lsmtpd_host* host, lsmtpd_task work, lsmtpd_task done,
                                void* data) {
   Lane& lane = of(host);
-  if (lane.is_closed_ || port > UINT16_MAX) return -1;
-  lane.loop_.resolve(std::string(view(name)), static_cast<uint16_t>(port),
-                     [&lane, resolved, data](Result<std::vector<sockaddr_storage>> result) {
-                       std::vector<lsmtpd_address> addresses;
-                       if (result) {
-                         for (const auto& a : *result) {
-                           const auto length = a.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
-                           addresses.push_back({reinterpret_cast<const sockaddr*>(&a),
-                                                static_cast<uint32_t>(length), 0});
-                         }
-                       }
-                       const std::string error = result ? "" : result.error().message;
-                       call_back(lane, "resolved", [&] {
-                         resolved(data, str(error), addresses.data(), static_cast<uint32_t>(addresses.size()));
-                       });
-                     });
+  if (lane.is_closed_) return -1;
+  lane.loop_.offload(
+      [&lane, work, data] { call_back(lane, "offloaded work", [&] { work(data); }); },
+      [&lane, done, data] { call_back(lane, "the end of offloaded work", [&] { done(data); }); });
   return 0;
 }
 
-void LaneAbilities::listed(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_str* copy_ids, uint32_t count,
-                           uint32_t end) {
+int32_t LaneAbilities::resolve(const lsmtpd_host* host, lsmtpd_str name, uint32_t port,
+                               lsmtpd_resolved resolved, void* data) {
+  Lane& lane = of(host);
+  if (lane.is_closed_ || port > UINT16_MAX) return -1;
+  lane.loop_.resolve(
+      std::string(view(name)), static_cast<uint16_t>(port),
+      [&lane, resolved, data](Result<std::vector<sockaddr_storage>> result) {
+        std::vector<lsmtpd_address> addresses;
+        if (result) {
+          for (const auto& a : *result) {
+            const auto length =
+                a.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+            addresses.push_back(
+                {reinterpret_cast<const sockaddr*>(&a), static_cast<uint32_t>(length), 0});
+          }
+        }
+        const std::string error = result ? "" : result.error().message;
+        call_back(lane, "resolved", [&] {
+          resolved(data, str(error), addresses.data(), static_cast<uint32_t>(addresses.size()));
+        });
+      });
+  return 0;
+}
+
+void LaneAbilities::listed(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_str* copy_ids,
+                           uint32_t count, uint32_t end) {
   Completion completion{Verdict::make(Kind::proceed), {}, {}, {}, end != 0};
   for (uint32_t i = 0; i < count; ++i) completion.copy_ids.emplace_back(view(copy_ids[i]));
   of(host).take_from_any(call, std::move(completion));
 }
 
-const lsmtpd_message* LaneAbilities::make(const lsmtpd_host* host, const lsmtpd_envelope* envelope) {
+const lsmtpd_message* LaneAbilities::make(const lsmtpd_host* host,
+                                          const lsmtpd_envelope* envelope) {
   Lane& lane = of(host);
   if (!envelope || envelope->size < sizeof(lsmtpd_envelope)) return nullptr;
   auto& store = static_cast<HostSelf*>(host->self)->process->store;
@@ -142,14 +160,16 @@ const lsmtpd_message* LaneAbilities::make(const lsmtpd_host* host, const lsmtpd_
 void LaneAbilities::loaded(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_message* message,
                            lsmtpd_str target) {
   if (!message) {
-    of(host).take_from_any(call, {Verdict::make(Kind::try_later, "loaded without a message"), {}, {}, {}, false});
+    of(host).take_from_any(
+        call, {Verdict::make(Kind::try_later, "loaded without a message"), {}, {}, {}, false});
     return;
   }
   auto* built = const_cast<View*>(View::of(message));
   auto result = built->finish_building();
   built->unpin();
   Completion completion;
-  completion.verdict = result ? Verdict::make(Kind::proceed) : Verdict::make(Kind::try_later, result.error().message);
+  completion.verdict = result ? Verdict::make(Kind::proceed)
+                              : Verdict::make(Kind::try_later, result.error().message);
   if (result) completion.message = std::move(*result);
   completion.target = view(target);
   of(host).take_from_any(call, std::move(completion));

@@ -1,4 +1,5 @@
-// What a lane's plugin reaches through its host struct: the functions behind the tables, each a cast and a call.
+// What a lane's plugin reaches through its host struct: the functions behind the tables, each a
+// cast and a call.
 #pragma once
 
 #include <unordered_map>
@@ -39,7 +40,8 @@ struct LaneAbilities {
 
   // lsmtpd.loop/1
   static uint64_t now_ms(const lsmtpd_host* host);
-  static uint64_t watch(const lsmtpd_host* host, int32_t fd, uint32_t events, lsmtpd_fd_ready ready, void* data);
+  static uint64_t watch(const lsmtpd_host* host, int32_t fd, uint32_t events, lsmtpd_fd_ready ready,
+                        void* data);
   static void rewatch(const lsmtpd_host* host, uint64_t watch, uint32_t events);
   static void unwatch(const lsmtpd_host* host, uint64_t watch);
   static uint64_t timer(const lsmtpd_host* host, uint64_t ms, lsmtpd_task task, void* data);
@@ -47,12 +49,15 @@ struct LaneAbilities {
   static void defer(const lsmtpd_host* host, lsmtpd_task task, void* data);
   static int32_t post(const lsmtpd_host* host, lsmtpd_task task, void* data);
   static int32_t offload(const lsmtpd_host* host, lsmtpd_task work, lsmtpd_task done, void* data);
-  static int32_t resolve(const lsmtpd_host* host, lsmtpd_str name, uint32_t port, lsmtpd_resolved resolved, void* data);
+  static int32_t resolve(const lsmtpd_host* host, lsmtpd_str name, uint32_t port,
+                         lsmtpd_resolved resolved, void* data);
 
   // lsmtpd.replay_host/1
-  static void listed(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_str* copy_ids, uint32_t count, uint32_t end);
+  static void listed(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_str* copy_ids,
+                     uint32_t count, uint32_t end);
   static const lsmtpd_message* make(const lsmtpd_host* host, const lsmtpd_envelope* envelope);
-  static void loaded(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_message* message, lsmtpd_str target);
+  static void loaded(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_message* message,
+                     lsmtpd_str target);
 
   static Lane& of(const lsmtpd_host* host) { return *static_cast<HostSelf*>(host->self)->lane; }
   // Runs a plugin's callback, whatever it throws.

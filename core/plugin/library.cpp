@@ -31,7 +31,8 @@ Result<std::string> find(const std::string& use, const std::vector<std::string>&
   }
   for (const auto& folder : path) {
     const std::string file = folder + "/" + use + ".so";
-    if (fs::exists(file, ignored)) return fs::canonical(file, ignored).string();  // one name a file: it is loaded once
+    if (fs::exists(file, ignored))
+      return fs::canonical(file, ignored).string();  // one name a file: it is loaded once
   }
   std::vector<std::string> names;
   for (const auto& file : Library::installed(path)) names.push_back(fs::path(file).stem().string());
@@ -49,13 +50,15 @@ Result<std::unique_ptr<Library>> Library::open(const std::string& file) {
   auto library = std::make_unique<Library>();
   library->file_ = file;
   library->entry_ = static_cast<const lsmtpd_entry_1*>(::dlsym(handle, "lsmtpd_entry"));
-  if (!library->entry_) return fail("{} is not an lsmtpd plugin: it does not export lsmtpd_entry", file);
+  if (!library->entry_)
+    return fail("{} is not an lsmtpd plugin: it does not export lsmtpd_entry", file);
   const auto& entry = *library->entry_;
   if (entry.abi_major != LSMTPD_ABI_MAJOR) {
-    return fail("{} was built for plugin ABI {}.{}, this lsmtpd has {}.{}: rebuild it", file, entry.abi_major,
-                entry.abi_minor, LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR);
+    return fail("{} was built for plugin ABI {}.{}, this lsmtpd has {}.{}: rebuild it", file,
+                entry.abi_major, entry.abi_minor, LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR);
   }
-  if (!entry.init || !entry.deinit || !entry.get_factory) return fail("{}: its lsmtpd_entry lacks functions", file);
+  if (!entry.init || !entry.deinit || !entry.get_factory)
+    return fail("{}: its lsmtpd_entry lacks functions", file);
   try {
     if (const int32_t status = entry.init(str(file)); status != 0) {
       return fail("{}: init failed with {}", file, status);

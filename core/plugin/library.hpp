@@ -1,4 +1,5 @@
-// A plugin's shared object: found, loaded, and its entry and factory checked. Never unloaded. [main]
+// A plugin's shared object: found, loaded, and its entry and factory checked. Never unloaded.
+// [main]
 #pragma once
 
 #include <memory>
@@ -14,7 +15,8 @@ namespace lsmtpd::plugin {
 
 class Library {
  public:
-  // `use` is a name ("filter_size"), looked for in `path`, or with a slash a file. Loads each file once a process.
+  // `use` is a name ("filter_size"), looked for in `path`, or with a slash a file. Loads each file
+  // once a process.
   static Result<const Library*> load(const std::string& use, const std::vector<std::string>& path);
   // Calls deinit() of every library that was loaded. Once, at the end.
   static void deinit_all();
@@ -39,8 +41,8 @@ class Library {
   const lsmtpd_command_1* command_ = nullptr;
 };
 
-// Where plugins are looked for: `configured` first, then beside the executable (a build folder), then where they are
-// installed, as seen from the executable.
+// Where plugins are looked for: `configured` first, then beside the executable (a build folder),
+// then where they are installed, as seen from the executable.
 std::vector<std::string> plugin_path(const std::vector<std::string>& configured);
 
 }  // namespace lsmtpd::plugin

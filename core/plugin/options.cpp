@@ -12,11 +12,13 @@ namespace lsmtpd::plugin {
 namespace {
 
 // A type that this host does not know is in no set.
-constexpr uint64_t bit(uint32_t type) { return type < 64 ? uint64_t{1} << type : 0; }
-constexpr uint64_t kTexts =
-    bit(LSMTPD_TYPE_STRING) | bit(LSMTPD_TYPE_SECRET) | bit(LSMTPD_TYPE_ENUM) | bit(LSMTPD_TYPE_PATH);
-constexpr uint64_t kNumbers =
-    bit(LSMTPD_TYPE_BOOL) | bit(LSMTPD_TYPE_INT) | bit(LSMTPD_TYPE_SIZE) | bit(LSMTPD_TYPE_DURATION);
+constexpr uint64_t bit(uint32_t type) {
+  return type < 64 ? uint64_t{1} << type : 0;
+}
+constexpr uint64_t kTexts = bit(LSMTPD_TYPE_STRING) | bit(LSMTPD_TYPE_SECRET) |
+                            bit(LSMTPD_TYPE_ENUM) | bit(LSMTPD_TYPE_PATH);
+constexpr uint64_t kNumbers = bit(LSMTPD_TYPE_BOOL) | bit(LSMTPD_TYPE_INT) | bit(LSMTPD_TYPE_SIZE) |
+                              bit(LSMTPD_TYPE_DURATION);
 constexpr uint64_t kItems = bit(LSMTPD_TYPE_LIST) | bit(LSMTPD_TYPE_MAP);
 
 std::string show(const lsmtpd_option& option, int64_t number) {
@@ -25,56 +27,69 @@ std::string show(const lsmtpd_option& option, int64_t number) {
   return std::to_string(number);
 }
 
-std::string_view allowed(const lsmtpd_option& option) { return option.allowed ? option.allowed : ""; }
+std::string_view allowed(const lsmtpd_option& option) {
+  return option.allowed ? option.allowed : "";
+}
 
 std::string expected(const lsmtpd_option& option) {
   switch (option.type) {
-    case LSMTPD_TYPE_BOOL: return "true or false";
-    case LSMTPD_TYPE_INT: return "a number";
-    case LSMTPD_TYPE_SIZE: return "a size like \"10MiB\"";
-    case LSMTPD_TYPE_DURATION: return "a duration like \"30s\"";
-    case LSMTPD_TYPE_ENUM: return fmt::format("one of: {}", allowed(option));
-    case LSMTPD_TYPE_LIST: return "a list of strings";
-    case LSMTPD_TYPE_MAP: return "a table of strings";
-    default: return "a string";
+    case LSMTPD_TYPE_BOOL:
+      return "true or false";
+    case LSMTPD_TYPE_INT:
+      return "a number";
+    case LSMTPD_TYPE_SIZE:
+      return "a size like \"10MiB\"";
+    case LSMTPD_TYPE_DURATION:
+      return "a duration like \"30s\"";
+    case LSMTPD_TYPE_ENUM:
+      return fmt::format("one of: {}", allowed(option));
+    case LSMTPD_TYPE_LIST:
+      return "a list of strings";
+    case LSMTPD_TYPE_MAP:
+      return "a table of strings";
+    default:
+      return "a string";
   }
 }
 
 }  // namespace
 
 std::string_view type_name(uint32_t type) {
-  static constexpr std::string_view kNames[] = {"",     "string",   "secret", "bool", "int", "size",
-                                                "duration", "enum", "path",   "list", "map"};
+  static constexpr std::string_view kNames[] = {
+      "", "string", "secret", "bool", "int", "size", "duration", "enum", "path", "list", "map"};
   return type < std::size(kNames) ? kNames[type] : "unknown";
 }
 
 Options::Options() {
   static const auto self = [](const lsmtpd_config* c) { return static_cast<Options*>(c->self); };
-  abi_ = {
-      .self = this,
-      .is_set = [](const lsmtpd_config* c, const char* key) -> uint32_t {
-        return self(c)->find(key, ~uint64_t{0}) != nullptr;
-      },
-      .string = [](const lsmtpd_config* c, const char* key) {
-        const auto* v = self(c)->find(key, kTexts);
-        return v ? str(v->text) : lsmtpd_str{"", 0};
-      },
-      .integer = [](const lsmtpd_config* c, const char* key) -> int64_t {
-        const auto* v = self(c)->find(key, kNumbers);
-        return v ? v->number : 0;
-      },
-      .count = [](const lsmtpd_config* c, const char* key) {
-        const auto* v = self(c)->find(key, kItems);
-        return v ? static_cast<uint32_t>(v->items.size()) : 0;
-      },
-      .item = [](const lsmtpd_config* c, const char* key, uint32_t i) {
-        const auto* v = self(c)->find(key, kItems);
-        return v && i < v->items.size() ? str(v->items[i].second) : lsmtpd_str{"", 0};
-      },
-      .item_key = [](const lsmtpd_config* c, const char* key, uint32_t i) {
-        const auto* v = self(c)->find(key, kItems);
-        return v && i < v->items.size() ? str(v->items[i].first) : lsmtpd_str{"", 0};
-      }};
+  abi_ = {.self = this,
+          .is_set = [](const lsmtpd_config* c, const char* key) -> uint32_t {
+            return self(c)->find(key, ~uint64_t{0}) != nullptr;
+          },
+          .string =
+              [](const lsmtpd_config* c, const char* key) {
+                const auto* v = self(c)->find(key, kTexts);
+                return v ? str(v->text) : lsmtpd_str{"", 0};
+              },
+          .integer = [](const lsmtpd_config* c, const char* key) -> int64_t {
+            const auto* v = self(c)->find(key, kNumbers);
+            return v ? v->number : 0;
+          },
+          .count =
+              [](const lsmtpd_config* c, const char* key) {
+                const auto* v = self(c)->find(key, kItems);
+                return v ? static_cast<uint32_t>(v->items.size()) : 0;
+              },
+          .item =
+              [](const lsmtpd_config* c, const char* key, uint32_t i) {
+                const auto* v = self(c)->find(key, kItems);
+                return v && i < v->items.size() ? str(v->items[i].second) : lsmtpd_str{"", 0};
+              },
+          .item_key =
+              [](const lsmtpd_config* c, const char* key, uint32_t i) {
+                const auto* v = self(c)->find(key, kItems);
+                return v && i < v->items.size() ? str(v->items[i].first) : lsmtpd_str{"", 0};
+              }};
 }
 
 const Options::Value* Options::find(const char* key, uint64_t types) const {
@@ -88,7 +103,8 @@ bool Options::set_number(const lsmtpd_option& option, int64_t number, std::strin
   if (ranged && (number < option.minimum || number > option.maximum)) {
     problem = option.maximum == INT64_MAX
                   ? fmt::format("must be at least {}", show(option, option.minimum))
-                  : fmt::format("must be from {} to {}", show(option, option.minimum), show(option, option.maximum));
+                  : fmt::format("must be from {} to {}", show(option, option.minimum),
+                                show(option, option.maximum));
     return false;
   }
   values_[option.key] = {option.type, {}, number, {}};
@@ -108,7 +124,8 @@ bool Options::set_text(const lsmtpd_option& option, const std::string& text, std
   }
   if (option.type == LSMTPD_TYPE_ENUM) {
     const auto padded = fmt::format(" {} ", allowed(option));
-    if (text.empty() || text.find(' ') != std::string::npos || padded.find(" " + text + " ") == std::string::npos) {
+    if (text.empty() || text.find(' ') != std::string::npos ||
+        padded.find(" " + text + " ") == std::string::npos) {
       problem = fmt::format("must be {}", expected(option));
       return false;
     }
@@ -120,7 +137,8 @@ bool Options::set_text(const lsmtpd_option& option, const std::string& text, std
   return true;
 }
 
-bool Options::set_items(const lsmtpd_option& option, const config::OptionValue& value, std::string& problem) {
+bool Options::set_items(const lsmtpd_option& option, const config::OptionValue& value,
+                        std::string& problem) {
   Value result{option.type, {}, 0, {}};
   bool right = true;
   const auto add = [&](const std::string& key, const config::OptionValue& item) {
@@ -143,18 +161,22 @@ bool Options::set_items(const lsmtpd_option& option, const config::OptionValue& 
   return true;
 }
 
-bool Options::set(const lsmtpd_option& option, const config::OptionValue& value, std::string& problem) {
+bool Options::set(const lsmtpd_option& option, const config::OptionValue& value,
+                  std::string& problem) {
   const bool number_type = option.type == LSMTPD_TYPE_INT || option.type == LSMTPD_TYPE_SIZE;
-  if (const auto* text = std::get_if<std::string>(&value.value)) return set_text(option, *text, problem);
+  if (const auto* text = std::get_if<std::string>(&value.value))
+    return set_text(option, *text, problem);
   if (const auto* flag = std::get_if<bool>(&value.value); flag && option.type == LSMTPD_TYPE_BOOL) {
     return set_number(option, *flag, problem);
   }
-  if (const auto* number = std::get_if<int64_t>(&value.value); number && (number_type || *number == 0)) {
+  if (const auto* number = std::get_if<int64_t>(&value.value);
+      number && (number_type || *number == 0)) {
     if (number_type && option.type == LSMTPD_TYPE_SIZE && *number < 0) {
       problem = "must not be negative";
       return false;
     }
-    if (number_type || option.type == LSMTPD_TYPE_DURATION) return set_number(option, *number, problem);
+    if (number_type || option.type == LSMTPD_TYPE_DURATION)
+      return set_number(option, *number, problem);
   }
   if (value.value.index() >= 4) return set_items(option, value, problem);
   problem = fmt::format("must be {}", expected(option));
@@ -179,10 +201,12 @@ void Options::take_given(const config::Plugin& entry, std::span<const lsmtpd_opt
   std::vector<std::string_view> keys;
   for (const auto& option : table) keys.emplace_back(option.key);
   for (const auto& [key, given] : entry.options) {
-    const auto option = std::find_if(table.begin(), table.end(), [&, k = key](const auto& o) { return k == o.key; });
+    const auto option = std::find_if(table.begin(), table.end(),
+                                     [&, k = key](const auto& o) { return k == o.key; });
     if (option == table.end()) {
       const std::string_view near = nearest(key, keys);
-      diagnostics.push_back({false, given.key_position, fmt::format("plugin.{}: unknown option {}", entry.name, key),
+      diagnostics.push_back({false, given.key_position,
+                             fmt::format("plugin.{}: unknown option {}", entry.name, key),
                              !near.empty()  ? fmt::format("did you mean {}?", near)
                              : keys.empty() ? fmt::format("{} takes no options", entry.use)
                                             : fmt::format("allowed: {}", fmt::join(keys, ", "))});
@@ -190,8 +214,10 @@ void Options::take_given(const config::Plugin& entry, std::span<const lsmtpd_opt
     }
     std::string problem;
     if (!set(*option, given.value, problem)) {
-      diagnostics.push_back({false, given.value.position,
-                             fmt::format("plugin.{}: option {} {}", entry.name, key, problem), {}});
+      diagnostics.push_back({false,
+                             given.value.position,
+                             fmt::format("plugin.{}: option {} {}", entry.name, key, problem),
+                             {}});
     }
   }
 }
@@ -203,13 +229,15 @@ void Options::take_presets(const config::Plugin& entry, std::span<const lsmtpd_o
     std::string problem;
     if (option.preset) {
       if (!set(option, {preset_value(option), {}}, problem)) {
-        diagnostics.push_back({false, entry.use_position,
-                               fmt::format("{}: its own default of {} {}", entry.use, option.key, problem),
-                               "the plugin's author must mend it"});
+        diagnostics.push_back(
+            {false, entry.use_position,
+             fmt::format("{}: its own default of {} {}", entry.use, option.key, problem),
+             "the plugin's author must mend it"});
       }
     } else if (option.required) {
       diagnostics.push_back({false, entry.position,
-                             fmt::format("plugin.{}: option {} is missing", entry.name, option.key), option.help});
+                             fmt::format("plugin.{}: option {} is missing", entry.name, option.key),
+                             option.help});
     }
   }
 }
@@ -217,7 +245,8 @@ void Options::take_presets(const config::Plugin& entry, std::span<const lsmtpd_o
 std::unique_ptr<Options> Options::check(const config::Plugin& entry, const lsmtpd_options_1* table,
                                         std::vector<config::Diagnostic>& diagnostics) {
   std::unique_ptr<Options> options(new Options);
-  const std::span<const lsmtpd_option> known(table ? table->options : nullptr, table ? table->count : 0);
+  const std::span<const lsmtpd_option> known(table ? table->options : nullptr,
+                                             table ? table->count : 0);
   const size_t before = diagnostics.size();
   options->take_given(entry, known, diagnostics);
   options->take_presets(entry, known, diagnostics);
@@ -226,8 +255,11 @@ std::unique_ptr<Options> Options::check(const config::Plugin& entry, const lsmtp
     try {
       table->check(options->abi(), report.abi());
     } catch (...) {
-      diagnostics.push_back({false, entry.use_position,
-                             fmt::format("plugin.{}: the options could not be checked: {}", entry.name, thrown()), {}});
+      diagnostics.push_back(
+          {false,
+           entry.use_position,
+           fmt::format("plugin.{}: the options could not be checked: {}", entry.name, thrown()),
+           {}});
     }
   }
   return options;
@@ -235,22 +267,26 @@ std::unique_ptr<Options> Options::check(const config::Plugin& entry, const lsmtp
 
 Report::Report(const config::Plugin& entry, std::vector<config::Diagnostic>& diagnostics)
     : entry_(entry), diagnostics_(diagnostics) {
-  abi_ = {.self = this,
-          .error = [](const lsmtpd_report* r, lsmtpd_str key,
-                      lsmtpd_str message) { static_cast<Report*>(r->self)->add(false, key, message); },
-          .warning = [](const lsmtpd_report* r, lsmtpd_str key, lsmtpd_str message) {
+  abi_ = {
+      .self = this,
+      .error = [](const lsmtpd_report* r, lsmtpd_str key,
+                  lsmtpd_str message) { static_cast<Report*>(r->self)->add(false, key, message); },
+      .warning =
+          [](const lsmtpd_report* r, lsmtpd_str key, lsmtpd_str message) {
             static_cast<Report*>(r->self)->add(true, key, message);
           }};
 }
 
 void Report::add(bool warning, lsmtpd_str key, lsmtpd_str message) {
   config::Position at = entry_.position;
-  if (const auto found = entry_.options.find(std::string(view(key))); found != entry_.options.end()) {
+  if (const auto found = entry_.options.find(std::string(view(key)));
+      found != entry_.options.end()) {
     at = found->second.value.position;
   }
   if (!warning) ++errors_;
   const std::string where = key.size ? fmt::format("option {}: ", view(key)) : "";
-  diagnostics_.push_back({warning, at, fmt::format("plugin.{}: {}{}", entry_.name, where, view(message)), {}});
+  diagnostics_.push_back(
+      {warning, at, fmt::format("plugin.{}: {}{}", entry_.name, where, view(message)), {}});
 }
 
 }  // namespace lsmtpd::plugin

@@ -15,8 +15,9 @@ namespace lsmtpd::plugin {
 
 class Options {
  public:
-  // Checks `entry.options` against `table` (null: no options are allowed) and then with the plugin's own check().
-  // What is wrong is appended to `diagnostics`; the result is complete only if no error was. [main]
+  // Checks `entry.options` against `table` (null: no options are allowed) and then with the
+  // plugin's own check(). What is wrong is appended to `diagnostics`; the result is complete only
+  // if no error was. [main]
   static std::unique_ptr<Options> check(const config::Plugin& entry, const lsmtpd_options_1* table,
                                         std::vector<config::Diagnostic>& diagnostics);
   Options(const Options&) = delete;
@@ -40,7 +41,8 @@ class Options {
   bool set(const lsmtpd_option& option, const config::OptionValue& value, std::string& problem);
   bool set_text(const lsmtpd_option& option, const std::string& text, std::string& problem);
   bool set_number(const lsmtpd_option& option, int64_t number, std::string& problem);
-  bool set_items(const lsmtpd_option& option, const config::OptionValue& value, std::string& problem);
+  bool set_items(const lsmtpd_option& option, const config::OptionValue& value,
+                 std::string& problem);
   const Value* find(const char* key, uint64_t types) const;
 
   std::map<std::string, Value, std::less<>> values_;
@@ -53,7 +55,8 @@ decltype(config::OptionValue::value) preset_value(const lsmtpd_option& option);
 // What a table's type is called in messages and by `lsmtpd plugins`: "size", "list", ...
 std::string_view type_name(uint32_t type);
 
-// Collects what a plugin reports at check() or start() as diagnostics at the option's place in the file.
+// Collects what a plugin reports at check() or start() as diagnostics at the option's place in the
+// file.
 class Report {
  public:
   Report(const config::Plugin& entry, std::vector<config::Diagnostic>& diagnostics);

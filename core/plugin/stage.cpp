@@ -13,22 +13,29 @@ namespace {
 
 log::Level level_of(uint32_t level) {
   switch (level) {
-    case LSMTPD_LOG_DEBUG: return log::Level::debug;
-    case LSMTPD_LOG_INFO: return log::Level::info;
-    case LSMTPD_LOG_WARN: return log::Level::warn;
-    default: return log::Level::error;
+    case LSMTPD_LOG_DEBUG:
+      return log::Level::debug;
+    case LSMTPD_LOG_INFO:
+      return log::Level::info;
+    case LSMTPD_LOG_WARN:
+      return log::Level::warn;
+    default:
+      return log::Level::error;
   }
 }
 
-const Process& process_of(const lsmtpd_host* host) { return *static_cast<HostSelf*>(host->self)->process; }
+const Process& process_of(const lsmtpd_host* host) {
+  return *static_cast<HostSelf*>(host->self)->process;
+}
 
-void write_log(const lsmtpd_host* host, uint32_t level, lsmtpd_str message, const lsmtpd_log_field* fields,
-               uint32_t count) {
+void write_log(const lsmtpd_host* host, uint32_t level, lsmtpd_str message,
+               const lsmtpd_log_field* fields, uint32_t count) {
   constexpr uint32_t kMost = 32;
   std::vector<log::Field> all;
   all.reserve(count + 1);
   all.emplace_back("plugin", view(host->name));
-  for (uint32_t i = 0; i < count && i < kMost; ++i) all.emplace_back(view(fields[i].key), view(fields[i].value));
+  for (uint32_t i = 0; i < count && i < kMost; ++i)
+    all.emplace_back(view(fields[i].key), view(fields[i].value));
   log::write(level_of(level), view(message), all);
 }
 
@@ -41,15 +48,17 @@ const void* stage_ability(const lsmtpd_host*, const char* id) {
 
 }  // namespace
 
-const lsmtpd_log_1 log_table = {
-    .enabled = [](const lsmtpd_host*, uint32_t level) -> uint32_t { return log::enabled(level_of(level)); },
-    .write = write_log};
+const lsmtpd_log_1 log_table = {.enabled = [](const lsmtpd_host*, uint32_t level) -> uint32_t {
+                                  return log::enabled(level_of(level));
+                                },
+                                .write = write_log};
 
 const lsmtpd_memory_1 memory_table = {
     .reserve = [](const lsmtpd_host* host, uint64_t bytes) -> int32_t {
       return process_of(host).store.memory.take(bytes) ? 0 : -1;
     },
-    .release = [](const lsmtpd_host* host, uint64_t bytes) { process_of(host).store.memory.give(bytes); }};
+    .release = [](const lsmtpd_host* host,
+                  uint64_t bytes) { process_of(host).store.memory.give(bytes); }};
 
 Stage::Stage(std::unique_ptr<Options> options, const config::Plugin& entry, const Process& process)
     : options_(std::move(options)), entry_(entry), process_(process), self_{&process, nullptr} {
@@ -62,13 +71,15 @@ Stage::Stage(std::unique_ptr<Options> options, const config::Plugin& entry, cons
            .get_ability = stage_ability,
            .complete =
                [](const lsmtpd_host* host, lsmtpd_call, const lsmtpd_verdict*) {
-                 log::error("call_completed_on_stage", {{"plugin", view(host->name)},
-                                                        {"hint", "complete calls on the lane's host"}});
+                 log::error(
+                     "call_completed_on_stage",
+                     {{"plugin", view(host->name)}, {"hint", "complete calls on the lane's host"}});
                },
            .lane_closed = [](const lsmtpd_host*) {}};
 }
 
-Result<std::unique_ptr<Stage>> Stage::create(const Library& library, std::unique_ptr<Options> options,
+Result<std::unique_ptr<Stage>> Stage::create(const Library& library,
+                                             std::unique_ptr<Options> options,
                                              const config::Plugin& entry, const Process& process) {
   std::unique_ptr<Stage> stage(new Stage(std::move(options), entry, process));
   try {
@@ -123,7 +134,9 @@ Status Stage::start() {
   }
   if (status == 0 && !errors.empty()) guarded("stop", stage_->stop);
   if (status != 0 || !errors.empty()) {
-    return fail("{}", errors.empty() ? fmt::format("plugin.{}: start failed with {}", name(), status) : errors);
+    return fail("{}", errors.empty()
+                          ? fmt::format("plugin.{}: start failed with {}", name(), status)
+                          : errors);
   }
   started_ = true;
   return {};

@@ -1,4 +1,5 @@
-// The host's side of one `[plugin.NAME]`: its stage, and what is common to the stage's and the lanes' hosts. [main]
+// The host's side of one `[plugin.NAME]`: its stage, and what is common to the stage's and the
+// lanes' hosts. [main]
 #pragma once
 
 #include <memory>
@@ -37,7 +38,8 @@ extern const lsmtpd_memory_1 memory_table;
 class Stage {
  public:
   // Makes the stage; no side effects yet. `process` and `entry` must outlive it.
-  static Result<std::unique_ptr<Stage>> create(const Library& library, std::unique_ptr<Options> options,
+  static Result<std::unique_ptr<Stage>> create(const Library& library,
+                                               std::unique_ptr<Options> options,
                                                const config::Plugin& entry, const Process& process);
   ~Stage();  // destroys the plugin's stage; all lanes must be gone
   Stage(const Stage&) = delete;

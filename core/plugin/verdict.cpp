@@ -12,11 +12,16 @@ constexpr size_t kLongestText = 200;
 
 Kind kind_of(uint32_t kind) {
   switch (kind) {
-    case LSMTPD_CONTINUE: return Kind::proceed;
-    case LSMTPD_STORED: return Kind::stored;
-    case LSMTPD_REJECT: return Kind::reject;
-    case LSMTPD_DISCARD: return Kind::discard;
-    default: return Kind::try_later;
+    case LSMTPD_CONTINUE:
+      return Kind::proceed;
+    case LSMTPD_STORED:
+      return Kind::stored;
+    case LSMTPD_REJECT:
+      return Kind::reject;
+    case LSMTPD_DISCARD:
+      return Kind::discard;
+    default:
+      return Kind::try_later;
   }
 }
 
@@ -48,7 +53,8 @@ Verdict Verdict::from(const lsmtpd_verdict* v) {
   verdict.kind = kind_of(v->kind);
   if (v->size < offsetof(lsmtpd_verdict, reserved)) return verdict;
   const int klass = verdict.kind == Kind::reject ? 5 : verdict.kind == Kind::try_later ? 4 : 2;
-  if (klass != 2 && v->code / 100 == static_cast<uint32_t>(klass)) verdict.code = static_cast<int>(v->code);
+  if (klass != 2 && v->code / 100 == static_cast<uint32_t>(klass))
+    verdict.code = static_cast<int>(v->code);
   if (v->size < sizeof(lsmtpd_verdict)) return verdict;
   if (klass != 2 && is_enhanced(view(v->enhanced), static_cast<char>('0' + klass))) {
     verdict.enhanced = view(v->enhanced);

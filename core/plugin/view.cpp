@@ -55,7 +55,11 @@ struct View::Edits {
 };
 
 View::View(const message::Message& message, Rights rights, io::Loop& loop, message::Store& store)
-    : rights_(rights), loop_(loop), store_(store), message_(message), envelope_(*message.envelope) {}
+    : rights_(rights),
+      loop_(loop),
+      store_(store),
+      message_(message),
+      envelope_(*message.envelope) {}
 
 View::~View() = default;
 
@@ -87,7 +91,8 @@ message::Message View::close(bool keep_edits) {
     result.prefix = nullptr;  // the replaced content had the old prefix in it
   }
   if (!edits_->prefix.empty()) {
-    result.prefix = std::make_shared<std::string>(edits_->prefix + (result.prefix ? *result.prefix : ""));
+    result.prefix =
+        std::make_shared<std::string>(edits_->prefix + (result.prefix ? *result.prefix : ""));
   }
   if (edits_->annotations) {
     result.annotations = std::make_shared<message::Annotations>(*edits_->annotations);
@@ -106,14 +111,16 @@ Result<message::Message> View::finish_building() {
   return result;
 }
 
-// The functions of lsmtpd.message/1. Views come from us, so the pointers are good as long as the plugin keeps its
-// promise; what it may do with them is checked here.
+// The functions of lsmtpd.message/1. Views come from us, so the pointers are good as long as the
+// plugin keeps its promise; what it may do with them is checked here.
 struct ViewTable {
   static const View& of(const lsmtpd_message* m) { return *View::of(m); }
 
   static const lsmtpd_envelope* envelope(const lsmtpd_message* m) { return of(m).envelope_.get(); }
   static uint64_t size(const lsmtpd_message* m) { return of(m).message_.size(); }
-  static lsmtpd_str peek(const lsmtpd_message* m, uint64_t offset) { return str(of(m).message_.peek(offset)); }
+  static lsmtpd_str peek(const lsmtpd_message* m, uint64_t offset) {
+    return str(of(m).message_.peek(offset));
+  }
   static int64_t read(const lsmtpd_message* m, uint64_t offset, void* buffer, uint64_t count) {
     return of(m).message_.read(offset, static_cast<char*>(buffer), count);
   }
@@ -130,7 +137,8 @@ struct ViewTable {
     const auto found = all->find(view(key));
     return found == all->end() ? lsmtpd_str{nullptr, 0} : str(found->second);
   }
-  static uint32_t annotation_at(const lsmtpd_message* m, uint32_t index, lsmtpd_str* key, lsmtpd_str* value) {
+  static uint32_t annotation_at(const lsmtpd_message* m, uint32_t index, lsmtpd_str* key,
+                                lsmtpd_str* value) {
     const auto* all = annotations(of(m));
     if (!all || index >= all->size()) return 0;
     const auto at = std::next(all->begin(), index);
@@ -157,7 +165,9 @@ struct ViewTable {
     auto* e = of(m).edits(false);
     const auto bad = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
     const std::string_view a = view(address), p = view(parameters);
-    if (!e || a.empty() || std::any_of(a.begin(), a.end(), bad) || std::any_of(p.begin(), p.end(), bad)) return -1;
+    if (!e || a.empty() || std::any_of(a.begin(), a.end(), bad) ||
+        std::any_of(p.begin(), p.end(), bad))
+      return -1;
     e->added.push_back({std::string(a), std::string(p)});
     return 0;
   }
@@ -165,7 +175,8 @@ struct ViewTable {
     auto* e = of(m).edits(false);
     const uint64_t count = of(m).message_.envelope->recipients.size();
     if (!e || index >= count) return -1;
-    if (e->added.empty() && e->removed.size() + 1 == count && !e->removed.contains(index)) return -1;
+    if (e->added.empty() && e->removed.size() + 1 == count && !e->removed.contains(index))
+      return -1;
     e->removed.insert(index);
     return 0;
   }
@@ -197,11 +208,19 @@ struct ViewTable {
   }
 };
 
-const lsmtpd_message_1 View::table = {
-    ViewTable::envelope,      ViewTable::size,          ViewTable::peek,
-    ViewTable::read,          ViewTable::pin,           ViewTable::unpin,
-    ViewTable::annotation,    ViewTable::annotation_at, ViewTable::annotate,
-    ViewTable::add_recipient, ViewTable::remove_recipient, ViewTable::prepend_header,
-    ViewTable::body_append,   ViewTable::body_commit};
+const lsmtpd_message_1 View::table = {ViewTable::envelope,
+                                      ViewTable::size,
+                                      ViewTable::peek,
+                                      ViewTable::read,
+                                      ViewTable::pin,
+                                      ViewTable::unpin,
+                                      ViewTable::annotation,
+                                      ViewTable::annotation_at,
+                                      ViewTable::annotate,
+                                      ViewTable::add_recipient,
+                                      ViewTable::remove_recipient,
+                                      ViewTable::prepend_header,
+                                      ViewTable::body_append,
+                                      ViewTable::body_commit};
 
 }  // namespace lsmtpd::plugin

@@ -1,5 +1,5 @@
-// What a plugin holds as `lsmtpd_message`: its own view of a message, with the edits it makes on the side.
-// Counted: the call holds one reference, each pin() another.
+// What a plugin holds as `lsmtpd_message`: its own view of a message, with the edits it makes on
+// the side. Counted: the call holds one reference, each pin() another.
 #pragma once
 
 #include <atomic>
@@ -32,7 +32,8 @@ class View {
  public:
   enum class Rights : uint8_t { annotate, edit, build };
 
-  static View* make(const message::Message& message, Rights rights, io::Loop& loop, message::Store& store) {
+  static View* make(const message::Message& message, Rights rights, io::Loop& loop,
+                    message::Store& store) {
     return new View(message, rights, loop, store);
   }
   static const View* of(const lsmtpd_message* m) { return reinterpret_cast<const View*>(m); }
@@ -43,7 +44,8 @@ class View {
 
   // The call is complete: no more edits. Returns the message with them applied. [loop]
   message::Message close(bool keep_edits);
-  // After loaded(): envelope, body and annotations as they were put together. May block on the disk.
+  // After loaded(): envelope, body and annotations as they were put together. May block on the
+  // disk.
   Result<message::Message> finish_building();
 
   static const lsmtpd_message_1 table;

@@ -9,14 +9,16 @@ using smtp::Action;
 
 namespace {
 
-// Replies are written out at least this often, so that a long batch neither grows without bound nor makes the client wait.
+// Replies are written out at least this often, so that a long batch neither grows without bound nor
+// makes the client wait.
 constexpr size_t kRepliesAtOnce = 16u << 10;
 constexpr uint64_t kRateWindowMs = 30'000;
 constexpr uint64_t kLastReplyMs = 30'000;  // for the client to take it
 
 }  // namespace
 
-Connection::Connection(const Service& service, std::unique_ptr<io::TcpStream> stream, io::Endpoint peer)
+Connection::Connection(const Service& service, std::unique_ptr<io::TcpStream> stream,
+                       io::Endpoint peer)
     : service_(service),
       stream_(std::move(stream)),
       peer_(std::move(peer)),
@@ -24,7 +26,8 @@ Connection::Connection(const Service& service, std::unique_ptr<io::TcpStream> st
       kept_memory_(service.store.memory),
       envelope_memory_(service.store.memory),
       idle_deadline_([this] { idle_too_long(); }),
-      session_deadline_([this] { shut_down(421, "4.4.2", "Session took too long", "timeouts.session passed"); }),
+      session_deadline_(
+          [this] { shut_down(421, "4.4.2", "Session took too long", "timeouts.session passed"); }),
       rate_deadline_([this] { too_slow(); }) {
   stream_->set_handler(*this);
   session_.set_origin(service.listener.name, peer_.address, peer_.port);
@@ -33,7 +36,9 @@ Connection::Connection(const Service& service, std::unique_ptr<io::TcpStream> st
   }
 }
 
-Connection::~Connection() { service_.peers.leave(peer_.address); }
+Connection::~Connection() {
+  service_.peers.leave(peer_.address);
+}
 
 void Connection::start() {
   service_.loop.deadlines().arm(session_deadline_, service_.config.timeouts.session);
@@ -75,17 +80,36 @@ void Connection::drive(std::string_view input) {
 // Does one thing the session asks for; false when the connection closes.
 bool Connection::act(Action action) {
   switch (action) {
-    case Action::need_input: break;
-    case Action::check_connect: check(LSMTPD_STAGE_CONNECT); break;
-    case Action::check_helo: check(LSMTPD_STAGE_HELO); break;
-    case Action::check_mail: check(LSMTPD_STAGE_MAIL); break;
-    case Action::check_rcpt: check(LSMTPD_STAGE_RCPT); break;
-    case Action::body_start: start_body(); break;
-    case Action::body: take_body(session_.body()); break;
-    case Action::body_discard: body_.reset(); break;
-    case Action::body_end: end_body(); break;
+    case Action::need_input:
+      break;
+    case Action::check_connect:
+      check(LSMTPD_STAGE_CONNECT);
+      break;
+    case Action::check_helo:
+      check(LSMTPD_STAGE_HELO);
+      break;
+    case Action::check_mail:
+      check(LSMTPD_STAGE_MAIL);
+      break;
+    case Action::check_rcpt:
+      check(LSMTPD_STAGE_RCPT);
+      break;
+    case Action::body_start:
+      start_body();
+      break;
+    case Action::body:
+      take_body(session_.body());
+      break;
+    case Action::body_discard:
+      body_.reset();
+      break;
+    case Action::body_end:
+      end_body();
+      break;
     case Action::refused:
-      log::info("refused", {{"peer", peer_.text()}, {"listener", service_.listener.name}, {"why", session_.refusal()}});
+      log::info("refused", {{"peer", peer_.text()},
+                            {"listener", service_.listener.name},
+                            {"why", session_.refusal()}});
       break;
     case Action::close:
       if (write_replies()) {
@@ -170,7 +194,8 @@ void Connection::idle_too_long() {
     return;
   }
   const bool in_data = session_.in_data();
-  shut_down(421, "4.4.2", in_data ? "Timeout while reading data" : "Timeout while waiting for a command",
+  shut_down(421, "4.4.2",
+            in_data ? "Timeout while reading data" : "Timeout while waiting for a command",
             in_data ? "timeouts.data_idle passed" : "timeouts.command passed");
 }
 
@@ -184,8 +209,10 @@ void Connection::too_slow() {
   shut_down(421, "4.4.2", "Data comes too slowly", "slower than limits.data_rate");
 }
 
-// Ends the session from our side. While the chain has the message the reply must wait for its outcome.
-void Connection::shut_down(int code, const char* enhanced, const std::string& text, std::string_view why) {
+// Ends the session from our side. While the chain has the message the reply must wait for its
+// outcome.
+void Connection::shut_down(int code, const char* enhanced, const std::string& text,
+                           std::string_view why) {
   if (closing_ || ended_) return;
   if (waiting_ == Waiting::outcome || waiting_ == Waiting::spill || waiting_ == Waiting::check) {
     draining_ = true;
@@ -208,7 +235,8 @@ void Connection::drain() {
 
 void Connection::on_end(bool end) {
   if (transaction_ && transaction_->cancel()) {
-    log::info("cancelled", {{"id", envelope_->id}, {"peer", peer_.text()}, {"why", "the client is gone"}});
+    log::info("cancelled",
+              {{"id", envelope_->id}, {"peer", peer_.text()}, {"why", "the client is gone"}});
     transaction_.reset();
   } else if (end && waiting_ != Waiting::nothing && waiting_ != Waiting::banner) {
     half_closed_ = true;  // it gets the replies to what it has sent

@@ -1,10 +1,11 @@
-// One client: joins its TCP stream, its SMTP session and the chain. Reads bytes, does what the session asks for, and
-// writes the replies of a pipelined batch at once.
+// One client: joins its TCP stream, its SMTP session and the chain. Reads bytes, does what the
+// session asks for, and writes the replies of a pipelined batch at once.
 //
 // Owned by its Worker, which destroys it in Service::gone. Everything is [loop].
 //
-// What it waits for, one thing at a time (Waiting): a check by session filters, the spill file, the chain's outcome,
-// or the client taking its replies. Meanwhile input that comes is kept (one read at most) and reading pauses.
+// What it waits for, one thing at a time (Waiting): a check by session filters, the spill file, the
+// chain's outcome, or the client taking its replies. Meanwhile input that comes is kept (one read
+// at most) and reading pauses.
 #pragma once
 
 #include <memory>
@@ -85,15 +86,15 @@ class Connection final : io::TcpStream::Handler {
   Waiting waiting_ = Waiting::nothing;
   bool draining_ = false;
   bool half_closed_ = false;  // the client sends no more, but may still read
-  bool ended_ = false;    // the connection is over
-  bool closing_ = false;  // the last reply is on its way
-  bool closed_ = false;   // the stream is gone; we go too once nothing is under way
+  bool ended_ = false;        // the connection is over
+  bool closing_ = false;      // the last reply is on its way
+  bool closed_ = false;       // the stream is gone; we go too once nothing is under way
 
   std::string kept_;  // input that came while something was waited for
   Share kept_memory_;
 
   std::optional<message::BodyWriter> body_;
-  bool body_refused_ = false;  // no memory, no disk: what comes is thrown away, then 452
+  bool body_refused_ = false;   // no memory, no disk: what comes is thrown away, then 452
   bool body_complete_ = false;  // body_end has come, the spill file has not
   std::shared_ptr<pipeline::Transaction> transaction_;
   std::shared_ptr<const message::Envelope> envelope_;  // of the message under way, for the log

@@ -12,10 +12,14 @@ namespace {
 
 std::string_view stage_name(uint32_t stage) {
   switch (stage) {
-    case LSMTPD_STAGE_CONNECT: return "connect";
-    case LSMTPD_STAGE_HELO: return "helo";
-    case LSMTPD_STAGE_MAIL: return "mail";
-    default: return "rcpt";
+    case LSMTPD_STAGE_CONNECT:
+      return "connect";
+    case LSMTPD_STAGE_HELO:
+      return "helo";
+    case LSMTPD_STAGE_MAIL:
+      return "mail";
+    default:
+      return "rcpt";
   }
 }
 
@@ -55,7 +59,8 @@ void Connection::decided(uint32_t stage, const pipeline::Checks::Result& result)
   }
 }
 
-// The banner goes out once the client has shown that it waits for it (greet_delay), and never to one that did not.
+// The banner goes out once the client has shown that it waits for it (greet_delay), and never to
+// one that did not.
 void Connection::greet() {
   stream_->read_start();
   if (stream_->has_unread_bytes()) {
@@ -70,11 +75,13 @@ void Connection::greet() {
   service_.loop.deadlines().arm(idle_deadline_, service_.listener.greet_delay);
 }
 
-// What the chain can take decides at HELO what EHLO announces, and at MAIL whether there is any point in going on.
+// What the chain can take decides at HELO what EHLO announces, and at MAIL whether there is any
+// point in going on.
 bool Connection::admit(uint32_t stage) {
   const auto admission = service_.chain.admission();
   uint64_t limit = service_.config.limits.message_size;
-  if (admission.max_message_size && admission.max_message_size < limit) limit = admission.max_message_size;
+  if (admission.max_message_size && admission.max_message_size < limit)
+    limit = admission.max_message_size;
   session_.set_size_limit(limit);
   if (stage == LSMTPD_STAGE_HELO) return true;
 
@@ -83,7 +90,8 @@ bool Connection::admit(uint32_t stage) {
     return false;
   }
   if (!admission.ready) {
-    refuse("mail", {452, "4.3.1", "Message cannot be stored now, try again later"}, admission.reason);
+    refuse("mail", {452, "4.3.1", "Message cannot be stored now, try again later"},
+           admission.reason);
     return false;
   }
   session_.begin_transaction(new_uuid(), now_ns());
@@ -91,10 +99,12 @@ bool Connection::admit(uint32_t stage) {
   return true;
 }
 
-// Envelopes count against the memory budget too: a thousand recipients on each of ten thousand connections add up.
+// Envelopes count against the memory budget too: a thousand recipients on each of ten thousand
+// connections add up.
 bool Connection::keep_recipient() {
   const auto& recipient = session_.envelope().recipients.back();
-  const uint64_t size = sizeof recipient + recipient.address.capacity() + recipient.parameters.capacity();
+  const uint64_t size =
+      sizeof recipient + recipient.address.capacity() + recipient.parameters.capacity();
   if (envelope_memory_.grow(size)) return true;
   refuse("rcpt", {452, "4.3.1", "Out of memory, try again later"}, "limits.memory is used up");
   return false;
@@ -107,7 +117,9 @@ void Connection::refuse(std::string_view at, const smtp::Reply& reply, std::stri
                         {"listener", service_.listener.name},
                         {"helo", session_.envelope().helo},
                         {"from", session_.envelope().reverse_path},
-                        {"to", session_.envelope().recipients.empty() ? "" : session_.envelope().recipients.back().address},
+                        {"to", session_.envelope().recipients.empty()
+                                   ? ""
+                                   : session_.envelope().recipients.back().address},
                         {"code", reply.code},
                         {"reply", reply.text},
                         {"why", why}});

@@ -31,19 +31,23 @@ void Connection::take_body(std::string_view piece) {
   if (!body_->append(piece)) give_up_body("limits.memory is used up");
 }
 
-// Nothing can keep this message: the rest of it is read and thrown away, so that the client gets its 452.
+// Nothing can keep this message: the rest of it is read and thrown away, so that the client gets
+// its 452.
 void Connection::give_up_body(std::string_view why) {
-  log::warn("message_dropped", {{"id", session_.envelope().id}, {"peer", peer_.text()}, {"why", why}});
+  log::warn("message_dropped",
+            {{"id", session_.envelope().id}, {"peer", peer_.text()}, {"why", why}});
   body_refused_ = true;
   body_.reset();
 }
 
-// Memory is short: what there is of the body goes to its file, and reading waits for that, and for nothing else.
+// Memory is short: what there is of the body goes to its file, and reading waits for that, and for
+// nothing else.
 void Connection::flush_body() {
   waiting_ = Waiting::spill;
   stream_->read_stop();
   auto status = std::make_shared<Status>();
-  service_.loop.offload([this, status] { *status = body_->flush(); }, [this, status] { flushed(*status); });
+  service_.loop.offload([this, status] { *status = body_->flush(); },
+                        [this, status] { flushed(*status); });
 }
 
 void Connection::flushed(const Status& status) {
@@ -112,24 +116,24 @@ void Connection::finish(const pipeline::Outcome& outcome) {
 void Connection::log_outcome(const pipeline::Outcome& outcome) {
   if (!log::enabled(log::Level::info)) return;
   const auto& e = *envelope_;
-  const bool accepted = outcome.fate == pipeline::Fate::stored || outcome.fate == pipeline::Fate::discarded;
+  const bool accepted =
+      outcome.fate == pipeline::Fate::stored || outcome.fate == pipeline::Fate::discarded;
   const uint64_t now = service_.loop.now_ms();
-  log::info(accepted ? "accepted" : "refused",
-            {{"id", e.id},
-             {"outcome", pipeline::fate_name(outcome.fate)},
-             {"from", e.reverse_path},
-             {"to", joined(e.recipients)},
-             {"size", message_size_},
-             {"peer", peer_.text()},
-             {"helo", e.helo},
-             {"protocol", e.protocol},
-             {"listener", e.listener},
-             {"code", outcome.reply.code},
-             {"reply", outcome.reply.text},
-             {"by", outcome.detail},
-             {"receive_ms", body_end_ms_ - mail_at_ms_},
-             {"chain_ms", now - body_end_ms_},
-             {"reply_lost", ended_}});
+  log::info(accepted ? "accepted" : "refused", {{"id", e.id},
+                                                {"outcome", pipeline::fate_name(outcome.fate)},
+                                                {"from", e.reverse_path},
+                                                {"to", joined(e.recipients)},
+                                                {"size", message_size_},
+                                                {"peer", peer_.text()},
+                                                {"helo", e.helo},
+                                                {"protocol", e.protocol},
+                                                {"listener", e.listener},
+                                                {"code", outcome.reply.code},
+                                                {"reply", outcome.reply.text},
+                                                {"by", outcome.detail},
+                                                {"receive_ms", body_end_ms_ - mail_at_ms_},
+                                                {"chain_ms", now - body_end_ms_},
+                                                {"reply_lost", ended_}});
 }
 
 }  // namespace lsmtpd::server

@@ -1,4 +1,5 @@
-// How many connections there are, in all and from each peer address, across all workers. Any thread.
+// How many connections there are, in all and from each peer address, across all workers. Any
+// thread.
 #pragma once
 
 #include <cstdint>

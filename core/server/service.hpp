@@ -1,4 +1,5 @@
-// One listener on one worker: what all its connections have in common. Const while connections live. [loop]
+// One listener on one worker: what all its connections have in common. Const while connections
+// live. [loop]
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,7 @@ struct Service {
   io::Loop& loop;
   message::Store& store;
   Peers& peers;
-  uint64_t& next_session;  // of this worker
+  uint64_t& next_session;                 // of this worker
   std::function<void(Connection&)> gone;  // the connection is closed and may be destroyed
 };
 

@@ -16,7 +16,9 @@ Worker::Worker(uint32_t index, Shared& shared) : index_(index), shared_(shared) 
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-Worker::~Worker() { stop(); }
+Worker::~Worker() {
+  stop();
+}
 
 void Worker::on_loop_and_wait(const std::function<void()>& function) {
   std::promise<void> done;
@@ -96,13 +98,14 @@ Status Worker::listen(size_t listener, UniqueFd socket) {
     settings.recipients = config.limits.recipients;
     settings.commands = config.limits.commands;
     settings.errors = config.limits.errors;
-    services_.push_back(std::make_unique<Service>(
-        Service{config, entry, std::move(settings), chains_.at(entry.chain), loop_, shared_.store, shared_.peers,
-                next_session_, [this](Connection& connection) { gone(connection); }}));
+    services_.push_back(std::make_unique<Service>(Service{
+        config, entry, std::move(settings), chains_.at(entry.chain), loop_, shared_.store,
+        shared_.peers, next_session_, [this](Connection& connection) { gone(connection); }}));
     const Service& service = *services_.back();
-    auto opened = io::Listener::open(loop_, std::move(socket), [this, &service](std::unique_ptr<io::TcpStream> stream) {
-      accept(service, std::move(stream));
-    });
+    auto opened = io::Listener::open(loop_, std::move(socket),
+                                     [this, &service](std::unique_ptr<io::TcpStream> stream) {
+                                       accept(service, std::move(stream));
+                                     });
     if (opened) {
       listeners_.push_back(std::move(*opened));
     } else {
@@ -117,13 +120,15 @@ void Worker::accept(const Service& service, std::unique_ptr<io::TcpStream> strea
   const auto admitted = shared_.peers.enter(peer.address);
   if (admitted != Peers::Admitted::yes) {
     const bool from_peer = admitted == Peers::Admitted::too_many_from_peer;
-    log::warn("refused", {{"at", "connect"},
-                          {"peer", peer.text()},
-                          {"listener", service.listener.name},
-                          {"code", 421},
-                          {"why", from_peer ? "limits.connections_per_peer" : "limits.connections"}});
-    stream->write(from_peer ? "421 4.3.2 Too many connections from your address, try again later\r\n"
-                            : "421 4.3.2 Too many connections, try again later\r\n");
+    log::warn("refused",
+              {{"at", "connect"},
+               {"peer", peer.text()},
+               {"listener", service.listener.name},
+               {"code", 421},
+               {"why", from_peer ? "limits.connections_per_peer" : "limits.connections"}});
+    stream->write(from_peer
+                      ? "421 4.3.2 Too many connections from your address, try again later\r\n"
+                      : "421 4.3.2 Too many connections, try again later\r\n");
     return;
   }
   auto connection = std::make_unique<Connection>(service, std::move(stream), std::move(peer));

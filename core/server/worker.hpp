@@ -1,7 +1,9 @@
-// One worker: a thread with its loop, its lane of every plugin, its chains, listeners and connections.
+// One worker: a thread with its loop, its lane of every plugin, its chains, listeners and
+// connections.
 //
-// Order, from the main thread: construct, start() (opens the lanes, on the loop), listen(), ... drain(), close_lanes(),
-// stop(), destroy. What other workers need of worker 0 is there after its start().
+// Order, from the main thread: construct, start() (opens the lanes, on the loop), listen(), ...
+// drain(), close_lanes(), stop(), destroy. What other workers need of worker 0 is there after its
+// start().
 #pragma once
 
 #include <functional>
@@ -30,8 +32,9 @@ struct Shared {
   const config::Config& config;
   message::Store& store;
   Peers& peers;
-  std::map<std::string, plugin::Stage*> stages;                      // by plugin name
-  std::map<std::string, std::unique_ptr<pipeline::Replay>> replays;  // by the fallback's name; made by worker 0
+  std::map<std::string, plugin::Stage*> stages;  // by plugin name
+  std::map<std::string, std::unique_ptr<pipeline::Replay>>
+      replays;  // by the fallback's name; made by worker 0
 };
 
 class Worker {

@@ -1,17 +1,19 @@
 /* lsmtpd plugin ABI: the types everything else uses, and the one symbol a plugin exports.
  *
- * A plugin is a shared object with one exported symbol, `lsmtpd_entry`. Everything beyond it is an ability:
- * a table of functions found by its string id ("lsmtpd.filter/1"), offered by the plugin to the host or by the
- * host to the plugin. A published table never changes; what is new gets a new id.
+ * A plugin is a shared object with one exported symbol, `lsmtpd_entry`. Everything beyond it is an
+ * ability: a table of functions found by its string id ("lsmtpd.filter/1"), offered by the plugin
+ * to the host or by the host to the plugin. A published table never changes; what is new gets a new
+ * id.
  *
  * Tags on functions say which thread may call them, and all of them return promptly:
  *   [main]  the thread that starts and stops the process; never while a loop calls the same object
  *   [loop]  the loop thread of the lane concerned
  *   [any]   any thread
- * Strings are pointer and length, UTF-8 unless said otherwise, not NUL-terminated. Memory belongs to the side that
- * made it, and each function says how long what it hands out lives; nothing is freed across the boundary.
- * No C++ exception and no longjmp may cross it. Value structs begin with their size in bytes: a reader must not look
- * beyond it, and a writer sets it to sizeof; such structs, and only they, grow at their end.
+ * Strings are pointer and length, UTF-8 unless said otherwise, not NUL-terminated. Memory belongs
+ * to the side that made it, and each function says how long what it hands out lives; nothing is
+ * freed across the boundary. No C++ exception and no longjmp may cross it. Value structs begin with
+ * their size in bytes: a reader must not look beyond it, and a writer sets it to sizeof; such
+ * structs, and only they, grow at their end.
  */
 #ifndef LSMTPD_ABI_H
 #define LSMTPD_ABI_H
@@ -32,43 +34,51 @@ extern "C" {
 #endif
 
 typedef struct lsmtpd_str {
-  const char *data; /* may be NULL when size is 0 */
+  const char* data; /* may be NULL when size is 0 */
   uint64_t size;    /* bytes */
 } lsmtpd_str;
 
-/* One question the host asked and waits for: a slot and a generation, never a pointer. 0 is never valid. A call is
- * open from the moment the plugin gets it until the plugin completes it, exactly once; completing a call that is not
- * open is ignored and logged. A cancelled call is still open. */
+/* One question the host asked and waits for: a slot and a generation, never a pointer. 0 is never
+ * valid. A call is open from the moment the plugin gets it until the plugin completes it, exactly
+ * once; completing a call that is not open is ignored and logged. A cancelled call is still open.
+ */
 typedef uint64_t lsmtpd_call;
 
-/* The answer to a call. What each kind means where is said at the abilities; an unknown kind, or one that makes no
- * sense for the call, counts as TRY_LATER. */
+/* The answer to a call. What each kind means where is said at the abilities; an unknown kind, or
+ * one that makes no sense for the call, counts as TRY_LATER. */
 #define LSMTPD_CONTINUE 1u  /* filter: go on, with the edits that were made */
 #define LSMTPD_STORED 2u    /* output: safe; this and nothing else becomes a 250 */
 #define LSMTPD_REJECT 3u    /* refused for good: 5xx */
 #define LSMTPD_TRY_LATER 4u /* not now: 4xx, or the fallback */
-#define LSMTPD_DISCARD 5u   /* filter: 250 for the client, the message goes nowhere, the log says so */
+#define LSMTPD_DISCARD \
+  5u /* filter: 250 for the client, the message goes nowhere, the log says so */
 
 typedef struct lsmtpd_verdict {
   uint32_t size;       /* sizeof(lsmtpd_verdict) */
   uint32_t kind;       /* LSMTPD_CONTINUE ... LSMTPD_DISCARD */
-  uint32_t code;       /* SMTP reply code, 0 = the default for the kind; 4xx for TRY_LATER, 5xx for REJECT, else ignored */
+  uint32_t code;       /* SMTP reply code, 0 = the default for the kind; 4xx for TRY_LATER, 5xx for
+                          REJECT, else ignored */
   uint32_t reserved;   /* 0 */
-  lsmtpd_str enhanced; /* RFC 3463 code, "5.7.1"; its class must match `code`, else it is ignored; may be empty */
-  lsmtpd_str text;     /* what the client reads: one line; control characters are replaced and it is cut at 200 bytes */
-  lsmtpd_str detail;   /* for the log only: what an operator can act on; for STORED where it was stored */
+  lsmtpd_str enhanced; /* RFC 3463 code, "5.7.1"; its class must match `code`, else it is ignored;
+                          may be empty */
+  lsmtpd_str text; /* what the client reads: one line; control characters are replaced and it is cut
+                      at 200 bytes */
+  lsmtpd_str
+      detail; /* for the log only: what an operator can act on; for STORED where it was stored */
 } lsmtpd_verdict;
 
-/* What the plugin exports as `lsmtpd_entry`:  LSMTPD_EXPORT const lsmtpd_entry_1 lsmtpd_entry = {...};  */
+/* What the plugin exports as `lsmtpd_entry`:  LSMTPD_EXPORT const lsmtpd_entry_1 lsmtpd_entry =
+ * {...};  */
 typedef struct lsmtpd_entry_1 {
   uint32_t abi_major; /* LSMTPD_ABI_MAJOR of the headers it was built with */
   uint32_t abi_minor;
-  /* [main] Once after loading, before anything else. `path` is the file it was loaded from. 0 is success. */
+  /* [main] Once after loading, before anything else. `path` is the file it was loaded from. 0 is
+   * success. */
   int32_t (*init)(lsmtpd_str path);
   /* [main] Once at the end, after every stage was destroyed. The object is never unloaded. */
   void (*deinit)(void);
   /* [main] The factory with this id (LSMTPD_FACTORY), or NULL. Lives as long as the process. */
-  const void *(*get_factory)(const char *id);
+  const void* (*get_factory)(const char* id);
 } lsmtpd_entry_1;
 
 #ifdef __cplusplus

@@ -1,7 +1,8 @@
 /* "lsmtpd.loop/1" [host]: I/O on the worker's own loop, for lanes. A stage's host does not have it.
  *
- * Functions that start something return an id, 0 on failure. Callbacks run on the loop [loop], never from inside the
- * function that asked for them, and not after the thing was stopped. All of it must be stopped before lane_closed().
+ * Functions that start something return an id, 0 on failure. Callbacks run on the loop [loop],
+ * never from inside the function that asked for them, and not after the thing was stopped. All of
+ * it must be stopped before lane_closed().
  */
 #ifndef LSMTPD_LOOP_H
 #define LSMTPD_LOOP_H
@@ -21,38 +22,46 @@ extern "C" {
 struct sockaddr;
 
 typedef struct lsmtpd_address {
-  const struct sockaddr *address; /* AF_INET or AF_INET6, with its port */
+  const struct sockaddr* address; /* AF_INET or AF_INET6, with its port */
   uint32_t length;                /* bytes */
   uint32_t reserved;
 } lsmtpd_address;
 
-typedef void (*lsmtpd_task)(void *data);
-typedef void (*lsmtpd_fd_ready)(void *data, uint32_t events);
-/* `error` is empty and `addresses` are in order of preference, or says why not. Live during the callback. */
-typedef void (*lsmtpd_resolved)(void *data, lsmtpd_str error, const lsmtpd_address *addresses, uint32_t count);
+typedef void (*lsmtpd_task)(void* data);
+typedef void (*lsmtpd_fd_ready)(void* data, uint32_t events);
+/* `error` is empty and `addresses` are in order of preference, or says why not. Live during the
+ * callback. */
+typedef void (*lsmtpd_resolved)(void* data, lsmtpd_str error, const lsmtpd_address* addresses,
+                                uint32_t count);
 
 typedef struct lsmtpd_loop_1 {
   /* [loop] Monotonic time in milliseconds, as of this turn of the loop. */
-  uint64_t (*now_ms)(const lsmtpd_host *host);
-  /* [loop] Watches a non-blocking descriptor, level-triggered; it stays the plugin's and must outlive the watch. */
-  uint64_t (*watch)(const lsmtpd_host *host, int32_t fd, uint32_t events, lsmtpd_fd_ready ready, void *data);
+  uint64_t (*now_ms)(const lsmtpd_host* host);
+  /* [loop] Watches a non-blocking descriptor, level-triggered; it stays the plugin's and must
+   * outlive the watch. */
+  uint64_t (*watch)(const lsmtpd_host* host, int32_t fd, uint32_t events, lsmtpd_fd_ready ready,
+                    void* data);
   /* [loop] Changes what is watched for; 0 pauses. */
-  void (*rewatch)(const lsmtpd_host *host, uint64_t watch, uint32_t events);
+  void (*rewatch)(const lsmtpd_host* host, uint64_t watch, uint32_t events);
   /* [loop] Ends the watch; the descriptor may be closed at once. */
-  void (*unwatch)(const lsmtpd_host *host, uint64_t watch);
+  void (*unwatch)(const lsmtpd_host* host, uint64_t watch);
   /* [loop] Calls `task` once after `ms` milliseconds. */
-  uint64_t (*timer)(const lsmtpd_host *host, uint64_t ms, lsmtpd_task task, void *data);
+  uint64_t (*timer)(const lsmtpd_host* host, uint64_t ms, lsmtpd_task task, void* data);
   /* [loop] Ends a timer that has not fired; else nothing happens. */
-  void (*cancel_timer)(const lsmtpd_host *host, uint64_t timer);
-  /* [loop] Calls `task` once at the end of this turn of the loop, before it waits: the place to write out what a batch
-   * of calls has put together. */
-  void (*defer)(const lsmtpd_host *host, lsmtpd_task task, void *data);
-  /* [any] Calls `task` on the loop, in order of posting. 0 is success; -1: the lane is closed, it will not be called. */
-  int32_t (*post)(const lsmtpd_host *host, lsmtpd_task task, void *data);
-  /* [loop] Runs `work` on a pool thread, then `done` on the loop; `done` always comes. 0 is success. */
-  int32_t (*offload)(const lsmtpd_host *host, lsmtpd_task work, lsmtpd_task done, void *data);
-  /* [loop] Resolves a host name (or a literal address) and a port number; `resolved` always comes. 0 is success. */
-  int32_t (*resolve)(const lsmtpd_host *host, lsmtpd_str name, uint32_t port, lsmtpd_resolved resolved, void *data);
+  void (*cancel_timer)(const lsmtpd_host* host, uint64_t timer);
+  /* [loop] Calls `task` once at the end of this turn of the loop, before it waits: the place to
+   * write out what a batch of calls has put together. */
+  void (*defer)(const lsmtpd_host* host, lsmtpd_task task, void* data);
+  /* [any] Calls `task` on the loop, in order of posting. 0 is success; -1: the lane is closed, it
+   * will not be called. */
+  int32_t (*post)(const lsmtpd_host* host, lsmtpd_task task, void* data);
+  /* [loop] Runs `work` on a pool thread, then `done` on the loop; `done` always comes. 0 is
+   * success. */
+  int32_t (*offload)(const lsmtpd_host* host, lsmtpd_task work, lsmtpd_task done, void* data);
+  /* [loop] Resolves a host name (or a literal address) and a port number; `resolved` always comes.
+   * 0 is success. */
+  int32_t (*resolve)(const lsmtpd_host* host, lsmtpd_str name, uint32_t port,
+                     lsmtpd_resolved resolved, void* data);
 } lsmtpd_loop_1;
 
 #ifdef __cplusplus

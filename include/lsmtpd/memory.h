@@ -1,5 +1,5 @@
-/* "lsmtpd.memory/1" [host]: the process's memory budget (limits.memory). What a plugin holds on behalf of messages
- * beyond a few KiB is reserved here first.
+/* "lsmtpd.memory/1" [host]: the process's memory budget (limits.memory). What a plugin holds on
+ * behalf of messages beyond a few KiB is reserved here first.
  */
 #ifndef LSMTPD_MEMORY_H
 #define LSMTPD_MEMORY_H
@@ -13,10 +13,11 @@ extern "C" {
 #define LSMTPD_MEMORY "lsmtpd.memory/1"
 
 typedef struct lsmtpd_memory_1 {
-  /* [any] 0: `bytes` are yours until released. -1: the budget is used up; wait or answer TRY_LATER. */
-  int32_t (*reserve)(const lsmtpd_host *host, uint64_t bytes);
+  /* [any] 0: `bytes` are yours until released. -1: the budget is used up; wait or answer TRY_LATER.
+   */
+  int32_t (*reserve)(const lsmtpd_host* host, uint64_t bytes);
   /* [any] */
-  void (*release)(const lsmtpd_host *host, uint64_t bytes);
+  void (*release)(const lsmtpd_host* host, uint64_t bytes);
 } lsmtpd_memory_1;
 
 #ifdef __cplusplus

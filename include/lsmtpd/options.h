@@ -1,5 +1,6 @@
 /* "lsmtpd.options/1" [factory]: which keys may stand under `options`, and their check.
- * The host does the common work: unknown keys, types, ranges, defaults, ${NAME}, and file, line and column in errors.
+ * The host does the common work: unknown keys, types, ranges, defaults, ${NAME}, and file, line and
+ * column in errors.
  */
 #ifndef LSMTPD_OPTIONS_H
 #define LSMTPD_OPTIONS_H
@@ -14,7 +15,7 @@ extern "C" {
 
 /* How a value is written, and read through lsmtpd_config. */
 #define LSMTPD_TYPE_STRING 1u
-#define LSMTPD_TYPE_SECRET 2u   /* a string that no log, error or --print shows */
+#define LSMTPD_TYPE_SECRET 2u /* a string that no log, error or --print shows */
 #define LSMTPD_TYPE_BOOL 3u
 #define LSMTPD_TYPE_INT 4u
 #define LSMTPD_TYPE_SIZE 5u     /* "10MiB"; read as bytes */
@@ -25,44 +26,51 @@ extern "C" {
 #define LSMTPD_TYPE_MAP 10u     /* of strings to strings */
 
 typedef struct lsmtpd_option {
-  const char *key;
-  uint32_t type;          /* LSMTPD_TYPE_... */
-  uint32_t required;      /* 1: there is no default */
-  const char *preset;     /* default as it would be written in TOML without quotes ("10MiB", "true"); NULL: unset */
-  int64_t minimum;        /* INT, SIZE, DURATION: smallest value allowed */
-  int64_t maximum;        /* largest; minimum == maximum == 0: any value */
-  const char *allowed;    /* ENUM: the values, separated by spaces; else NULL */
-  const char *help;       /* one line, shown by `lsmtpd plugins` */
+  const char* key;
+  uint32_t type;       /* LSMTPD_TYPE_... */
+  uint32_t required;   /* 1: there is no default */
+  const char* preset;  /* default as it would be written in TOML without quotes ("10MiB", "true");
+                          NULL: unset */
+  int64_t minimum;     /* INT, SIZE, DURATION: smallest value allowed */
+  int64_t maximum;     /* largest; minimum == maximum == 0: any value */
+  const char* allowed; /* ENUM: the values, separated by spaces; else NULL */
+  const char* help;    /* one line, shown by `lsmtpd plugins` */
 } lsmtpd_option;
 
 /* The checked options of one plugin entry, defaults filled in. Strings live as long as the config.
- * Asking for a key that is not in the table, or with the wrong type, gives the empty value. [any] */
+ * Asking for a key that is not in the table, or with the wrong type, gives the empty value. [any]
+ */
 typedef struct lsmtpd_config lsmtpd_config;
 struct lsmtpd_config {
-  void *self; /* the host's own */
-  uint32_t (*is_set)(const lsmtpd_config *config, const char *key);    /* 1: written in the file or has a default */
-  lsmtpd_str (*string)(const lsmtpd_config *config, const char *key);  /* STRING, SECRET, ENUM, PATH; NUL-terminated */
-  int64_t (*integer)(const lsmtpd_config *config, const char *key);    /* BOOL (0, 1), INT, SIZE, DURATION */
-  uint32_t (*count)(const lsmtpd_config *config, const char *key);     /* LIST, MAP: how many items */
-  lsmtpd_str (*item)(const lsmtpd_config *config, const char *key, uint32_t index);     /* value of an item */
-  lsmtpd_str (*item_key)(const lsmtpd_config *config, const char *key, uint32_t index); /* MAP: its key */
+  void* self; /* the host's own */
+  uint32_t (*is_set)(const lsmtpd_config* config,
+                     const char* key); /* 1: written in the file or has a default */
+  lsmtpd_str (*string)(const lsmtpd_config* config,
+                       const char* key); /* STRING, SECRET, ENUM, PATH; NUL-terminated */
+  int64_t (*integer)(const lsmtpd_config* config,
+                     const char* key); /* BOOL (0, 1), INT, SIZE, DURATION */
+  uint32_t (*count)(const lsmtpd_config* config, const char* key); /* LIST, MAP: how many items */
+  lsmtpd_str (*item)(const lsmtpd_config* config, const char* key,
+                     uint32_t index); /* value of an item */
+  lsmtpd_str (*item_key)(const lsmtpd_config* config, const char* key,
+                         uint32_t index); /* MAP: its key */
 };
 
 /* Where a plugin says what is wrong. `key` is the option it concerns, or empty. [main] */
 typedef struct lsmtpd_report lsmtpd_report;
 struct lsmtpd_report {
-  void *self; /* the host's own */
-  void (*error)(const lsmtpd_report *report, lsmtpd_str key, lsmtpd_str message);
-  void (*warning)(const lsmtpd_report *report, lsmtpd_str key, lsmtpd_str message);
+  void* self; /* the host's own */
+  void (*error)(const lsmtpd_report* report, lsmtpd_str key, lsmtpd_str message);
+  void (*warning)(const lsmtpd_report* report, lsmtpd_str key, lsmtpd_str message);
 };
 
 typedef struct lsmtpd_options_1 {
-  const lsmtpd_option *options; /* in the order they are shown */
+  const lsmtpd_option* options; /* in the order they are shown */
   uint32_t count;
   uint32_t reserved;
-  /* [main] What the table cannot say: how options depend on each other. No side effects: no file is made, nothing is
-   * connected to. May be NULL. Called only when types and ranges are right. */
-  void (*check)(const lsmtpd_config *config, const lsmtpd_report *report);
+  /* [main] What the table cannot say: how options depend on each other. No side effects: no file is
+   * made, nothing is connected to. May be NULL. Called only when types and ranges are right. */
+  void (*check)(const lsmtpd_config* config, const lsmtpd_report* report);
 } lsmtpd_options_1;
 
 #ifdef __cplusplus

@@ -1,8 +1,9 @@
 /* The plugin's side: factory, stage, lane.
  *
- * Each `[plugin.NAME]` of the configuration makes one stage [main]: it holds the options, locks, threads and what the
- * workers share. A stage opens one lane a worker; a lane is called on its own loop only, so it needs no locks.
- * Order: create, start, open_lane for each worker, calls, close each lane, stop, destroy.
+ * Each `[plugin.NAME]` of the configuration makes one stage [main]: it holds the options, locks,
+ * threads and what the workers share. A stage opens one lane a worker; a lane is called on its own
+ * loop only, so it needs no locks. Order: create, start, open_lane for each worker, calls, close
+ * each lane, stop, destroy.
  */
 #ifndef LSMTPD_PLUGIN_H
 #define LSMTPD_PLUGIN_H
@@ -31,36 +32,41 @@ typedef struct lsmtpd_descriptor {
 } lsmtpd_descriptor;
 
 typedef struct lsmtpd_factory_1 {
-  const lsmtpd_descriptor *descriptor;
-  /* [main] Abilities that need no stage: LSMTPD_OPTIONS, LSMTPD_COMMAND. NULL where there is none. */
-  const void *(*get_ability)(const char *id);
-  /* [main] Makes a stage. `host` and `config` live until it is destroyed. No side effects outside memory: files,
-   * sockets and threads belong into start(). NULL is failure. */
-  const lsmtpd_stage *(*create)(const lsmtpd_host *host, const lsmtpd_config *config);
+  const lsmtpd_descriptor* descriptor;
+  /* [main] Abilities that need no stage: LSMTPD_OPTIONS, LSMTPD_COMMAND. NULL where there is none.
+   */
+  const void* (*get_ability)(const char* id);
+  /* [main] Makes a stage. `host` and `config` live until it is destroyed. No side effects outside
+   * memory: files, sockets and threads belong into start(). NULL is failure. */
+  const lsmtpd_stage* (*create)(const lsmtpd_host* host, const lsmtpd_config* config);
 } lsmtpd_factory_1;
 
 struct lsmtpd_stage {
-  void *self; /* the plugin's own */
-  /* [main] Opens what the stage needs. 0 is success; otherwise say why in `report`, and the daemon does not start. */
-  int32_t (*start)(const lsmtpd_stage *stage, const lsmtpd_report *report);
-  /* [main] After every lane is closed: ends threads, flushes, unlocks. Only after a start() that succeeded. */
-  void (*stop)(const lsmtpd_stage *stage);
+  void* self; /* the plugin's own */
+  /* [main] Opens what the stage needs. 0 is success; otherwise say why in `report`, and the daemon
+   * does not start. */
+  int32_t (*start)(const lsmtpd_stage* stage, const lsmtpd_report* report);
+  /* [main] After every lane is closed: ends threads, flushes, unlocks. Only after a start() that
+   * succeeded. */
+  void (*stop)(const lsmtpd_stage* stage);
   /* [main] Frees the stage. */
-  void (*destroy)(const lsmtpd_stage *stage);
-  /* [main] Tables whose functions take a lane: LSMTPD_FILTER, LSMTPD_SESSION, LSMTPD_ADMISSION, LSMTPD_OUTPUT,
-   * LSMTPD_REPLAY, LSMTPD_PROBE. NULL where the plugin has none. They live until the stage is destroyed. */
-  const void *(*get_ability)(const lsmtpd_stage *stage, const char *id);
-  /* [loop] Opens a lane on the loop that calls; `host` is that lane's host and lives until the lane is closed.
-   * NULL is failure. */
-  const lsmtpd_lane *(*open_lane)(const lsmtpd_stage *stage, const lsmtpd_host *host);
+  void (*destroy)(const lsmtpd_stage* stage);
+  /* [main] Tables whose functions take a lane: LSMTPD_FILTER, LSMTPD_SESSION, LSMTPD_ADMISSION,
+   * LSMTPD_OUTPUT, LSMTPD_REPLAY, LSMTPD_PROBE. NULL where the plugin has none. They live until the
+   * stage is destroyed. */
+  const void* (*get_ability)(const lsmtpd_stage* stage, const char* id);
+  /* [loop] Opens a lane on the loop that calls; `host` is that lane's host and lives until the lane
+   * is closed. NULL is failure. */
+  const lsmtpd_lane* (*open_lane)(const lsmtpd_stage* stage, const lsmtpd_host* host);
 };
 
 struct lsmtpd_lane {
-  void *self; /* the plugin's own */
-  /* [loop] Asks the lane to end: complete what is open, close connections, stop timers and watches, then call
-   * host->lane_closed() exactly once, at once or later. The lane is not called again after that, frees itself, and
-   * makes no further use of its host. The host waits for it within the drain deadline, then exits regardless. */
-  void (*close)(const lsmtpd_lane *lane);
+  void* self; /* the plugin's own */
+  /* [loop] Asks the lane to end: complete what is open, close connections, stop timers and watches,
+   * then call host->lane_closed() exactly once, at once or later. The lane is not called again
+   * after that, frees itself, and makes no further use of its host. The host waits for it within
+   * the drain deadline, then exits regardless. */
+  void (*close)(const lsmtpd_lane* lane);
 };
 
 #ifdef __cplusplus

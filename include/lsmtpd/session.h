@@ -22,19 +22,19 @@ typedef struct lsmtpd_session_event {
   uint32_t stage;                  /* LSMTPD_STAGE_... */
   uint64_t session;                /* the same for all events of one connection of this lane */
   uint64_t declared_size;          /* SIZE= of MAIL in bytes (RFC 1870); 0: not said */
-  const lsmtpd_envelope *envelope; /* as far as it is known at this stage */
+  const lsmtpd_envelope* envelope; /* as far as it is known at this stage */
 } lsmtpd_session_event;
 
 typedef struct lsmtpd_session_1 {
   uint32_t stages;   /* LSMTPD_STAGE_... wanted, or-ed */
   uint32_t reserved; /* 0 */
-  /* [loop] Answer with CONTINUE, REJECT (554 at connect, 550 at RCPT, 554 elsewhere by default) or TRY_LATER, now or
-   * later; replies 421 and 521 end the connection. */
-  void (*check)(const lsmtpd_lane *lane, lsmtpd_call call, const lsmtpd_session_event *event);
+  /* [loop] Answer with CONTINUE, REJECT (554 at connect, 550 at RCPT, 554 elsewhere by default) or
+   * TRY_LATER, now or later; replies 421 and 521 end the connection. */
+  void (*check)(const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_session_event* event);
   /* [loop] As in filter.h. May be NULL. */
-  void (*cancel)(const lsmtpd_lane *lane, lsmtpd_call call);
+  void (*cancel)(const lsmtpd_lane* lane, lsmtpd_call call);
   /* [loop] The connection is gone: forget what was kept for `session`. May be NULL. */
-  void (*closed)(const lsmtpd_lane *lane, uint64_t session);
+  void (*closed)(const lsmtpd_lane* lane, uint64_t session);
 } lsmtpd_session_1;
 
 #ifdef __cplusplus

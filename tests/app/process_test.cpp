@@ -55,7 +55,9 @@ TEST(DescriptorLimitTest, SaysWhatToChangeWhenItIsTooLow) {
   EXPECT_NE(status.error().message.find("LimitNOFILE="), std::string::npos);
 }
 
-TEST(DescriptorLimitTest, IsFineForAFewConnections) { EXPECT_TRUE(raise_descriptor_limit(10)); }
+TEST(DescriptorLimitTest, IsFineForAFewConnections) {
+  EXPECT_TRUE(raise_descriptor_limit(10));
+}
 
 TEST(PrivilegesTest, AreKeptWithoutAUserAndAnUnknownUserIsAnError) {
   EXPECT_TRUE(drop_privileges(""));

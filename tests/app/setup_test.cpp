@@ -15,7 +15,8 @@ class SetupTest : public testing::Test {
     config_.server.plugin_path = {FIXTURES};
     config_.limits.spill_directory = testing::TempDir();
   }
-  config::Plugin& plugin(const std::string& name, const std::string& use, const std::string& fallback = {}) {
+  config::Plugin& plugin(const std::string& name, const std::string& use,
+                         const std::string& fallback = {}) {
     config::Plugin entry;
     entry.name = name;
     entry.use = use;
@@ -85,8 +86,11 @@ TEST_F(SetupTest, AFallbackMustGiveBackWhatItStores) {
   plugin("broker", "test_output", "other");
   plugin("other", "test_output");
   chain({"broker"});
-  EXPECT_EQ(problems(), Problems{"1:12 plugin.broker: other cannot be a fallback: it does not give back what it stores "
-                                 "(ability lsmtpd.replay/1)"});
+  EXPECT_EQ(
+      problems(),
+      Problems{
+          "1:12 plugin.broker: other cannot be a fallback: it does not give back what it stores "
+          "(ability lsmtpd.replay/1)"});
 }
 
 TEST_F(SetupTest, OnlyAnOutputHasAFallback) {
@@ -127,7 +131,8 @@ TEST_F(SetupTest, AllThatIsWrongIsShownAndWhatFollowsFromItIsNot) {
 }
 
 TEST_F(SetupTest, BadPluginsAreErrorsThatNameThem) {
-  for (const char* use : {"no_entry", "wrong_abi", "fails_init", "throws_in_init", "no_factory", "throws_in_create"}) {
+  for (const char* use : {"no_entry", "wrong_abi", "fails_init", "throws_in_init", "no_factory",
+                          "throws_in_create"}) {
     config_.plugins.clear();
     config_.chains.clear();
     line_ = 0;
@@ -144,7 +149,8 @@ TEST_F(SetupTest, TheSpillDirectoryMustBeWritable) {
   config_.limits.spill_directory = "/no/such/folder";
   plugin("out", "test_output");
   chain({"out"});
-  EXPECT_EQ(problems(), Problems{"0:0 limits.spill_directory = \"/no/such/folder\" cannot be written to"});
+  EXPECT_EQ(problems(),
+            Problems{"0:0 limits.spill_directory = \"/no/such/folder\" cannot be written to"});
 }
 
 TEST_F(SetupTest, WorkersZeroBecomesTheCoresAllowed) {

@@ -31,7 +31,8 @@ TEST(BindTest, APortThatSomeoneListensOnIsNotFree) {
   const uint16_t port = local_endpoint(other->get()).port;
   const auto status = check_free("127.0.0.1", port);
   ASSERT_FALSE(status);
-  EXPECT_EQ(status.error().message, fmt::format("cannot bind 127.0.0.1:{}: Address already in use", port));
+  EXPECT_EQ(status.error().message,
+            fmt::format("cannot bind 127.0.0.1:{}: Address already in use", port));
 }
 
 TEST(BindTest, TakesIpv6AndEveryAddress) {

@@ -20,8 +20,10 @@ using test::turn;
 // A client on a non-blocking socket of its own, driven by the test.
 class Client {
  public:
-  explicit Client(uint16_t port, int receive_buffer = 0) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    if (receive_buffer) ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+  explicit Client(uint16_t port, int receive_buffer = 0)
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    if (receive_buffer)
+      ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -29,7 +31,8 @@ class Client {
     EXPECT_EQ(::connect(fd_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   }
   void send(std::string_view text) {
-    EXPECT_EQ(::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+    EXPECT_EQ(::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(text.size()));
   }
   // Takes what has come, without waiting.
   const std::string& receive(size_t most = SIZE_MAX) {
@@ -62,7 +65,9 @@ class Client {
 
 // The owner of a stream, as a Connection is one.
 struct Owner final : TcpStream::Handler {
-  explicit Owner(std::unique_ptr<TcpStream> s) : stream(std::move(s)) { stream->set_handler(*this); }
+  explicit Owner(std::unique_ptr<TcpStream> s) : stream(std::move(s)) {
+    stream->set_handler(*this);
+  }
   void on_read(std::string_view bytes) override {
     read += bytes;
     if (on_bytes) on_bytes();
@@ -90,10 +95,11 @@ class TcpTest : public testing::Test {
     auto socket = bind_tcp("127.0.0.1", 0);
     EXPECT_TRUE(socket);
     port_ = local_endpoint(socket->get()).port;
-    auto opened = Listener::open(loop_, std::move(*socket), [this](std::unique_ptr<TcpStream> stream) {
-      accepted_ = std::make_unique<Owner>(std::move(stream));
-      accepted_->stream->read_start();
-    });
+    auto opened =
+        Listener::open(loop_, std::move(*socket), [this](std::unique_ptr<TcpStream> stream) {
+          accepted_ = std::make_unique<Owner>(std::move(stream));
+          accepted_->stream->read_start();
+        });
     EXPECT_TRUE(opened);
     listener_ = std::move(*opened);
   }
@@ -207,7 +213,8 @@ TEST_F(TcpTest, ClosesOnlyAfterAllIsSent) {
   EXPECT_EQ(owner.drained, 0);
 }
 
-// A close while the client's bytes wait unread resets the connection, and the client may never see the last reply.
+// A close while the client's bytes wait unread resets the connection, and the client may never see
+// the last reply.
 TEST_F(TcpTest, LingersSoThatAClientThatStillSendsReadsTheLastReply) {
   Client client(port_);
   Owner& owner = accept(client);
@@ -263,7 +270,8 @@ TEST_F(TcpTest, AClientThatGoesWhileThereIsSomethingUnsentEndsIt) {
   owner.stream->read_stop();
   owner.stream->write(much());
   client.abort();
-  EXPECT_TRUE(run_until(loop_, [&] { return owner.closed == 1; })) << "the write tells, nobody reads";
+  EXPECT_TRUE(run_until(loop_, [&] { return owner.closed == 1; }))
+      << "the write tells, nobody reads";
   EXPECT_EQ(owner.ends, 1);
 }
 
@@ -290,9 +298,10 @@ TEST_F(TcpTest, AStreamNobodyWantsIsClosed) {
   std::unique_ptr<Listener> other;
   auto socket = bind_tcp("127.0.0.1", 0);
   const uint16_t port = local_endpoint(socket->get()).port;
-  other = std::move(*Listener::open(loop_, std::move(*socket), [](std::unique_ptr<TcpStream> stream) {
-    stream->write("421 too many\r\n");
-  }));
+  other =
+      std::move(*Listener::open(loop_, std::move(*socket), [](std::unique_ptr<TcpStream> stream) {
+        stream->write("421 too many\r\n");
+      }));
   Client client(port);
   EXPECT_TRUE(run_until(loop_, [&] { return client.ended(); }));
   EXPECT_EQ(client.receive(), "421 too many\r\n");

@@ -103,7 +103,8 @@ TEST_F(BodyTest, CanBeReadFromEveryOffset) {
         continue;
       }
       ASSERT_GT(n, 0);
-      ASSERT_EQ(std::string(buffer, static_cast<size_t>(n)), text.substr(at, static_cast<size_t>(n)));
+      ASSERT_EQ(std::string(buffer, static_cast<size_t>(n)),
+                text.substr(at, static_cast<size_t>(n)));
       if (!body->spilled()) {
         const auto piece = body->peek(at);
         ASSERT_FALSE(piece.empty());
@@ -165,8 +166,8 @@ TEST_F(BodyTest, FailsAtTheHardLimit) {
   EXPECT_EQ(store_.memory.used(), store_.memory.limit() - 100);
 }
 
-// Once a body is in its file, each piece takes its own size and no more: else a few dozen large mails on their way to
-// their files would use up what the soft limit leaves.
+// Once a body is in its file, each piece takes its own size and no more: else a few dozen large
+// mails on their way to their files would use up what the soft limit leaves.
 TEST_F(BodyTest, TakesNoMoreThanThePieceOnceItIsSpilled) {
   BodyWriter writer(store_);
   ASSERT_TRUE(writer.append(content(900'000)));

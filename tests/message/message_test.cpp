@@ -27,7 +27,8 @@ void expect_readable(const Message& message, const std::string& all) {
     char buffer[25];
     const auto n = message.read(at, buffer, sizeof buffer);
     ASSERT_GT(n, 0) << at;
-    ASSERT_EQ(std::string(buffer, static_cast<size_t>(n)), all.substr(at, static_cast<size_t>(n))) << at;
+    ASSERT_EQ(std::string(buffer, static_cast<size_t>(n)), all.substr(at, static_cast<size_t>(n)))
+        << at;
     if (!message.in_memory()) continue;
     const auto piece = message.peek(at);
     ASSERT_FALSE(piece.empty()) << at;

@@ -15,7 +15,9 @@ using test::Settings;
 
 class ChainTest : public testing::Test {
  protected:
-  ChainTest() { t_.output(t_.entry("out", "test_output", {{"record", record_.file()}, {"content", "true"}})); }
+  ChainTest() {
+    t_.output(t_.entry("out", "test_output", {{"record", record_.file()}, {"content", "true"}}));
+  }
   std::string reply_with(const std::string& mode, Settings more = {}) {
     auto entry = t_.entry("f", "bad_filter", more);
     entry.options["mode"] = {{mode, {}}, {}};
@@ -41,12 +43,15 @@ TEST_F(ChainTest, StoredIsQueued) {
   t_.start();
   EXPECT_EQ(t_.reply(), kQueued);
   EXPECT_EQ(t_.outcome().fate, Fate::stored);
-  EXPECT_EQ(record_.lines()[0],
-            "deliver 11111111-2222-4333-8444-555555555555 target= replay=0 size=21 from=<a@example.org> "
-            "to=<b@example.org> to=<c@example.org>");
+  EXPECT_EQ(
+      record_.lines()[0],
+      "deliver 11111111-2222-4333-8444-555555555555 target= replay=0 size=21 from=<a@example.org> "
+      "to=<b@example.org> to=<c@example.org>");
 }
 
-TEST_F(ChainTest, ContinueGoesOn) { EXPECT_EQ(reply_with("continue"), kQueued); }
+TEST_F(ChainTest, ContinueGoesOn) {
+  EXPECT_EQ(reply_with("continue"), kQueued);
+}
 
 TEST_F(ChainTest, RejectIs554OrWhatTheFilterSays) {
   EXPECT_EQ(reply_with("reject"), "554 5.7.1 Message refused");
@@ -56,7 +61,8 @@ TEST_F(ChainTest, RejectIs554OrWhatTheFilterSays) {
 }
 
 TEST_F(ChainTest, RejectTakesTheFiltersOwnReply) {
-  EXPECT_EQ(reply_with("reject", {{"code", "550"}, {"enhanced", "5.6.0"}, {"text", "a virus"}}), "550 5.6.0 a virus");
+  EXPECT_EQ(reply_with("reject", {{"code", "550"}, {"enhanced", "5.6.0"}, {"text", "a virus"}}),
+            "550 5.6.0 a virus");
 }
 
 TEST_F(ChainTest, TryLaterIs451) {
@@ -75,7 +81,9 @@ TEST_F(ChainTest, VerdictsThatMakeNoSenseMeanTryLater) {
   EXPECT_TRUE(record_.lines().empty());
 }
 
-TEST_F(ChainTest, AnUnknownVerdictMeansTryLater) { EXPECT_EQ(reply_with("unknown_kind"), "451 4.7.1 Try again later"); }
+TEST_F(ChainTest, AnUnknownVerdictMeansTryLater) {
+  EXPECT_EQ(reply_with("unknown_kind"), "451 4.7.1 Try again later");
+}
 
 TEST_F(ChainTest, AReplyIsOneCleanLine) {
   EXPECT_EQ(reply_with("crlf"), "550 5.7.1 no??250 2.0.0 Ok?????");
@@ -90,9 +98,10 @@ TEST_F(ChainTest, EachFilterSeesTheEditsOfThoseBefore) {
   t_.filter(t_.entry("first", "bad_filter", {{"mode", "edits"}}));
   t_.filter(t_.entry("second", "bad_filter", {{"mode", "edits_too_late"}}));
   EXPECT_EQ(reply_with("reads"), kQueued);
-  EXPECT_EQ(record_.lines()[0],
-            "deliver 11111111-2222-4333-8444-555555555555 target= replay=0 size=66 from=<a@example.org> "
-            "to=<c@example.org> to=<added@example.org> bad_filter.bytes=66 bad_filter.note=edited");
+  EXPECT_EQ(
+      record_.lines()[0],
+      "deliver 11111111-2222-4333-8444-555555555555 target= replay=0 size=66 from=<a@example.org> "
+      "to=<c@example.org> to=<added@example.org> bad_filter.bytes=66 bad_filter.note=edited");
   EXPECT_EQ(record_.lines()[1], "X-Edited: second\r");
 }
 
@@ -107,12 +116,14 @@ TEST_F(ChainTest, TheFirstRefusalEndsIt) {
 }
 
 TEST_F(ChainTest, AFilterThatIsSilentIsTempfailedByDefault) {
-  EXPECT_EQ(reply_under("never", OnFailure::try_later, OnFailure::reject), "451 4.7.1 Try again later");
+  EXPECT_EQ(reply_under("never", OnFailure::try_later, OnFailure::reject),
+            "451 4.7.1 Try again later");
   EXPECT_EQ(t_.outcome().detail, "f: its deadline passed");
 }
 
 TEST_F(ChainTest, OnTimeoutRejects) {
-  EXPECT_EQ(reply_under("never", OnFailure::reject, OnFailure::try_later), "554 5.7.1 Message refused");
+  EXPECT_EQ(reply_under("never", OnFailure::reject, OnFailure::try_later),
+            "554 5.7.1 Message refused");
 }
 
 TEST_F(ChainTest, OnTimeoutContinues) {
@@ -120,12 +131,14 @@ TEST_F(ChainTest, OnTimeoutContinues) {
 }
 
 TEST_F(ChainTest, AFilterThatThrowsIsTempfailedByDefault) {
-  EXPECT_EQ(reply_under("throws", OnFailure::reject, OnFailure::try_later), "451 4.7.1 Try again later");
+  EXPECT_EQ(reply_under("throws", OnFailure::reject, OnFailure::try_later),
+            "451 4.7.1 Try again later");
   EXPECT_EQ(t_.outcome().detail, "f: the plugin threw an exception");
 }
 
 TEST_F(ChainTest, OnErrorRejects) {
-  EXPECT_EQ(reply_under("throws", OnFailure::try_later, OnFailure::reject), "554 5.7.1 Message refused");
+  EXPECT_EQ(reply_under("throws", OnFailure::try_later, OnFailure::reject),
+            "554 5.7.1 Message refused");
 }
 
 TEST_F(ChainTest, OnErrorContinues) {

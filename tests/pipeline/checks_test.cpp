@@ -20,7 +20,9 @@ class ChecksTest : public testing::Test {
     on_loop(t_.loop, [&] { checks_.reset(); });
   }
   void add(config::Plugin entry) { t_.chain.sessions.push_back(&t_.lane(std::move(entry))); }
-  void add(const char* name, test::Settings settings) { add(t_.entry(name, "session_filter", settings)); }
+  void add(const char* name, test::Settings settings) {
+    add(t_.entry(name, "session_filter", settings));
+  }
 
   void start(uint32_t stage, uint64_t declared = 0) {
     result_.reset();
@@ -43,7 +45,8 @@ class ChecksTest : public testing::Test {
     turn(t_.loop, 5);
     EXPECT_LE(times_, 1);
     const auto& refusal = result_->refusal;
-    return refusal ? std::to_string(refusal->code) + " " + refusal->enhanced + " " + refusal->text : "go on";
+    return refusal ? std::to_string(refusal->code) + " " + refusal->enhanced + " " + refusal->text
+                   : "go on";
   }
   std::string ask(uint32_t stage, uint64_t declared = 0) {
     start(stage, declared);
@@ -57,10 +60,15 @@ class ChecksTest : public testing::Test {
   int times_ = 0;
 };
 
-TEST_F(ChecksTest, NobodyToAskMeansGoOn) { EXPECT_EQ(ask(LSMTPD_STAGE_CONNECT), "go on"); }
+TEST_F(ChecksTest, NobodyToAskMeansGoOn) {
+  EXPECT_EQ(ask(LSMTPD_STAGE_CONNECT), "go on");
+}
 
 TEST_F(ChecksTest, EachStageHasItsDefaultReply) {
-  add("s", {{"peer", "192.0.2.1"}, {"helo", "bad.example"}, {"from", "bad@example.org"}, {"rcpt", "bad@example.com"}});
+  add("s", {{"peer", "192.0.2.1"},
+            {"helo", "bad.example"},
+            {"from", "bad@example.org"},
+            {"rcpt", "bad@example.com"}});
   EXPECT_EQ(ask(LSMTPD_STAGE_CONNECT), "554 5.7.1 refused by session_filter");
   EXPECT_EQ(ask(LSMTPD_STAGE_HELO), "554 5.7.1 refused by session_filter");
   EXPECT_EQ(ask(LSMTPD_STAGE_MAIL), "554 5.7.1 refused by session_filter");
@@ -90,7 +98,8 @@ TEST_F(ChecksTest, TryLaterIs451) {
 }
 
 TEST_F(ChecksTest, A421OfTheirOwnIsKept) {
-  add("s", {{"helo", "bad.example"}, {"verdict", "try_later"}, {"code", "421"}, {"text", "go away"}});
+  add("s",
+      {{"helo", "bad.example"}, {"verdict", "try_later"}, {"code", "421"}, {"text", "go away"}});
   EXPECT_EQ(ask(LSMTPD_STAGE_HELO), "421 4.7.1 go away");
 }
 
@@ -112,7 +121,8 @@ TEST_F(ChecksTest, AnswersMayComeLater) {
 
 TEST_F(ChecksTest, SeveralAreAskedInOrderAtOnceAndLater) {
   add("passes", {});
-  auto patient = t_.entry("patient", "session_filter", {{"helo", "bad.example"}, {"verdict", "never"}});
+  auto patient =
+      t_.entry("patient", "session_filter", {{"helo", "bad.example"}, {"verdict", "never"}});
   patient.on_timeout = OnFailure::proceed;
   add(std::move(patient));
   add("refuses", {{"helo", "bad.example"}, {"delay", "2ms"}, {"text", "the third"}});
@@ -130,7 +140,8 @@ TEST_F(ChecksTest, SilenceIsTempfailedByDefaultOrByPolicy) {
   EXPECT_EQ(reply(), "451 4.7.1 Try again later");
   EXPECT_EQ(result_->detail, "s: its deadline passed");
   t_.chain.sessions.clear();
-  auto strict = t_.entry("t", "session_filter", {{"rcpt", "bad@example.com"}, {"verdict", "never"}});
+  auto strict =
+      t_.entry("t", "session_filter", {{"rcpt", "bad@example.com"}, {"verdict", "never"}});
   strict.on_timeout = OnFailure::reject;
   add(std::move(strict));
   start(LSMTPD_STAGE_RCPT);

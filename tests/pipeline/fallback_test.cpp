@@ -29,7 +29,11 @@ class FallbackTest : public testing::Test {
   }
   // What the spool still has.
   std::vector<std::string> kept() {
-    return t_.answer_of([&](plugin::Done d, lsmtpd_call& c) { return t_.storage->list(true, 100, std::move(d), c); }).copy_ids;
+    return t_
+        .answer_of([&](plugin::Done d, lsmtpd_call& c) {
+          return t_.storage->list(true, 100, std::move(d), c);
+        })
+        .copy_ids;
   }
   Record broker_{"broker"}, spool_{"spool"};
   ChainHost t_;
@@ -53,10 +57,12 @@ TEST_F(FallbackTest, StoresWhatTheOutputCannotTakeNow) {
   set_up({{"verdict", "try_later"}, {"annotate", "half"}});
   t_.start();
   EXPECT_EQ(t_.reply(), kQueued);
-  EXPECT_EQ(spool_.lines()[0], "deliver " + kId + " target=broker replay=0 size=21 from=<a@example.org> "
-                               "to=<b@example.org> to=<c@example.org> test_output.note=half")
+  EXPECT_EQ(spool_.lines()[0], "deliver " + kId +
+                                   " target=broker replay=0 size=21 from=<a@example.org> "
+                                   "to=<b@example.org> to=<c@example.org> test_output.note=half")
       << "with what the output noted down";
-  EXPECT_EQ(t_.outcome().detail, "spool: memory " + kId + " (fallback of broker: test_output was told so)");
+  EXPECT_EQ(t_.outcome().detail,
+            "spool: memory " + kId + " (fallback of broker: test_output was told so)");
 }
 
 TEST_F(FallbackTest, StoresWhatTheOutputThrewOver) {
@@ -68,11 +74,13 @@ TEST_F(FallbackTest, StoresWhatTheOutputThrewOver) {
 }
 
 TEST_F(FallbackTest, ThatFailsTooIs451) {
-  set_up({{"verdict", "try_later"}, {"text", "broker"}}, {{"verdict", "try_later"}, {"text", "spool"}});
+  set_up({{"verdict", "try_later"}, {"text", "broker"}},
+         {{"verdict", "try_later"}, {"text", "spool"}});
   t_.start();
   EXPECT_EQ(t_.outcome().reply.code, 451);
   EXPECT_EQ(t_.outcome().reply.enhanced, "4.3.0");
-  EXPECT_EQ(t_.outcome().detail, "broker: test_output was told so; fallback spool: test_output was told so");
+  EXPECT_EQ(t_.outcome().detail,
+            "broker: test_output was told so; fallback spool: test_output was told so");
 }
 
 TEST_F(FallbackTest, ThatRefusesIs451Too) {
@@ -97,7 +105,8 @@ TEST_F(FallbackTest, ALateRefusalBuriesThatCopy) {
   t_.start();
   t_.advance(10'000);
   EXPECT_EQ(t_.reply(), kQueued);
-  EXPECT_TRUE(t_.run_until([&] { return spool_.count("bury " + kId + " test_output was told so") == 1; }));
+  EXPECT_TRUE(
+      t_.run_until([&] { return spool_.count("bury " + kId + " test_output was told so") == 1; }));
   EXPECT_TRUE(kept().empty());
 }
 
@@ -132,7 +141,8 @@ TEST_F(FallbackTest, AStoreThatComesBeforeTheFallbackHasStoredIsTheReply) {
   t_.advance(10'000);
   EXPECT_EQ(t_.reply(), kQueued);
   EXPECT_EQ(t_.outcome().detail, "broker: memory " + kId);
-  EXPECT_TRUE(t_.run_until([&] { return spool_.count("forget " + kId) == 1; })) << "the copy that came after all";
+  EXPECT_TRUE(t_.run_until([&] { return spool_.count("forget " + kId) == 1; }))
+      << "the copy that came after all";
   EXPECT_TRUE(kept().empty());
   EXPECT_EQ(broker_.count("deliver"), 1u);
 }
@@ -152,7 +162,8 @@ TEST_F(FallbackTest, ThatIsOverdueIs451AndWhatItStoresLateIsReplayed) {
   EXPECT_TRUE(t_.run_until([&] { return spool_.count("deliver") == 1; }));
   t_.advance(10'000);
   EXPECT_EQ(t_.outcome().reply.code, 451);
-  EXPECT_EQ(t_.outcome().detail, "broker: test_output was told so; fallback spool: its deadline passed");
+  EXPECT_EQ(t_.outcome().detail,
+            "broker: test_output was told so; fallback spool: its deadline passed");
   EXPECT_TRUE(t_.run_until([&] {
     t_.jump(2000);
     return broker_.count("deliver " + kId + " target= replay=1") > 0;
@@ -178,7 +189,8 @@ TEST_F(FallbackTest, TheChainsDeadlineEndsItAndSaysSo) {
   EXPECT_TRUE(t_.run_until([&] { return spool_.count("deliver") == 1; }));
   t_.advance(5'000);
   EXPECT_EQ(t_.outcome().reply.code, 451);
-  EXPECT_EQ(t_.outcome().detail, "broker: its deadline passed; fallback spool: timeouts.chain passed");
+  EXPECT_EQ(t_.outcome().detail,
+            "broker: its deadline passed; fallback spool: timeouts.chain passed");
 }
 
 }  // namespace

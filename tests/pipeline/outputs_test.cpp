@@ -13,7 +13,9 @@ using test::Record;
 
 class OutputsTest : public testing::Test {
  protected:
-  void add(const char* name, test::Settings settings) { t_.output(t_.entry(name, "test_output", settings)); }
+  void add(const char* name, test::Settings settings) {
+    t_.output(t_.entry(name, "test_output", settings));
+  }
   Record record_{"outputs"};
   ChainHost t_;
 };
@@ -32,7 +34,10 @@ TEST_F(OutputsTest, RefusedIs554OrWhatTheOutputSays) {
 }
 
 TEST_F(OutputsTest, RefusedTakesTheOutputsOwnReply) {
-  add("out", {{"verdict", "reject"}, {"code", "552"}, {"enhanced", "5.3.4"}, {"text", "too large for the queue"}});
+  add("out", {{"verdict", "reject"},
+              {"code", "552"},
+              {"enhanced", "5.3.4"},
+              {"text", "too large for the queue"}});
   t_.start();
   EXPECT_EQ(t_.reply(), "552 5.3.4 too large for the queue");
 }
@@ -86,7 +91,8 @@ TEST_F(OutputsTest, NotNowBeatsStored) {
   add("b", {{"verdict", "try_later"}, {"text", "b is down"}});
   t_.start();
   EXPECT_EQ(t_.reply(), "451 4.3.0 b is down");
-  EXPECT_NE(t_.outcome().detail.find("stored all the same by a: memory "), std::string::npos) << t_.outcome().detail;
+  EXPECT_NE(t_.outcome().detail.find("stored all the same by a: memory "), std::string::npos)
+      << t_.outcome().detail;
 }
 
 TEST_F(OutputsTest, RefusedBeatsNotNowAndStored) {

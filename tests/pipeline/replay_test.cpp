@@ -24,9 +24,10 @@ TEST_F(ReplayTest, GivesBackAtTheStartWhatIsThereAndForgetsIt) {
   t_.keep("id-2", "broker");
   t_.start_replay();
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget") == 2; }));
-  EXPECT_EQ(t_.broker.lines(), (std::vector<std::string>{
-                                   "deliver id-1 target= replay=1 size=3 from=<a@example.org> to=<b@example.org>",
-                                   "deliver id-2 target= replay=1 size=3 from=<a@example.org> to=<b@example.org>"}));
+  EXPECT_EQ(t_.broker.lines(),
+            (std::vector<std::string>{
+                "deliver id-1 target= replay=1 size=3 from=<a@example.org> to=<b@example.org>",
+                "deliver id-2 target= replay=1 size=3 from=<a@example.org> to=<b@example.org>"}));
   EXPECT_TRUE(t_.kept().empty());
   EXPECT_TRUE(t_.logged("replayed"));
 }
@@ -50,7 +51,8 @@ TEST_F(ReplayTest, CarriesWhatTheOutputHadNotedDown) {
   t_.storage_with();
   t_.target("broker");
   auto message = t_.mail("x\r\n", {"b@example.org"});
-  message.annotations = std::make_shared<message::Annotations>(message::Annotations{{"test_output.note", "half"}});
+  message.annotations =
+      std::make_shared<message::Annotations>(message::Annotations{{"test_output.note", "half"}});
   EXPECT_EQ(t_.deliver(*t_.storage, message, "id-1", "broker").verdict.kind, plugin::Kind::stored);
   t_.start_replay();
   EXPECT_TRUE(t_.replay_until([&] { return t_.broker.count("deliver id-1") == 1; }));
@@ -78,9 +80,11 @@ TEST_F(ReplayTest, ListsInSteps) {
   t_.target("broker");
   t_.store_many(3 * Replay::kListStep + 5, "broker");
   t_.start_replay();
-  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget") == 3 * Replay::kListStep + 5; }));
+  EXPECT_TRUE(
+      t_.replay_until([&] { return t_.spool.count("forget") == 3 * Replay::kListStep + 5; }));
   std::set<std::string> once;
-  for (const auto& line : t_.broker.lines()) EXPECT_TRUE(once.insert(line.substr(0, 17)).second) << line;
+  for (const auto& line : t_.broker.lines())
+    EXPECT_TRUE(once.insert(line.substr(0, 17)).second) << line;
   EXPECT_TRUE(t_.kept().empty());
 }
 
@@ -209,7 +213,8 @@ TEST_F(ReplayTest, StoppedInTheMiddleItSettlesWhatIsUnderWayAndBeginsNothingNew)
   EXPECT_TRUE(t_.stop_replay());
   const size_t delivered = t_.broker.count("deliver");
   EXPECT_LT(delivered, 50u);
-  EXPECT_EQ(t_.spool.count("forget"), delivered) << "what the broker has is forgotten before the lanes close";
+  EXPECT_EQ(t_.spool.count("forget"), delivered)
+      << "what the broker has is forgotten before the lanes close";
   EXPECT_EQ(t_.kept().size(), 50 - delivered);
   t_.replay->wake();
   t_.jump(30'000);

@@ -17,15 +17,25 @@ class AbilitiesTest : public testing::Test {
   PluginHost host_;
 };
 
-TEST_F(AbilitiesTest, WatchesDescriptors) { EXPECT_EQ(use("watch").verdict.detail, "file:0 x1"); }
+TEST_F(AbilitiesTest, WatchesDescriptors) {
+  EXPECT_EQ(use("watch").verdict.detail, "file:0 x1");
+}
 
-TEST_F(AbilitiesTest, RunsTimersAndForgetsCancelledOnes) { EXPECT_EQ(use("timer").verdict.detail, "ab"); }
+TEST_F(AbilitiesTest, RunsTimersAndForgetsCancelledOnes) {
+  EXPECT_EQ(use("timer").verdict.detail, "ab");
+}
 
-TEST_F(AbilitiesTest, RunsPostsOfOtherThreadsInOrder) { EXPECT_EQ(use("post").verdict.detail, "01234"); }
+TEST_F(AbilitiesTest, RunsPostsOfOtherThreadsInOrder) {
+  EXPECT_EQ(use("post").verdict.detail, "01234");
+}
 
-TEST_F(AbilitiesTest, RunsDeferredTasks) { EXPECT_EQ(use("defer").verdict.detail, "01234"); }
+TEST_F(AbilitiesTest, RunsDeferredTasks) {
+  EXPECT_EQ(use("defer").verdict.detail, "01234");
+}
 
-TEST_F(AbilitiesTest, ResolvesNamesAndSaysWhenThereIsNone) { EXPECT_EQ(use("resolve").verdict.detail, "2525/1 error "); }
+TEST_F(AbilitiesTest, ResolvesNamesAndSaysWhenThereIsNone) {
+  EXPECT_EQ(use("resolve").verdict.detail, "2525/1 error ");
+}
 
 TEST_F(AbilitiesTest, ReservesMemoryUpToTheLimit) {
   const uint64_t before = host_.store.memory.used();
@@ -37,7 +47,8 @@ TEST_F(AbilitiesTest, SurvivesCallbacksThatThrow) {
   const auto answer = use("throws_in_tasks");
   EXPECT_EQ(answer.verdict.kind, Kind::proceed);
   const std::string log = host_.log();
-  for (const char* where : {"a timer", "a deferred task", "a posted task", "offloaded work", "the end of offloaded work"}) {
+  for (const char* where : {"a timer", "a deferred task", "a posted task", "offloaded work",
+                            "the end of offloaded work"}) {
     EXPECT_NE(log.find(where), std::string::npos) << where;
   }
 }

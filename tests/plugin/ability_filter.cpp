@@ -1,5 +1,5 @@
-// A filter that uses one of the host's abilities, as its option `use` names it, and says in its verdict's detail what it
-// saw; or that ends its lane in one of the wrong ways.
+// A filter that uses one of the host's abilities, as its option `use` names it, and says in its
+// verdict's detail what it saw; or that ends its lane in one of the wrong ways.
 #include <fcntl.h>
 #include <lsmtpd/lsmtpd.h>
 #include <netinet/in.h>
@@ -13,7 +13,9 @@
 
 namespace {
 
-lsmtpd_str str(std::string_view text) { return {text.data(), text.size()}; }
+lsmtpd_str str(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 struct Lane {
   lsmtpd_lane raw;
@@ -33,7 +35,9 @@ void answer(Lane& lane, uint32_t kind = LSMTPD_CONTINUE) {
   const lsmtpd_verdict verdict = {sizeof(lsmtpd_verdict), kind, 0, 0, {}, {}, str(lane.seen)};
   lane.host->complete(lane.host, lane.call, &verdict);
 }
-void answer_task(void* data) { answer(*static_cast<Lane*>(data)); }
+void answer_task(void* data) {
+  answer(*static_cast<Lane*>(data));
+}
 void see(void* data) {
   auto& lane = *static_cast<Lane*>(data);
   lane.seen += std::to_string(lane.seen.size());
@@ -54,19 +58,25 @@ void readable(void* data, uint32_t events) {
 void watch(Lane& lane) {
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, lane.fds) != 0) return;
   const int file = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-  lane.seen = "file:" + std::to_string(lane.loop->watch(lane.host, file, LSMTPD_READABLE, readable, &lane)) + " ";
+  lane.seen = "file:" +
+              std::to_string(lane.loop->watch(lane.host, file, LSMTPD_READABLE, readable, &lane)) +
+              " ";
   ::close(file);
   lane.watch = lane.loop->watch(lane.host, lane.fds[0], 0, readable, &lane);
   if (::write(lane.fds[1], "x", 1) == 1) lane.loop->rewatch(lane.host, lane.watch, LSMTPD_READABLE);
 }
 
 void timers(Lane& lane) {
-  lane.timer = lane.loop->timer(lane.host, 1, [](void* data) { static_cast<Lane*>(data)->seen += "cancelled"; }, &lane);
-  lane.loop->timer(lane.host, 2, [](void* data) {
-    auto& self = *static_cast<Lane*>(data);
-    self.seen += "b";
-    self.loop->timer(self.host, 0, answer_task, data);
-  }, &lane);
+  lane.timer = lane.loop->timer(
+      lane.host, 1, [](void* data) { static_cast<Lane*>(data)->seen += "cancelled"; }, &lane);
+  lane.loop->timer(
+      lane.host, 2,
+      [](void* data) {
+        auto& self = *static_cast<Lane*>(data);
+        self.seen += "b";
+        self.loop->timer(self.host, 0, answer_task, data);
+      },
+      &lane);
   lane.loop->cancel_timer(lane.host, lane.timer);
   lane.loop->cancel_timer(lane.host, lane.timer);
   lane.seen += "a";
@@ -77,7 +87,8 @@ void resolved(void* data, lsmtpd_str error, const lsmtpd_address* addresses, uin
   lane.seen += error.size != 0 ? "error " : "";
   for (uint32_t i = 0; i < count; ++i) {
     const auto* in = reinterpret_cast<const sockaddr_in*>(addresses[i].address);
-    lane.seen += std::to_string(ntohs(in->sin_port)) + "/" + std::to_string(addresses[i].length == sizeof(sockaddr_in)) + " ";
+    lane.seen += std::to_string(ntohs(in->sin_port)) + "/" +
+                 std::to_string(addresses[i].length == sizeof(sockaddr_in)) + " ";
   }
   if (error.size != 0) return answer(lane);
   lane.loop->resolve(lane.host, str("no.such.host.invalid."), 25, resolved, data);
@@ -127,7 +138,8 @@ struct Replacing {
     auto& self = *static_cast<Replacing*>(data);
     const std::string piece(65536, 'x');
     for (int i = 0; i < 200; ++i) {
-      if (self.lane->messages->body_append(self.message, str(piece)) != 0) self.lane->seen = "failed";
+      if (self.lane->messages->body_append(self.message, str(piece)) != 0)
+        self.lane->seen = "failed";
     }
     if (self.lane->messages->body_commit(self.message) != 0) self.lane->seen = "not committed";
   }
@@ -144,7 +156,9 @@ void message(const lsmtpd_lane* raw, lsmtpd_call call, const lsmtpd_message* mes
   if (use == "watch") return watch(lane);
   if (use == "timer") return timers(lane);
   if (use == "resolve") {
-    lane.seen = lane.loop->resolve(lane.host, str("127.0.0.1"), 70000, resolved, &lane) == 0 ? "bad port " : "";
+    lane.seen = lane.loop->resolve(lane.host, str("127.0.0.1"), 70000, resolved, &lane) == 0
+                    ? "bad port "
+                    : "";
     lane.loop->resolve(lane.host, str("127.0.0.1"), 2525, resolved, &lane);
   } else if (use == "post") {
     lane.thread = std::thread([&lane] {
@@ -153,7 +167,8 @@ void message(const lsmtpd_lane* raw, lsmtpd_call call, const lsmtpd_message* mes
   } else if (use == "defer") {
     for (int i = 0; i < 5; ++i) lane.loop->defer(lane.host, see, &lane);
   } else if (use == "memory") {
-    lane.seen = std::to_string(lane.memory->reserve(lane.host, 1000)) + std::to_string(lane.memory->reserve(lane.host, 1ull << 40));
+    lane.seen = std::to_string(lane.memory->reserve(lane.host, 1000)) +
+                std::to_string(lane.memory->reserve(lane.host, 1ull << 40));
     lane.memory->release(lane.host, 1000);
     answer(lane);
   } else if (use == "edits") {
@@ -167,10 +182,19 @@ void message(const lsmtpd_lane* raw, lsmtpd_call call, const lsmtpd_message* mes
     lane.host->lane_closed(lane.host);
     delete &lane;
   } else if (use == "throws_in_tasks") {
-    lane.loop->timer(lane.host, 0, [](void*) { throw 1; }, nullptr);
-    lane.loop->defer(lane.host, [](void*) { throw 2; }, nullptr);
-    lane.loop->post(lane.host, [](void*) { throw 3; }, nullptr);
-    lane.loop->offload(lane.host, [](void*) { throw 4; }, [](void* data) { answer(*static_cast<Lane*>(data)); throw 5; }, &lane);
+    lane.loop->timer(
+        lane.host, 0, [](void*) { throw 1; }, nullptr);
+    lane.loop->defer(
+        lane.host, [](void*) { throw 2; }, nullptr);
+    lane.loop->post(
+        lane.host, [](void*) { throw 3; }, nullptr);
+    lane.loop->offload(
+        lane.host, [](void*) { throw 4; },
+        [](void* data) {
+          answer(*static_cast<Lane*>(data));
+          throw 5;
+        },
+        &lane);
   }  // "holds": stays open
 }
 
@@ -182,8 +206,10 @@ void close_lane(const lsmtpd_lane* raw) {
   delete lane;
   host->lane_closed(host);
   // Too late for anything.
-  loop->timer(host, 0, [](void*) { throw 6; }, nullptr);
-  loop->post(host, [](void*) { throw 7; }, nullptr);
+  loop->timer(
+      host, 0, [](void*) { throw 6; }, nullptr);
+  loop->post(
+      host, [](void*) { throw 7; }, nullptr);
 }
 
 struct Stage {
@@ -210,26 +236,36 @@ const void* stage_ability(const lsmtpd_stage* stage, const char* id) {
 
 const lsmtpd_stage* create(const lsmtpd_host*, const lsmtpd_config* config) {
   auto* stage = new Stage{};
-  stage->raw = {stage, [](const lsmtpd_stage*, const lsmtpd_report*) -> int32_t { return 0; },
+  stage->raw = {stage,
+                [](const lsmtpd_stage*, const lsmtpd_report*) -> int32_t { return 0; },
                 [](const lsmtpd_stage*) { throw 8; },
-                [](const lsmtpd_stage* s) { delete static_cast<Stage*>(s->self); }, stage_ability, open_lane};
+                [](const lsmtpd_stage* s) { delete static_cast<Stage*>(s->self); },
+                stage_ability,
+                open_lane};
   const lsmtpd_str use = config->string(config, "use");
   stage->use.assign(use.data, use.size);
   return &stage->raw;
 }
 
 const void* factory_ability(const char* id) {
-  static const lsmtpd_option rows[] = {{"use", LSMTPD_TYPE_STRING, 1, nullptr, 0, 0, nullptr, "what to do"}};
+  static const lsmtpd_option rows[] = {
+      {"use", LSMTPD_TYPE_STRING, 1, nullptr, 0, 0, nullptr, "what to do"}};
   static const lsmtpd_options_1 options = {rows, 1, 0, nullptr};
   return std::strcmp(id, LSMTPD_OPTIONS) == 0 ? &options : nullptr;
 }
 
-const lsmtpd_descriptor descriptor = {sizeof(lsmtpd_descriptor), 0, {"ability_filter", 14}, {"1", 1}, {"tests", 5}, {"", 0}};
+const lsmtpd_descriptor descriptor = {
+    sizeof(lsmtpd_descriptor), 0, {"ability_filter", 14}, {"1", 1}, {"tests", 5}, {"", 0}};
 const lsmtpd_factory_1 factory = {&descriptor, factory_ability, create};
-int32_t init(lsmtpd_str) { return 0; }
+int32_t init(lsmtpd_str) {
+  return 0;
+}
 void deinit() {}
-const void* get_factory(const char*) { return &factory; }
+const void* get_factory(const char*) {
+  return &factory;
+}
 
 }  // namespace
 
-LSMTPD_EXPORT const lsmtpd_entry_1 lsmtpd_entry = {LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR, init, deinit, get_factory};
+LSMTPD_EXPORT const lsmtpd_entry_1 lsmtpd_entry = {LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR, init, deinit,
+                                                   get_factory};

@@ -21,7 +21,8 @@ std::string why_not_loaded(const std::string& use) {
 }
 
 void expect_has(const std::string& text, std::initializer_list<const char*> parts) {
-  for (const char* part : parts) EXPECT_NE(text.find(part), std::string::npos) << "no \"" << part << "\" in: " << text;
+  for (const char* part : parts)
+    EXPECT_NE(text.find(part), std::string::npos) << "no \"" << part << "\" in: " << text;
 }
 
 TEST(LibraryTest, SaysWhatIsNoPlugin) {
@@ -34,12 +35,14 @@ TEST(LibraryTest, NamesBothAbiVersions) {
 
 TEST(LibraryTest, SaysWhatFailedWhileItWasLoaded) {
   expect_has(why_not_loaded("fails_init"), {"fails_init.so", "init failed", "-1"});
-  expect_has(why_not_loaded("throws_in_init"), {"throws_in_init.so", "init failed", "threw an exception: "});
+  expect_has(why_not_loaded("throws_in_init"),
+             {"throws_in_init.so", "init failed", "threw an exception: "});
   expect_has(why_not_loaded("no_factory"), {"no_factory.so", "lsmtpd.factory/1"});
 }
 
 TEST(LibraryTest, NamesWhereItLookedAndTheNearestName) {
-  expect_has(why_not_loaded("bad_filtre"), {"no plugin bad_filtre in", FIXTURES, "did you mean bad_filter?"});
+  expect_has(why_not_loaded("bad_filtre"),
+             {"no plugin bad_filtre in", FIXTURES, "did you mean bad_filter?"});
   expect_has(why_not_loaded("/no/such/file.so"), {"there is no file /no/such/file.so"});
 }
 
@@ -68,8 +71,12 @@ TEST(LibraryTest, ListsWhatIsInstalledTheFirstOfEachName) {
   std::ofstream(folder / "README.md") << "";
   const auto files = Library::installed({folder.string(), "/no/such/folder", FIXTURES});
   EXPECT_EQ(files.front(), (folder / "bad_filter.so").string());
-  EXPECT_EQ(std::count_if(files.begin(), files.end(), [](const auto& f) { return f.ends_with("/bad_filter.so"); }), 1);
-  EXPECT_EQ(std::count_if(files.begin(), files.end(), [](const auto& f) { return f.ends_with("/test_output.so"); }), 1);
+  EXPECT_EQ(std::count_if(files.begin(), files.end(),
+                          [](const auto& f) { return f.ends_with("/bad_filter.so"); }),
+            1);
+  EXPECT_EQ(std::count_if(files.begin(), files.end(),
+                          [](const auto& f) { return f.ends_with("/test_output.so"); }),
+            1);
   fs::remove_all(folder);
 }
 
@@ -87,12 +94,15 @@ TEST(StageTest, SaysWhyItCannotBeCreated) {
   EXPECT_EQ(none.error().message, "plugin.x: fails_create could not be created");
   const auto thrown = host.make_stage(plugin_entry("x", "throws_in_create", {}));
   ASSERT_FALSE(thrown);
-  expect_has(thrown.error().message, {"plugin.x: throws_in_create could not be created: it threw an exception: "});
+  expect_has(thrown.error().message,
+             {"plugin.x: throws_in_create could not be created: it threw an exception: "});
 }
 
 TEST(StageTest, SaysWhyItCannotBeStarted) {
   PluginHost host;
-  const auto why = [&](const char* use) { return (*host.make_stage(plugin_entry("x", use, {})))->start().error().message; };
+  const auto why = [&](const char* use) {
+    return (*host.make_stage(plugin_entry("x", use, {})))->start().error().message;
+  };
   EXPECT_EQ(why("fails_start"), "plugin.x: the disk is on fire");
   EXPECT_EQ(why("fails_start_silently"), "plugin.x: start failed with -1");
   expect_has(why("throws_in_start"), {"plugin.x: could not be started: it threw an exception: "});
@@ -124,7 +134,8 @@ TEST(StageTest, WhatTheSdkCatchesIsSaidToo) {
   const auto check = host.make_stage(plugin_entry("x", "throwing_filter", {{"where", "check"}}));
   ASSERT_FALSE(check);
   expect_has(check.error().message, {"plugin.x", "thrown on purpose"});
-  Stage& stage = host.stage(plugin_entry("x", "throwing_filter", {{"where", "create"}}));  // of the lane
+  Stage& stage =
+      host.stage(plugin_entry("x", "throwing_filter", {{"where", "create"}}));  // of the lane
   test::on_loop(host.loop, [&] {
     const auto lane = stage.open_lane(host.loop, 0);
     ASSERT_FALSE(lane);

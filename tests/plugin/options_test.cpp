@@ -40,7 +40,8 @@ class OptionsTest : public testing::Test {
   void give(const std::string& key, T value) {
     entry_.options[key] = {{value, {10, 20}}, {10, 5}};
   }
-  const lsmtpd_config* check(std::span<const lsmtpd_option> rows = kRows, decltype(lsmtpd_options_1::check) f = check_ok) {
+  const lsmtpd_config* check(std::span<const lsmtpd_option> rows = kRows,
+                             decltype(lsmtpd_options_1::check) f = check_ok) {
     problems_.clear();
     const lsmtpd_options_1 table = {rows.data(), static_cast<uint32_t>(rows.size()), 0, f};
     options_ = Options::check(entry_, &table, problems_);
@@ -56,7 +57,9 @@ class OptionsTest : public testing::Test {
     EXPECT_EQ(problems_[0].position.line, 10u);
     return problems_[0].message;
   }
-  std::string text(const char* key) { return std::string(view(options_->abi()->string(options_->abi(), key))); }
+  std::string text(const char* key) {
+    return std::string(view(options_->abi()->string(options_->abi(), key)));
+  }
   int64_t number(const char* key) { return options_->abi()->integer(options_->abi(), key); }
 
   config::Plugin entry_;
@@ -142,15 +145,20 @@ TEST_F(OptionsTest, WrongTypesSayWhatIsAllowed) {
   EXPECT_EQ(wrong("count", true), "plugin.x: option count must be a number");
   EXPECT_EQ(wrong("count", 1.5), "plugin.x: option count must be a number");
   EXPECT_EQ(wrong("wait", int64_t{5}), "plugin.x: option wait must be a duration like \"30s\"");
-  EXPECT_EQ(wrong("mode", std::string("fast slow")), "plugin.x: option mode must be one of: fast slow");
+  EXPECT_EQ(wrong("mode", std::string("fast slow")),
+            "plugin.x: option mode must be one of: fast slow");
   EXPECT_EQ(wrong("mode", std::string("")), "plugin.x: option mode must be one of: fast slow");
   EXPECT_EQ(wrong("mode", std::string("slo")), "plugin.x: option mode must be one of: fast slow");
   EXPECT_EQ(wrong("list", std::string("a")), "plugin.x: option list must be a list of strings");
   EXPECT_EQ(wrong("list", map), "plugin.x: option list must be a list of strings");
-  EXPECT_EQ(wrong("list", OptionValue::List{{int64_t{1}, {}}}), "plugin.x: option list must be a list of strings");
+  EXPECT_EQ(wrong("list", OptionValue::List{{int64_t{1}, {}}}),
+            "plugin.x: option list must be a list of strings");
   EXPECT_EQ(wrong("map", list), "plugin.x: option map must be a table of strings");
-  EXPECT_EQ(wrong("map", OptionValue::Map{{"k", {true, {}}}}), "plugin.x: option map must be a table of strings");
-  EXPECT_EQ(wrong("size", std::string("10 apples")).rfind("plugin.x: option size must be a size like \"10MiB\": ", 0), 0u);
+  EXPECT_EQ(wrong("map", OptionValue::Map{{"k", {true, {}}}}),
+            "plugin.x: option map must be a table of strings");
+  EXPECT_EQ(wrong("size", std::string("10 apples"))
+                .rfind("plugin.x: option size must be a size like \"10MiB\": ", 0),
+            0u);
 }
 
 TEST_F(OptionsTest, RangesAreSaidInTheOptionsOwnUnit) {
@@ -160,7 +168,8 @@ TEST_F(OptionsTest, RangesAreSaidInTheOptionsOwnUnit) {
   EXPECT_EQ(wrong("wait", int64_t{0}), "plugin.x: option wait must be from 1s to 1m");
   EXPECT_EQ(wrong("size", int64_t{0}), "plugin.x: option size must be at least 1B");
   EXPECT_EQ(wrong("any_size", int64_t{-1}), "plugin.x: option any_size must not be negative");
-  EXPECT_EQ(wrong("any_size", std::string("15000000TiB")), "plugin.x: option any_size is too large");
+  EXPECT_EQ(wrong("any_size", std::string("15000000TiB")),
+            "plugin.x: option any_size is too large");
 }
 
 TEST_F(OptionsTest, AllMistakesAreShownAndThenCheckIsNotAsked) {
@@ -172,7 +181,8 @@ TEST_F(OptionsTest, AllMistakesAreShownAndThenCheckIsNotAsked) {
 }
 
 TEST_F(OptionsTest, RequiredOnesMustBeThere) {
-  const lsmtpd_option rows[] = {{"directory", LSMTPD_TYPE_PATH, 1, nullptr, 0, 0, nullptr, "where messages go"}};
+  const lsmtpd_option rows[] = {
+      {"directory", LSMTPD_TYPE_PATH, 1, nullptr, 0, 0, nullptr, "where messages go"}};
   check(rows);
   ASSERT_EQ(problems_.size(), 1u);
   EXPECT_EQ(problems_[0].message, "plugin.x: option directory is missing");
@@ -195,7 +205,8 @@ TEST_F(OptionsTest, CheckReportsAtTheOptionsPlace) {
 }
 
 TEST_F(OptionsTest, AnExceptionInCheckIsAnErrorThatSaysWhat) {
-  check(kRows, [](const lsmtpd_config*, const lsmtpd_report*) { throw std::runtime_error("bad day"); });
+  check(kRows,
+        [](const lsmtpd_config*, const lsmtpd_report*) { throw std::runtime_error("bad day"); });
   ASSERT_EQ(problems_.size(), 1u);
   EXPECT_NE(problems_[0].message.find("bad day"), std::string::npos);
 }

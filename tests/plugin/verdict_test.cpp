@@ -7,8 +7,10 @@
 namespace lsmtpd::plugin {
 namespace {
 
-Verdict given(uint32_t kind, uint32_t code = 0, std::string_view enhanced = {}, std::string_view text = {}) {
-  const lsmtpd_verdict verdict = {sizeof(lsmtpd_verdict), kind, code, 0, str(enhanced), str(text), str("why")};
+Verdict given(uint32_t kind, uint32_t code = 0, std::string_view enhanced = {},
+              std::string_view text = {}) {
+  const lsmtpd_verdict verdict = {sizeof(lsmtpd_verdict), kind,      code,      0,
+                                  str(enhanced),          str(text), str("why")};
   return Verdict::from(&verdict);
 }
 
@@ -18,7 +20,8 @@ TEST(VerdictTest, KindsAreKnownAndUnknownOnesMeanTryLater) {
   EXPECT_EQ(given(LSMTPD_REJECT).kind, Kind::reject);
   EXPECT_EQ(given(LSMTPD_TRY_LATER).kind, Kind::try_later);
   EXPECT_EQ(given(LSMTPD_DISCARD).kind, Kind::discard);
-  for (const uint32_t kind : {0u, 6u, 77u, UINT32_MAX}) EXPECT_EQ(given(kind).kind, Kind::try_later);
+  for (const uint32_t kind : {0u, 6u, 77u, UINT32_MAX})
+    EXPECT_EQ(given(kind).kind, Kind::try_later);
   EXPECT_EQ(Verdict::from(nullptr).kind, Kind::try_later);
 }
 
@@ -38,8 +41,8 @@ TEST(VerdictTest, EnhancedCodesMustBeCodesOfTheSameClass) {
   for (const char* good : {"5.7.1", "5.0.0", "5.999.999", "5.1.10"}) {
     EXPECT_EQ(given(LSMTPD_REJECT, 550, good).enhanced, good);
   }
-  for (const char* bad : {"", "4.7.1", "2.0.0", "5.x", "5.7", "5..1", "5.7.", "5.7.1.2", "5.7.1 ", "5.1000.1", "5.7.1000",
-                          "5.7.1\r\n", "50.7.1", "5,7,1", "5.-1.1"}) {
+  for (const char* bad : {"", "4.7.1", "2.0.0", "5.x", "5.7", "5..1", "5.7.", "5.7.1.2", "5.7.1 ",
+                          "5.1000.1", "5.7.1000", "5.7.1\r\n", "50.7.1", "5,7,1", "5.-1.1"}) {
     EXPECT_EQ(given(LSMTPD_REJECT, 550, bad).enhanced, "") << bad;
   }
   EXPECT_EQ(given(LSMTPD_TRY_LATER, 451, "4.3.0").enhanced, "4.3.0");

@@ -198,7 +198,8 @@ TEST_F(WorkerTest, TooManyConnectionsFromOneAddressGet421) {
 }
 
 TEST_F(WorkerTest, SessionFiltersRefuse) {
-  step("who", "session_filter", {{"from", "bad@example.org"}, {"rcpt", "nobody@example.org"}, {"delay", "2ms"}});
+  step("who", "session_filter",
+       {{"from", "bad@example.org"}, {"rcpt", "nobody@example.org"}, {"delay", "2ms"}});
   step("out", "test_output");
   serve();
   Client client(port_);
@@ -240,7 +241,8 @@ TEST_F(WorkerTest, ALargeMessageSpillsAndIsWhole) {
   EXPECT_NE(record_.lines()[0].find(" size=" + std::to_string(content.size())), std::string::npos);
   host_.store.memory.give(7u << 20);
   client.ask("QUIT");
-  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() == 0 && host_.store.spill.used() == 0; }));
+  EXPECT_TRUE(
+      eventually([&] { return host_.store.memory.used() == 0 && host_.store.spill.used() == 0; }));
 }
 
 TEST_F(WorkerTest, WithoutAnyMemoryTheMessageGets452AndTheConnectionGoesOn) {

@@ -34,8 +34,8 @@ class Record {
   // How many lines begin with `start`.
   size_t count(const std::string& start) const {
     const auto all = lines();
-    return static_cast<size_t>(
-        std::count_if(all.begin(), all.end(), [&](const auto& line) { return line.rfind(start, 0) == 0; }));
+    return static_cast<size_t>(std::count_if(
+        all.begin(), all.end(), [&](const auto& line) { return line.rfind(start, 0) == 0; }));
   }
 
  private:
@@ -54,11 +54,14 @@ class ChainHost : public PluginHost {
     close_lanes();
   }
 
-  static config::Plugin entry(const std::string& name, const std::string& use, Settings settings = {}) {
+  static config::Plugin entry(const std::string& name, const std::string& use,
+                              Settings settings = {}) {
     return plugin_entry(name, use, settings);
   }
   void filter(config::Plugin plugin) { chain.filters.push_back(&lane(std::move(plugin))); }
-  void output(config::Plugin plugin) { chain.outputs.push_back({&lane(std::move(plugin)), nullptr, nullptr}); }
+  void output(config::Plugin plugin) {
+    chain.outputs.push_back({&lane(std::move(plugin)), nullptr, nullptr});
+  }
   // An output with a fallback, and the replay between them (which nobody starts).
   void output(config::Plugin plugin, config::Plugin fallback) {
     storage = &lane(std::move(fallback));
@@ -101,7 +104,8 @@ class ChainHost : public PluginHost {
   bool stop_replay() {
     bool idle = false;
     on_loop(loop, [&] { replay->stop([&idle] { idle = true; }); });
-    return test::run_until(loop, [&] { return idle; }, std::chrono::seconds(2));
+    return test::run_until(
+        loop, [&] { return idle; }, std::chrono::seconds(2));
   }
 
   Deadlines clock{1'000'000};

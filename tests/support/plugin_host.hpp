@@ -1,13 +1,14 @@
-// Plugins as the daemon has them, without the daemon: fixtures loaded, configured and started, with lanes on a loop that
-// the test runs itself. Link lsmtpd_plugin, define FIXTURES, and build after the target `fixtures`.
+// Plugins as the daemon has them, without the daemon: fixtures loaded, configured and started, with
+// lanes on a loop that the test runs itself. Link lsmtpd_plugin, define FIXTURES, and build after
+// the target `fixtures`.
 //
 //     PluginHost host;
 //     plugin::Lane& lane = host.lane("bad", "bad_filter", {{"mode", "twice"}});
 //     const plugin::Completion answer = host.filter(lane, host.mail());
 //     EXPECT_TRUE(host.logged("call_not_open"));
 //
-// Everything plugins must do before they are destroyed happens in ~PluginHost, which expects them to comply within a
-// deadline, unless leave_open() was called.
+// Everything plugins must do before they are destroyed happens in ~PluginHost, which expects them
+// to comply within a deadline, unless leave_open() was called.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -31,17 +32,21 @@ namespace lsmtpd::test {
 
 using Settings = std::initializer_list<std::pair<const char*, std::string>>;
 
-inline config::Option option(config::OptionValue::List list) { return {{std::move(list), {}}, {}}; }
+inline config::Option option(config::OptionValue::List list) {
+  return {{std::move(list), {}}, {}};
+}
 
 // An entry as the file would give it; digits are numbers, "true" and "false" booleans.
-inline config::Plugin plugin_entry(const std::string& name, const std::string& use, Settings settings) {
+inline config::Plugin plugin_entry(const std::string& name, const std::string& use,
+                                   Settings settings) {
   config::Plugin entry;
   entry.name = name;
   entry.use = use;
   for (const auto& [key, text] : settings) {
     config::OptionValue value{text, {}};
     if (text == "true" || text == "false") value.value = text == "true";
-    if (!text.empty() && text.find_first_not_of("0123456789") == std::string::npos) value.value = int64_t{std::stoll(text)};
+    if (!text.empty() && text.find_first_not_of("0123456789") == std::string::npos)
+      value.value = int64_t{std::stoll(text)};
     entry.options[key] = {value, {}};
   }
   return entry;
@@ -82,7 +87,8 @@ class PluginHost {
   plugin::Stage& stage(config::Plugin entry) {
     auto made = make_stage(std::move(entry));
     if (!made) throw std::runtime_error(made.error().message);
-    if (auto started = (*made)->start(); !started) throw std::runtime_error(started.error().message);
+    if (auto started = (*made)->start(); !started)
+      throw std::runtime_error(started.error().message);
     return **made;
   }
 
@@ -116,7 +122,9 @@ class PluginHost {
     return message;
   }
 
-  bool run_until(const std::function<bool()>& condition) { return test::run_until(loop, condition); }
+  bool run_until(const std::function<bool()>& condition) {
+    return test::run_until(loop, condition);
+  }
 
   // Asks on the loop and waits for the answer. `ask(done, call)` is one of Lane's functions.
   template <class Ask>
@@ -136,10 +144,12 @@ class PluginHost {
     return answer.value_or(plugin::Completion{});
   }
   plugin::Completion filter(plugin::Lane& to, const message::Message& message) {
-    return answer_of([&](plugin::Done done, lsmtpd_call& call) { return to.filter(message, std::move(done), call); });
+    return answer_of([&](plugin::Done done, lsmtpd_call& call) {
+      return to.filter(message, std::move(done), call);
+    });
   }
-  plugin::Completion deliver(plugin::Lane& to, const message::Message& message, const std::string& copy_id,
-                             const std::string& target = {}) {
+  plugin::Completion deliver(plugin::Lane& to, const message::Message& message,
+                             const std::string& copy_id, const std::string& target = {}) {
     return answer_of([&](plugin::Done done, lsmtpd_call& call) {
       return to.deliver(message, {copy_id, target, 1000, false}, std::move(done), call);
     });
@@ -154,7 +164,8 @@ class PluginHost {
         on_loop(loop, [&] { lane->close([&open] { --open; }); });
       }
     }
-    return test::run_until(loop, [&] { return open == 0; }, std::chrono::seconds(leave_open_ ? 1 : 20));
+    return test::run_until(
+        loop, [&] { return open == 0; }, std::chrono::seconds(leave_open_ ? 1 : 20));
   }
   void leave_open() { leave_open_ = true; }
 
@@ -185,7 +196,8 @@ class PluginHost {
 inline std::string content_of(const message::Message& message) {
   std::string all;
   char buffer[4096];
-  for (int64_t n; (n = message.read(all.size(), buffer, sizeof buffer)) > 0;) all.append(buffer, static_cast<size_t>(n));
+  for (int64_t n; (n = message.read(all.size(), buffer, sizeof buffer)) > 0;)
+    all.append(buffer, static_cast<size_t>(n));
   return all;
 }
 

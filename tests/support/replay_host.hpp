@@ -23,9 +23,11 @@ class ReplayHost : public ChainHost {
     return to;
   }
   // As a fallback does it.
-  void keep(const std::string& copy_id, const std::string& for_target, const std::string& first_recipient = "b@example.org",
-             const std::string& content = "x\r\n") {
-    EXPECT_EQ(deliver(*storage, mail(content, {first_recipient}), copy_id, for_target).verdict.kind, plugin::Kind::stored);
+  void keep(const std::string& copy_id, const std::string& for_target,
+            const std::string& first_recipient = "b@example.org",
+            const std::string& content = "x\r\n") {
+    EXPECT_EQ(deliver(*storage, mail(content, {first_recipient}), copy_id, for_target).verdict.kind,
+              plugin::Kind::stored);
   }
   // Many at once, one line of content each.
   void store_many(int count, const std::string& for_target, size_t size = 100) {
@@ -34,8 +36,9 @@ class ReplayHost : public ChainHost {
     on_loop(loop, [&] {
       for (int i = 0; i < count; ++i) {
         lsmtpd_call call = 0;
-        const auto now = storage->deliver(message, {fmt::format("id-{:06}", i), for_target, 0, false},
-                                          [&left](const plugin::Completion&) { --left; }, call);
+        const auto now = storage->deliver(
+            message, {fmt::format("id-{:06}", i), for_target, 0, false},
+            [&left](const plugin::Completion&) { --left; }, call);
         EXPECT_FALSE(now);
       }
     });
@@ -55,7 +58,10 @@ class ReplayHost : public ChainHost {
     return true;
   }
   std::vector<std::string> kept() {
-    return answer_of([&](plugin::Done d, lsmtpd_call& c) { return storage->list(true, 100'000, std::move(d), c); }).copy_ids;
+    return answer_of([&](plugin::Done d, lsmtpd_call& c) {
+             return storage->list(true, 100'000, std::move(d), c);
+           })
+        .copy_ids;
   }
 
   Record spool, broker;

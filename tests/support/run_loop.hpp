@@ -1,4 +1,5 @@
-// Runs a loop on the test's own thread until something has happened, with a deadline instead of a sleep.
+// Runs a loop on the test's own thread until something has happened, with a deadline instead of a
+// sleep.
 #pragma once
 
 #include <chrono>
