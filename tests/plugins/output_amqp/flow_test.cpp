@@ -322,8 +322,11 @@ TEST(Down, keeps_trying_with_pauses) {
   }
   EXPECT_THAT(admission_reason(rig), HasSubstr("amqp:not-allowed"));
   peer.change([](Script& change) { change.refuse_open.clear(); });
-  rig.advance(20000);
-  ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "attached to the target"); }));
+  // An attempt that was refused under the old script may still be on its way to its pause.
+  ASSERT_TRUE(rig.until([&] {
+    rig.advance(1000);
+    return Rig::contains(rig.log(), "attached to the target");
+  }));
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }
 
