@@ -56,7 +56,9 @@ class Daemon:
                           "chain": "default"}],
             "limits": {"message_size": "32MiB", "spill_directory": str(self.folder)},
             "log": {"level": "debug", "format": "json", "file": str(self.log)},
-            "plugin": {"spool": {"use": "output_json_spool",
+            # A machine that is busy with other tests may take its time over an fsync.
+            "timeouts": {"chain": "90s"},
+            "plugin": {"spool": {"use": "output_json_spool", "deadline": "60s",
                                  "options": {"directory": str(self.spool.folder)}}},
             "chain": {"default": {"steps": ["spool"]}},
         }, changes)
