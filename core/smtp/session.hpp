@@ -156,6 +156,7 @@ class Session {
   Step take_chunk(std::string_view& input);
   Step take_found(Scanner::Found found, std::string_view piece);
   Step keep(std::string_view piece);
+  void inspect(std::string_view piece);
   Step condemn(const replies::Fixed& reply, Condemned kind);
   Step end_data();
   Step end_chunk();

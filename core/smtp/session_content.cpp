@@ -68,15 +68,7 @@ bool Session::too_large(uint64_t octets) const {
 
 Session::Step Session::keep(std::string_view piece) {
   octets_ += piece.size();
-  if (verdict_.empty()) {
-    if (too_large(octets_)) {
-      condemn(replies::too_large, Condemned::at_once);
-    } else {
-      received_.feed(piece);
-      if (received_.fields() > settings_.received_headers)
-        condemn(replies::loop, Condemned::content);
-    }
-  }
+  if (verdict_.empty()) inspect(piece);
   if (verdict_.empty()) {
     body_ = piece;
     return Action::body;
@@ -84,6 +76,18 @@ Session::Step Session::keep(std::string_view piece) {
   // Draining has an end too: a client that did not stop at twice the limit will not stop soon.
   if (too_large(octets_) && too_large(octets_ - size_limit_)) deny_and_close(replies::too_large);
   return {};
+}
+
+// What comes first in the message is told, wherever the network cut it: so only what is within the
+// size limit is looked at for a loop.
+void Session::inspect(std::string_view piece) {
+  const uint64_t over = too_large(octets_) ? octets_ - size_limit_ : 0;
+  received_.feed(piece.substr(0, piece.size() - std::min<uint64_t>(over, piece.size())));
+  if (received_.fields() > settings_.received_headers) {
+    condemn(replies::loop, Condemned::content);
+  } else if (over > 0) {
+    condemn(replies::too_large, Condemned::at_once);
+  }
 }
 
 Session::Step Session::end_data() {

@@ -107,6 +107,15 @@ TEST(Data, refuses_a_mail_loop) {
   EXPECT_EQ(played.discarded, 1U);
 }
 
+TEST(Data, tells_of_a_loop_or_of_the_size_whichever_comes_first) {
+  auto settings = test_settings();
+  settings.received_headers = 0;
+  const std::string before =
+      "S: 220\nC: MAIL FROM:<>\nS: 250\nC: RCPT TO:<a@b>\nS: 250\nC: DATA\nS: 354\n";
+  expect_script(before + "R: Received:\\r\\n1234\\r\\n.\\r\\n\nS: 554 5.4.6", settings, limited(9));
+  expect_script(before + "R: Received:\\r\\n.\\r\\n\nS: 552 5.3.4", settings, limited(8));
+}
+
 TEST(Data, says_in_the_log_how_bare_lf_could_be_allowed) {
   const auto settings = test_settings();
   const Played played = play_whole(settings, {}, std::string(opening) + "a\nb\r\n.\r\n");
