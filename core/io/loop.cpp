@@ -86,6 +86,12 @@ bool Loop::on_thread() const {
 
 uint64_t Loop::now_ms() const { return uv_now(uv_.get()); }
 
+// The last tick may be 100 ms ago: what is armed now must not expire that much too early.
+Deadlines& Loop::deadlines() {
+  deadlines_.set_now(now_ms());
+  return deadlines_;
+}
+
 void Loop::post(Task task) {
   {
     std::lock_guard lock(handles_->mutex);

@@ -35,7 +35,7 @@ class Loop {
   bool on_thread() const;  // [any] true on the thread that runs the loop
 
   uint64_t now_ms() const;   // [loop] monotonic, as of this turn
-  Deadlines& deadlines() { return deadlines_; }  // [loop] resolution 100 ms
+  Deadlines& deadlines();   // [loop] counting from now; resolution 100 ms
 
   void post(Task task);   // [any] runs on the loop, in order of posting
   void defer(Task task);  // [loop] runs at the end of this turn, before the loop waits

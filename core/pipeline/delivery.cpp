@@ -28,7 +28,7 @@ struct Delivery::Late {
                                            : outcome->kind == Kind::reject ? "rejected"
                                                                            : "try_later"},
                                {"fallback_has_it", *kept}});
-    replay.settle_held(copy_id, *kept ? outcome->kind : Kind::try_later, outcome->detail);
+    replay.settle_held(copy_id, *kept ? outcome->kind : Kind::try_later, outcome->reason());
   }
 };
 

@@ -51,7 +51,7 @@ void Replay::overdue(const std::shared_ptr<Item>& item) {
 
 void Replay::late(const std::shared_ptr<Item>& item, Completion completion) {
   const auto outcome = completion.verdict;
-  const auto settle = [this, item, outcome] { settle_held(item->copy_id, outcome.kind, outcome.detail); };
+  const auto settle = [this, item, outcome] { settle_held(item->copy_id, outcome.kind, outcome.reason()); };
   if (stopped_ || outcome.kind == Kind::stored || outcome.kind == Kind::reject) {
     settle();
     return;
@@ -131,8 +131,8 @@ void Replay::take_delivered(const std::shared_ptr<Item>& item, Completion comple
                                      {"copy", item->copy_id},
                                      {"plugin", item->target->lane->name()},
                                      {"outcome", refused ? "dead_letter" : "stored"},
-                                     {"detail", verdict.detail}});
-  remove(item, verdict.kind, verdict.detail, [this, item] { item_done(item); });
+                                     {"detail", verdict.reason()}});
+  remove(item, verdict.kind, verdict.reason(), [this, item] { item_done(item); });
 }
 
 // The target waits for the next pass; the others go on.

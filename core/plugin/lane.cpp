@@ -1,5 +1,7 @@
 #include "plugin/lane.hpp"
 
+#include <algorithm>
+
 #include "log/log.hpp"
 #include "plugin/lane_abilities.hpp"
 #include "plugin/thrown.hpp"
@@ -263,12 +265,14 @@ void Lane::lane_closed() {
 }
 
 void Lane::fail_open_calls() {
+  const auto open = std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.open; });
+  if (open == 0) return;
+  log::error("calls_left_open", {{"plugin", name()},
+                                 {"calls", open},
+                                 {"hint", "the plugin closed its lane without completing them"}});
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     if (!slots_[i].open) continue;
     const lsmtpd_call call = (static_cast<uint64_t>(slots_[i].generation) << 32) | i;
-    log::error("call_left_open", {{"plugin", name()},
-                                  {"call", call},
-                                  {"hint", "the plugin closed its lane without completing it"}});
     take(call, {Verdict::make(Kind::try_later, "the plugin closed its lane"), {}, {}, {}, false});
   }
 }

@@ -29,6 +29,9 @@ struct Verdict {
   std::string text;      // printable, at most 200 bytes; for the client
   std::string detail;    // for the log
 
+  // Why, in the plugin's words.
+  const std::string& reason() const { return detail.empty() ? text : detail; }
+
   static Verdict from(const lsmtpd_verdict* verdict);
   static Verdict make(Kind kind, std::string detail = {}) { return {kind, 0, {}, {}, std::move(detail)}; }
 };

@@ -42,7 +42,8 @@ TEST(LoopTest, TakesPostsFromOtherThreadsInTheOrderOfEach) {
     });
   }
   EXPECT_TRUE(run_until(loop, [&] {
-    return std::all_of(std::begin(seen), std::end(seen), [](const auto& s) { return s.size() == kEach; });
+    return std::all_of(std::begin(seen), std::end(seen),
+                       [](const auto& s) { return s.size() == kEach; });
   }));
   for (auto& thread : threads) thread.join();
   for (const auto& s : seen) EXPECT_TRUE(std::is_sorted(s.begin(), s.end()));
@@ -62,7 +63,8 @@ TEST(LoopTest, RunsDeferredTasksAfterTheTaskThatAskedAndBeforeItWaits) {
   EXPECT_EQ(order, "abc");
 }
 
-// Without an end to a round, whoever defers from what it deferred keeps the loop from everything else.
+// Without an end to a round, whoever defers from what it deferred keeps the loop from everything
+// else.
 TEST(LoopTest, DeferringWithoutEndDoesNotStopTheRest) {
   Loop loop;
   uint64_t rounds = 0;
@@ -74,7 +76,8 @@ TEST(LoopTest, DeferringWithoutEndDoesNotStopTheRest) {
   Timer timer(loop, [&] { fired = true; });
   timer.start(1);
   loop.post(again);
-  EXPECT_TRUE(run_until(loop, [&] { return fired && rounds > 100; })) << "and it goes on without waiting for an event";
+  EXPECT_TRUE(run_until(loop, [&] { return fired && rounds > 100; }))
+      << "and it goes on without waiting for an event";
 }
 
 TEST(LoopTest, RunsWorkElsewhereAndItsEndOnTheLoop) {
@@ -82,7 +85,8 @@ TEST(LoopTest, RunsWorkElsewhereAndItsEndOnTheLoop) {
   const auto here = std::this_thread::get_id();
   std::thread::id worked, ended;
   on_loop(loop, [&] {
-    loop.offload([&] { worked = std::this_thread::get_id(); }, [&] { ended = std::this_thread::get_id(); });
+    loop.offload([&] { worked = std::this_thread::get_id(); },
+                 [&] { ended = std::this_thread::get_id(); });
     EXPECT_EQ(loop.offloaded(), 1u);
     EXPECT_EQ(ended, std::thread::id()) << "never from inside";
   });
@@ -97,7 +101,11 @@ TEST(LoopTest, TheEndOfWorkComesBeforeTheLoopReturns) {
   std::atomic<bool> go{false};
   bool done = false;
   loop.post([&] {
-    loop.offload([&] { while (!go) std::this_thread::yield(); }, [&] { done = true; });
+    loop.offload(
+        [&] {
+          while (!go) std::this_thread::yield();
+        },
+        [&] { done = true; });
     loop.stop();
   });
   std::thread other([&] { go = true; });
@@ -145,8 +153,10 @@ TEST(LoopTest, ResolvesLiteralAddresses) {
 TEST(LoopTest, SaysWhyANameHasNoAddress) {
   Loop loop;
   std::string bad, too_long;
-  loop.resolve("256.256.256.256.invalid.", 25, [&](auto found) { bad = found ? "found" : found.error().message; });
-  loop.resolve(std::string(300, 'x'), 25, [&](auto found) { too_long = found ? "found" : found.error().message; });
+  loop.resolve("256.256.256.256.invalid.", 25,
+               [&](auto found) { bad = found ? "found" : found.error().message; });
+  loop.resolve(std::string(300, 'x'), 25,
+               [&](auto found) { too_long = found ? "found" : found.error().message; });
   EXPECT_TRUE(run_until(loop, [&] { return !bad.empty() && !too_long.empty(); }));
   EXPECT_NE(bad, "found");
   EXPECT_NE(too_long, "found");
@@ -158,6 +168,17 @@ TEST(LoopTest, DrivesDeadlines) {
   Deadlines::Entry entry([&] { expired = true; });
   on_loop(loop, [&] { loop.deadlines().arm(entry, 1); });
   EXPECT_TRUE(run_until(loop, [&] { return expired; }));
+}
+
+TEST(LoopTest, DeadlinesCountFromNowAndNotFromTheLastTick) {
+  Loop loop;
+  int turns = 0;
+  Timer timer(loop, [&] {
+    EXPECT_EQ(loop.deadlines().now(), loop.now_ms());
+    ++turns;
+  });
+  timer.start(1, 1);
+  EXPECT_TRUE(run_until(loop, [&] { return turns > 20; }));
 }
 
 TEST(TimerTest, FiresOnceOrAgainAndAgain) {

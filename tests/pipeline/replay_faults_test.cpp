@@ -1,4 +1,5 @@
-// Replay when something fails: outputs that cannot, refuse, or are silent; a storage that cannot load, forget or list.
+// Replay when something fails: outputs that cannot, refuse, or are silent; a storage that cannot
+// load, forget or list.
 #include <gtest/gtest.h>
 
 #include "replay_host.hpp"
@@ -23,7 +24,8 @@ TEST_F(ReplayFaultsTest, NotNowEndsThePassAndTheNextBeginsWithOneMessage) {
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget") == 5; }));
   const auto lines = t_.broker.lines();
   ASSERT_EQ(lines.size(), 7u);
-  for (int i = 0; i < 3; ++i) EXPECT_EQ(lines[i].substr(0, 17), "deliver id-000000") << "one at a time until it goes";
+  for (int i = 0; i < 3; ++i)
+    EXPECT_EQ(lines[i].substr(0, 17), "deliver id-000000") << "one at a time until it goes";
 }
 
 TEST_F(ReplayFaultsTest, WhatIsRefusedForGoodIsBuriedAndBlocksNobody) {
@@ -35,6 +37,18 @@ TEST_F(ReplayFaultsTest, WhatIsRefusedForGoodIsBuriedAndBlocksNobody) {
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-2") == 1; }));
   EXPECT_EQ(t_.spool.count("bury id-1 test_output was told so"), 1u);
   EXPECT_TRUE(t_.logged("dead_letter"));
+}
+
+TEST_F(ReplayFaultsTest, TheReplyTextIsTheReasonWhereThereIsNoDetail) {
+  t_.storage_with();
+  t_.target("broker");
+  t_.keep("id-1", "broker");
+  t_.replay->hold("id-1");
+  t_.start_replay();
+  t_.replay->settle_held(
+      "id-1", plugin::Kind::reject,
+      plugin::Verdict{plugin::Kind::reject, 0, {}, "no such queue", {}}.reason());
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("bury id-1 no such queue") == 1; }));
 }
 
 // The messages of a target that cannot take them must not keep those of another one from theirs.
@@ -66,9 +80,11 @@ TEST_F(ReplayFaultsTest, WhatTheOutputNotedDownIsStoredForItsNextTry) {
   t_.keep("id-1", "broker");
   t_.start_replay();
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-1") == 1; }));
-  EXPECT_EQ(t_.spool.count("deliver id-1 target=broker replay=0 size=3 from=<a@example.org> to=<b@example.org> "
-                           "test_output.note=half"),
-            1u);
+  EXPECT_EQ(
+      t_.spool.count(
+          "deliver id-1 target=broker replay=0 size=3 from=<a@example.org> to=<b@example.org> "
+          "test_output.note=half"),
+      1u);
 }
 
 TEST_F(ReplayFaultsTest, ALateStoreOfAnOverdueMessageForgetsItAndItIsNotSentAgain) {
@@ -128,7 +144,8 @@ TEST_F(ReplayFaultsTest, WhatCannotBeForgottenIsNotSentTwice) {
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget") >= 5; }));
   t_.replay->wake();
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget") >= 10; }));
-  for (int i = 0; i < 3; ++i) EXPECT_LE(t_.broker.count("deliver id-00000" + std::to_string(i)), 1u);
+  for (int i = 0; i < 3; ++i)
+    EXPECT_LE(t_.broker.count("deliver id-00000" + std::to_string(i)), 1u);
   EXPECT_EQ(t_.kept().size(), 3u);
 }
 
