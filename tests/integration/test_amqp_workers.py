@@ -30,8 +30,9 @@ def pika():
 
 def amqplib():
     node = shutil.which("node")
-    if node is None or not (WORKERS / "node_modules" / "amqplib").is_dir():
-        pytest.skip("amqplib is not installed: npm install in contrib/examples/workers")
+    if node is None or subprocess.run([node, "-e", "require('amqplib')"], cwd=WORKERS,
+                                      capture_output=True).returncode:
+        pytest.skip("amqplib is not installed: npm install in contrib/examples/workers, or NODE_PATH")
     return [node, WORKERS / "worker_amqplib.js"], ["", "", ""]
 
 
