@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <set>
 
 #include "app/commands.hpp"
 #include "app/daemon.hpp"
@@ -36,6 +35,31 @@ void print_plugin(const Library& library) {
     facts += o.required ? ", required" : o.preset ? fmt::format(", default {}", o.preset) : "";
     std::printf("    %-20s %s\n    %-20s   %s\n", o.key, facts.c_str(), "", o.help ? o.help : "");
   }
+}
+
+std::vector<const lsmtpd_command_1*> installed_commands() {
+  std::vector<const lsmtpd_command_1*> commands;
+  const auto path = plugin::plugin_path({});
+  for (const auto& file : Library::installed(path)) {
+    const auto library = Library::load(file, path);
+    if (library && (*library)->command()) commands.push_back((*library)->command());
+  }
+  return commands;
+}
+
+std::string usage_of(const lsmtpd_command_1& command) {
+  std::string usage = text(command.usage);
+  return usage.ends_with('\n') ? usage : usage + '\n';
+}
+
+// Needs no configuration. False: no plugin that is installed brings the command.
+bool print_usage(const std::string& name) {
+  for (const auto* command : installed_commands()) {
+    if (view(command->name) != name) continue;
+    std::printf("%s", usage_of(*command).c_str());
+    return true;
+  }
+  return false;
 }
 
 // The entry whose plugin brings the command, and its options.
@@ -97,6 +121,7 @@ int run_plugins(const std::string& file, const std::vector<std::string>& names) 
 
 int run_plugin_command(const std::string& name, const std::vector<std::string>& arguments) {
   std::string file, entry;
+  bool wants_help = false;
   std::vector<lsmtpd_str> rest;
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string& a = arguments[i];
@@ -105,10 +130,13 @@ int run_plugin_command(const std::string& name, const std::vector<std::string>& 
       *into = arguments[++i];
     } else if (a.starts_with("--config=")) {
       file = a.substr(9);
+    } else if (a == "--help" || a == "-h") {
+      wants_help = true;
     } else {
       rest.push_back(str(a));
     }
   }
+  if (wants_help && print_usage(name)) return kExitOk;
   const auto loaded = load_config(file);
   if (!loaded.ok()) {
     show(loaded.diagnostics, loaded.config.file);
@@ -133,14 +161,7 @@ int run_plugin_command(const std::string& name, const std::vector<std::string>& 
 
 std::string plugin_command_help() {
   std::string help;
-  std::set<std::string> seen;
-  const auto path = plugin::plugin_path({});
-  for (const auto& file : Library::installed(path)) {
-    const auto library = Library::load(file, path);
-    if (!library || !(*library)->command()) continue;
-    help += text((*library)->command()->usage);
-    if (!help.ends_with('\n')) help += '\n';
-  }
+  for (const auto* command : installed_commands()) help += usage_of(*command);
   return help.empty()
              ? ""
              : "Commands of plugins (each also takes --config FILE and --plugin NAME):\n" + help;

@@ -55,13 +55,14 @@ void Lane::close(sdk::Closed closed) {
 }
 
 void Lane::deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery) {
-  if (!valid_id(delivery.copy_id)) {
-    return call.try_later({}, 0, {}, "the copy_id is no file name");
-  }
+  // Its own files are named by the message, as LSMTPD's were; what it keeps for an output, by the
+  // copy.
+  std::string id(delivery.target.empty() ? sdk::view(message.envelope().id) : delivery.copy_id);
+  if (!valid_id(id)) return call.try_later({}, 0, {}, "the id is no file name");
   if (!shared_.capacity.has_room(message.size())) {
     return call.try_later("Insufficient system storage", 452, "4.3.1", "max_bytes is reached");
   }
-  StoreJob job{tally_.ticket(), std::move(call), std::move(message), std::string(delivery.copy_id),
+  StoreJob job{tally_.ticket(), std::move(call), std::move(message), std::move(id),
                std::string(delivery.target)};
   if (!shared_.committer.submit(job)) {
     job.call.try_later({}, 0, {}, "too many messages wait for the disk");

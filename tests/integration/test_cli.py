@@ -151,6 +151,11 @@ def test_spool_commands_work_beside_a_running_daemon(daemon, tmp_path):
     assert content == H + b"number 2\r\n"
 
 
+def test_spool_help_needs_no_configuration(tmp_path):
+    done = run_cli("spool", "--help", cwd=tmp_path, env={"PATH": "/usr/bin"}, check=0)
+    assert "export" in done.stdout and "retry" in done.stdout
+
+
 def test_spool_of_an_id_that_is_not_there_is_an_error(daemon):
     server, _ = spooled(daemon, 1)
     for command in ("show", "rm", "retry", "export"):

@@ -202,4 +202,5 @@ def test_two_outputs_both_have_the_message_before_the_250(daemon, tmp_path):
     message_id = queued_id(deliver(server))
     stored = server.spool.only()
     assert (stored.json["message_id"], stored.content) == (message_id, MAIL)
+    assert stored.path.name == f"{message_id}.json"  # by the message, though its copy has a longer name
     assert message_id in record.read_text()
