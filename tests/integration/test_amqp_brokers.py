@@ -126,7 +126,7 @@ def drained(made, seconds=60):
 def test_kill_9_of_the_broker_under_load_loses_nothing(daemon, broker, queue):
     made = start(daemon, broker, queue, format="rfc822", deadline="5s")
     ledger = Ledger()
-    load = Load(made.address(), ledger, threads=6, sizes=(200, 4096, 30_000))
+    load = Load(made.address(), ledger, threads=6, sizes=(200, 4096, 30_000), pace=0.02)
     try:
         for _ in range(3):
             load.wait_accepted(500)

@@ -58,10 +58,11 @@ class Ledger:
 
 class Load:
     """Threads that send numbered messages of mixed sizes until stop(). They go on through lost
-    connections and refusals."""
+    connections and refusals. pace: seconds that each rests after a message, so that what collects
+    while something else starts stays in proportion."""
 
-    def __init__(self, address, ledger, threads=6, sizes=(200, 4096, 100_000)):
-        self._address, self._ledger, self._sizes = address, ledger, sizes
+    def __init__(self, address, ledger, threads=6, sizes=(200, 4096, 100_000), pace=0):
+        self._address, self._ledger, self._sizes, self._pace = address, ledger, sizes, pace
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
         for each in self._threads:
@@ -86,6 +87,7 @@ class Load:
                     client.command("EHLO load.example", 250)
                     while not self._stop.is_set():
                         self._one(client)
+                        self._stop.wait(self._pace)
             except (OSError, AssertionError):
                 self._stop.wait(0.01)
 
