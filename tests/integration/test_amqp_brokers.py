@@ -137,7 +137,7 @@ def test_kill_9_of_the_broker_under_load_loses_nothing(daemon, broker, queue):
         load.wait_accepted(500)
     finally:
         load.stop()
-    drained(made, 120)
+    drained(made, 300)
     wanted = set(ledger.accepted)
     got = receive_all(broker, queue, wanted)
     # Sent, killed before the outcome, sent again: only a broker that detects duplicates makes that one.
