@@ -82,6 +82,8 @@ class SpoolTest : public ::testing::Test {
   }
   const lsmtpd_test_verdict& store(lsmtpd_test_mail* mail, const char* copy_id = nullptr,
                                    const char* target = nullptr) {
+    // A file is named by its copy only where it is kept for an output.
+    if (copy_id != nullptr && target == nullptr) target = "broker";
     return *lsmtpd_test_wait(host_, lsmtpd_test_ask_deliver(host_, mail, copy_id, target, 0));
   }
   static std::string id_of(const lsmtpd_test_mail* mail) {
