@@ -14,7 +14,7 @@ namespace lsmtpd::io {
 namespace {
 constexpr uint64_t kDeadlineTick = 100;  // ms
 constexpr int kDeferredRounds = 8;
-}
+}  // namespace
 
 struct Loop::Handles {
   uv_async_t wake;
@@ -54,7 +54,8 @@ Loop::~Loop() {
   uv_close(reinterpret_cast<uv_handle_t*>(&handles_->wake), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&handles_->end_of_turn), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&handles_->tick), nullptr);
-  // Runs the close callbacks of everything that was closed. More than once where a stop() is still in effect.
+  // Runs the close callbacks of everything that was closed. More than once where a stop() is still
+  // in effect.
   while (uv_run(uv_.get(), UV_RUN_DEFAULT) != 0) {
   }
   uv_loop_close(uv_.get());
@@ -84,7 +85,9 @@ bool Loop::on_thread() const {
   return !handles_->running || pthread_equal(handles_->thread, pthread_self());
 }
 
-uint64_t Loop::now_ms() const { return uv_now(uv_.get()); }
+uint64_t Loop::now_ms() const {
+  return uv_now(uv_.get());
+}
 
 // The last tick may be 100 ms ago: what is armed now must not expire that much too early.
 Deadlines& Loop::deadlines() {
@@ -101,7 +104,9 @@ void Loop::post(Task task) {
   uv_async_send(&handles_->wake);
 }
 
-void Loop::defer(Task task) { deferred_.push_back(std::move(task)); }
+void Loop::defer(Task task) {
+  deferred_.push_back(std::move(task));
+}
 
 void Loop::run_posted() {
   std::vector<Task> tasks;
@@ -112,7 +117,8 @@ void Loop::run_posted() {
   for (auto& task : tasks) task();
 }
 
-// What deferred tasks defer runs in this turn too, but not without end: whoever always has more lets others have a turn.
+// What deferred tasks defer runs in this turn too, but not without end: whoever always has more
+// lets others have a turn.
 void Loop::run_deferred() {
   for (int round = 0; round < kDeferredRounds && !deferred_.empty(); ++round) {
     std::vector<Task> tasks;
@@ -184,8 +190,8 @@ void Loop::resolve(const std::string& host, uint16_t port, Resolved resolved) {
   }
 }
 
-// Timer, Watch and Signal are alike: the uv handle lives in an Impl that is closed by the owner's destructor and freed
-// in the close callback, so that nothing is destroyed inside its own callback.
+// Timer, Watch and Signal are alike: the uv handle lives in an Impl that is closed by the owner's
+// destructor and freed in the close callback, so that nothing is destroyed inside its own callback.
 
 struct Timer::Impl {
   uv_timer_t handle{};
@@ -209,7 +215,9 @@ void Timer::start(uint64_t delay_ms, uint64_t repeat_ms) {
       repeat_ms);
 }
 
-void Timer::stop() { uv_timer_stop(&impl_->handle); }
+void Timer::stop() {
+  uv_timer_stop(&impl_->handle);
+}
 
 struct Watch::Impl {
   uv_poll_t handle{};
@@ -232,7 +240,9 @@ Watch::~Watch() {
            [](uv_handle_t* h) { delete static_cast<Impl*>(h->data); });
 }
 
-bool Watch::ok() const { return impl_->ok; }
+bool Watch::ok() const {
+  return impl_->ok;
+}
 
 void Watch::want(int events) {
   if (!impl_->ok) return;
@@ -240,7 +250,8 @@ void Watch::want(int events) {
     uv_poll_stop(&impl_->handle);
     return;
   }
-  const int wanted = ((events & kReadable) ? UV_READABLE : 0) | ((events & kWritable) ? UV_WRITABLE : 0);
+  const int wanted =
+      ((events & kReadable) ? UV_READABLE : 0) | ((events & kWritable) ? UV_WRITABLE : 0);
   uv_poll_start(&impl_->handle, wanted, [](uv_poll_t* h, int status, int got) {
     const int seen = ((got & UV_READABLE) ? kReadable : 0) | ((got & UV_WRITABLE) ? kWritable : 0) |
                      (status < 0 ? kError : 0);

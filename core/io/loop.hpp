@@ -1,8 +1,10 @@
-// One event loop, a worker's heart: everything that belongs to it runs on its thread and needs no locks.
+// One event loop, a worker's heart: everything that belongs to it runs on its thread and needs no
+// locks.
 //
-// Order: construct, start what it shall do, run() on its own thread; stop() ends run(), which may be called again;
-// destroy after all handles (timers, watches, streams) are gone. Callbacks never run from inside the function that asked for them.
-// Tags as in the plugin ABI: [loop] this loop's thread (or before run()), [any] any thread.
+// Order: construct, start what it shall do, run() on its own thread; stop() ends run(), which may
+// be called again; destroy after all handles (timers, watches, streams) are gone. Callbacks never
+// run from inside the function that asked for them. Tags as in the plugin ABI: [loop] this loop's
+// thread (or before run()), [any] any thread.
 #pragma once
 
 #include <cstdint>
@@ -34,7 +36,7 @@ class Loop {
   void stop();  // [any]
   bool on_thread() const;  // [any] true on the thread that runs the loop
 
-  uint64_t now_ms() const;   // [loop] monotonic, as of this turn
+  uint64_t now_ms() const;  // [loop] monotonic, as of this turn
   Deadlines& deadlines();   // [loop] counting from now; resolution 100 ms
 
   void post(Task task);   // [any] runs on the loop, in order of posting
@@ -42,7 +44,9 @@ class Loop {
   // [loop] `work` on a pool thread, then `done` on the loop. `done` always comes.
   void offload(Task work, Task done);
   void resolve(const std::string& host, uint16_t port, Resolved resolved);  // [loop]
-  size_t offloaded() const { return offloaded_; }  // [loop] how much work and how many lookups are under way
+  size_t offloaded() const {
+    return offloaded_;
+  }  // [loop] how much work and how many lookups are under way
 
   // [loop] The one read buffer, shared by all streams: valid during a read callback only.
   static constexpr size_t kReadBuffer = 64u << 10;
@@ -86,7 +90,7 @@ class Watch {
   ~Watch();  // the descriptor may be closed right after
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
-  bool ok() const;          // false: the descriptor cannot be watched (a regular file)
+  bool ok() const;        // false: the descriptor cannot be watched (a regular file)
   void want(int events);  // 0 pauses
 
  private:

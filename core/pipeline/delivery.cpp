@@ -12,7 +12,8 @@ using plugin::Completion;
 using plugin::Kind;
 using plugin::Verdict;
 
-// What the overdue call and the fallback know of each other. The one that ends last puts things right.
+// What the overdue call and the fallback know of each other. The one that ends last puts things
+// right.
 struct Delivery::Late {
   Replay& replay;
   const std::string copy_id;
@@ -32,7 +33,8 @@ struct Delivery::Late {
   }
 };
 
-Delivery::Delivery(Deadlines& deadlines, const OutputStep& step, std::string copy_id, uint64_t ends_at_ms)
+Delivery::Delivery(Deadlines& deadlines, const OutputStep& step, std::string copy_id,
+                   uint64_t ends_at_ms)
     : deadlines_(deadlines),
       step_(step),
       copy_id_(std::move(copy_id)),
@@ -48,7 +50,8 @@ void Delivery::run(const message::Message& message, std::function<void()> settle
   ask(*step_.lane, {});
 }
 
-// How long anybody waits for `lane`: its own deadline or what is left of the chain's; 0: there is no end.
+// How long anybody waits for `lane`: its own deadline or what is left of the chain's; 0: there is
+// no end.
 uint64_t Delivery::time_for(plugin::Lane& lane) const {
   const uint64_t own = lane.stage().entry().deadline;
   if (ends_at_ms_ == 0) return own;
@@ -83,14 +86,16 @@ void Delivery::take(Completion completion) {
 
 void Delivery::take_primary(Completion completion) {
   Verdict& verdict = completion.verdict;
-  if (verdict.kind == Kind::failed && !step_.fallback && step_.lane->stage().entry().on_error == config::OnFailure::reject) {
+  if (verdict.kind == Kind::failed && !step_.fallback &&
+      step_.lane->stage().entry().on_error == config::OnFailure::reject) {
     verdict.kind = Kind::reject;
   }
   if (verdict.kind == Kind::stored || verdict.kind == Kind::reject) {
     settle(std::move(verdict), *step_.lane);
     return;
   }
-  if (completion.message) message_ = std::move(*completion.message);  // what the output noted down for its next try
+  if (completion.message)
+    message_ = std::move(*completion.message);  // what the output noted down for its next try
   use_fallback(std::move(verdict));
 }
 
@@ -131,25 +136,31 @@ void Delivery::overdue() {
 }
 
 void Delivery::fallback_overdue(const char* why) {
-  step_.fallback->abandon(std::exchange(call_, 0), [late = std::move(late_), replay = step_.replay](Completion completion) {
-    const bool kept = completion.verdict.kind == Kind::stored;
-    if (late) {
-      late->kept = kept;
-      late->settle();
-    } else if (kept) {
-      replay->wake();
-    }
-  });
+  step_.fallback->abandon(std::exchange(call_, 0),
+                          [late = std::move(late_), replay = step_.replay](Completion completion) {
+                            const bool kept = completion.verdict.kind == Kind::stored;
+                            if (late) {
+                              late->kept = kept;
+                              late->settle();
+                            } else if (kept) {
+                              replay->wake();
+                            }
+                          });
   late_ = nullptr;
   take_fallback(Verdict::make(Kind::try_later, why));
 }
 
-// Nobody else takes the message; if the output does so yet, the log says that the client may send it again.
+// Nobody else takes the message; if the output does so yet, the log says that the client may send
+// it again.
 void Delivery::leave_for_good() {
-  step_.lane->abandon(std::exchange(call_, 0), [copy_id = copy_id_, name = step_.lane->name()](Completion completion) {
+  step_.lane->abandon(std::exchange(call_, 0), [copy_id = copy_id_,
+                                                name = step_.lane->name()](Completion completion) {
     if (completion.verdict.kind == Kind::stored) {
-      log::warn("late_outcome", {{"copy", copy_id}, {"plugin", name}, {"outcome", "stored"},
-                                 {"hint", "the client was told to try again: raise the plugin's deadline"}});
+      log::warn("late_outcome",
+                {{"copy", copy_id},
+                 {"plugin", name},
+                 {"outcome", "stored"},
+                 {"hint", "the client was told to try again: raise the plugin's deadline"}});
     }
   });
 }

@@ -13,7 +13,8 @@ using plugin::Kind;
 
 namespace {
 
-// RFC 3463: bad connection. What an output says of a message that was under way when its connection was lost.
+// RFC 3463: bad connection. What an output says of a message that was under way when its connection
+// was lost.
 constexpr std::string_view kConnectionLost = "4.4.2";
 
 }  // namespace
@@ -38,7 +39,8 @@ void Replay::answered(const std::shared_ptr<Item>& item, Completion completion) 
   if (auto then = std::exchange(item->then, nullptr)) then(std::move(completion));
 }
 
-// A delivery may still succeed: the copy is held back until its outcome is known. The storage is just not waited for.
+// A delivery may still succeed: the copy is held back until its outcome is known. The storage is
+// just not waited for.
 void Replay::overdue(const std::shared_ptr<Item>& item) {
   Done late;
   if (item->delivering) {
@@ -46,12 +48,15 @@ void Replay::overdue(const std::shared_ptr<Item>& item) {
     late = [this, item](Completion completion) { this->late(item, std::move(completion)); };
   }
   item->asked->abandon(item->call, std::move(late));
-  answered(item, {plugin::Verdict::make(Kind::try_later, "its deadline passed"), {}, {}, {}, false});
+  answered(item,
+           {plugin::Verdict::make(Kind::try_later, "its deadline passed"), {}, {}, {}, false});
 }
 
 void Replay::late(const std::shared_ptr<Item>& item, Completion completion) {
   const auto outcome = completion.verdict;
-  const auto settle = [this, item, outcome] { settle_held(item->copy_id, outcome.kind, outcome.reason()); };
+  const auto settle = [this, item, outcome] {
+    settle_held(item->copy_id, outcome.kind, outcome.reason());
+  };
   if (stopped_ || outcome.kind == Kind::stored || outcome.kind == Kind::reject) {
     settle();
     return;
@@ -67,14 +72,18 @@ void Replay::late(const std::shared_ptr<Item>& item, Completion completion) {
 
 void Replay::load(const std::string& copy_id) {
   const auto item = make_item(copy_id);
-  ask(item, storage_, kStorageDeadlineMs,
-      [this, &copy_id](Done done, lsmtpd_call& call) { return storage_.load(copy_id, std::move(done), call); },
+  ask(
+      item, storage_, kStorageDeadlineMs,
+      [this, &copy_id](Done done, lsmtpd_call& call) {
+        return storage_.load(copy_id, std::move(done), call);
+      },
       [this, item](Completion completion) { take_loaded(item, std::move(completion)); });
 }
 
 void Replay::take_loaded(const std::shared_ptr<Item>& item, Completion completion) {
   if (completion.verdict.kind != Kind::proceed || !completion.message) {
-    if (completion.verdict.kind != Kind::reject) failed_ = true;  // gone or in quarantine is not a failure
+    if (completion.verdict.kind != Kind::reject)
+      failed_ = true;  // gone or in quarantine is not a failure
     item_done(item);
     return;
   }
@@ -82,10 +91,12 @@ void Replay::take_loaded(const std::shared_ptr<Item>& item, Completion completio
   item->target_name = completion.target;
   item->target = target_of(completion.target);
   if (!item->target) {
-    log::warn("replay_skipped", {{"copy", item->copy_id},
-                                 {"plugin", storage_.name()},
-                                 {"target", completion.target},
-                                 {"hint", "no output of that name has this fallback: name it again, or remove the file"}});
+    log::warn(
+        "replay_skipped",
+        {{"copy", item->copy_id},
+         {"plugin", storage_.name()},
+         {"target", completion.target},
+         {"hint", "no output of that name has this fallback: name it again, or remove the file"}});
     item_done(item);
   } else if (stopped_ || item->target->paused) {
     failed_ = true;
@@ -99,15 +110,17 @@ void Replay::deliver(const std::shared_ptr<Item>& item) {
   plugin::Lane& lane = *item->target->lane;
   const uint64_t deadline_ms = std::max(lane.stage().entry().deadline, kShortestDeadlineMs);
   item->delivering = true;
-  ask(item, lane, deadline_ms,
+  ask(
+      item, lane, deadline_ms,
       [&](Done done, lsmtpd_call& call) {
-        return lane.deliver(item->message, {item->copy_id, {}, deadline_ms, true}, std::move(done), call);
+        return lane.deliver(item->message, {item->copy_id, {}, deadline_ms, true}, std::move(done),
+                            call);
       },
       [this, item](Completion completion) { take_delivered(item, std::move(completion)); });
 }
 
-// A message that makes the broker drop the connection must not do so for ever: true when this one, alone each time, was
-// lost with its connection once too often.
+// A message that makes the broker drop the connection must not do so for ever: true when this one,
+// alone each time, was lost with its connection once too often.
 bool Replay::kills_connections(const Item& item, const plugin::Verdict& verdict) {
   if (verdict.enhanced != kConnectionLost || under_way_.size() > 1) return false;
   return ++lost_alone_[item.copy_id] >= kMostLostAlone;
@@ -117,7 +130,8 @@ void Replay::take_delivered(const std::shared_ptr<Item>& item, Completion comple
   auto& verdict = completion.verdict;
   if (verdict.kind == Kind::try_later && kills_connections(*item, verdict)) {
     verdict.kind = Kind::reject;
-    verdict.detail = fmt::format("lost alone with its connection {} times: {}", kMostLostAlone, verdict.detail);
+    verdict.detail =
+        fmt::format("lost alone with its connection {} times: {}", kMostLostAlone, verdict.detail);
   }
   if (verdict.kind != Kind::stored && verdict.kind != Kind::reject) {
     not_now(item, std::move(completion));
@@ -144,29 +158,37 @@ void Replay::not_now(const std::shared_ptr<Item>& item, Completion completion) {
   keep_notes(item, completion, [this, item] { item_done(item); });
 }
 
-// Where part of a message is safe by now, what the output noted down must be there for the next try (promise P3).
-void Replay::keep_notes(const std::shared_ptr<Item>& item, const Completion& completion, io::Task then) {
+// Where part of a message is safe by now, what the output noted down must be there for the next try
+// (promise P3).
+void Replay::keep_notes(const std::shared_ptr<Item>& item, const Completion& completion,
+                        io::Task then) {
   if (!completion.message || completion.message->annotations == item->message.annotations) {
     then();
     return;
   }
-  ask(item, storage_, kStorageDeadlineMs,
+  ask(
+      item, storage_, kStorageDeadlineMs,
       [&](Done done, lsmtpd_call& call) {
-        return storage_.deliver(*completion.message, {item->copy_id, item->target_name, 0, false}, std::move(done), call);
+        return storage_.deliver(*completion.message, {item->copy_id, item->target_name, 0, false},
+                                std::move(done), call);
       },
       [then = std::move(then)](const Completion&) { then(); });
 }
 
-// Takes what has its outcome out of the storage. Where that fails the copy must not be delivered again: it is kept in mind.
-void Replay::remove(const std::shared_ptr<Item>& item, Kind outcome, const std::string& reason, io::Task then) {
+// Takes what has its outcome out of the storage. Where that fails the copy must not be delivered
+// again: it is kept in mind.
+void Replay::remove(const std::shared_ptr<Item>& item, Kind outcome, const std::string& reason,
+                    io::Task then) {
   if (outcome != Kind::stored && outcome != Kind::reject) {
     then();
     return;
   }
-  ask(item, storage_, kStorageDeadlineMs,
+  ask(
+      item, storage_, kStorageDeadlineMs,
       [&](Done done, lsmtpd_call& call) {
-        return outcome == Kind::stored ? storage_.forget(item->copy_id, std::move(done), call)
-                                       : storage_.bury(item->copy_id, reason, std::move(done), call);
+        return outcome == Kind::stored
+                   ? storage_.forget(item->copy_id, std::move(done), call)
+                   : storage_.bury(item->copy_id, reason, std::move(done), call);
       },
       [this, item, outcome, reason, then = std::move(then)](const Completion& completion) {
         if (completion.verdict.kind == Kind::stored) {

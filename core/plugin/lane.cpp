@@ -9,7 +9,10 @@
 namespace lsmtpd::plugin {
 
 Lane::Lane(Stage& stage, io::Loop& loop, uint32_t worker)
-    : stage_(stage), loop_(loop), self_{&stage.process_, this}, resources_(std::make_unique<Resources>()) {
+    : stage_(stage),
+      loop_(loop),
+      self_{&stage.process_, this},
+      resources_(std::make_unique<Resources>()) {
   host_ = stage.host_;
   host_.self = &self_;
   host_.worker = worker;
@@ -32,10 +35,13 @@ Result<std::unique_ptr<Lane>> Stage::open_lane(io::Loop& loop, uint32_t worker) 
 }
 
 template <class Ask>
-std::optional<Completion> Lane::ask(std::unique_ptr<Question> question, Done done, lsmtpd_call& call, Ask&& put) {
+std::optional<Completion> Lane::ask(std::unique_ptr<Question> question, Done done,
+                                    lsmtpd_call& call, Ask&& put) {
   call = 0;
-  if (is_closed_) return Completion{Verdict::make(Kind::try_later, "the lane is closed"), {}, {}, {}, false};
-  if (failed()) return Completion{Verdict::make(Kind::failed, "too many calls are stuck"), {}, {}, {}, false};
+  if (is_closed_)
+    return Completion{Verdict::make(Kind::try_later, "the lane is closed"), {}, {}, {}, false};
+  if (failed())
+    return Completion{Verdict::make(Kind::failed, "too many calls are stuck"), {}, {}, {}, false};
   uint32_t index;
   if (free_.empty()) {
     index = static_cast<uint32_t>(slots_.size());
@@ -61,7 +67,8 @@ std::optional<Completion> Lane::ask(std::unique_ptr<Question> question, Done don
   return std::exchange(at_once_, std::nullopt);
 }
 
-std::optional<Completion> Lane::filter(const message::Message& message, Done done, lsmtpd_call& call) {
+std::optional<Completion> Lane::filter(const message::Message& message, Done done,
+                                       lsmtpd_call& call) {
   auto question = std::make_unique<Question>();
   question->view = View::make(message, View::Rights::edit, loop_, stage_.process_.store);
   return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
@@ -70,7 +77,8 @@ std::optional<Completion> Lane::filter(const message::Message& message, Done don
 }
 
 std::optional<Completion> Lane::check(uint32_t stage, uint64_t session, uint64_t declared_size,
-                                      const message::Envelope& envelope, Done done, lsmtpd_call& call) {
+                                      const message::Envelope& envelope, Done done,
+                                      lsmtpd_call& call) {
   auto question = std::make_unique<Question>();
   question->envelope = envelope;  // a copy: the session may be gone before the plugin answers
   question->envelope_view = std::make_unique<EnvelopeView>(question->envelope);
@@ -84,8 +92,8 @@ std::optional<Completion> Lane::check(uint32_t stage, uint64_t session, uint64_t
   });
 }
 
-std::optional<Completion> Lane::deliver(const message::Message& message, const Delivery& delivery, Done done,
-                                        lsmtpd_call& call) {
+std::optional<Completion> Lane::deliver(const message::Message& message, const Delivery& delivery,
+                                        Done done, lsmtpd_call& call) {
   auto question = std::make_unique<Question>();
   question->view = View::make(message, View::Rights::annotate, loop_, stage_.process_.store);
   question->delivery = delivery;
@@ -100,9 +108,9 @@ std::optional<Completion> Lane::deliver(const message::Message& message, const D
 }
 
 std::optional<Completion> Lane::list(bool restart, uint32_t most, Done done, lsmtpd_call& call) {
-  return ask(std::make_unique<Question>(), std::move(done), call, [&](lsmtpd_call c, const Question&) {
-    stage_.replay_->list(lane_, c, restart, most);
-  });
+  return ask(
+      std::make_unique<Question>(), std::move(done), call,
+      [&](lsmtpd_call c, const Question&) { stage_.replay_->list(lane_, c, restart, most); });
 }
 
 std::optional<Completion> Lane::load(const std::string& copy_id, Done done, lsmtpd_call& call) {
@@ -121,8 +129,8 @@ std::optional<Completion> Lane::forget(const std::string& copy_id, Done done, ls
   });
 }
 
-std::optional<Completion> Lane::bury(const std::string& copy_id, const std::string& reason, Done done,
-                                     lsmtpd_call& call) {
+std::optional<Completion> Lane::bury(const std::string& copy_id, const std::string& reason,
+                                     Done done, lsmtpd_call& call) {
   auto question = std::make_unique<Question>();
   question->copy_id = copy_id;
   question->reason = reason;
@@ -131,10 +139,10 @@ std::optional<Completion> Lane::bury(const std::string& copy_id, const std::stri
   });
 }
 
-std::optional<Completion> Lane::probe(const lsmtpd_probe_report* report, Done done, lsmtpd_call& call) {
-  return ask(std::make_unique<Question>(), std::move(done), call, [&](lsmtpd_call c, const Question&) {
-    stage_.probe_->probe(lane_, c, report);
-  });
+std::optional<Completion> Lane::probe(const lsmtpd_probe_report* report, Done done,
+                                      lsmtpd_call& call) {
+  return ask(std::make_unique<Question>(), std::move(done), call,
+             [&](lsmtpd_call c, const Question&) { stage_.probe_->probe(lane_, c, report); });
 }
 
 Lane::Slot* Lane::find(lsmtpd_call call) {
@@ -147,16 +155,17 @@ Lane::Slot* Lane::find(lsmtpd_call call) {
 void Lane::take(lsmtpd_call call, Completion completion) {
   Slot* slot = find(call);
   if (!slot) {
-    log::error("call_not_open", {{"plugin", name()},
-                                 {"call", call},
-                                 {"hint", "the plugin completed a call twice, or one it never got"}});
+    log::error("call_not_open",
+               {{"plugin", name()},
+                {"call", call},
+                {"hint", "the plugin completed a call twice, or one it never got"}});
     return;
   }
   auto question = std::move(slot->question);
   if (question->view) {
     const bool from_output = question->abi_delivery.size != 0;
-    completion.message = question->view->close(
-        completion.verdict.kind == (from_output ? Kind::try_later : Kind::proceed));
+    completion.message = question->view->close(completion.verdict.kind ==
+                                               (from_output ? Kind::try_later : Kind::proceed));
   }
   Done done = std::move(slot->done);
   if (slot->abandoned) --stuck_;
@@ -172,7 +181,8 @@ void Lane::take(lsmtpd_call call, Completion completion) {
   }
 }
 
-// Those that are handed on may abandon others of this very batch, and ask for more: ready_ grows meanwhile.
+// Those that are handed on may abandon others of this very batch, and ask for more: ready_ grows
+// meanwhile.
 void Lane::hand_on_ready() {
   for (handed_on_ = 0; handed_on_ < ready_.size();) {
     Ready answer = std::move(ready_[handed_on_++]);
@@ -214,21 +224,23 @@ void Lane::abandon(lsmtpd_call call, Done late) {
   slot->abandoned = true;
   ++stuck_;
   if (stuck_ == kMostStuck + 1) {
-    log::error("plugin_stuck", {{"plugin", name()},
-                                {"calls", stuck_},
-                                {"hint", "the plugin does not complete its calls and counts as failed"}});
+    log::error("plugin_stuck",
+               {{"plugin", name()},
+                {"calls", stuck_},
+                {"hint", "the plugin does not complete its calls and counts as failed"}});
   }
   const auto cancel = stage_.output_ && slot->question->abi_delivery.size ? stage_.output_->cancel
-                      : slot->question->event.size                       ? stage_.session_->cancel
-                      : slot->question->view                             ? stage_.filter_->cancel
-                                                                         : nullptr;
+                      : slot->question->event.size                        ? stage_.session_->cancel
+                      : slot->question->view                              ? stage_.filter_->cancel
+                                                                          : nullptr;
   if (cancel) guarded("cancel", [&] { cancel(lane_, call); });
 }
 
 Admission Lane::admission() {
   if (is_closed_) return {false, 0, "the lane is closed"};
   if (!stage_.admission_) return {};
-  lsmtpd_admission out{.size = sizeof(lsmtpd_admission), .ready = 1, .max_message_size = 0, .reason = {nullptr, 0}};
+  lsmtpd_admission out{
+      .size = sizeof(lsmtpd_admission), .ready = 1, .max_message_size = 0, .reason = {nullptr, 0}};
   if (!guarded("admission", [&] { stage_.admission_->get(lane_, &out); })) return {};
   return {out.ready != 0, out.max_message_size, std::string(view(out.reason))};
 }
@@ -254,7 +266,8 @@ void Lane::lane_closed() {
     return;
   }
   if (is_closed_.exchange(true)) {
-    log::error("lane_closed_twice", {{"plugin", name()}, {"hint", "host->lane_closed() may come once only"}});
+    log::error("lane_closed_twice",
+               {{"plugin", name()}, {"hint", "host->lane_closed() may come once only"}});
     return;
   }
   resources_->clear();
@@ -265,7 +278,8 @@ void Lane::lane_closed() {
 }
 
 void Lane::fail_open_calls() {
-  const auto open = std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.open; });
+  const auto open =
+      std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.open; });
   if (open == 0) return;
   log::error("calls_left_open", {{"plugin", name()},
                                  {"calls", open},

@@ -1,5 +1,5 @@
-// The host's copy of a plugin's answer, made safe: kinds, codes and texts that do not fit are put right here, so that
-// nobody behind has to doubt them.
+// The host's copy of a plugin's answer, made safe: kinds, codes and texts that do not fit are put
+// right here, so that nobody behind has to doubt them.
 #pragma once
 
 #include <string>
@@ -11,7 +11,9 @@ namespace lsmtpd::plugin {
 inline std::string_view view(lsmtpd_str s) {
   return s.data ? std::string_view(s.data, s.size) : std::string_view();
 }
-inline lsmtpd_str str(std::string_view s) { return {s.data(), s.size()}; }
+inline lsmtpd_str str(std::string_view s) {
+  return {s.data(), s.size()};
+}
 
 enum class Kind : uint8_t {
   proceed,
@@ -33,7 +35,9 @@ struct Verdict {
   const std::string& reason() const { return detail.empty() ? text : detail; }
 
   static Verdict from(const lsmtpd_verdict* verdict);
-  static Verdict make(Kind kind, std::string detail = {}) { return {kind, 0, {}, {}, std::move(detail)}; }
+  static Verdict make(Kind kind, std::string detail = {}) {
+    return {kind, 0, {}, {}, std::move(detail)};
+  }
 };
 
 }  // namespace lsmtpd::plugin
