@@ -247,7 +247,7 @@ def test_an_unknown_address(daemon, broker):
         broker.purge("there-is-no-such-queue")
     else:
         assert len(made.spool) == 1
-        assert made.log_lines("the target was refused")
+        made.wait_log("the target was refused", 20)
 
 
 @pytest.mark.parametrize("policy", ["block", "fail"])
