@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <future>
 
 namespace lsmtpd::amqp::test {
 
@@ -334,7 +335,12 @@ void Peer::each_link(const std::function<void(pn_link_t*)>& visit) {
 }
 
 void Peer::change(std::function<void(Script&)> edit) {
-  post([this, edit = std::move(edit)] { edit(script_); });
+  std::promise<void> changed;
+  post([&] {
+    edit(script_);
+    changed.set_value();
+  });
+  changed.get_future().wait();
 }
 
 void Peer::grant(int credit) {

@@ -75,7 +75,7 @@ class Peer {
   std::uint16_t port() const { return port_; }
   std::string url() const { return "amqp://127.0.0.1:" + std::to_string(port_); }
 
-  // For what comes from now on.
+  // For what comes from now on; returns when it holds.
   void change(std::function<void(Script&)> edit);
   // All links of all connections.
   void grant(int credit);
