@@ -9,6 +9,13 @@
 
 namespace lsmtpd::app {
 
+namespace {
+
+constexpr uint64_t kTrimMs = 5000;
+constexpr uint64_t kConnectionMemory = 2048;  // one that is idle; see test_floods.py
+
+}  // namespace
+
 Daemon::Daemon(const config::Config& config)
     : config_(config),
       workers_wanted_(config.server.workers ? config.server.workers : allowed_cores()),
@@ -128,6 +135,11 @@ void Daemon::serve() {
     log::reopen();
     log::info("log_reopened");
   });
+  SurplusMemory surplus;
+  io::Timer trim(loop_, [&] {
+    surplus.give_back(setup_->store().memory.used() + peers_->count() * kConnectionMemory);
+  });
+  trim.start(kTrimMs, kTrimMs);
   log::info("ready", {{"version", setup_->process().version}, {"config", config_.file}});
   notify_service_manager("READY=1");
   loop_.run();

@@ -1,6 +1,7 @@
 #include "app/process.hpp"
 
 #include <grp.h>
+#include <malloc.h>
 #include <pwd.h>
 #include <sched.h>
 #include <sys/resource.h>
@@ -22,8 +23,12 @@ namespace lsmtpd::app {
 
 namespace {
 
-// Descriptors beside the connections: loops, log, plugins, spilled bodies.
+// Descriptors beside the connections: half of them for loops, log and plugins, half for spilled
+// bodies.
 constexpr rlim_t kOwnDescriptors = 1024;
+constexpr rlim_t kNotForSpill = kOwnDescriptors / 2;
+
+constexpr uint64_t kWorthGivingBack = 8u << 20;
 
 std::string read_file(const std::string& path) {
   std::ifstream file(path);
@@ -69,18 +74,26 @@ Status raise_descriptor_limit(uint32_t connections) {
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   const rlim_t needed = connections + kOwnDescriptors;
-  if (limit.rlim_cur >= needed) return {};
-  rlimit raised{std::max(limit.rlim_cur, std::min(needed, limit.rlim_max)),
-                std::max(limit.rlim_max, needed)};
-  if (::geteuid() != 0) raised.rlim_max = limit.rlim_max;
-  if (raised.rlim_max >= needed) raised.rlim_cur = needed;
-  if (raised.rlim_cur >= needed && ::setrlimit(RLIMIT_NOFILE, &raised) == 0) return {};
+  const rlim_t wanted = needed + connections;  // then every body may be spilled
+  for (const rlim_t target : {wanted, std::min(wanted, limit.rlim_max), needed}) {
+    if (target < needed) continue;
+    if (limit.rlim_cur >= target) return {};
+    const rlimit raised{target, std::max(target, limit.rlim_max)};
+    if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) return {};
+  }
   return fail(
       "limits.connections = {} needs {} file descriptors, but the limit is {}: raise it "
       "(LimitNOFILE= of the service, "
       "or ulimit -n), or lower limits.connections to {}",
       connections, needed, limit.rlim_max,
       limit.rlim_max > kOwnDescriptors ? limit.rlim_max - kOwnDescriptors : 0);
+}
+
+uint64_t descriptors_for_spill(uint32_t connections) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  const rlim_t others = connections + kNotForSpill;
+  return limit.rlim_cur > others ? limit.rlim_cur - others : 0;
 }
 
 Status drop_privileges(const std::string& user) {
@@ -95,6 +108,26 @@ Status drop_privileges(const std::string& user) {
   if (entry->pw_uid != 0 && ::setuid(0) == 0)
     return fail("privileges could be regained after dropping them");
   return {};
+}
+
+uint64_t resident_memory() {
+  std::ifstream file("/proc/self/statm");
+  uint64_t all = 0, resident = 0;
+  file >> all >> resident;
+  return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+bool SurplusMemory::give_back(uint64_t in_use) {
+  const auto surplus = [in_use] {
+    const uint64_t resident = resident_memory();
+    return resident - std::min(resident, in_use);
+  };
+  const uint64_t before = surplus();
+  if (least_ == UINT64_MAX || before < least_) least_ = before;
+  if (before - least_ < kWorthGivingBack) return false;
+  ::malloc_trim(0);
+  least_ = surplus();
+  return true;
 }
 
 void ignore_fatal_signals() {

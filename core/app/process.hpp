@@ -15,14 +15,29 @@ uint32_t allowed_cores();
 uint32_t cores_of_cpu_max(const std::string& text);
 
 // Raises RLIMIT_NOFILE so that `connections` fit beside what lsmtpd itself needs; an error says
-// what to change.
+// what to change. Where it may, twice that, so that every connection's body can be in a file.
 Status raise_descriptor_limit(uint32_t connections);
+// How many spilled bodies there may be, so that connections and outputs always find a descriptor.
+// After raise_descriptor_limit().
+uint64_t descriptors_for_spill(uint32_t connections);
 
 // Becomes `user` (and its groups) for good. Empty, or not started as root: does nothing.
 Status drop_privileges(const std::string& user);
 
 // Writes into sockets and files that are gone or full must fail with an error, not kill.
 void ignore_fatal_signals();
+
+// Memory that malloc keeps for later, given back to the system once there is much of it: what a
+// flood took does not stay with the daemon for ever.
+class SurplusMemory {
+ public:
+  // Now and then. `in_use` is what the daemon knows to hold; true: something was given back.
+  bool give_back(uint64_t in_use);
+
+ private:
+  uint64_t least_ = UINT64_MAX;  // the surplus that was there at first, or could not be given back
+};
+uint64_t resident_memory();
 
 // Tells a service manager that waits for it (sd_notify(3)): "READY=1", "STOPPING=1".
 void notify_service_manager(const char* state);

@@ -36,7 +36,8 @@ bool has_errors(const std::vector<Diagnostic>& diagnostics) {
 
 Setup::Setup(const config::Config& config)
     : config_(config),
-      store_(config.limits.memory, config.limits.spill, config.limits.spill_directory),
+      store_(config.limits.memory, config.limits.spill, config.limits.spill_directory,
+             descriptors_for_spill(config.limits.connections)),
       process_{store_, config.server.hostname, kVersion,
                config.server.workers ? config.server.workers : allowed_cores()} {}
 

@@ -182,6 +182,7 @@ int run_try(const TryOptions& options) {
   config.file = "lsmtpd try";
   config.server.hostname = "localhost";
   config.server.workers = 1;
+  config.limits.connections = 0;  // nobody connects
   const auto library = plugin::Library::load(options.plugin, plugin::plugin_path({}));
   if (!library) {
     std::fprintf(stderr, "lsmtpd: %s\n", library.error().message.c_str());

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 namespace lsmtpd {
@@ -61,11 +62,28 @@ class Share {
   void release() {
     if (held_) shrink(held_);
   }
+  // Grows or shrinks to `amount`. False: it could not grow, and holds what it held.
+  [[nodiscard]] bool hold(uint64_t amount) {
+    if (amount > held_) return grow(amount - held_);
+    if (amount < held_) shrink(held_ - amount);
+    return true;
+  }
   uint64_t held() const { return held_; }
 
  private:
   Budget* budget_ = nullptr;
   uint64_t held_ = 0;
 };
+
+// Something shared together with its share of a budget: given back when the last owner lets go.
+template <class T>
+std::shared_ptr<const T> share(T value, Share memory) {
+  struct Held {
+    T value;
+    Share memory;
+  };
+  auto held = std::make_shared<Held>(Held{std::move(value), std::move(memory)});
+  return {held, &held->value};
+}
 
 }  // namespace lsmtpd

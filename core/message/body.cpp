@@ -55,6 +55,7 @@ int64_t Body::read(uint64_t offset, char* buffer, uint64_t size) const {
 BodyWriter::BodyWriter(Store& store) : store_(&store), body_(std::make_unique<Body>()) {
   body_->memory_ = Share(store.memory);
   body_->spill_ = Share(store.spill);
+  body_->descriptor_ = Share(store.spill_files);
 }
 
 bool BodyWriter::append(std::string_view piece) {
@@ -89,6 +90,10 @@ bool BodyWriter::wants_flush() const {
 }
 
 Status BodyWriter::open_file() {
+  if (!body_->descriptor_.grow(1)) {
+    return fail(
+        "no descriptor is left for a spill file: raise the limit (LimitNOFILE=, ulimit -n)");
+  }
   const int fd = ::open(store_->spill_directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd >= 0) {
     body_->file_.reset(fd);

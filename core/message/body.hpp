@@ -39,6 +39,7 @@ class Body {
   };
 
   std::vector<Chunk> chunks_;
+  Share descriptor_;  // outlives file_, which it is for
   UniqueFd file_;
   Share memory_;
   Share spill_;

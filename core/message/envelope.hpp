@@ -15,6 +15,13 @@ struct Recipient {
       parameters;  // ESMTP parameters as given: "NOTIFY=NEVER ORCPT=rfc822;a@b"; may be empty
 };
 
+// What a recipient takes of the memory budget: its strings, and its place in two vectors (ours and
+// the one that plugins see), of which ours may be half empty.
+inline uint64_t memory_of(const Recipient& recipient) {
+  constexpr uint64_t entry = 2 * sizeof(Recipient) + 32;
+  return entry + recipient.address.capacity() + recipient.parameters.capacity();
+}
+
 struct Envelope {
   std::string id;  // UUID, given when MAIL is accepted; shown in the 250, the log and every output
   int64_t time_ns = 0;       // when MAIL was accepted: nanoseconds since the epoch, UTC
@@ -30,5 +37,12 @@ struct Envelope {
   std::string tls;        // protocol and cipher; empty: clear text
   std::string auth_user;  // empty: not authenticated
 };
+
+inline uint64_t memory_of(const Envelope& envelope) {
+  uint64_t all = sizeof(Envelope) + envelope.reverse_path.capacity() +
+                 envelope.parameters.capacity() + envelope.helo.capacity();
+  for (const Recipient& each : envelope.recipients) all += memory_of(each);
+  return all;
+}
 
 }  // namespace lsmtpd::message

@@ -9,8 +9,13 @@
 namespace lsmtpd::message {
 
 struct Store {
-  Store(uint64_t memory_limit, uint64_t spill_limit, std::string directory)
-      : memory(memory_limit), spill(spill_limit), spill_directory(std::move(directory)) {}
+  // `file_limit`: how many spilled bodies there may be, of the process's descriptors.
+  Store(uint64_t memory_limit, uint64_t spill_limit, std::string directory,
+        uint64_t file_limit = UINT64_MAX)
+      : memory(memory_limit),
+        spill(spill_limit),
+        spill_files(file_limit),
+        spill_directory(std::move(directory)) {}
 
   // A body stays in memory while the process uses less than this; past it the body goes to its
   // file. What is left up to the hard limit is for the pieces that are on their way there, for
@@ -19,6 +24,7 @@ struct Store {
 
   Budget memory;
   Budget spill;
+  Budget spill_files;
   std::string spill_directory;
 };
 

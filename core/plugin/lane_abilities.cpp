@@ -152,7 +152,10 @@ const lsmtpd_message* LaneAbilities::make(const lsmtpd_host* host,
   if (!envelope || envelope->size < sizeof(lsmtpd_envelope)) return nullptr;
   auto& store = static_cast<HostSelf*>(host->self)->process->store;
   message::Message message;
-  message.envelope = std::make_shared<message::Envelope>(to_envelope(*envelope));
+  auto copy = to_envelope(*envelope);
+  Share memory(store.memory);
+  if (!memory.grow(message::memory_of(copy))) return nullptr;
+  message.envelope = share(std::move(copy), std::move(memory));
   message.body = message::BodyWriter(store).finish();
   return View::make(message, View::Rights::build, lane.loop_, store)->abi();
 }

@@ -45,14 +45,41 @@ message::Envelope to_envelope(const lsmtpd_envelope& abi) {
   return e;
 }
 
+// What a plugin adds counts against the memory budget from the moment it is added, for as long as
+// anybody holds the message that it became part of.
 struct View::Edits {
+  explicit Edits(Budget& budget)
+      : recipient_memory(budget), prefix_memory(budget), annotation_memory(budget) {}
+
   std::set<uint64_t> removed;
   std::vector<message::Recipient> added;
   std::string prefix;
   std::optional<message::Annotations> annotations;
+  Share recipient_memory;
+  Share prefix_memory;
+  Share annotation_memory;
   std::unique_ptr<message::BodyWriter> writer;
   std::shared_ptr<const message::Body> body;
+
+  bool edits_recipients() const { return !removed.empty() || !added.empty(); }
 };
+
+namespace {
+
+// A node of the map beside its two strings.
+constexpr uint64_t kAnnotation = sizeof(message::Annotations::value_type) + 64;
+
+uint64_t memory_of(std::string_view key, std::string_view value) {
+  return kAnnotation + key.size() + value.size();
+}
+
+uint64_t memory_of(const message::Annotations& all) {
+  uint64_t sum = 0;
+  for (const auto& [key, value] : all) sum += memory_of(key, value);
+  return sum;
+}
+
+}  // namespace
 
 View::View(const message::Message& message, Rights rights, io::Loop& loop, message::Store& store)
     : rights_(rights),
@@ -70,7 +97,7 @@ void View::unpin() const {
 View::Edits* View::edits(bool annotate_only) const {
   if (!open_.load(std::memory_order_acquire)) return nullptr;
   if (rights_ == Rights::annotate && !annotate_only) return nullptr;
-  if (!edits_) edits_ = std::make_unique<Edits>();
+  if (!edits_) edits_ = std::make_unique<Edits>(store_.memory);
   return edits_.get();
 }
 
@@ -78,26 +105,29 @@ message::Message View::close(bool keep_edits) {
   open_.store(false, std::memory_order_release);
   message::Message result = message_;
   if (!keep_edits || !edits_) return result;
-  if (!edits_->removed.empty() || !edits_->added.empty()) {
-    auto envelope = std::make_shared<message::Envelope>(*message_.envelope);
-    for (auto it = edits_->removed.rbegin(); it != edits_->removed.rend(); ++it) {
-      envelope->recipients.erase(envelope->recipients.begin() + static_cast<ptrdiff_t>(*it));
-    }
-    for (auto& r : edits_->added) envelope->recipients.push_back(r);
-    result.envelope = envelope;
-  }
+  if (edits_->edits_recipients()) result.envelope = edited_envelope();
   if (edits_->body) {
     result.body = edits_->body;
     result.prefix = nullptr;  // the replaced content had the old prefix in it
   }
   if (!edits_->prefix.empty()) {
-    result.prefix =
-        std::make_shared<std::string>(edits_->prefix + (result.prefix ? *result.prefix : ""));
+    if (result.prefix) edits_->prefix += *result.prefix;
+    result.prefix = share(std::move(edits_->prefix), std::move(edits_->prefix_memory));
   }
   if (edits_->annotations) {
-    result.annotations = std::make_shared<message::Annotations>(*edits_->annotations);
+    result.annotations =
+        share(std::move(*edits_->annotations), std::move(edits_->annotation_memory));
   }
   return result;
+}
+
+std::shared_ptr<const message::Envelope> View::edited_envelope() const {
+  message::Envelope envelope = *message_.envelope;
+  for (auto it = edits_->removed.rbegin(); it != edits_->removed.rend(); ++it) {
+    envelope.recipients.erase(envelope.recipients.begin() + static_cast<ptrdiff_t>(*it));
+  }
+  for (auto& each : edits_->added) envelope.recipients.push_back(std::move(each));
+  return share(std::move(envelope), std::move(edits_->recipient_memory));
 }
 
 Result<message::Message> View::finish_building() {
@@ -146,17 +176,30 @@ struct ViewTable {
     *value = str(at->second);
     return 1;
   }
+  // Edits work on a copy of what there is.
+  static bool begin_annotations(const View& v, View::Edits& e) {
+    if (e.annotations) return true;
+    const auto* all = v.message_.annotations.get();
+    if (all && !e.annotation_memory.grow(memory_of(*all))) return false;
+    e.annotations = all ? *all : message::Annotations();
+    return true;
+  }
+  static bool begin_recipients(const View& v, View::Edits& e) {
+    return e.edits_recipients() ||
+           e.recipient_memory.hold(message::memory_of(*v.message_.envelope));
+  }
   static int32_t annotate(const lsmtpd_message* m, lsmtpd_str key, lsmtpd_str value) {
     auto* e = of(m).edits(true);
-    if (!e) return -1;
-    if (!e->annotations) {
-      const auto* all = of(m).message_.annotations.get();
-      e->annotations = all ? *all : message::Annotations();
-    }
-    if (value.size == 0) {
-      e->annotations->erase(std::string(view(key)));
-    } else {
-      (*e->annotations)[std::string(view(key))] = view(value);
+    if (!e || !begin_annotations(of(m), *e)) return -1;
+    const auto found = e->annotations->find(view(key));
+    const bool known = found != e->annotations->end();
+    const uint64_t before = known ? memory_of(found->first, found->second) : 0;
+    const uint64_t after = value.size == 0 ? 0 : memory_of(view(key), view(value));
+    if (!e->annotation_memory.hold(e->annotation_memory.held() - before + after)) return -1;
+    if (value.size != 0) {
+      e->annotations->insert_or_assign(std::string(view(key)), std::string(view(value)));
+    } else if (known) {
+      e->annotations->erase(found);
     }
     return 0;
   }
@@ -166,9 +209,11 @@ struct ViewTable {
     const auto bad = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
     const std::string_view a = view(address), p = view(parameters);
     if (!e || a.empty() || std::any_of(a.begin(), a.end(), bad) ||
-        std::any_of(p.begin(), p.end(), bad))
+        std::any_of(p.begin(), p.end(), bad) || !begin_recipients(of(m), *e))
       return -1;
-    e->added.push_back({std::string(a), std::string(p)});
+    message::Recipient added{std::string(a), std::string(p)};
+    if (!e->recipient_memory.grow(message::memory_of(added))) return -1;
+    e->added.push_back(std::move(added));
     return 0;
   }
   static int32_t remove_recipient(const lsmtpd_message* m, uint64_t index) {
@@ -177,6 +222,7 @@ struct ViewTable {
     if (!e || index >= count) return -1;
     if (e->added.empty() && e->removed.size() + 1 == count && !e->removed.contains(index))
       return -1;
+    if (!begin_recipients(of(m), *e)) return -1;
     e->removed.insert(index);
     return 0;
   }
@@ -184,6 +230,9 @@ struct ViewTable {
     auto* e = of(m).edits(false);
     const std::string_view text = view(fields);
     if (!e || !text.ends_with("\r\n")) return -1;
+    // The fields of earlier filters are copied behind the first.
+    const auto* earlier = e->prefix.empty() ? of(m).message_.prefix.get() : nullptr;
+    if (!e->prefix_memory.grow(text.size() + (earlier ? earlier->size() : 0))) return -1;
     e->prefix.insert(0, text);
     return 0;
   }

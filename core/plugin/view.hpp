@@ -56,6 +56,7 @@ class View {
   View(const message::Message& message, Rights rights, io::Loop& loop, message::Store& store);
   ~View();
   Edits* edits(bool annotate_only) const;
+  std::shared_ptr<const message::Envelope> edited_envelope() const;
   friend struct ViewTable;
 
   mutable std::atomic<uint32_t> references_{1};

@@ -12,6 +12,8 @@ namespace {
 // Replies are written out at least this often, so that a long batch neither grows without bound nor
 // makes the client wait.
 constexpr size_t kRepliesAtOnce = 16u << 10;
+constexpr size_t kRepliesKept = 512;  // what an idle connection's buffer may keep
+constexpr uint64_t kHeldStep = 1024;  // below it, what a connection holds is part of its price
 constexpr uint64_t kRateWindowMs = 30'000;
 constexpr uint64_t kLastReplyMs = 30'000;  // for the client to take it
 
@@ -24,6 +26,7 @@ Connection::Connection(const Service& service, std::unique_ptr<io::TcpStream> st
       peer_(std::move(peer)),
       session_(service.smtp),
       kept_memory_(service.store.memory),
+      held_memory_(service.store.memory),
       envelope_memory_(service.store.memory),
       idle_deadline_([this] { idle_too_long(); }),
       session_deadline_(
@@ -69,7 +72,8 @@ void Connection::drive(std::string_view input) {
   }
   if (!write_replies()) return;
   if (waiting_ == Waiting::nothing && body_ && body_->wants_flush()) flush_body();
-  if (!input.empty()) keep(input);
+  if (!input.empty() && !keep(input)) return;
+  if (!account()) return;
   if (half_closed_ && waiting_ == Waiting::nothing) {
     end_half_closed();
     return;
@@ -132,34 +136,51 @@ void Connection::resume() {
   if (!half_closed_ && (waiting_ == Waiting::nothing || kept_.empty())) stream_->read_start();
 }
 
-void Connection::keep(std::string_view input) {
+// False, here and below: the connection is closing.
+bool Connection::keep(std::string_view input) {
   stream_->read_stop();
   if (!kept_memory_.grow(input.size())) {
-    log::warn("closed", {{"peer", peer_.text()}, {"why", "limits.memory is used up"}});
-    stream_->write("421 4.3.2 Out of memory, try again later\r\n");
-    close();
-    return;
+    out_of_memory();
+    return false;
   }
   kept_.append(input);
+  return true;
 }
 
-// False: the connection is closing.
+// Half a line, a long sender or replies that are not taken are little, but not on each of ten
+// thousand connections.
+bool Connection::account() {
+  const uint64_t held = session_.held() + stream_->unsent();
+  if (held_memory_.hold(held - held % kHeldStep)) return true;
+  out_of_memory();
+  return false;
+}
+
+void Connection::out_of_memory() {
+  log::warn("closed", {{"peer", peer_.text()}, {"why", "limits.memory is used up"}});
+  stream_->write("421 4.3.2 Out of memory, try again later\r\n");
+  close();
+}
+
 bool Connection::write_replies() {
   auto& replies = session_.replies();
   if (replies.empty()) return true;
-  stream_->write(replies);
-  replies.clear();
-  if (replies.capacity() > kRepliesAtOnce) replies.shrink_to_fit();
+  // What was left unread before counts, not this batch: in LMTP one message may have very many
+  // replies.
   if (stream_->unsent() > service_.config.limits.unread_replies) {
     log::warn("closed", {{"peer", peer_.text()}, {"why", "the client does not read its replies"}});
     close();
     return false;
   }
+  stream_->write(replies);
+  replies.clear();
+  if (replies.capacity() > kRepliesKept) replies.shrink_to_fit();
   if (stream_->unsent() > 0 && waiting_ == Waiting::nothing) waiting_ = Waiting::client;
   return true;
 }
 
 void Connection::on_drained() {
+  idle_deadline_.disarm();  // the time that the client took to read is not its next command's
   if (waiting_ == Waiting::client) resume();
 }
 
@@ -174,7 +195,12 @@ void Connection::arm_deadlines() {
     return;
   }
   const bool in_data = session_.in_data();
-  deadlines.arm(idle_deadline_, in_data ? timeouts.data_idle : timeouts.command);
+  // A command has its time from the end of the one before, however many octets of it come; what
+  // comes too slowly within data is limits.data_rate's.
+  if (in_data || !idle_deadline_.armed() || progress_at_arming_ != session_.progress()) {
+    deadlines.arm(idle_deadline_, in_data ? timeouts.data_idle : timeouts.command);
+    progress_at_arming_ = session_.progress();
+  }
   if (!in_data) {
     rate_deadline_.disarm();
   } else if (!rate_deadline_.armed() && service_.config.limits.data_rate) {

@@ -46,9 +46,11 @@ class Connection final : io::TcpStream::Handler {
   void drive(std::string_view input);
   bool act(smtp::Action action);
   void resume();
-  void keep(std::string_view input);
+  bool keep(std::string_view input);
   bool write_replies();
   void arm_deadlines();
+  bool account();
+  void out_of_memory();
 
   // connection_checks.cpp: what the session asks before there is a message
   void greet();
@@ -92,13 +94,14 @@ class Connection final : io::TcpStream::Handler {
 
   std::string kept_;  // input that came while something was waited for
   Share kept_memory_;
+  Share held_memory_;  // what the session and the stream hold for a client in the middle of things
 
   std::optional<message::BodyWriter> body_;
   bool body_refused_ = false;   // no memory, no disk: what comes is thrown away, then 452
   bool body_complete_ = false;  // body_end has come, the spill file has not
   std::shared_ptr<pipeline::Transaction> transaction_;
   std::shared_ptr<const message::Envelope> envelope_;  // of the message under way, for the log
-  Share envelope_memory_;
+  Share envelope_memory_;                              // of the recipients
   uint64_t message_size_ = 0;
   uint64_t mail_at_ms_ = 0;
   uint64_t body_end_ms_ = 0;
@@ -107,6 +110,7 @@ class Connection final : io::TcpStream::Handler {
   Deadlines::Entry session_deadline_;
   Deadlines::Entry rate_deadline_;
   uint64_t octets_at_rate_check_ = 0;
+  uint32_t progress_at_arming_ = 0;
 };
 
 }  // namespace lsmtpd::server

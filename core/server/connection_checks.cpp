@@ -10,6 +10,8 @@ namespace lsmtpd::server {
 
 namespace {
 
+constexpr uint64_t kFairEnvelope = 32u << 10;
+
 std::string_view stage_name(uint32_t stage) {
   switch (stage) {
     case LSMTPD_STAGE_CONNECT:
@@ -100,12 +102,13 @@ bool Connection::admit(uint32_t stage) {
 }
 
 // Envelopes count against the memory budget too: a thousand recipients on each of ten thousand
-// connections add up.
+// connections add up. Where memory is short only small ones go on growing, so that the connections
+// of one peer cannot take what is left from everybody else.
 bool Connection::keep_recipient() {
-  const auto& recipient = session_.envelope().recipients.back();
-  const uint64_t size =
-      sizeof recipient + recipient.address.capacity() + recipient.parameters.capacity();
-  if (envelope_memory_.grow(size)) return true;
+  const uint64_t size = message::memory_of(session_.envelope().recipients.back());
+  const bool short_of_memory = service_.store.memory.used() > service_.store.soft_limit();
+  const bool fair = !short_of_memory || envelope_memory_.held() + size <= kFairEnvelope;
+  if (fair && envelope_memory_.grow(size)) return true;
   refuse("rcpt", {452, "4.3.1", "Out of memory, try again later"}, "limits.memory is used up");
   return false;
 }

@@ -84,7 +84,8 @@ void Connection::run_chain() {
   message_size_ = body_->size();
   message.body = body_->finish();
   body_.reset();
-  envelope_ = std::make_shared<const message::Envelope>(session_.take_envelope());
+  envelope_ = share(session_.take_envelope(),
+                    std::exchange(envelope_memory_, Share(service_.store.memory)));
   message.envelope = envelope_;
   body_end_ms_ = service_.loop.now_ms();
   waiting_ = Waiting::outcome;

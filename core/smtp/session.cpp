@@ -81,6 +81,8 @@ void Session::refuse(const Reply& reply) {
   }
   if (waiting == Waiting::body_start) return refuse_body(reply);
   if (reply.code >= 500 && waiting != Waiting::connect && count_error()) return;
+  // What is refused for now may be tried again, but not for ever.
+  if (reply.code < 500 && waiting == Waiting::rcpt && !count_idle()) return;
   append(replies_, reply);
   if (reply.code == 421 || waiting == Waiting::connect) phase_ = Phase::closing;
 }
@@ -178,7 +180,8 @@ void Session::reset_transaction() {
   fresh.peer_port = envelope_.peer_port;
   fresh.tls.swap(envelope_.tls);
   fresh.auth_user.swap(envelope_.auth_user);
-  envelope_ = std::move(fresh);
+  // A mere assignment would keep the memory of long strings.
+  const message::Envelope over = std::exchange(envelope_, std::move(fresh));
   forget_verdict();
   mail_ = {};
   accepted_ = 0;

@@ -100,7 +100,15 @@ class Session {
   // SIZE= of MAIL, 0 where there was none (RFC 1870)
   uint64_t declared_size() const { return mail_.size; }
 
-  // What the caller needs for its deadlines and its log.
+  // What the caller needs for its deadlines, its limits and its log.
+  // Grows with each command line and each end of content: what comes between is no progress.
+  uint32_t progress() const { return progress_; }
+  // Octets that are kept for a client that is in the middle of things: half a command line, and the
+  // envelope but for its recipients.
+  uint64_t held() const {
+    return line_.capacity() + envelope_.helo.capacity() + envelope_.reverse_path.capacity() +
+           envelope_.parameters.capacity();
+  }
   bool in_data() const;         // octets of a message are expected: the data_idle deadline applies
   bool in_transaction() const;  // between an accepted MAIL and its end: drain lets it finish
   // Octets of content so far, the discarded ones too.
@@ -186,6 +194,7 @@ class Session {
   uint64_t size_limit_ = 0;
   uint64_t octets_ = 0;  // of content, also of what is drained
   uint64_t chunk_left_ = 0;
+  uint32_t progress_ = 0;
   uint32_t accepted_ = 0;  // recipients: finish() needs their number when the envelope is gone
   uint32_t commands_ = 0;
   uint32_t errors_ = 0;

@@ -94,11 +94,13 @@ Session::Step Session::skip_line(std::string_view& input) {
   const bool after_cr = line_feed > 0 ? input[line_feed - 1] == '\r' : ended_in_cr_;
   input.remove_prefix(line_feed + 1);
   phase_ = Phase::command;
+  ++progress_;
   if (!after_cr && !settings_.normalize_bare_lf) deny_and_close(replies::bare_lf_in_command);
   return {};
 }
 
 Session::Step Session::end_line(std::string_view line) {
+  ++progress_;
   if (line.ends_with('\r')) {
     line.remove_suffix(1);
   } else if (!settings_.normalize_bare_lf) {
@@ -203,7 +205,7 @@ Session::Step Session::greet(const Command& command) {
 }
 
 void Session::greeted() {
-  former_helo_ = {};
+  std::string().swap(former_helo_);
   greeted_ = true;
   extended_ = greeting_ != Verb::helo;
   reset_transaction();

@@ -91,6 +91,7 @@ void Session::inspect(std::string_view piece) {
 }
 
 Session::Step Session::end_data() {
+  ++progress_;
   phase_ = Phase::command;
   if (verdict_.empty()) return wait(Waiting::body_end, Action::body_end);
   append_for_each_recipient(verdict_);
@@ -100,6 +101,7 @@ Session::Step Session::end_data() {
 }
 
 Session::Step Session::end_chunk() {
+  ++progress_;
   if (chunk_last_ && verdict_.empty() && scanner_.after_cr())
     return condemn(replies::bare_cr, Condemned::lines);
   phase_ = Phase::command;

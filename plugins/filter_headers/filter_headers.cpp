@@ -52,7 +52,8 @@ class HeadersFilter : public sdk::SimpleFilter {
     for (const auto& [name, value] : fields_)
       text += field(name, value.expand(envelope, host().hostname()));
     if (!text.empty() && !message.prepend_header(text))
-      return call.try_later({}, 0, {}, "no memory for the header fields");
+      return call.try_later("Insufficient system storage, try again later", 452, "4.3.1",
+                            "no memory for the header fields");
     call.proceed();
   }
 

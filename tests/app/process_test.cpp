@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <memory>
+#include <vector>
 
 #include "base/unique_fd.hpp"
 
@@ -57,6 +59,36 @@ TEST(DescriptorLimitTest, SaysWhatToChangeWhenItIsTooLow) {
 
 TEST(DescriptorLimitTest, IsFineForAFewConnections) {
   EXPECT_TRUE(raise_descriptor_limit(10));
+}
+
+TEST(DescriptorLimitTest, LeavesSomeForSpilledBodies) {
+  ASSERT_TRUE(raise_descriptor_limit(10));
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  EXPECT_GE(limit.rlim_cur, 10u + 1024);
+  EXPECT_GE(descriptors_for_spill(10), 512u);
+  EXPECT_EQ(descriptors_for_spill(10), limit.rlim_cur - 10 - 512);
+  EXPECT_EQ(descriptors_for_spill(static_cast<uint32_t>(limit.rlim_cur)), 0u);
+}
+
+TEST(SurplusMemoryTest, IsGivenBackOnceThereIsMuchOfIt) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer's malloc";
+#endif
+  SurplusMemory surplus;
+  EXPECT_FALSE(surplus.give_back(0)) << "this is what there is";
+  std::vector<std::unique_ptr<char[]>> pieces;
+  for (int i = 0; i < 64'000; ++i) {
+    pieces.push_back(std::make_unique<char[]>(1000));
+    pieces.back()[0] = 'x';
+  }
+  const uint64_t full = resident_memory();
+  EXPECT_FALSE(surplus.give_back(64'000'000)) << "it is in use";
+  const std::unique_ptr<char[]> last = std::move(pieces.back());  // malloc keeps what is below it
+  pieces.clear();
+  EXPECT_TRUE(surplus.give_back(0));
+  EXPECT_LT(resident_memory(), full - 32'000'000);
+  EXPECT_FALSE(surplus.give_back(0)) << "nothing more to give";
 }
 
 TEST(PrivilegesTest, AreKeptWithoutAUserAndAnUnknownUserIsAnError) {

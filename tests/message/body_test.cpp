@@ -207,5 +207,21 @@ TEST_F(BodyTest, SaysWhyThereIsNoFile) {
   EXPECT_NE(status.error().message.find("limits.spill_directory"), std::string::npos);
 }
 
+TEST(BodyWriterTest, SpillFilesAreCountedAgainstTheirLimit) {
+  const Folder folder;
+  Store store(1000, 1 << 20, folder.path(), 1);
+  BodyWriter first(store), second(store);
+  ASSERT_TRUE(first.append(content(800)));
+  ASSERT_TRUE(first.flush());
+  ASSERT_TRUE(second.append(content(800)));
+  const auto refused = second.flush();
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("LimitNOFILE="), std::string::npos);
+  first.finish();
+  EXPECT_EQ(store.spill_files.used(), 0u);
+  EXPECT_TRUE(second.flush());
+  EXPECT_EQ(second.finish()->size(), 800u);
+}
+
 }  // namespace
 }  // namespace lsmtpd::message

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <future>
@@ -19,7 +20,11 @@ using test::Record;
 // A client that waits for what it wants to hear, with a deadline.
 class Client {
  public:
-  explicit Client(uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Client(uint16_t port, int receive_buffer = 0)
+      : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    if (receive_buffer) {
+      ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    }
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -34,6 +39,10 @@ class Client {
       if (n <= 0) return;
       text.remove_prefix(static_cast<size_t>(n));
     }
+  }
+  // What the kernel takes of it now.
+  void send_some(std::string_view text) {
+    (void)::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   }
   // One whole reply, its last line without CRLF; empty: the end.
   std::string reply() {
@@ -64,6 +73,11 @@ class Client {
     EXPECT_EQ(ask("RCPT TO:<b@example.org>").substr(0, 4), "250 ");
     EXPECT_EQ(ask("DATA").substr(0, 4), "354 ");
     return ask(content + ".");
+  }
+  // Something came within this time.
+  bool hears(int milliseconds) {
+    pollfd entry{fd_.get(), POLLIN, 0};
+    return ::poll(&entry, 1, milliseconds) > 0;
   }
   // Breaks the connection: what is just closed may still be waiting for replies.
   void abort() {
@@ -258,6 +272,127 @@ TEST_F(WorkerTest, WithoutAnyMemoryTheMessageGets452AndTheConnectionGoesOn) {
   EXPECT_EQ(client.ask("some content\r\n.").substr(0, 9), "452 4.3.1");
   host_.store.memory.give(rest);
   EXPECT_EQ(client.mail().substr(0, 4), "250 ");
+}
+
+TEST_F(WorkerTest, HalfACommandDoesNotGetTimeForEachOfItsOctets) {
+  config_.timeouts.command = 400;
+  step("out", "test_output");
+  serve();
+  Client client(port_);
+  client.begin();
+  for (int sent = 0; sent < 500 && !client.hears(40); ++sent) client.send("x");
+  EXPECT_EQ(client.reply(), "421 4.4.2 Timeout while waiting for a command");
+  // Whole commands do, each from the end of the one before.
+  Client busy(port_);
+  busy.begin();
+  for (int sent = 0; sent < 30; ++sent) {
+    busy.hears(30);
+    ASSERT_EQ(busy.ask("NOOP"), "250 2.0.0 Ok");
+  }
+}
+
+TEST_F(WorkerTest, WhatIsHeldForAClientInTheMiddleOfThingsIsCounted) {
+  step("out", "test_output");
+  serve();
+  Client client(port_);
+  client.begin();
+  EXPECT_EQ(host_.store.memory.used(), 0u);
+  client.send("NOOP " + std::string(1500, 'x'));
+  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() >= 1024; }));
+  EXPECT_EQ(client.ask(""), "250 2.0.0 Ok");
+  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() == 0; }));
+  // A reverse-path with its parameters, until the transaction ends.
+  EXPECT_EQ(client.ask("MAIL FROM:<a@b>" + std::string(1500, ' ') + "SIZE=1" +
+                       std::string(300, ' ') + "RET=FULL"),
+            "250 2.1.0 Ok");
+  EXPECT_EQ(host_.store.memory.used(), 0u) << "blanks in front are not kept";
+  EXPECT_EQ(client.ask("RSET"), "250 2.0.0 Ok");
+  EXPECT_EQ(client.ask("MAIL FROM:<a@b> SIZE=1" + std::string(1500, ' ') + "RET=FULL"),
+            "250 2.1.0 Ok");
+  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() >= 1024; }));
+  EXPECT_EQ(client.ask("RSET"), "250 2.0.0 Ok");
+  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() == 0; }));
+
+  ASSERT_TRUE(host_.store.memory.take(host_.store.memory.limit()));
+  client.send("NOOP " + std::string(1500, 'x'));
+  EXPECT_EQ(client.reply(), "421 4.3.2 Out of memory, try again later");
+  host_.store.memory.give(host_.store.memory.limit());
+}
+
+TEST_F(WorkerTest, RepliesThatAreNotReadAreCounted) {
+  config_.limits.commands = 1'000'000;
+  step("out", "test_output");
+  serve();
+  Client client(port_);
+  client.begin();
+  EXPECT_EQ(host_.store.memory.used(), 0u);
+  std::string batch;
+  for (int i = 0; i < 1000; ++i) batch += "HELP\r\n";
+  const auto waiting = [&] { return host_.store.memory.used() >= 4096; };
+  for (int i = 0; i < 500 && !waiting(); ++i) client.send_some(batch);
+  EXPECT_TRUE(eventually(waiting));
+  client.abort();
+  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() == 0; }));
+}
+
+TEST_F(WorkerTest, ThousandsOfRepliesToOneMessageAreNotTakenForAClientThatDoesNotRead) {
+  config_.listeners[0].protocol = config::Protocol::lmtp;
+  config_.limits.recipients = 10'000;
+  config_.limits.unread_replies = 1024;
+  step("out", "test_output");
+  serve();
+  Client client(port_, 4096);
+  EXPECT_EQ(client.reply().substr(0, 4), "220 ");
+  EXPECT_EQ(client.ask("LHLO c").substr(0, 4), "250 ");
+  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
+  for (int i = 0; i < 10'000; ++i) {
+    ASSERT_EQ(client.ask("RCPT TO:<b@example.org>").substr(0, 4), "250 ");
+  }
+  EXPECT_EQ(client.ask("DATA").substr(0, 4), "354 ");
+  client.send("x\r\n.\r\n");
+  for (int i = 0; i < 10'000; ++i) {
+    ASSERT_EQ(client.reply().substr(0, 24), "250 2.0.0 Ok: queued as ") << i;
+  }
+  EXPECT_EQ(client.ask("QUIT").substr(0, 4), "221 ");
+}
+
+TEST_F(WorkerTest, RecipientsRefusedForLackOfMemoryAreNotRefusedForEver) {
+  config_.limits.commands = 10;
+  step("out", "test_output");
+  serve();
+  Client client(port_);
+  client.begin();
+  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
+  ASSERT_TRUE(host_.store.memory.take(host_.store.memory.limit()));
+  std::string last;
+  int refused = 0;
+  for (; refused < 20; ++refused) {
+    last = client.ask("RCPT TO:<b@example.org>");
+    if (last.substr(0, 9) != "452 4.3.1") break;
+  }
+  EXPECT_EQ(last.substr(0, 9), "421 4.7.0");
+  EXPECT_EQ(refused, 9) << "the EHLO is the tenth";
+  host_.store.memory.give(host_.store.memory.limit());
+}
+
+TEST_F(WorkerTest, WhereMemoryIsShortOnlyLargeEnvelopesStopGrowing) {
+  config_.limits.recipients = 10'000;
+  step("out", "test_output");
+  serve();
+  const uint64_t taken = host_.store.soft_limit() + 1;
+  ASSERT_TRUE(host_.store.memory.take(taken));
+  Client large(port_), small(port_);
+  large.begin();
+  small.begin();
+  EXPECT_EQ(large.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
+  const std::string address = "RCPT TO:<" + std::string(60, 'r') + "@example.org>";
+  int accepted = 0;
+  while (accepted < 1000 && large.ask(address).substr(0, 4) == "250 ") ++accepted;
+  EXPECT_GE(accepted, 100) << "what RFC 5321 4.5.3.1.8 asks for";
+  EXPECT_LT(accepted, 200);
+  EXPECT_EQ(small.mail().substr(0, 4), "250 ");
+  host_.store.memory.give(taken);
+  EXPECT_EQ(large.ask(address).substr(0, 4), "250 ");
 }
 
 TEST_F(WorkerTest, AClientThatGoesBeforeTheOutputsStartCancels) {

@@ -1,0 +1,124 @@
+// What a plugin adds to a message counts against the memory budget, for as long as it is there.
+#include "plugin/view.hpp"
+
+#include <gtest/gtest.h>
+
+#include "plugin/verdict.hpp"
+#include "plugin_host.hpp"
+
+namespace lsmtpd::plugin {
+namespace {
+
+using test::content_of;
+using test::PluginHost;
+
+class ViewTest : public testing::Test {
+ protected:
+  ViewTest() : mail_(host_.mail()), before_(host_.store.memory.used()) {}
+
+  View* open(const message::Message& message) {
+    return View::make(message, View::Rights::edit, host_.loop, host_.store);
+  }
+  uint64_t more() const { return host_.store.memory.used() - before_; }
+  static message::Message close(View* view, bool keep = true) {
+    message::Message message = view->close(keep);
+    view->unpin();
+    return message;
+  }
+  static bool prepend(View* view, const std::string& fields) {
+    return View::table.prepend_header(view->abi(), str(fields)) == 0;
+  }
+  static bool annotate(View* view, const std::string& key, const std::string& value) {
+    return View::table.annotate(view->abi(), str(key), str(value)) == 0;
+  }
+  static bool add(View* view, const std::string& address) {
+    return View::table.add_recipient(view->abi(), str(address), str("NOTIFY=NEVER")) == 0;
+  }
+  static bool remove(View* view, uint64_t index) {
+    return View::table.remove_recipient(view->abi(), index) == 0;
+  }
+
+  PluginHost host_;
+  message::Message mail_;
+  const uint64_t before_;
+};
+
+TEST_F(ViewTest, PrependedFieldsAreCountedUntilTheMessageIsGone) {
+  View* view = open(mail_);
+  ASSERT_TRUE(prepend(view, "X-A: " + std::string(10'000, 'a') + "\r\n"));
+  ASSERT_TRUE(prepend(view, "X-B: " + std::string(10'000, 'b') + "\r\n"));
+  EXPECT_GE(more(), 20'000u);
+  std::optional<message::Message> edited = close(view);
+  EXPECT_GE(more(), 20'000u);
+  // The next filter's fields are put before a copy of them.
+  View* next = open(*edited);
+  ASSERT_TRUE(prepend(next, "X-C: c\r\n"));
+  EXPECT_GE(more(), 40'000u);
+  edited = close(next);
+  EXPECT_EQ(content_of(*edited).substr(0, 13), "X-C: c\r\nX-B: ");
+  EXPECT_LT(more(), 21'000u) << "the first filter's are gone with the view of the second";
+  edited.reset();
+  EXPECT_EQ(more(), 0u);
+}
+
+TEST_F(ViewTest, AnnotationsAreCountedAndThoseThatAreReplacedAreNot) {
+  View* view = open(mail_);
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(annotate(view, "a.key", std::string(10'000, 'x')));
+  EXPECT_GE(more(), 10'000u);
+  EXPECT_LT(more(), 20'000u);
+  ASSERT_TRUE(annotate(view, "a.key", ""));
+  EXPECT_EQ(more(), 0u);
+  ASSERT_TRUE(annotate(view, "a.other", std::string(5'000, 'y')));
+  std::optional<message::Message> edited = close(view);
+  EXPECT_GE(more(), 5'000u);
+  EXPECT_EQ(edited->annotations->size(), 1u);
+  edited.reset();
+  EXPECT_EQ(more(), 0u);
+}
+
+TEST_F(ViewTest, AnEnvelopeThatIsEditedIsCountedAsTheCopyThatItIs) {
+  std::vector<std::string> to;
+  for (int i = 0; i < 1000; ++i) to.push_back("recipient" + std::to_string(i) + "@example.org");
+  const auto large = host_.mail("x\r\n", to);
+  View* view = open(large);
+  const uint64_t unedited = more();
+  ASSERT_TRUE(remove(view, 0));
+  EXPECT_GE(more() - unedited, 1000 * sizeof(message::Recipient));
+  ASSERT_TRUE(add(view, "more@example.org"));
+  std::optional<message::Message> edited = close(view);
+  EXPECT_EQ(edited->envelope->recipients.size(), 1000u);
+  EXPECT_GE(more() - unedited, 1000 * sizeof(message::Recipient));
+  edited.reset();
+  EXPECT_EQ(more(), unedited);
+}
+
+TEST_F(ViewTest, EditsThatAreNotKeptAreGivenBack) {
+  View* view = open(mail_);
+  ASSERT_TRUE(prepend(view, "X-A: a\r\n"));
+  ASSERT_TRUE(annotate(view, "a.key", "value"));
+  ASSERT_TRUE(add(view, "more@example.org"));
+  EXPECT_GT(more(), 0u);
+  close(view, false);
+  EXPECT_EQ(more(), 0u);
+}
+
+TEST_F(ViewTest, WhereThereIsNoMemoryEachEditIsRefusedAndNothingHasChanged) {
+  View* view = open(mail_);
+  ASSERT_TRUE(annotate(view, "a.key", "value"));
+  const uint64_t rest = host_.store.memory.limit() - host_.store.memory.used();
+  ASSERT_TRUE(host_.store.memory.take(rest));
+  EXPECT_FALSE(prepend(view, "X-A: a\r\n"));
+  EXPECT_FALSE(annotate(view, "a.key", "a longer value"));
+  EXPECT_FALSE(annotate(view, "a.other", "value"));
+  EXPECT_FALSE(add(view, "more@example.org"));
+  EXPECT_FALSE(remove(view, 0));
+  EXPECT_TRUE(annotate(view, "a.key", "short")) << "less than there was";
+  host_.store.memory.give(rest);
+  const auto edited = close(view);
+  EXPECT_EQ(content_of(edited), content_of(mail_));
+  EXPECT_EQ(*edited.annotations, (message::Annotations{{"a.key", "short"}}));
+  EXPECT_EQ(edited.envelope, mail_.envelope);
+}
+
+}  // namespace
+}  // namespace lsmtpd::plugin
