@@ -1,12 +1,10 @@
 """Every limit holds, gives its reply, and leaves the daemon serving."""
 import select
-import socket
 
 import pytest
 
-from support.daemon import sanitized
 from support.hostile import H
-from support.smtp import Client, queued_id, stuff
+from support.smtp import Client, queued_id
 from support.wait import wait_until
 
 
@@ -47,26 +45,6 @@ def test_33_a_body_over_the_limit_is_refused_after_draining(daemon, by):
         client.envelope()
         queued_id(client.data(H + b"x" * 10_000 + b"\r\n"))
     assert len(server.spool) == 1
-
-
-def test_33_a_body_of_more_than_twice_the_limit_ends_the_connection(daemon):
-    server = daemon({"limits": {"message_size": "10KiB"}})
-    with server.client() as client:
-        client.envelope()
-        client.command("DATA", 354)
-        try:
-            for _ in range(1000):
-                client.send(b"x" * 998 + b"\r\n")
-            client.send(b".\r\n")
-        except ConnectionError:
-            pass
-        try:
-            client.expect("552 5.3.4")
-            client.expect_close()
-        except ConnectionError:
-            pass  # the reset that answers what came after the close
-    assert len(server.spool) == 0
-    deliver(server)
 
 
 def test_34_one_recipient_too_many_is_refused_and_the_others_kept(daemon):
@@ -161,28 +139,25 @@ def test_44_silence_inside_data_gets_421_and_stores_nothing(daemon):
     assert len(server.spool) == 0
 
 
-def test_44_a_body_that_trickles_gets_421_though_it_is_never_silent(daemon):
-    server = daemon({"limits": {"data_rate": 100}})
-    with server.client(timeout=90) as client:
-        client.envelope()
-        client.command("DATA", 354)
-        while not select.select([client.socket], [], [], 0.5)[0]:
+def test_44_a_command_of_one_byte_at_a_time_has_the_time_of_one_command(daemon):
+    server = daemon({"timeouts": {"command": "1s"}})
+    with server.client() as client:
+        client.command("EHLO c.example", 250)
+        while not select.select([client.socket], [], [], 0.1)[0]:
             client.send(b"x")
         client.expect("421 4.4.2")
         client.expect_close()
-    assert len(server.spool) == 0
 
 
-def test_45_a_client_that_never_reads_its_replies_is_cut_off(daemon):
-    server = daemon({"limits": {"commands": 1_000_000, "unread_replies": "64KiB"}})
+def test_45_a_client_that_never_reads_its_replies_is_not_read_from_and_cut_off_in_time(daemon):
+    server = daemon({"limits": {"commands": 1_000_000}, "timeouts": {"command": "2s"}})
     client = server.client(receive_buffer=4096)
-    client.socket.settimeout(30)
-    with pytest.raises((ConnectionError, socket.timeout)):
-        for _ in range(2000):
+    with pytest.raises(ConnectionError):
+        for _ in range(100_000):
             client.send(b"HELP\r\n" * 1000)
     client.close()
+    server.wait_log("closed", why="timeouts.command passed")
     deliver(server)
-    assert server.memory() < 128 << 20 or sanitized()
 
 
 def test_memory_and_spill_used_up_gives_452_and_recovers(daemon):
@@ -198,38 +173,3 @@ def test_memory_and_spill_used_up_gives_452_and_recovers(daemon):
         assert reply.startswith(("452 4.3.1", "421 4.3")), reply
     wait_until(lambda: deliver(server), 20, "the next message")
     assert len(server.spool) == 1
-
-
-def test_5000_idle_connections_are_cheap(daemon):
-    server = daemon({"limits": {"connections": 6000, "connections_per_peer": 6000}})
-    before = server.memory()
-    held = [server.client() for _ in range(5000)]
-    used = server.memory() - before
-    deliver(server)
-    for client in held:
-        client.close()
-    assert used < 5000 * (16 << 10) or sanitized(), f"{used / 5000:.0f} bytes a connection"
-
-
-def test_100_messages_of_10_MB_at_once_stay_within_128_MB(daemon):
-    server = daemon({"limits": {"message_size": "10MiB"}})
-    mail = H + (b"y" * 998 + b"\r\n") * 10_000
-    stuffed = stuff(mail)
-    peak, clients = 0, []
-    for _ in range(100):
-        client = server.client(timeout=120)
-        client.envelope()
-        client.command("DATA", 354)
-        clients.append(client)
-    half = len(stuffed) // 2
-    for part in (stuffed[:half], stuffed[half:]):
-        for client in clients:
-            client.send(part)
-            peak = max(peak, server.memory())
-    for client in clients:
-        message_id = queued_id(client.reply())
-        peak = max(peak, server.memory())
-        assert server.spool.message(message_id).content == mail
-        server.spool.message(message_id).path.unlink()
-        client.close()
-    assert peak < 128 << 20 or sanitized(), f"{peak >> 20} MiB"

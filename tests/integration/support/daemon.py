@@ -91,6 +91,10 @@ class Daemon:
             self._addresses[line["listener"]] = (host.strip("[]"), int(port))
         return len(self._addresses) == len(self.config["listener"])
 
+    def listens_at(self, addresses):
+        """For a log that is not JSON: where it listens, by listener."""
+        self._addresses = addresses
+
     @property
     def pid(self):
         return self.process.pid

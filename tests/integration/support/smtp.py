@@ -3,6 +3,7 @@ import array
 import fcntl
 import re
 import socket
+import struct
 import termios
 import time
 
@@ -47,13 +48,25 @@ class Client:
         self.send(data[at:])
 
     def _unsent(self):
+        return self._queued(termios.TIOCOUTQ)
+
+    def unread(self):
+        """Octets that wait in our kernel."""
+        return self._queued(termios.FIONREAD)
+
+    def _queued(self, which):
         count = array.array("i", [0])
-        fcntl.ioctl(self.socket, termios.TIOCOUTQ, count)
+        fcntl.ioctl(self.socket, which, count)
         return count[0]
 
     def finish(self):
         """No more from us (FIN)."""
         self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self):
+        """Ends the connection with a reset (RST), whatever was under way."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def _line(self):
         while b"\n" not in self._buffer:
@@ -76,6 +89,15 @@ class Client:
             lines.append(self._line())
             if _LAST_LINE.match(lines[-1]):
                 return [line.decode("ascii") for line in lines]
+
+    def until_close(self):
+        """All the lines that come until the server ends the connection."""
+        lines = []
+        while True:
+            try:
+                lines.append(self._line())
+            except Closed:
+                return lines
 
     def reply(self):
         """The last line of the next reply: "250 2.0.0 Ok"."""
