@@ -62,9 +62,11 @@ bool BodyWriter::append(std::string_view piece) {
   auto& chunks = body_->chunks_;
   while (!piece.empty()) {
     if (chunks.empty() || chunks.back().used == chunks.back().capacity) {
-      // Growing with the body keeps small mails small and large ones in few chunks. What is on its
-      // way to the file takes no more than it needs: memory is short then.
-      const uint64_t grown = body_->spilled() ? 0 : std::min(body_->size_, kLargestChunk);
+      // Growing with the body keeps small mails small and large ones in few chunks. Where memory is
+      // short, and the body on its way to its file, it takes no more than it needs: a hundred large
+      // ones must leave some to others.
+      const bool sparing = body_->spilled() || store_->memory.used() > store_->soft_limit();
+      const uint64_t grown = sparing ? 0 : std::min(body_->size_, kLargestChunk);
       const uint64_t needed = std::min<uint64_t>(piece.size(), kLargestChunk);
       uint64_t capacity = std::max(needed, grown);
       if (!body_->memory_.grow(capacity)) {

@@ -207,6 +207,17 @@ TEST_F(BodyTest, SaysWhyThereIsNoFile) {
   EXPECT_NE(status.error().message.find("limits.spill_directory"), std::string::npos);
 }
 
+TEST(BodyWriterTest, PastTheSoftLimitItTakesNoMoreThanItNeeds) {
+  Store store(1'000'000, 0, "/");
+  BodyWriter writer(store);
+  ASSERT_TRUE(writer.append(content(100'000)));
+  ASSERT_TRUE(store.memory.take(700'000));
+  const uint64_t before = store.memory.used();
+  ASSERT_GT(before, store.soft_limit());
+  ASSERT_TRUE(writer.append(content(10)));
+  EXPECT_EQ(store.memory.used(), before + 10);
+}
+
 TEST(BodyWriterTest, SpillFilesAreCountedAgainstTheirLimit) {
   const Folder folder;
   Store store(1000, 1 << 20, folder.path(), 1);
