@@ -41,12 +41,7 @@ std::optional<Checks::Result> Checks::go_on() {
         [this](plugin::Completion completion) {
           call_ = 0;
           deadline_.disarm();
-          auto result = take(std::move(completion.verdict));
-          if (!result) {
-            ++next_;
-            result = go_on();
-          }
-          if (result) std::exchange(finished_, nullptr)(std::move(*result));
+          answered(std::move(completion.verdict));
         },
         call_);
     if (!answer) {
@@ -61,11 +56,7 @@ std::optional<Checks::Result> Checks::go_on() {
 // Nothing: this filter lets it pass.
 std::optional<Checks::Result> Checks::take(Verdict verdict) {
   const auto& entry = chain_.sessions[next_]->stage().entry();
-  if (verdict.kind == Kind::failed) {
-    verdict.kind = entry.on_error == config::OnFailure::proceed  ? Kind::proceed
-                   : entry.on_error == config::OnFailure::reject ? Kind::reject
-                                                                 : Kind::try_later;
-  }
+  if (verdict.kind == Kind::failed) verdict.kind = by_policy(entry.on_error);
   if (verdict.kind == Kind::proceed) return std::nullopt;
   if (verdict.kind != Kind::reject) verdict.kind = Kind::try_later;
   if (verdict.kind == Kind::reject && verdict.code == 0 && stage_ == LSMTPD_STAGE_RCPT)
@@ -76,11 +67,12 @@ std::optional<Checks::Result> Checks::take(Verdict verdict) {
 void Checks::overdue() {
   plugin::Lane& lane = *chain_.sessions[next_];
   lane.abandon(std::exchange(call_, 0), nullptr);
-  const auto policy = lane.stage().entry().on_timeout;
-  auto result = take(Verdict::make(policy == config::OnFailure::proceed  ? Kind::proceed
-                                   : policy == config::OnFailure::reject ? Kind::reject
-                                                                         : Kind::try_later,
-                                   "its deadline passed"));
+  answered(Verdict::make(by_policy(lane.stage().entry().on_timeout), "its deadline passed"));
+}
+
+// An answer that was waited for.
+void Checks::answered(Verdict verdict) {
+  auto result = take(std::move(verdict));
   if (!result) {
     ++next_;
     result = go_on();

@@ -35,6 +35,7 @@ class Checks {
  private:
   std::optional<Result> go_on();
   std::optional<Result> take(plugin::Verdict verdict);
+  void answered(plugin::Verdict verdict);
   void overdue();
 
   const Chain& chain_;

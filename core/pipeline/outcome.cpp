@@ -16,6 +16,18 @@ constexpr Preset kOutputLater = {451, "4.3.0", "Message cannot be stored now, tr
 
 }  // namespace
 
+plugin::Kind by_policy(config::OnFailure policy) {
+  switch (policy) {
+    case config::OnFailure::reject:
+      return plugin::Kind::reject;
+    case config::OnFailure::proceed:
+      return plugin::Kind::proceed;
+    case config::OnFailure::try_later:
+      break;
+  }
+  return plugin::Kind::try_later;
+}
+
 std::string_view fate_name(Fate fate) {
   switch (fate) {
     case Fate::stored:

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "config/config.hpp"
 #include "plugin/verdict.hpp"
 #include "smtp/reply.hpp"
 
@@ -16,6 +17,9 @@ struct Outcome {
   smtp::Reply reply;
   std::string detail;  // for the log: by which plugin, why, where it was stored
 };
+
+// What on_timeout or on_error turn a silent or broken plugin into.
+plugin::Kind by_policy(config::OnFailure policy);
 
 std::string_view fate_name(Fate fate);  // "stored", "discarded", "rejected", "try_later"
 

@@ -14,18 +14,6 @@ std::string said_by(const plugin::Lane& lane, const std::string& what) {
   return what.empty() ? lane.name() : lane.name() + ": " + what;
 }
 
-// What on_timeout or on_error turn a silent or broken plugin into.
-Kind by_policy(config::OnFailure policy) {
-  switch (policy) {
-    case config::OnFailure::reject:
-      return Kind::reject;
-    case config::OnFailure::proceed:
-      return Kind::proceed;
-    default:
-      return Kind::try_later;
-  }
-}
-
 }  // namespace
 
 Transaction::Transaction(const Chain& chain, message::Message message)
