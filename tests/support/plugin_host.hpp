@@ -17,8 +17,8 @@
 #include <fstream>
 #include <initializer_list>
 #include <memory>
-#include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "log/log.hpp"
@@ -169,14 +169,20 @@ class PluginHost {
   }
   void leave_open() { leave_open_ = true; }
 
-  // All that was logged so far.
+  // All that was logged so far. The log is not closed for it, which would lose what comes
+  // meanwhile: lines are in the file in their order, so what came before a line of ours is there
+  // with it.
   std::string log() {
-    log::close();
-    std::ifstream file(log_file_);
-    std::stringstream text;
-    text << file.rdbuf();
-    (void)log::open({log::Level::debug, false, log_file_});
-    return text.str();
+    const std::string mark = "mark_" + std::to_string(++log_marks_);
+    log::debug(mark);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    for (;;) {  // the loop may be running: we must not
+      std::ifstream file(log_file_);
+      const std::string text(std::istreambuf_iterator<char>(file), {});
+      if (text.find(mark) != std::string::npos) return text;
+      if (std::chrono::steady_clock::now() > end) throw std::runtime_error("no log");
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
   }
   bool logged(const std::string& part) { return log().find(part) != std::string::npos; }
 
@@ -186,6 +192,7 @@ class PluginHost {
 
  private:
   std::string log_file_;
+  uint32_t log_marks_ = 0;
   bool leave_open_ = false;
   std::deque<config::Plugin> entries_;
   std::vector<std::unique_ptr<plugin::Stage>> stages_;
