@@ -220,6 +220,13 @@ def test_code_of_the_guide_works(installed, tmp_path):
     assert "verdict: continue" in installed.try_plugin(plugin, "word=lottery")
     assert "word" in installed.try_plugin(plugin, status=2)
 
+    output = tmp_path / "build" / "output_folder.so"
+    folder = tmp_path / "mails"
+    assert "cannot be written to" in installed.try_plugin(output, f"folder={folder}", status=1)
+    folder.mkdir()
+    assert "verdict: stored" in installed.try_plugin(output, f"folder={folder}")
+    assert [file.suffix for file in folder.iterdir()] == [".eml"]
+
 
 def test_filter_of_the_guide_fits_in_thirty_lines():
     files = guide_files()

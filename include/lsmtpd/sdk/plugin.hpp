@@ -11,17 +11,17 @@
 //         call.proceed();
 //       }
 //     };
-//     LSMTPD_PLUGIN(NoEmptyMail, "filter_no_empty_mail", "1.0.0", "me@example.org", "refuses empty
-//     mail")
+//     LSMTPD_PLUGIN(NoEmptyMail, "filter_no_empty_mail", "1.0.0", "me@example.org",
+//                   "refuses empty mail")
 //
 // LSMTPD_PLUGIN(CLASS, NAME, VERSION, VENDOR, DESCRIPTION) stands once in a plugin, at namespace
 // scope. CLASS is a stage (derives from Plugin, has open_lane) or, where no stage is needed, a lane
 // (derives from Lane, constructor (LaneHost, Config)), and may have
-//     static constexpr lsmtpd_option options[] = {...};                        the keys it takes:
-//     config.hpp static void check(sdk::Config config, sdk::Report report);               what the
-//     table cannot say static constexpr const char *command_name, *command_usage;               a
-//     subcommand of the command line: static int command(sdk::Config, const
-//     std::vector<std::string_view>& arguments, sdk::Terminal);
+//     static constexpr lsmtpd_option options[] = {...};  // the keys it takes: config.hpp
+//     // what the table cannot say
+//     static void check(sdk::Config config, sdk::Report report);
+//     static constexpr const char *command_name, *command_usage;  // `lsmtpd NAME ...`, and its
+//     static int command(sdk::Config, const std::vector<std::string_view>&, sdk::Terminal);
 // Exceptions never leave a plugin: what a call throws answers that call with "try later" and is
 // logged; what a constructor or start() throws is why the daemon does not start.
 #pragma once

@@ -5,9 +5,9 @@
 //     class MyLane : public sdk::Lane, public sdk::Output, public sdk::Admission { ... };
 //     class MyStage : public sdk::Plugin {
 //      public:
-//       MyStage(sdk::Host host, sdk::Config config);                        // [main] no side
-//       effects bool start(sdk::Report& report) override;                           // [main]
-//       files, sockets, threads std::unique_ptr<MyLane> open_lane(sdk::LaneHost host); // [loop]
+//       MyStage(sdk::Host host, sdk::Config config);     // [main] no side effects
+//       bool start(sdk::Report& report) override;        // [main] files, sockets, threads
+//       std::unique_ptr<MyLane> open_lane(sdk::LaneHost); // [loop]
 //     };
 // Which abilities the host sees follows from what the class that open_lane() returns derives from.
 // A lane is called on its own loop only and needs no locks. All functions return promptly.
