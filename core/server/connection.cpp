@@ -29,8 +29,9 @@ Connection::Connection(const Service& service, std::unique_ptr<io::TcpStream> st
       held_memory_(service.store.memory),
       envelope_memory_(service.store.memory),
       idle_deadline_([this] { idle_too_long(); }),
-      session_deadline_(
-          [this] { shut_down(421, "4.4.2", "Session took too long", "timeouts.session passed"); }),
+      session_deadline_([this] {
+        shut_down({{421, "4.4.2", "Session took too long"}, "timeouts.session passed"});
+      }),
       rate_deadline_([this] { too_slow(); }) {
   stream_->set_handler(*this);
   session_.set_origin(service.listener.name, peer_.address, peer_.port);
@@ -65,8 +66,9 @@ void Connection::on_read(std::string_view bytes) {
 // Lets the session eat `input` until it waits for something, then writes what it has to say.
 void Connection::drive(std::string_view input) {
   while (waiting_ == Waiting::nothing) {
+    end_if_due();
     const Action action = session_.next(input);
-    if (action == Action::need_input) break;
+    if (action == Action::need_input && !end_if_due()) break;
     if (!act(action)) return;  // closing
     if (session_.replies().size() > kRepliesAtOnce && !write_replies()) return;
   }
@@ -110,11 +112,12 @@ bool Connection::act(Action action) {
     case Action::body_end:
       end_body();
       break;
-    case Action::refused:
-      log::info("refused", {{"peer", peer_.text()},
-                            {"listener", service_.listener.name},
-                            {"why", session_.refusal()}});
+    case Action::refused: {
+      const auto& refusal = session_.refusal();
+      log_refused(refusal.of_message ? "data" : "command", {static_cast<int>(refusal.code)},
+                  refusal.why);
       break;
+    }
     case Action::close:
       if (write_replies()) {
         closing_ = true;
@@ -220,9 +223,9 @@ void Connection::idle_too_long() {
     return;
   }
   const bool in_data = session_.in_data();
-  shut_down(421, "4.4.2",
-            in_data ? "Timeout while reading data" : "Timeout while waiting for a command",
-            in_data ? "timeouts.data_idle passed" : "timeouts.command passed");
+  shut_down({{421, "4.4.2",
+              in_data ? "Timeout while reading data" : "Timeout while waiting for a command"},
+             in_data ? "timeouts.data_idle passed" : "timeouts.command passed"});
 }
 
 void Connection::too_slow() {
@@ -232,31 +235,37 @@ void Connection::too_slow() {
     service_.loop.deadlines().arm(rate_deadline_, kRateWindowMs);
     return;
   }
-  shut_down(421, "4.4.2", "Data comes too slowly", "slower than limits.data_rate");
+  shut_down({{421, "4.4.2", "Data comes too slowly"}, "slower than limits.data_rate"});
 }
 
-// Ends the session from our side. While the chain has the message the reply must wait for its
-// outcome.
-void Connection::shut_down(int code, const char* enhanced, const std::string& text,
-                           std::string_view why) {
+// Ends the session from our side, as soon as what it waits for is there: while the chain has the
+// message, the reply must wait for its outcome.
+void Connection::shut_down(Ending ending) {
   if (closing_ || ended_) return;
+  ending_ = std::make_unique<const Ending>(std::move(ending));
   if (waiting_ == Waiting::outcome || waiting_ == Waiting::spill || waiting_ == Waiting::check) {
-    draining_ = true;
     return;
   }
-  log::info("closed", {{"peer", peer_.text()}, {"listener", service_.listener.name}, {"why", why}});
-  body_.reset();
+  if (ending_->after_transaction && session_.in_transaction()) return;
   waiting_ = Waiting::nothing;
-  session_.shut_down({code, enhanced, text});
   drive({});
 }
 
+// True: the session has just been ended.
+bool Connection::end_if_due() {
+  if (!ending_ || session_.closing()) return false;
+  if (ending_->after_transaction && session_.in_transaction()) return false;
+  log::info("closed", {{"id", session_.envelope().id},
+                       {"peer", peer_.text()},
+                       {"listener", service_.listener.name},
+                       {"why", ending_->why}});
+  body_.reset();
+  session_.shut_down(ending_->reply);
+  return true;
+}
+
 void Connection::drain() {
-  draining_ = true;
-  if (closing_ || ended_) return;
-  if (!session_.in_transaction()) {
-    shut_down(421, "4.3.2", service_.smtp.hostname + " is shutting down", "shutting down");
-  }
+  shut_down({{421, "4.3.2", service_.smtp.hostname + " is shutting down"}, "shutting down", true});
 }
 
 void Connection::on_end(bool end) {

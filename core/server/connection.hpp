@@ -37,6 +37,13 @@ class Connection final : io::TcpStream::Handler {
  private:
   enum class Waiting : uint8_t { nothing, banner, check, spill, outcome, client };
 
+  // Why and how we end the session, once nothing of it is under way.
+  struct Ending {
+    smtp::Reply reply;
+    std::string_view why;            // for the log
+    bool after_transaction = false;  // one that has begun comes to its end first
+  };
+
   // io::TcpStream::Handler
   void on_read(std::string_view bytes) override;
   void on_end(bool end) override;
@@ -70,6 +77,7 @@ class Connection final : io::TcpStream::Handler {
   void run_chain();
   void finish(const pipeline::Outcome& outcome);
   void log_outcome(const pipeline::Outcome& outcome);
+  void log_refused(std::string_view at, const smtp::Reply& reply, std::string_view why);
 
   void end_half_closed();
   void log_if_incomplete(std::string_view why);
@@ -78,7 +86,8 @@ class Connection final : io::TcpStream::Handler {
 
   void idle_too_long();
   void too_slow();
-  void shut_down(int code, const char* enhanced, const std::string& text, std::string_view why);
+  void shut_down(Ending ending);
+  bool end_if_due();
 
   const Service& service_;
   std::unique_ptr<io::TcpStream> stream_;
@@ -86,7 +95,7 @@ class Connection final : io::TcpStream::Handler {
   smtp::Session session_;
   std::unique_ptr<pipeline::Checks> checks_;  // only where the chain has session filters
   Waiting waiting_ = Waiting::nothing;
-  bool draining_ = false;
+  std::unique_ptr<const Ending> ending_;
   bool half_closed_ = false;  // the client sends no more, but may still read
   bool ended_ = false;        // the connection is over
   bool closing_ = false;      // the last reply is on its way

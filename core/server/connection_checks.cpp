@@ -87,8 +87,8 @@ bool Connection::admit(uint32_t stage) {
   session_.set_size_limit(limit);
   if (stage == LSMTPD_STAGE_HELO) return true;
 
-  if (draining_) {
-    refuse("mail", {421, "4.3.2", service_.smtp.hostname + " is shutting down"}, "shutting down");
+  if (ending_) {
+    refuse("mail", ending_->reply, ending_->why);
     return false;
   }
   if (!admission.ready) {
@@ -96,6 +96,7 @@ bool Connection::admit(uint32_t stage) {
            admission.reason);
     return false;
   }
+  envelope_memory_.release();  // the last one's: a pipelining client may never pause between them
   session_.begin_transaction(new_uuid(), now_ns());
   mail_at_ms_ = service_.loop.now_ms();
   return true;
@@ -114,18 +115,7 @@ bool Connection::keep_recipient() {
 }
 
 void Connection::refuse(std::string_view at, const smtp::Reply& reply, std::string_view why) {
-  log::info("refused", {{"at", at},
-                        {"id", session_.envelope().id},
-                        {"peer", peer_.text()},
-                        {"listener", service_.listener.name},
-                        {"helo", session_.envelope().helo},
-                        {"from", session_.envelope().reverse_path},
-                        {"to", session_.envelope().recipients.empty()
-                                   ? ""
-                                   : session_.envelope().recipients.back().address},
-                        {"code", reply.code},
-                        {"reply", reply.text},
-                        {"why", why}});
+  log_refused(at, reply, why);
   session_.refuse(reply);
 }
 

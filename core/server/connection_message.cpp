@@ -67,6 +67,7 @@ void Connection::flushed(const Status& status) {
 void Connection::end_body() {
   if (body_refused_) {
     body_refused_ = body_complete_ = false;
+    log_refused("data", kNoRoom, "no room for the body, in memory or on disk");
     session_.finish(kNoRoom);
     return;
   }
@@ -109,9 +110,24 @@ void Connection::finish(const pipeline::Outcome& outcome) {
   log_outcome(outcome);
   envelope_.reset();
   session_.finish(outcome.reply);
-  if (draining_) {
-    session_.shut_down({421, "4.3.2", service_.smtp.hostname + " is shutting down"});
-  }
+}
+
+// A refusal before the chain was asked. Of one recipient it names that one.
+void Connection::log_refused(std::string_view at, const smtp::Reply& reply, std::string_view why) {
+  if (!log::enabled(log::Level::info)) return;
+  const auto& e = session_.envelope();
+  const bool one = at == "rcpt" && !e.recipients.empty();
+  log::info("refused", {{"at", at},
+                        {"id", e.id},
+                        {"from", e.reverse_path},
+                        {"to", one ? e.recipients.back().address : joined(e.recipients)},
+                        {"size", session_.message_octets()},
+                        {"peer", peer_.text()},
+                        {"helo", e.helo},
+                        {"listener", service_.listener.name},
+                        {"code", reply.code},
+                        {"reply", reply.text},
+                        {"why", why}});
 }
 
 void Connection::log_outcome(const pipeline::Outcome& outcome) {

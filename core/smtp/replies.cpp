@@ -1,6 +1,8 @@
 // What the session writes on its own account, and how it counts what a client may not do for ever.
 #include "smtp/replies.hpp"
 
+#include <charconv>
+
 #include "smtp/session.hpp"
 
 namespace lsmtpd::smtp {
@@ -19,15 +21,20 @@ void Session::answer(const replies::Fixed& reply) {
 void Session::deny(const replies::Fixed& reply) {
   if (reply.line.front() == '5' && count_error()) return;
   answer(reply);
-  refusal_ = replies::reason_of(reply);
-  refused_due_ = true;
+  tell_refusal(replies::reason_of(reply), reply.line, false);
 }
 
 void Session::deny_and_close(const replies::Fixed& reply) {
   answer(reply);
-  refusal_ = replies::reason_of(reply);
-  refused_due_ = true;
+  tell_refusal(replies::reason_of(reply), reply.line, in_data());
   phase_ = Phase::closing;
+}
+
+// `line` begins with the code.
+void Session::tell_refusal(std::string_view why, std::string_view line, bool of_message) {
+  refusal_ = {why, 0, of_message};
+  std::from_chars(line.data(), line.data() + line.size(), refusal_.code);
+  refused_due_ = true;
 }
 
 // True: it was one too many, and the client has been told so.

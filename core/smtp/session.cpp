@@ -20,6 +20,7 @@ Action Session::next(std::string_view& input) {
   body_ = {};
   for (;;) {
     if (std::exchange(refused_due_, false)) return Action::refused;
+    if (reset_due_) reset_transaction();
     if (std::exchange(discard_due_, false)) return Action::body_discard;
     if (const Step done = step(input)) return *done;
   }
@@ -137,7 +138,12 @@ bool Session::in_data() const {
 }
 
 bool Session::in_transaction() const {
-  return phase_ != Phase::closing && state_ != State::start && state_ != State::ready;
+  return phase_ != Phase::closing && !reset_due_ && state_ != State::start &&
+         state_ != State::ready;
+}
+
+bool Session::closing() const {
+  return phase_ == Phase::closing;
 }
 
 void Session::open() {
@@ -171,6 +177,7 @@ void Session::refuse_body(const Reply& reply) {
 }
 
 void Session::reset_transaction() {
+  reset_due_ = false;
   discard_due_ = discard_due_ || stored_;
   stored_ = false;
   message::Envelope fresh;

@@ -111,11 +111,16 @@ class Session {
   }
   bool in_data() const;         // octets of a message are expected: the data_idle deadline applies
   bool in_transaction() const;  // between an accepted MAIL and its end: drain lets it finish
+  bool closing() const;         // the last reply is given: next() says close
   // Octets of content so far, the discarded ones too.
   uint64_t message_octets() const { return octets_; }
-  // Why the session itself refused a command or message ("bare CR in data"); valid at
-  // Action::refused.
-  std::string_view refusal() const { return refusal_; }
+  // What the session itself refused, and why; valid at Action::refused, as envelope() is then.
+  struct Refusal {
+    std::string_view why;     // "bare CR in data"
+    uint32_t code = 0;        // of the reply
+    bool of_message = false;  // at the end of its content; else a command
+  };
+  const Refusal& refusal() const { return refusal_; }
 
  private:
   using Step = std::optional<Action>;  // none: go on with the next step
@@ -176,6 +181,7 @@ class Session {
   void answer(const replies::Fixed& reply);
   void deny(const replies::Fixed& reply);
   void deny_and_close(const replies::Fixed& reply);
+  void tell_refusal(std::string_view why, std::string_view line, bool of_message);
   void append_for_each_recipient(std::string_view line);
   bool count_error();
 
@@ -187,7 +193,7 @@ class Session {
   std::string former_helo_;  // kept until a new HELO is accepted
   std::string verdict_;      // the reply that content gets at its true end; empty: none yet
   std::string_view verdict_reason_;
-  std::string_view refusal_;
+  Refusal refusal_;
   Scanner scanner_;
   ReceivedCounter received_;
   MailParameters mail_;
@@ -209,6 +215,7 @@ class Session {
   bool stored_ = false;  // the caller keeps content: it must hear of body_discard or body_end
   bool discard_due_ = false;
   bool refused_due_ = false;
+  bool reset_due_ = false;        // once the refusal is told, with the envelope that it concerns
   bool verdict_at_last_ = false;  // earlier chunks are still answered with 250
   bool close_after_verdict_ = false;
   bool ended_in_cr_ = false;  // the octets of an overlong line dropped last

@@ -96,7 +96,7 @@ Session::Step Session::end_data() {
   if (verdict_.empty()) return wait(Waiting::body_end, Action::body_end);
   append_for_each_recipient(verdict_);
   end_refused();
-  reset_transaction();
+  reset_due_ = true;
   return {};
 }
 
@@ -118,7 +118,7 @@ Session::Step Session::end_chunk() {
   end_refused();
   const State state = after(Event::chunk_refused, state_);
   if (state == State::failed && chunk_last_) {
-    reset_transaction();
+    reset_due_ = true;
   } else {
     state_ = state;
   }
@@ -127,10 +127,7 @@ Session::Step Session::end_chunk() {
 
 // The reply to what was condemned is written.
 void Session::end_refused() {
-  if (!verdict_reason_.empty()) {
-    refusal_ = verdict_reason_;
-    refused_due_ = true;
-  }
+  if (!verdict_reason_.empty()) tell_refusal(verdict_reason_, verdict_, true);
   if (close_after_verdict_) phase_ = Phase::closing;
   forget_verdict();
 }

@@ -4,35 +4,26 @@
 #include "smtp/session.hpp"
 
 namespace lsmtpd::smtp {
+namespace {
 
-Session::Step Session::mail(std::string_view argument) {
-  Path path;
-  MailParameters parameters;
-  if (const replies::Fixed* fault = mail_fault(argument, path, parameters)) {
-    deny(*fault);
-    return {};
-  }
-  mail_ = parameters;
-  envelope_.reverse_path = path.address;
-  envelope_.parameters = trim_left(path.rest);
-  return wait(Waiting::mail, Action::check_mail);
-}
-
-const replies::Fixed* Session::mail_fault(std::string_view argument, Path& path,
-                                          MailParameters& parameters) const {
-  if (!eat_keyword("FROM", argument)) return &replies::mail_syntax;
-  switch (parse_path(argument, path)) {
+// Null: the path is fine.
+const replies::Fixed* reply_to(PathFault fault, const replies::Fixed& syntax,
+                               const replies::Fixed& too_long) {
+  switch (fault) {
     case PathFault::syntax:
-      return &replies::bad_sender;
+      return &syntax;
     case PathFault::too_long:
-      return &replies::sender_too_long;
+      return &too_long;
     case PathFault::not_utf8:
       return &replies::eight_bit;
     case PathFault::none:
       break;
   }
-  if (kind_of(path.rest).eight_bit) return &replies::eight_bit;
-  switch (parse_mail_parameters(path.rest, parameters)) {
+  return nullptr;
+}
+
+const replies::Fixed* reply_to(ParameterFault fault) {
+  switch (fault) {
     case ParameterFault::syntax:
       return &replies::bad_parameter;
     case ParameterFault::unknown:
@@ -40,13 +31,42 @@ const replies::Fixed* Session::mail_fault(std::string_view argument, Path& path,
     case ParameterFault::none:
       break;
   }
+  return nullptr;
+}
+
+}  // namespace
+
+Session::Step Session::mail(std::string_view argument) {
+  Path path;
+  MailParameters parameters;
+  const replies::Fixed* fault = mail_fault(argument, path, parameters);
+  envelope_.reverse_path = path.address;  // the log has it too where MAIL is refused
+  if (fault != nullptr) {
+    deny(*fault);
+    reset_due_ = true;
+    return {};
+  }
+  mail_ = parameters;
+  envelope_.parameters = trim_left(path.rest);
+  return wait(Waiting::mail, Action::check_mail);
+}
+
+const replies::Fixed* Session::mail_fault(std::string_view argument, Path& path,
+                                          MailParameters& parameters) const {
+  if (!eat_keyword("FROM", argument)) return &replies::mail_syntax;
+  const replies::Fixed* fault =
+      reply_to(parse_path(argument, path), replies::bad_sender, replies::sender_too_long);
+  if (fault != nullptr) return fault;
+  if (kind_of(path.rest).eight_bit) return &replies::eight_bit;
+  fault = reply_to(parse_mail_parameters(path.rest, parameters));
+  if (fault != nullptr) return fault;
   if (path.utf8 && !parameters.smtputf8) return &replies::needs_smtputf8;
   return too_large(parameters.size) ? &replies::too_large : nullptr;
 }
 
 void Session::mail_accepted() {
   if (too_large(mail_.size)) {  // the limit was set while MAIL was checked
-    reset_transaction();
+    reset_due_ = true;
     return deny(replies::too_large);
   }
   envelope_.protocol = protocol();
@@ -75,27 +95,14 @@ Session::Step Session::rcpt(std::string_view argument) {
 
 const replies::Fixed* Session::rcpt_fault(std::string_view argument, Path& path) const {
   if (!eat_keyword("TO", argument)) return &replies::rcpt_syntax;
-  switch (parse_path(argument, path)) {
-    case PathFault::syntax:
-      return &replies::bad_recipient;
-    case PathFault::too_long:
-      return &replies::recipient_too_long;
-    case PathFault::not_utf8:
-      return &replies::eight_bit;
-    case PathFault::none:
-      break;
-  }
+  const replies::Fixed* fault =
+      reply_to(parse_path(argument, path), replies::bad_recipient, replies::recipient_too_long);
+  if (fault != nullptr) return fault;
   if (path.address.empty()) return &replies::bad_recipient;
   if (path.utf8 && !mail_.smtputf8) return &replies::needs_smtputf8;
   if (kind_of(path.rest).eight_bit && !mail_.smtputf8) return &replies::eight_bit;
-  switch (parse_rcpt_parameters(path.rest, mail_.smtputf8)) {
-    case ParameterFault::syntax:
-      return &replies::bad_parameter;
-    case ParameterFault::unknown:
-      return &replies::unknown_parameter;
-    case ParameterFault::none:
-      break;
-  }
+  fault = reply_to(parse_rcpt_parameters(path.rest, mail_.smtputf8));
+  if (fault != nullptr) return fault;
   return accepted_ >= settings_.recipients ? &replies::too_many_recipients : nullptr;
 }
 

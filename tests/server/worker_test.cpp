@@ -270,6 +270,7 @@ TEST_F(WorkerTest, WithoutAnyMemoryTheMessageGets452AndTheConnectionGoesOn) {
   const uint64_t rest = host_.store.memory.limit() - host_.store.memory.used();
   ASSERT_TRUE(host_.store.memory.take(rest));
   EXPECT_EQ(client.ask("some content\r\n.").substr(0, 9), "452 4.3.1");
+  EXPECT_TRUE(eventually([&] { return host_.logged("refused at=data id="); }));
   host_.store.memory.give(rest);
   EXPECT_EQ(client.mail().substr(0, 4), "250 ");
 }
@@ -442,6 +443,83 @@ TEST_F(WorkerTest, DrainTellsTheIdleAndLetsTransactionsFinish) {
   busy.close();
   EXPECT_EQ(drained.wait_for(std::chrono::seconds(20)), std::future_status::ready);
   EXPECT_EQ(record_.count("deliver"), 1u);
+}
+
+TEST_F(WorkerTest, DrainEndsASessionWhoseTransactionIsReset) {
+  step("out", "test_output");
+  serve();
+  Client client(port_);
+  client.begin();
+  EXPECT_EQ(client.ask("MAIL FROM:<a@b.example>").substr(0, 4), "250 ");
+  auto drained = begin_drain();
+  EXPECT_EQ(client.ask("RSET").substr(0, 4), "250 ");
+  EXPECT_EQ(client.reply().substr(0, 9), "421 4.3.2");
+  client.close();
+  EXPECT_EQ(drained.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+}
+
+TEST_F(WorkerTest, DrainEndsASessionThatWaitsForAFilter) {
+  step("who", "session_filter",
+       {{"helo", "client.example"}, {"verdict", "try_later"}, {"delay", "500ms"}});
+  step("out", "test_output");
+  serve();
+  Client client(port_);
+  EXPECT_EQ(client.reply().substr(0, 4), "220 ");
+  client.send("EHLO client.example\r\n");
+  EXPECT_TRUE(eventually([&] { return host_.logged("thinking"); }));
+  auto drained = begin_drain();
+  EXPECT_EQ(client.reply().substr(0, 4), "451 ");
+  EXPECT_EQ(client.reply().substr(0, 9), "421 4.3.2");
+  client.close();
+  EXPECT_EQ(drained.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+}
+
+TEST_F(WorkerTest, TheSessionsDeadlineHoldsAlsoWhereItPassesWhileTheChainHasTheMessage) {
+  step("out", "test_output", {{"delay", "1s"}, {"record", record_.file()}});
+  config_.timeouts.session = 400;
+  serve();
+  Client client(port_);
+  client.begin();
+  EXPECT_EQ(client.mail().substr(0, 4), "250 ");
+  EXPECT_EQ(client.reply(), "421 4.4.2 Session took too long");
+  EXPECT_EQ(client.reply(), "");
+  EXPECT_EQ(record_.count("deliver"), 1u);
+}
+
+TEST_F(WorkerTest, AClientThatNeverPausesBetweenRefusedMessagesHoldsOneEnvelope) {
+  step("out", "test_output");
+  config_.limits.message_size = 10;
+  serve();
+  Client client(port_);
+  client.begin();
+  const std::string envelope = "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n";
+  client.send(envelope);
+  client.reply();
+  client.reply();
+  const uint64_t one = host_.store.memory.used();
+  EXPECT_GT(one, 0u);
+  for (int i = 0; i < 20; ++i) {
+    client.send("BDAT 11 LAST\r\n12345678901" + envelope);
+    for (const char* code : {"552 ", "250 ", "250 "}) EXPECT_EQ(client.reply().substr(0, 4), code);
+  }
+  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() == one; }));
+}
+
+TEST_F(WorkerTest, ARefusedMessageIsInTheLogWithItsEnvelope) {
+  step("out", "test_output");
+  config_.limits.message_size = 1000;
+  serve();
+  Client client(port_);
+  client.begin();
+  EXPECT_EQ(client.mail(std::string(998, 'x') + "\r\n" + "more\r\n").substr(0, 9), "552 5.3.4");
+  EXPECT_TRUE(eventually([&] {
+    return host_.logged("refused at=data id=") &&
+           host_.logged(" from=a@example.org to=b@example.org size=1006 peer=127.0.0.1:") &&
+           host_.logged(" helo=client.example listener=mx code=552 ");
+  }));
+  EXPECT_EQ(client.ask("MAIL FROM:<big@example.org> SIZE=1001").substr(0, 9), "552 5.3.4");
+  EXPECT_TRUE(eventually([&] { return host_.logged(" from=big@example.org "); }));
+  EXPECT_EQ(client.mail().substr(0, 4), "250 ");
 }
 
 TEST_F(WorkerTest, ALaneThatCannotBeOpenedIsAnError) {

@@ -84,8 +84,8 @@ class Player {
         store();
         break;
       case smtp::Action::refused:
-        EXPECT_FALSE(session_.refusal().empty());
-        played_.refusals.emplace_back(session_.refusal());
+        EXPECT_FALSE(session_.refusal().why.empty());
+        played_.refusals.emplace_back(session_.refusal().why);
         break;
       case smtp::Action::close:
         played_.closed = true;
