@@ -1,13 +1,11 @@
 // `lsmtpd run` up to the daemon, and `lsmtpd check`.
-#include <algorithm>
 #include <cstdio>
-#include <utility>
 
+#include "app/ask_alone.hpp"
 #include "app/commands.hpp"
 #include "app/daemon.hpp"
 #include "app/process.hpp"
 #include "app/setup.hpp"
-#include "plugin/lane.hpp"
 
 namespace lsmtpd::app {
 
@@ -30,43 +28,18 @@ struct Steps {
 };
 
 int probe(plugin::Stage& stage) {
-  if (auto started = stage.start(); !started) {
-    std::fprintf(stderr, "%s\n", started.error().message.c_str());
-    return kExitFailed;
-  }
   Steps steps{stage.name()};
   const lsmtpd_probe_report report{&steps, Steps::step};
-  int status = kExitOk;
-  {
-    io::Loop loop;
-    std::unique_ptr<plugin::Lane> lane;
-    Deadlines::Entry overdue([&] {
-      std::printf("%s: FAILED: no answer within 60 s\n", stage.name().c_str());
-      status = kExitFailed;
-      loop.stop();
-    });
-    const auto finish = [&](const plugin::Completion& completion) {
-      if (completion.verdict.kind != plugin::Kind::proceed)
-        status = steps.status ? steps.status : kExitFailed;
-      overdue.disarm();
-      lane->close([&] { loop.stop(); });
-    };
-    loop.post([&] {
-      auto opened = stage.open_lane(loop, 0);
-      if (!opened) {
-        status = kExitFailed;
-        loop.stop();
-        return;
-      }
-      lane = std::move(*opened);
-      loop.deadlines().arm(overdue, kProbeDeadlineMs);
-      lsmtpd_call call = 0;
-      if (auto now = lane->probe(&report, finish, call)) finish(*now);
-    });
-    loop.run();
-  }
-  stage.stop();
-  return status;
+  std::string problem;
+  const auto answer = ask_alone(
+      stage, kProbeDeadlineMs,
+      [&](plugin::Lane& lane, plugin::Done done, lsmtpd_call& call) {
+        return lane.probe(&report, std::move(done), call);
+      },
+      problem);
+  if (!answer) std::fprintf(stderr, "%s\n", problem.c_str());
+  if (answer && answer->verdict.kind == plugin::Kind::proceed) return kExitOk;
+  return steps.status ? steps.status : kExitFailed;
 }
 
 }  // namespace
@@ -82,6 +55,7 @@ int run_daemon(const std::string& file) {
     }
     return run_check(file, false, false);
   }
+  show(loaded.diagnostics, loaded.config.file);  // warnings
   return Daemon(loaded.config).run();
 }
 
@@ -91,13 +65,14 @@ int run_check(const std::string& file, bool print, bool live) {
   auto diagnostics = loaded.diagnostics;
   Setup setup(loaded.config);
   setup.load(diagnostics);
-  if (auto enough = raise_descriptor_limit(loaded.config.limits.connections); !enough) {
-    diagnostics.push_back({false, {}, enough.error().message, {}});
-  }
-  std::stable_sort(diagnostics.begin(), diagnostics.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.position.line, a.position.column) <
-           std::pair(b.position.line, b.position.column);
-  });
+  const auto& config = loaded.config;
+  const auto require = [&](const Status& status, config::Position at) {
+    if (!status) diagnostics.push_back({false, at, status.error().message, {}});
+  };
+  require(check_user(config.server.user), config.server.user_position);
+  require(check_log_file(config.log.file), config.log.file_position);
+  require(raise_descriptor_limit(config.limits.connections), config.limits.connections_position);
+  config::sort_by_position(diagnostics);
   show(diagnostics, loaded.config.file);
   if (has_errors(diagnostics)) return kExitUsage;
   if (print) std::printf("%s", config::print(setup.effective(), setup.secrets()).c_str());

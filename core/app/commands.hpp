@@ -1,10 +1,15 @@
 // The commands beside `run` and `try`; each returns the exit status. [main]
 #pragma once
 
+#include <array>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lsmtpd::app {
+
+// Any other word in their place may be a plugin's command.
+inline constexpr std::array<std::string_view, 4> kOwnCommands{"run", "check", "plugins", "try"};
 
 // `lsmtpd run`
 int run_daemon(const std::string& file);

@@ -1,5 +1,6 @@
 #include "app/daemon.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <set>
@@ -150,7 +151,8 @@ void Daemon::drain() {
   draining_ = true;
   log::info("draining", {{"connections", peers_->count()}});
   notify_service_manager("STOPPING=1");
-  loop_.deadlines().arm(drain_deadline_, config_.timeouts.drain);
+  // 0 is no time at all, but for a deadline it would be no end.
+  loop_.deadlines().arm(drain_deadline_, std::max<uint64_t>(1, config_.timeouts.drain));
   workers_left_ = workers_.size();
   for (auto& worker : workers_) {
     worker->drain([this] {

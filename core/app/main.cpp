@@ -1,7 +1,7 @@
 // The command line: which command, with which options. Everything else is in the files named after
 // the commands.
 #include <CLI/CLI.hpp>
-#include <set>
+#include <algorithm>
 
 #include "app/commands.hpp"
 #include "app/daemon.hpp"
@@ -12,11 +12,9 @@
 namespace lsmtpd::app {
 namespace {
 
-const std::set<std::string> kOwnCommands = {"run", "check", "plugins", "try"};
-
 int main(int argc, char** argv) {
-  // A word that is none of ours may be a plugin's command.
-  if (argc > 1 && argv[1][0] != '-' && !kOwnCommands.contains(argv[1])) {
+  if (argc > 1 && argv[1][0] != '-' &&
+      std::find(kOwnCommands.begin(), kOwnCommands.end(), argv[1]) == kOwnCommands.end()) {
     return run_plugin_command(argv[1], std::vector<std::string>(argv + 2, argv + argc));
   }
 

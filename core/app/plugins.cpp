@@ -6,6 +6,7 @@
 #include "app/commands.hpp"
 #include "app/daemon.hpp"
 #include "app/setup.hpp"
+#include "base/text.hpp"
 #include "plugin/verdict.hpp"
 
 namespace lsmtpd::app {
@@ -47,9 +48,29 @@ std::vector<const lsmtpd_command_1*> installed_commands() {
   return commands;
 }
 
+// "lsmtpd spool:", and what the plugin says of it, indented.
 std::string usage_of(const lsmtpd_command_1& command) {
-  std::string usage = text(command.usage);
-  return usage.ends_with('\n') ? usage : usage + '\n';
+  std::string usage = fmt::format("lsmtpd {}:\n", view(command.name));
+  for (std::string_view rest = view(command.usage); !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    usage += fmt::format("  {}\n", line);
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+  }
+  return usage;
+}
+
+std::string no_such_command(const std::string& name) {
+  std::vector<std::string_view> names(kOwnCommands.begin(), kOwnCommands.end());
+  for (const auto* command : installed_commands()) names.push_back(view(command->name));
+  const std::string_view near = nearest(name, names);
+  return fmt::format("{}: no such command{}; see lsmtpd --help", name,
+                     near.empty() ? "" : fmt::format("; did you mean {}?", near));
+}
+
+bool is_installed(const std::string& name) {
+  const auto commands = installed_commands();
+  return std::any_of(commands.begin(), commands.end(),
+                     [&](const auto* command) { return view(command->name) == name; });
 }
 
 // Needs no configuration. False: no plugin that is installed brings the command.
@@ -89,8 +110,8 @@ Result<Found> find_command(const config::Config& config, const std::string& name
     }
   }
   if (!found.entry) {
-    return fail("{}: no such command, and no plugin of {} brings it; see lsmtpd --help", name,
-                config.file);
+    if (!is_installed(name)) return fail("{}", no_such_command(name));
+    return fail("{}: no plugin of {} brings that command", name, config.file);
   }
   if (entries.size() > 1) {
     return fail("several plugins bring the command {}: choose one with --plugin: {}", name,
@@ -139,7 +160,12 @@ int run_plugin_command(const std::string& name, const std::vector<std::string>& 
   if (wants_help && print_usage(name)) return kExitOk;
   const auto loaded = load_config(file);
   if (!loaded.ok()) {
-    show(loaded.diagnostics, loaded.config.file);
+    // With a file, the command may belong to a plugin that only its plugin_path finds.
+    if (file.empty() && !is_installed(name)) {
+      std::fprintf(stderr, "lsmtpd: %s\n", no_such_command(name).c_str());
+    } else {
+      show(loaded.diagnostics, loaded.config.file);
+    }
     return kExitUsage;
   }
   const auto found = find_command(loaded.config, name, entry);

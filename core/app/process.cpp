@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -96,11 +98,26 @@ uint64_t descriptors_for_spill(uint32_t connections) {
   return limit.rlim_cur > others ? limit.rlim_cur - others : 0;
 }
 
+Status check_user(const std::string& user) {
+  if (user.empty() || ::getpwnam(user.c_str())) return {};
+  return fail("server.user = \"{}\": there is no such user", user);
+}
+
+Status check_log_file(const std::string& file) {
+  if (file.empty()) return {};
+  struct stat status = {};
+  const bool there = ::stat(file.c_str(), &status) == 0;
+  const std::string folder = std::filesystem::absolute(file).parent_path();
+  const bool fits = there ? !S_ISDIR(status.st_mode) && ::access(file.c_str(), W_OK) == 0
+                          : ::access(folder.c_str(), W_OK | X_OK) == 0;
+  if (fits) return {};
+  return fail("log.file = \"{}\" cannot be written to", file);
+}
+
 Status drop_privileges(const std::string& user) {
   if (user.empty() || ::geteuid() != 0) return {};
-  errno = 0;
+  if (auto known = check_user(user); !known) return known;
   const passwd* entry = ::getpwnam(user.c_str());
-  if (!entry) return fail("server.user = \"{}\": there is no such user", user);
   if (::initgroups(user.c_str(), entry->pw_gid) != 0 || ::setgid(entry->pw_gid) != 0 ||
       ::setuid(entry->pw_uid) != 0) {
     return fail("cannot become user {}: {}", user, strerror(errno));

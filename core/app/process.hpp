@@ -21,6 +21,9 @@ Status raise_descriptor_limit(uint32_t connections);
 // After raise_descriptor_limit().
 uint64_t descriptors_for_spill(uint32_t connections);
 
+// What drop_privileges() needs: that there is such a user. Empty is fine.
+Status check_user(const std::string& user);
+
 // Becomes `user` (and its groups) for good. Empty, or not started as root: does nothing.
 Status drop_privileges(const std::string& user);
 
@@ -38,6 +41,9 @@ class SurplusMemory {
   uint64_t least_ = UINT64_MAX;  // the surplus that was there at first, or could not be given back
 };
 uint64_t resident_memory();
+
+// Whether this process could append to `file`, found out without making it. Empty is fine.
+Status check_log_file(const std::string& file);
 
 // Tells a service manager that waits for it (sd_notify(3)): "READY=1", "STOPPING=1".
 void notify_service_manager(const char* state);

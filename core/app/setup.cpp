@@ -18,7 +18,7 @@ config::Loaded load_config(const std::string& file) {
   if (!file.empty()) return config::load_file(file);
   std::error_code ignored;
   if (std::filesystem::exists(kDefaultConfig, ignored)) return config::load_file(kDefaultConfig);
-  return config::from_environment();
+  return config::from_environment(kDefaultConfig);
 }
 
 void show(const std::vector<Diagnostic>& diagnostics, const std::string& file) {
@@ -48,8 +48,9 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
     diagnostics.push_back({false, at, std::move(message), {}});
   };
   if (::access(config_.limits.spill_directory.c_str(), W_OK | X_OK) != 0) {
-    error({}, fmt::format("limits.spill_directory = \"{}\" cannot be written to",
-                          config_.limits.spill_directory));
+    error(config_.limits.spill_directory_position,
+          fmt::format("limits.spill_directory = \"{}\" cannot be written to",
+                      config_.limits.spill_directory));
   }
   const auto path = plugin::plugin_path(config_.server.plugin_path);
   for (const auto& entry : config_.plugins) {
@@ -59,12 +60,8 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
       continue;
     }
     libraries_[entry.name] = *library;
-    const size_t before = diagnostics.size();
     auto options = plugin::Options::check(entry, (*library)->options(), diagnostics);
-    if (std::any_of(diagnostics.begin() + static_cast<ptrdiff_t>(before), diagnostics.end(),
-                    [](const Diagnostic& d) { return !d.warning; })) {
-      continue;
-    }
+    if (!options->complete()) continue;
     auto stage = plugin::Stage::create(**library, std::move(options), entry, process_);
     if (stage) {
       stages_[entry.name] = std::move(*stage);
@@ -73,7 +70,10 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
     }
   }
   for (const auto& chain : config_.chains) check_chain(chain, diagnostics);
-  for (const auto& entry : config_.plugins) check_fallback(entry, diagnostics);
+  for (const auto& entry : config_.plugins) {
+    check_fallback(entry, diagnostics);
+    check_policies(entry, diagnostics);
+  }
 }
 
 void Setup::check_chain(const config::Chain& chain, std::vector<Diagnostic>& diagnostics) const {
@@ -140,6 +140,22 @@ void Setup::check_fallback(const config::Plugin& entry,
                      entry.name, entry.fallback, LSMTPD_REPLAY),
          "use output_json_spool"});
   }
+}
+
+// An output that failed cannot be passed by: nobody would have the message.
+void Setup::check_policies(const config::Plugin& entry,
+                           std::vector<Diagnostic>& diagnostics) const {
+  const auto found = stages_.find(entry.name);
+  if (found == stages_.end() || !found->second->output()) return;
+  const auto check = [&](const char* key, config::OnFailure policy, config::Position at) {
+    if (policy != config::OnFailure::proceed) return;
+    diagnostics.push_back(
+        {false, at,
+         fmt::format("plugin.{}.{} is \"continue\", which is for filters", entry.name, key),
+         "allowed for an output: \"tempfail\", \"reject\""});
+  };
+  check("on_timeout", entry.on_timeout, entry.on_timeout_position);
+  check("on_error", entry.on_error, entry.on_error_position);
 }
 
 std::vector<std::string> Setup::secrets() const {

@@ -47,6 +47,8 @@ class Setup {
   void check_chain(const config::Chain& chain, std::vector<config::Diagnostic>& diagnostics) const;
   void check_fallback(const config::Plugin& entry,
                       std::vector<config::Diagnostic>& diagnostics) const;
+  void check_policies(const config::Plugin& entry,
+                      std::vector<config::Diagnostic>& diagnostics) const;
 
   const config::Config& config_;
   message::Store store_;

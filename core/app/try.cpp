@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "app/ask_alone.hpp"
 #include "app/daemon.hpp"
 #include "app/process.hpp"
 #include "app/setup.hpp"
@@ -14,7 +15,6 @@
 #include "base/uuid.hpp"
 #include "log/log.hpp"
 #include "pipeline/outcome.hpp"
-#include "plugin/lane.hpp"
 
 namespace lsmtpd::app {
 
@@ -139,41 +139,6 @@ int print(const plugin::Completion& completion, bool is_output, bool show_messag
   return good ? kExitOk : kExitFailed;
 }
 
-// Puts the message to the plugin on a loop of its own and waits for the answer.
-std::optional<plugin::Completion> ask(plugin::Stage& stage, const message::Message& message,
-                                      std::string& problem) {
-  io::Loop loop;
-  std::unique_ptr<plugin::Lane> lane;
-  std::optional<plugin::Completion> answer;
-  Deadlines::Entry overdue([&] {
-    problem = "the plugin did not answer within 30 s";
-    loop.stop();
-  });
-  const auto finish = [&](plugin::Completion completion) {
-    answer = std::move(completion);
-    overdue.disarm();
-    lane->close([&] { loop.stop(); });
-  };
-  loop.post([&] {
-    auto opened = stage.open_lane(loop, 0);
-    if (!opened) {
-      problem = opened.error().message;
-      loop.stop();
-      return;
-    }
-    lane = std::move(*opened);
-    loop.deadlines().arm(overdue, kDeadlineMs);
-    lsmtpd_call call = 0;
-    auto now =
-        stage.output()
-            ? lane->deliver(message, {message.envelope->id, {}, kDeadlineMs, false}, finish, call)
-            : lane->filter(message, finish, call);
-    if (now) finish(std::move(*now));
-  });
-  loop.run();
-  return answer;
-}
-
 }  // namespace
 
 int run_try(const TryOptions& options) {
@@ -207,10 +172,17 @@ int run_try(const TryOptions& options) {
   }
   const auto message = read_message(options, setup.store());
   std::string problem = message ? "" : message.error().message;
-  if (auto started = stage.start(); problem.empty() && !started) problem = started.error().message;
   std::optional<plugin::Completion> answer;
-  if (problem.empty()) answer = ask(stage, *message, problem);
-  stage.stop();
+  if (message) {
+    answer = ask_alone(
+        stage, kDeadlineMs,
+        [&](plugin::Lane& lane, plugin::Done done, lsmtpd_call& call) {
+          const plugin::Delivery delivery{message->envelope->id, {}, kDeadlineMs, false};
+          return stage.output() ? lane.deliver(*message, delivery, std::move(done), call)
+                                : lane.filter(*message, std::move(done), call);
+        },
+        problem);
+  }
   if (!answer) {
     std::fprintf(stderr, "lsmtpd: %s\n", problem.c_str());
     return kExitFailed;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
+#include <utility>
 
 namespace lsmtpd::config {
 namespace {
@@ -37,6 +39,15 @@ std::string format(const Diagnostic& diagnostic, const std::string& file) {
   text += diagnostic.message;
   if (!diagnostic.hint.empty()) text += fmt::format(" ({})", diagnostic.hint);
   return text;
+}
+
+void sort_by_position(std::vector<Diagnostic>& diagnostics) {
+  const auto key = [](const Diagnostic& diagnostic) {
+    const auto [line, column] = diagnostic.position;
+    return std::pair(line == 0 ? std::numeric_limits<uint32_t>::max() : line, column);
+  };
+  std::stable_sort(diagnostics.begin(), diagnostics.end(),
+                   [&](const Diagnostic& a, const Diagnostic& b) { return key(a) < key(b); });
 }
 
 }  // namespace lsmtpd::config

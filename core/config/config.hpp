@@ -33,6 +33,7 @@ struct OptionValue {
 struct Option {
   OptionValue value;
   Position key_position;
+  bool broken = false;  // given, but with a mistake that has been reported
 };
 
 enum class Protocol { smtp, lmtp };
@@ -44,6 +45,7 @@ struct Server {
   uint32_t workers = 0;  // 0 = cores allowed to the process
   std::string user;      // dropped to after binding when started as root; empty = stay
   std::vector<std::string> plugin_path;  // searched before the built-in places
+  Position user_position = {};
 };
 
 struct Listener {
@@ -72,6 +74,8 @@ struct Limits {
   std::string spill_directory = "/var/tmp";
   uint64_t unread_replies = 64u << 10;  // reply bytes a client may leave unread
   uint64_t data_rate = 100;  // bytes a second while data is read, averaged over 30 s; 0 = none
+  Position connections_position = {};
+  Position spill_directory_position = {};
 };
 
 struct Timeouts {
@@ -86,6 +90,7 @@ struct Log {
   std::string level = "info";   // trace, debug, info, warn, error, off
   std::string format = "text";  // or "json"
   std::string file;             // empty: standard error
+  Position file_position = {};
 };
 
 struct Plugin {
@@ -98,6 +103,8 @@ struct Plugin {
   std::map<std::string, Option> options;
   Position position;
   Position use_position;
+  Position on_timeout_position;
+  Position on_error_position;
   Position fallback_position;
 };
 
@@ -132,6 +139,8 @@ struct Diagnostic {
 
 // "FILE:LINE:COLUMN: error: MESSAGE (HINT)"
 std::string format(const Diagnostic& diagnostic, const std::string& file);
+// In the order of the file; what has no place in it comes last.
+void sort_by_position(std::vector<Diagnostic>& diagnostics);
 
 struct Loaded {
   Config config;
@@ -144,8 +153,9 @@ struct Loaded {
 Loaded load_file(const std::string& path);
 Loaded load_text(const std::string& text, const std::string& file_name);
 
-// LSMTPD's environment variables instead of a file (docs/configuration.md lists the mapping).
-Loaded from_environment();
+// LSMTPD's environment variables (docs/configuration.md lists the mapping) instead of
+// `default_file`, which is not there.
+Loaded from_environment(const std::string& default_file);
 
 // The effective configuration as TOML that load_text() takes again. Option keys named in `secrets`
 // (as "PLUGIN.KEY") show as "***".

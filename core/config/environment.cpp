@@ -56,7 +56,7 @@ class Environment {
  public:
   explicit Environment(Loaded& loaded) : config_(loaded.config), errors_(loaded.diagnostics) {}
 
-  void run();
+  void run(const std::string& default_file);
 
  private:
   std::string text(const char* name);
@@ -104,14 +104,14 @@ uint64_t Environment::number(const char* name, uint64_t absent, uint64_t least, 
   return absent;
 }
 
-void Environment::run() {
+void Environment::run(const std::string& default_file) {
   const bool any = std::any_of(std::begin(variables), std::end(variables), [](auto name) {
     const char* value = std::getenv(std::string(name).c_str());
     return value && *value;
   });
   if (!any) {
     add_error(errors_, {}, "there is no configuration file, and none of LSMTPD's variables is set",
-              "write /etc/lsmtpd/lsmtpd.toml, or name a file with --config");
+              fmt::format("write {}, or name a file with --config", default_file));
     return;
   }
   server();
@@ -252,10 +252,10 @@ void Environment::add_decoded(Plugin& plugin, const char* key, const char* varia
 
 }  // namespace
 
-Loaded from_environment() {
+Loaded from_environment(const std::string& default_file) {
   Loaded loaded;
   loaded.config.file = "environment";
-  Environment(loaded).run();
+  Environment(loaded).run(default_file);
   return loaded;
 }
 

@@ -1,10 +1,8 @@
 #include <sys/stat.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <limits>
 
 #include "base/text.hpp"
 #include "config/check.hpp"
@@ -132,16 +130,6 @@ void Loader::listener(const Table& table, Position position) {
   listener.position = position;
   read_listener(reader, listener);
   reader.finish();
-}
-
-void sort_by_position(Diagnostics& diagnostics) {
-  // What has no position concerns the file as a whole, and comes last.
-  const auto key = [](const Diagnostic& diagnostic) {
-    const auto [line, column] = diagnostic.position;
-    return std::pair(line == 0 ? std::numeric_limits<uint32_t>::max() : line, column);
-  };
-  std::stable_sort(diagnostics.begin(), diagnostics.end(),
-                   [&](const Diagnostic& a, const Diagnostic& b) { return key(a) < key(b); });
 }
 
 Loaded failed(const std::string& file, Diagnostic diagnostic) {

@@ -52,9 +52,8 @@ void read_options(Reader& reader, Plugin& plugin, Diagnostics& diagnostics) {
     Option option;
     option.key_position = entry.key_position;
     const std::string key = fmt::format("{}.options.{}", reader.path(), escape_for_log(entry.key));
-    if (read_value(entry.node, key, option.value, diagnostics)) {
-      plugin.options.emplace(entry.key, std::move(option));
-    }
+    option.broken = !read_value(entry.node, key, option.value, diagnostics);
+    plugin.options.emplace(entry.key, std::move(option));
   }
 }
 
@@ -73,8 +72,12 @@ void read_plugin(Reader& reader, Plugin& plugin, uint64_t chain, Diagnostics& di
                    fmt::format("is {}, but timeouts.chain ends first, after {}",
                                format_duration(plugin.deadline), format_duration(chain)));
   }
-  reader.choice("on_timeout", plugin.on_timeout, on_failure_names);
-  reader.choice("on_error", plugin.on_error, on_failure_names);
+  if (const Node* policy = reader.choice("on_timeout", plugin.on_timeout, on_failure_names)) {
+    plugin.on_timeout_position = policy->position;
+  }
+  if (const Node* policy = reader.choice("on_error", plugin.on_error, on_failure_names)) {
+    plugin.on_error_position = policy->position;
+  }
   if (const Node* fallback = reader.text("fallback", plugin.fallback)) {
     plugin.fallback_position = fallback->position;
   }

@@ -40,7 +40,7 @@ void read_server(Reader& reader, Server& server) {
                  "such as \"mx.example.com\"");
   }
   reader.integer("workers", server.workers, {0, 1024});
-  reader.text("user", server.user);
+  if (const Node* user = reader.text("user", server.user)) server.user_position = user->position;
   reader.texts("plugin_path", server.plugin_path);
 }
 
@@ -55,13 +55,17 @@ void read_limits(Reader& reader, Limits& limits) {
     reader.warning(*recipients, "recipients", "is less than 100, which every server must take",
                    "RFC 5321 section 4.5.3.1.8");
   }
-  reader.integer("connections", limits.connections, {1, many});
+  if (const Node* most = reader.integer("connections", limits.connections, {1, many})) {
+    limits.connections_position = most->position;
+  }
   reader.integer("connections_per_peer", limits.connections_per_peer, {1, many});
   reader.integer("commands", limits.commands, {1, many});
   reader.integer("errors", limits.errors, {1, many});
   reader.size("memory", limits.memory, {1u << 20, unlimited});
   reader.size("spill", limits.spill, {0, unlimited});
-  reader.text("spill_directory", limits.spill_directory);
+  if (const Node* directory = reader.text("spill_directory", limits.spill_directory)) {
+    limits.spill_directory_position = directory->position;
+  }
   reader.size("unread_replies", limits.unread_replies, {1u << 10, unlimited});
   reader.size("data_rate", limits.data_rate, {0, unlimited});
 }
@@ -77,7 +81,7 @@ void read_timeouts(Reader& reader, Timeouts& timeouts) {
 void read_log(Reader& reader, Log& log) {
   reader.word("level", log.level, level_names);
   reader.word("format", log.format, format_names);
-  reader.text("file", log.file);
+  if (const Node* file = reader.text("file", log.file)) log.file_position = file->position;
 }
 
 void read_listener(Reader& reader, Listener& listener) {

@@ -201,6 +201,7 @@ void Options::take_given(const config::Plugin& entry, std::span<const lsmtpd_opt
   std::vector<std::string_view> keys;
   for (const auto& option : table) keys.emplace_back(option.key);
   for (const auto& [key, given] : entry.options) {
+    if (given.broken) complete_ = false;
     const auto option = std::find_if(table.begin(), table.end(),
                                      [&, k = key](const auto& o) { return k == o.key; });
     if (option == table.end()) {
@@ -213,7 +214,7 @@ void Options::take_given(const config::Plugin& entry, std::span<const lsmtpd_opt
       continue;
     }
     std::string problem;
-    if (!set(*option, given.value, problem)) {
+    if (!given.broken && !set(*option, given.value, problem)) {
       diagnostics.push_back({false,
                              given.value.position,
                              fmt::format("plugin.{}: option {} {}", entry.name, key, problem),
@@ -248,13 +249,17 @@ std::unique_ptr<Options> Options::check(const config::Plugin& entry, const lsmtp
   const std::span<const lsmtpd_option> known(table ? table->options : nullptr,
                                              table ? table->count : 0);
   const size_t before = diagnostics.size();
+  options->complete_ = true;
   options->take_given(entry, known, diagnostics);
   options->take_presets(entry, known, diagnostics);
-  if (diagnostics.size() == before && table && table->check) {
+  if (diagnostics.size() != before) options->complete_ = false;
+  if (options->complete_ && table && table->check) {
     Report report(entry, diagnostics);
     try {
       table->check(options->abi(), report.abi());
+      options->complete_ = report.errors() == 0;
     } catch (...) {
+      options->complete_ = false;
       diagnostics.push_back(
           {false,
            entry.use_position,

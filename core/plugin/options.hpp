@@ -16,14 +16,15 @@ namespace lsmtpd::plugin {
 class Options {
  public:
   // Checks `entry.options` against `table` (null: no options are allowed) and then with the
-  // plugin's own check(). What is wrong is appended to `diagnostics`; the result is complete only
-  // if no error was. [main]
+  // plugin's own check(). What is wrong is appended to `diagnostics`. [main]
   static std::unique_ptr<Options> check(const config::Plugin& entry, const lsmtpd_options_1* table,
                                         std::vector<config::Diagnostic>& diagnostics);
   Options(const Options&) = delete;
   Options& operator=(const Options&) = delete;
 
   const lsmtpd_config* abi() const { return &abi_; }
+  // Nothing was wrong: a plugin may be given them.
+  bool complete() const { return complete_; }
 
  private:
   struct Value {
@@ -47,6 +48,7 @@ class Options {
 
   std::map<std::string, Value, std::less<>> values_;
   lsmtpd_config abi_;
+  bool complete_ = false;
 };
 
 // An option's default, as the file would give it. Only where there is one.

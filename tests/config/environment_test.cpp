@@ -20,7 +20,7 @@ using Variables = std::map<std::string, std::string>;
 Loaded load(const Variables& variables) {
   for (const char* name : all_variables) unsetenv(name);
   for (const auto& [name, value] : variables) setenv(name.c_str(), value.c_str(), 1);
-  return from_environment();
+  return from_environment("/etc/lsmtpd/lsmtpd.toml");
 }
 
 std::vector<std::string> shown(const Variables& variables) {

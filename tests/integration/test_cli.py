@@ -30,6 +30,12 @@ def test_an_unknown_command_is_an_error():
     assert run_cli("nonsense").returncode != 0
 
 
+def test_a_command_that_is_misspelt_gets_the_nearest_right_one(tmp_path):
+    for typed, meant in (("chekc", "check"), ("spol", "spool")):
+        done = run_cli(typed, cwd=tmp_path, env={"PATH": "/usr/bin"}, check=2)
+        assert f"did you mean {meant}?" in done.stderr
+
+
 def test_check_accepts_the_file_that_comes_with_it():
     done = run_cli("check", "--config", "etc/lsmtpd.toml", check=0, cwd=ROOT)
     assert not done.stderr
@@ -82,6 +88,31 @@ def test_check_shows_mistakes_of_the_file_and_of_plugin_options_at_once(tmp_path
     done = run_cli("check", "--config", file, check=2)
     shown = done.stdout + done.stderr
     assert all(f"{file}:{line}:" in shown for line in (8, 10)), shown
+
+
+def test_check_shows_what_a_start_would_stumble_over_at_its_place(daemon):
+    server = daemon({"server": {"user": "no-such-user"},
+                     "log": {"file": "/nonexistent/lsmtpd.log"},
+                     "limits": {"spill_directory": "/nonexistent"},
+                     "plugin": {"spool": {"on_timeout": "continue", "on_error": "continue"}}},
+                    started=False)
+    done = run_cli("check", "--config", server.config_file, check=2)
+    lines = server.config_file.read_text().splitlines()
+    for key, said in [("user", "there is no such user"), ("file", "log.file = "),
+                      ("spill_directory", "limits.spill_directory = "),
+                      ("on_timeout", 'plugin.spool.on_timeout is "continue"'),
+                      ("on_error", 'plugin.spool.on_error is "continue"')]:
+        line = next(n for n, text in enumerate(lines, 1) if text.startswith(key + " "))
+        assert any(each.startswith(f"{server.config_file}:{line}:") and said in each
+                   for each in done.stderr.splitlines()), (key, done.stderr)
+
+
+def test_an_option_with_a_mistake_is_not_called_missing_too(daemon):
+    server = daemon({"plugin": {"spool": {"options": {"directory": "${NOT_SET_ANYWHERE}"}}}},
+                    started=False)
+    done = run_cli("check", "--config", server.config_file, check=2)
+    assert "NOT_SET_ANYWHERE is not set" in done.stderr
+    assert "missing" not in done.stderr
 
 
 def test_check_of_a_file_that_is_not_there(tmp_path):
@@ -154,6 +185,7 @@ def test_spool_commands_work_beside_a_running_daemon(daemon, tmp_path):
 def test_spool_help_needs_no_configuration(tmp_path):
     done = run_cli("spool", "--help", cwd=tmp_path, env={"PATH": "/usr/bin"}, check=0)
     assert "export" in done.stdout and "retry" in done.stdout
+    assert done.stdout.startswith("lsmtpd spool:\n")
 
 
 def test_spool_of_an_id_that_is_not_there_is_an_error(daemon):
@@ -219,6 +251,11 @@ def test_a_value_of_the_environment_that_is_wrong_is_named(tmp_path):
     done = run_cli(env=environment, cwd=tmp_path)
     assert done.returncode == 2
     assert "BIND_PORT" in done.stderr + done.stdout
+
+
+def test_a_start_shows_the_warnings_that_check_shows(daemon):
+    server = daemon({"plugin": {"spare": {"use": "filter_size"}}})
+    assert "plugin.spare is not used" in server.output.read_text()
 
 
 def test_a_port_that_is_taken_is_an_error_that_names_it(daemon):

@@ -85,8 +85,9 @@ def test_sigterm_lets_a_transaction_under_way_finish(daemon):
     assert server.spool.message(message_id).content == H + b"finished\r\n"
 
 
-def test_sigterm_does_not_wait_longer_than_drain(daemon):
-    server = daemon({"timeouts": {"drain": "1s"}})
+@pytest.mark.parametrize("drain", ["0s", "1s"])
+def test_sigterm_does_not_wait_longer_than_drain(daemon, drain):
+    server = daemon({"timeouts": {"drain": drain}})
     with server.client() as client:
         client.envelope()
         client.command("DATA", 354)

@@ -133,6 +133,15 @@ TEST_F(OptionsTest, UnknownKeysNameTheNearestOrAll) {
   EXPECT_EQ(problems_.back().hint, "test_plugin takes no options");
 }
 
+TEST_F(OptionsTest, OneWithAMistakeThatWasReportedIsNotMissingAndNothingIsCheckedFurther) {
+  const lsmtpd_option row = {"file", LSMTPD_TYPE_PATH, 1, nullptr, 0, 0, nullptr, ""};
+  give("file", std::string("${NOT_SET}"));
+  entry_.options["file"].broken = true;
+  check({&row, 1}, [](const lsmtpd_config*, const lsmtpd_report*) { FAIL(); });
+  EXPECT_TRUE(problems_.empty());
+  EXPECT_FALSE(options_->complete());
+}
+
 TEST_F(OptionsTest, WrongTypesSayWhatIsAllowed) {
   const OptionValue::List list{{std::string("a"), {}}};
   const OptionValue::Map map{{"k", {std::string("v"), {}}}};
