@@ -76,14 +76,15 @@ def test_workers_0_is_the_cores_that_cpu_max_leaves(daemon, limit, cores):
     assert workers(out) == f"workers = {cores or len(os.sched_getaffinity(0))}"
 
 
-def test_too_few_descriptors_for_the_connections_is_an_error_at_its_place(daemon):
+@needs_root
+def test_too_few_descriptors_for_the_connections_is_an_error_at_its_place(daemon, for_nobody):
     server = daemon({"limits": {"connections": 5000, "spill_directory": "/var/tmp"}, "log": {"file": None}},
                     started=False)
-    # Without a path: the file need not be readable to whoever checks it.
-    config = server.config_file.read_bytes()
-    as_other = AS_NOBODY if os.geteuid() == 0 else []
-    done = subprocess.run([*as_other, "prlimit", "--nofile=2000:2000", str(BINARY), "check", "--config",
-                           "/dev/stdin"], input=config, capture_output=True, timeout=60)
-    line = next(n for n, text in enumerate(config.splitlines(), 1) if text.startswith(b"connections"))
-    assert done.returncode == 2
-    assert f":{line}:" in done.stderr.decode() and "lower limits.connections to 976" in done.stderr.decode()
+    config = shutil.copy(server.config_file, for_nobody)
+    pathlib.Path(config).chmod(0o644)
+    # Root would raise the limit.
+    status, _, error = run(*AS_NOBODY, "prlimit", "--nofile=2000:2000", BINARY, "check", "--config", config)
+    lines = server.config_file.read_text().splitlines()
+    line = next(n for n, text in enumerate(lines, 1) if text.startswith("connections"))
+    assert status == 2
+    assert f"{config}:{line}:" in error and "lower limits.connections to 976" in error
