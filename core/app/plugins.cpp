@@ -64,7 +64,7 @@ std::string no_such_command(const std::string& name) {
   for (const auto* command : installed_commands()) names.push_back(view(command->name));
   const std::string_view near = nearest(name, names);
   return fmt::format("{}: no such command{}; see lsmtpd --help", name,
-                     near.empty() ? "" : fmt::format("; did you mean {}?", near));
+                     near.empty() ? "" : fmt::format(" (did you mean {}?)", near));
 }
 
 bool is_installed(const std::string& name) {
