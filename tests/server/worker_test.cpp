@@ -412,7 +412,7 @@ TEST_F(WorkerTest, AClientThatGoesBeforeTheOutputsStartCancels) {
 }
 
 TEST_F(WorkerTest, AClientThatGoesLaterLosesTheReplyNotTheMessage) {
-  step("out", "replay_output", {{"delay", "50ms"}, {"record", record_.file()}});
+  step("out", "replay_output", {{"delay", "1s"}, {"record", record_.file()}});
   serve();
   Client client(port_);
   client.begin();
