@@ -6,7 +6,7 @@ for plugin in "$1"/*.so; do
   [ -e "$plugin" ] || continue
   symbols=$(nm -D --defined-only "$plugin" | awk '{ print $NF }')
   if [ "$symbols" != lsmtpd_entry ]; then
-    echo "$plugin exports:" $symbols
+    echo "$plugin exports: $symbols"
     failed=1
   fi
   checked=$((checked + 1))
