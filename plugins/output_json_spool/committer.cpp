@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <exception>
 
+#include "test_hooks.hpp"
 #include "threads.hpp"
 
 namespace lsmtpd::json_spool {
@@ -101,6 +102,9 @@ bool Committer::take(Group& group) {
 }
 
 void Committer::commit(Group& group, char* buffer) {
+  if (test_hook("LSMTPD_TEST_EARLY_250")) {
+    for (StoreJob& job : group) job.call.stored("before it is");
+  }
   std::deque<StagedFile> files;
   write(group, files, buffer);
   publish(files);
@@ -141,7 +145,7 @@ void Committer::answer(StoreJob& job, const StagedFile& file) {
     capacity_.stored(file.size());
     return job.call.stored(directory_.path() + "/" + file.name());
   }
-  if (failure.sync) alarm(job, failure);
+  if (failure.alarming()) alarm(job, failure);
   const std::string detail = std::string(failure.what) + ": " + error_text(failure.error);
   if (is_full(failure.error)) {
     return job.call.try_later("Insufficient system storage", 452, "4.3.1", detail);
@@ -150,7 +154,7 @@ void Committer::answer(StoreJob& job, const StagedFile& file) {
 }
 
 void Committer::alarm(const StoreJob& job, const StagedFile::Failure& failure) {
-  host_.error("the disk failed to sync: the message was refused; check the disk",
+  host_.error("the disk failed: the message was refused; check the disk",
               {{"id", job.copy_id},
                {"directory", directory_.path()},
                {"what", failure.what},

@@ -9,9 +9,10 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 #include <system_error>
+
+#include "test_hooks.hpp"
 
 namespace lsmtpd::json_spool {
 namespace {
@@ -101,11 +102,11 @@ class PosixFiles : public Files {
     return result(::sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE));
   }
   int sync_data(int fd) override {
-    if (skips_sync()) return 0;
+    if (test_hook("LSMTPD_TEST_NO_FDATASYNC")) return 0;
     return result(::fdatasync(fd));
   }
   int sync_directory(int directory) override {
-    if (skips_sync()) return 0;
+    if (test_hook("LSMTPD_TEST_NO_FSYNC")) return 0;
     return result(::fsync(directory));
   }
 
@@ -165,16 +166,6 @@ class PosixFiles : public Files {
 
  private:
   static constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-
-  // The control of the power-cut test: without fsync it must lose mail.
-  static bool skips_sync() {
-#ifdef LSMTPD_TEST_HOOKS
-    static const bool skips = std::getenv("LSMTPD_TEST_NO_FSYNC") != nullptr;
-    return skips;
-#else
-    return false;
-#endif
-  }
 
   std::atomic<bool> by_descriptor_{true};
 };

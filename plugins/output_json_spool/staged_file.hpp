@@ -6,6 +6,7 @@
 
 #include <lsmtpd/sdk/message.hpp>
 
+#include <cerrno>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,7 +22,10 @@ class StagedFile {
   struct Failure {
     const char* what = "";
     std::int64_t error = 0;
-    bool sync = false;  // the disk did not keep what it took: an alarm
+    bool sync = false;  // the disk did not keep what it took
+
+    // Not for want of room or rights: somebody should look at the disk.
+    bool alarming() const { return sync || error == -EIO; }
   };
 
   StagedFile(Files& files, const Directory& directory);

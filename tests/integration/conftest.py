@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from support import report
 from support.brokers import Unavailable
 from support.daemon import BINARY, Daemon
 
@@ -87,3 +88,7 @@ def pytest_sessionfinish(session, exitstatus):
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if exitstatus == 0 and reporter and not reporter.stats.get("passed"):
         session.exitstatus = SKIPPED
+
+
+def pytest_terminal_summary(terminalreporter):
+    report.finish(terminalreporter)

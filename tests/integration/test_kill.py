@@ -1,65 +1,101 @@
 """Whenever it ends, however it ends: no message with a 250 is lost, none comes twice."""
-import os
 import random
 import signal
+import time
 
 import pytest
 
-from support.faults import STRACED, strace
+from support import report
+from support.faults import HOOKED_SPOOL, STRACED, ThreadsTraced
 from support.hostile import H
 from support.load import Ledger, Load
+from support.matrix import pick
+from support.report import Timing
 from support.smtp import Client, queued_id
 from support.wait import wait_until
 
-ROUNDS = int(os.environ.get("LSMTPD_KILLS", "12"))
+SIZES = pick((200, 4096, 100_000), (200, 1024, 4096, 30_000))
+MANNERS = ("data", "bdat")
 
 
-def contents(server):
-    return [each.content for each in server.spool.messages()]
+def started(server, restarts):
+    """Starts it; notes how long it took to serve."""
+    begin = time.monotonic()
+    server.start()
+    restarts.add(time.monotonic() - begin)
+
+
+def kill_at_random(server, ledger, rounds, most):
+    """Starts and kills the daemon under load."""
+    chance, restarts = random.Random(5), Timing()
+    for _ in range(rounds):
+        started(server, restarts)
+        load = Load(server.address(), ledger, sizes=SIZES, manners=MANNERS)
+        load.wait_accepted(chance.randrange(1, most))
+        server.kill()
+        load.stop()
+    return restarts
 
 
 def test_kill_9_under_load_loses_no_acknowledged_message(daemon):
-    chance = random.Random(5)
-    server = daemon(started=False)
-    ledger = Ledger()
-    for _ in range(ROUNDS):
-        server.start()
-        load = Load(server.address(), ledger)
-        load.wait_accepted(chance.randrange(1, 150))
-        server.kill()
-        load.stop()
+    server = daemon({"log": {"level": "info"}}, started=False)
+    ledger, rounds = Ledger(), pick(12, 200)
+    restarts = kill_at_random(server, ledger, rounds, pick(150, 1000))
     server.start()  # what was torn is not in place, and does not stop it
     assert server.stop() == 0
-    assert len(ledger.accepted) >= ROUNDS
-    ledger.check(contents(server))
+    assert ledger.count(2) >= rounds
+    found = ledger.check(server.spool.contents())
+    report.record("kill -9 of the daemon, at random", "spool", ledger, found, kills=rounds, restart=str(restarts))
 
 
-@pytest.mark.parametrize("call", ["write,writev,pwrite64,pwritev", "fdatasync,fsync,sync_file_range",
-                                  "linkat,renameat,renameat2,rename,link"])
-@pytest.mark.parametrize("when", [1, 2, 3, 10, 25])
-def test_killed_at_a_system_call_of_the_spool_loses_nothing(daemon, tmp_path, call, when):
-    server = daemon({"log": {"level": "error"}}, started=False, environment=STRACED)
-    server.config["log"]["level"] = "info"
-    server.write_config()
+def test_control_with_250_sent_early_kill_9_loses_messages(daemon):
+    server = daemon({"plugin": {"spool": {"use": str(HOOKED_SPOOL)}}}, started=False,
+                    environment={"LSMTPD_TEST_EARLY_250": "1"})
     ledger = Ledger()
-    server.wrapper = strace(tmp_path, f"{call}:signal=KILL:when={when}")
-    server.launch()
-    try:
-        wait_until(lambda: server._listening(), 30, "to listen, or be killed before")
-        load = Load(server.address(), ledger, threads=3, sizes=(200, 4096))
-        wait_until(lambda: not server.process.running(), 60, "the system call that kills")
+    kill_at_random(server, ledger, 5, 100)
+    found = ledger.compare(server.spool.contents())
+    assert found.lost, "the kill test cannot fail"
+    report.record("kill -9 of the daemon, 250 sent early", "spool", ledger, found, control=True)
+
+
+def test_killed_at_each_system_call_that_stores_a_message(daemon):
+    server = daemon({"log": {"level": "info"}}, started=False, environment=STRACED)
+    ledger, restarts, kills = Ledger(), Timing(), 0
+    calls = calls_that_store(server, ledger)
+    for call, when in [(call, when) for call in calls for when in pick((1, 3), (1, 2, 3, 5, 8, 13, 30, 60))]:
+        server.start()
+        with ThreadsTraced(server, "spool-commit", f"{call}:signal=KILL:when={when}"):
+            load = Load(server.address(), ledger, threads=4, sizes=(200, 4096, 30_000), manners=MANNERS)
+            kills += dies(server, ledger, 400)
+        server.kill()
         load.stop()
-    except AssertionError:
-        assert not server.process.running()
-    server.kill()
-    server.wrapper = []
+        started(server, restarts)
+        assert server.stop() == 0
+    assert kills >= len(calls)
+    found = ledger.check(server.spool.contents())
+    report.record("kill -9 at each system call that stores", "spool", ledger, found, calls=" ".join(calls),
+                  kills=kills, restart=str(restarts))
+
+
+def calls_that_store(server, ledger):
+    """The system calls that the committing threads are seen to make."""
     server.start()
-    with server.client() as client:
-        client.envelope()
-        queued_id(client.data(b"X-Number: 0\r\n" + H + b"x\r\n"))
+    with ThreadsTraced(server, "spool-commit") as traced:
+        load = Load(server.address(), ledger, threads=8, sizes=(200, 4096, 30_000), manners=MANNERS)
+        load.wait_accepted(300)
+        load.stop()
     assert server.stop() == 0
-    ledger.write(0, None, b"X-Number: 0\r\n" + H + b"x\r\n")
-    ledger.check(contents(server))
+    calls = traced.calls()
+    assert {"openat", "write", "fdatasync", "linkat", "fsync"} <= set(calls), calls
+    return calls
+
+
+def dies(server, ledger, accepted):
+    """False when it did not come to that call within so many messages."""
+    end = ledger.count(2) + accepted
+    wait_until(lambda: not server.process.running() or ledger.count(2) >= end, 60,
+               "the system call that kills, or messages to pass without it")
+    return not server.process.running()
 
 
 def test_sigterm_lets_a_transaction_under_way_finish(daemon):
@@ -122,7 +158,8 @@ def test_sigterm_under_load_loses_no_acknowledged_message(daemon, signals):
         load.stop()
         assert signals == 2 or status == 0
     server.kill()
-    ledger.check(contents(server))
+    found = ledger.check(server.spool.contents())
+    report.record(f"SIGTERM under load, {signals}x", "spool", ledger, found)
 
 
 def test_sighup_reopens_the_log_and_loses_no_line(daemon):

@@ -1,8 +1,13 @@
-"""Faults that this machine can make: a full disk, failing system calls, a file size limit."""
+"""Faults that this machine can make: a full disk, a power cut, failing system calls."""
+import contextlib
+import fcntl
 import os
+import re
 import signal
+import struct
 import subprocess
 
+from .daemon import BUILD
 from .process import Process
 from .wait import wait_until
 
@@ -27,13 +32,55 @@ class SmallDisk:
         subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
 
 
-def strace(folder, *injections, calls=None):
-    """A wrapper for Daemon under which system calls fail or kill as strace's --inject says."""
-    # With -o strace leaves signals to the daemon and ends with it.
-    return ["strace", "-f", "-qq", "-o", str(folder / "strace.txt"),
-            *(f"--inject={each}" for each in injections),
-            "-e", "trace=" + (calls or ",".join(each.split(":")[0] for each in injections)),
-            "-e", "signal=none"]
+class PowerCut:
+    """A file system of its own in an image, mounted at a folder, that can lose its power: cut(), and
+    what was not on the disk by then is gone after remount(). Root only."""
+
+    SIZES = {"ext4": "256M", "xfs": "320M"}
+
+    def __init__(self, folder, kind):
+        self._folder, self._image = folder, folder.parent / f"{folder.name}.{kind}"
+        subprocess.run(["truncate", "-s", self.SIZES[kind], self._image], check=True)
+        subprocess.run([f"mkfs.{kind}", "-q", self._image], check=True)
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self):
+        self.mount()
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(subprocess.CalledProcessError):
+            self.unmount(lazily=True)
+        self._image.unlink()
+
+    def mount(self):
+        subprocess.run(["mount", "-o", "loop", self._image, self._folder], check=True)
+        self._folder.chmod(0o700)
+
+    def unmount(self, lazily=False):
+        subprocess.run(["umount", *(["--lazy"] if lazily else []), self._folder], check=True)
+
+    def cut(self):
+        """The file system is dead from here on; its log is not written out (NOLOGFLUSH)."""
+        shutdown, without_flushing_the_log = 0x8004587D, struct.pack("I", 2)  # the same in ext4 and XFS
+        directory = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.ioctl(directory, shutdown, without_flushing_the_log)
+        finally:
+            os.close(directory)
+
+    def remount(self):
+        """Once nobody has a file open there: mounts what the disk has."""
+        self.unmount()
+        self.mount()
+
+
+def loop_mounts():
+    """Why there can be no PowerCut here, or nothing."""
+    if os.geteuid() != 0:
+        return "only root can mount an image"
+    found = subprocess.run(["losetup", "--find"], capture_output=True, text=True)
+    return None if found.returncode == 0 else f"no loop device: {found.stderr.strip()}"
 
 
 class Injected:
@@ -63,6 +110,49 @@ class Injected:
         self._process.wait(20)
         wait_until(lambda: self._traced() == 0, 20, "strace to let go")
 
+
+class ThreadsTraced:
+    """While the `with` block lasts, strace watches the daemon's threads of one name, and no others.
+    injection: as strace's --inject; with :signal=KILL the daemon dies at that call, and strace ends.
+    A `when=` counts for each thread by itself."""
+
+    def __init__(self, daemon, name, injection=None):
+        def comm(thread):
+            with open(f"/proc/{daemon.pid}/task/{thread}/comm") as file:
+                return file.read().strip()
+        self._threads = [each for each in os.listdir(f"/proc/{daemon.pid}/task") if comm(each) == name]
+        assert self._threads, f"the daemon has no thread {name}"
+        self._daemon, self._log = daemon, daemon.folder / "strace-threads.txt"
+        self._output = daemon.folder / "strace.txt"
+        self._argv = ["strace", "-o", str(self._output), "-e", "signal=none",
+                      *(word for each in self._threads for word in ("-p", each))]
+        if injection:
+            self._argv += [f"--inject={injection}", "-e", f"trace={injection.split(':')[0]}"]
+
+    def __enter__(self):
+        self._process = Process(self._argv, self._log)
+        wait_until(lambda: all(self._traced(each) for each in self._threads), 30,
+                   lambda: self._process.tail())
+        return self
+
+    def _traced(self, thread):
+        try:
+            with open(f"/proc/{self._daemon.pid}/task/{thread}/status") as status:
+                return "TracerPid:\t0\n" not in status.read()
+        except (FileNotFoundError, ProcessLookupError):  # killed already
+            return True
+
+    def __exit__(self, *_):
+        self._process.signal(signal.SIGINT)
+        self._process.wait(20)
+
+    def calls(self):
+        """The names of the system calls seen, after the block."""
+        return sorted(set(re.findall(r"^(?:\d+ +)?(\w+)\(", self._output.read_text(), re.M)))
+
+
+# The spool with test_hooks.hpp at work.
+HOOKED_SPOOL = BUILD / "tests/hooked/output_json_spool.so"
 
 # Leak detection needs ptrace for itself.
 STRACED = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}

@@ -27,6 +27,14 @@ class Spool:
     def messages(self):
         return [Stored(each) for each in self.files()]
 
+    def contents(self):
+        """The bytes of each message, one after the other."""
+        return (Stored(each).content for each in self.files())
+
+    def dead(self):
+        """The bytes of each dead letter."""
+        return (Stored(each).content for each in sorted((self.folder / "dead").glob("*.json")))
+
     def only(self):
         found = self.messages()
         assert len(found) == 1, f"{len(found)} messages in the spool, not one"

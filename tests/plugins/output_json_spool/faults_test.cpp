@@ -72,8 +72,27 @@ TEST_F(FaultsTest, AFailedFsyncIsNotTriedAgainAndRaisesAnAlarm) {
   Faults::get().fail("sync_data", 1, EIO);
   EXPECT_EQ(store(mail()).kind, LSMTPD_TRY_LATER);
   EXPECT_EQ(Faults::get().count("sync_data"), 1);
-  EXPECT_TRUE(logged("the disk failed to sync"));
+  EXPECT_TRUE(logged("the disk failed"));
   EXPECT_EQ(Faults::get().count("link_unnamed"), 0);
+}
+
+TEST_F(FaultsTest, AnErrorOfTheDiskRaisesAnAlarmWhateverFailed) {
+  start();
+  for (const char* operation : {"open_unnamed", "write", "link_unnamed"}) {
+    Faults::get().reset();
+    Faults::get().fail(operation, 1, EIO);
+    EXPECT_EQ(store(mail()).kind, LSMTPD_TRY_LATER) << operation;
+    EXPECT_TRUE(logged("the disk failed")) << operation;
+    restart();
+  }
+}
+
+TEST_F(FaultsTest, WantOfRoomRaisesNoAlarm) {
+  start();
+  Faults::get().reset();
+  Faults::get().fail("link_unnamed", 1, ENOSPC);
+  EXPECT_EQ(store(mail()).kind, LSMTPD_TRY_LATER);
+  EXPECT_FALSE(logged("the disk failed"));
 }
 
 TEST_F(FaultsTest, AHintThatFailsIsNoFault) {
