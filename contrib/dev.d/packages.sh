@@ -11,6 +11,7 @@ packages_test=(
   libgtest-dev libgmock-dev libcurl4-openssl-dev clang-format git
   python3 python3-pytest python3-qpid-proton python3-pika libpython3.11-testsuite
   swaks msmtp curl strace openssl
+  libfaketime iproute2 xfsprogs e2fsprogs mount # faults
   libdb5.3 libicu72 libnsl2 # what smtp-source links
 )
 packages_brokers=(

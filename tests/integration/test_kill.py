@@ -1,7 +1,6 @@
 """Whenever it ends, however it ends: no message with a 250 is lost, none comes twice."""
 import random
 import signal
-import time
 
 import pytest
 
@@ -18,18 +17,11 @@ SIZES = pick((200, 4096, 100_000), (200, 1024, 4096, 30_000))
 MANNERS = ("data", "bdat")
 
 
-def started(server, restarts):
-    """Starts it; notes how long it took to serve."""
-    begin = time.monotonic()
-    server.start()
-    restarts.add(time.monotonic() - begin)
-
-
 def kill_at_random(server, ledger, rounds, most):
     """Starts and kills the daemon under load."""
     chance, restarts = random.Random(5), Timing()
     for _ in range(rounds):
-        started(server, restarts)
+        restarts.take(server.start)
         load = Load(server.address(), ledger, sizes=SIZES, manners=MANNERS)
         load.wait_accepted(chance.randrange(1, most))
         server.kill()
@@ -69,7 +61,7 @@ def test_killed_at_each_system_call_that_stores_a_message(daemon):
             kills += dies(server, ledger, 400)
         server.kill()
         load.stop()
-        started(server, restarts)
+        restarts.take(server.start)
         assert server.stop() == 0
     assert kills >= len(calls)
     found = ledger.check(server.spool.contents())

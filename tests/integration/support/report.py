@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import time
 
 COLUMNS = ("sent", "250", "4xx", "5xx", "no reply", "lost", "twice, 250", "twice, no reply")
 RUNS = []
@@ -60,8 +61,10 @@ class Timing:
     def __init__(self):
         self._seconds = []
 
-    def add(self, seconds):
-        self._seconds.append(seconds)
+    def take(self, what):
+        begin = time.monotonic()
+        what()
+        self._seconds.append(time.monotonic() - begin)
 
     def __str__(self):
         values = sorted(self._seconds)

@@ -1,0 +1,79 @@
+"""The power goes while mail comes in: what got 250 is on the disk. And the controls: without one of the
+syncs it is not."""
+import random
+
+import pytest
+
+from support import report
+from support.daemon import merge
+from support.faults import HOOKED_SPOOL, PowerCut, loop_mounts
+from support.load import Ledger, Load
+from support.matrix import pick
+from support.recorder import Recorder
+from support.report import Timing
+from support.spool import Stored
+from support.wait import wait_until
+
+pytestmark = pytest.mark.skipif(loop_mounts() is not None, reason=str(loop_mounts()))
+CHANCE = random.Random(7)
+SIZES = pick((200, 4096, 100_000), (200, 1024, 4096, 30_000))
+
+
+def cut_under_load(server, disk, ledger, cuts, most):
+    restarts = Timing()
+    for _ in range(cuts):
+        restarts.take(server.start)
+        load = Load(server.address(), ledger, sizes=SIZES, manners=("data", "bdat"))
+        load.wait_accepted(CHANCE.randrange(20, most))
+        refused = ledger.count(4)
+        disk.cut()
+        wait_until(lambda: ledger.count(4) > refused, 60, "the dead disk to be noticed")
+        load.stop()
+        server.kill()
+        disk.remount()
+    return restarts
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_a_power_cut_under_load_loses_nothing(daemon, kind):
+    server = daemon({"log": {"level": "info"}}, started=False)
+    ledger, cuts = Ledger(), pick(3, 40)
+    with PowerCut(server.spool.folder, kind) as disk:
+        restarts = cut_under_load(server, disk, ledger, cuts, pick(300, 1500))
+        assert "the disk failed" in server.log.read_text()
+        # Refused because the disk died under it: it may be there all the same. Torn it may not be.
+        found = ledger.check(server.spool.contents(), refused_may_stay=True)
+    report.record(f"power cut, {kind}", "spool", ledger, found, cuts=cuts, restart=str(restarts))
+
+
+@pytest.mark.parametrize("hook", ["LSMTPD_TEST_NO_FDATASYNC", "LSMTPD_TEST_NO_FSYNC"])
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_control_without_a_sync_a_power_cut_loses_messages(daemon, tmp_path, kind, hook):
+    recorder = Recorder(tmp_path)
+    recorder.down()
+    server = daemon(merge(recorder.configuration(), {"plugin": {"spool": {"use": str(HOOKED_SPOOL)}}}),
+                    started=False, environment={hook: "1"})
+    ledger = Ledger()
+    with PowerCut(server.spool.folder, kind) as disk:
+        for _ in range(20):  # what one cut loses may be nothing, by luck
+            cut_under_load(server, disk, ledger, 1, 100)
+            if ledger.compare(Stored(each).content for each in server.spool.files() if whole(each)).lost:
+                break
+        torn = [each.stem for each in server.spool.files() if not whole(each)]
+        # What it left behind does not stop the daemon: whole ones pass, torn ones go to quarantine.
+        recorder.up()
+        server.start()
+        wait_until(lambda: len(server.spool) == 0, 60, "the spool to be replayed")
+        assert sorted(torn) == sorted(each.stem for each in (server.spool.folder / "quarantine").iterdir())
+        assert server.stop() == 0
+    found = ledger.compare(recorder.contents())
+    assert found.lost, "the power cut test cannot fail"
+    assert not found.changed
+    report.record(f"power cut, {kind}, {hook}", "spool", ledger, found, control=True, torn=len(torn))
+
+
+def whole(file):
+    try:
+        return bool(Stored(file).json)
+    except (ValueError, KeyError):
+        return False

@@ -1,0 +1,160 @@
+"""What waits in the spool for an output that is down comes out once it is up, whatever happens to the
+daemon, the files and the clock meanwhile."""
+import itertools
+
+import pytest
+
+from support import report
+from support.faults import STRACED, ThreadsTraced
+from support.load import Ledger, Load, number_of
+from support.matrix import pick
+from support.recorder import Recorder
+from support.report import Timing
+from support.wait import wait_until
+
+SIZES = (200, 1024)
+
+
+@pytest.fixture
+def recorder(tmp_path):
+    found = Recorder(tmp_path)
+    found.down()
+    return found
+
+
+def fill(server, ledger, count, sizes=SIZES):
+    load = Load(server.address(), ledger, sizes=sizes)
+    load.wait_accepted(count)
+    load.stop()
+
+
+def drained(server, seconds=90):
+    wait_until(lambda: len(server.spool) == 0, seconds,
+               lambda: f"the spool to be replayed; {len(server.spool)} are left:\n{server._log_tail()}")
+
+
+def calls_of_replay(server, recorder, ledger):
+    """The system calls that the keeper is seen to make while it gives messages back."""
+    server.start()
+    with ThreadsTraced(server, "spool-keeper") as traced:
+        fill(server, ledger, 20)
+        recorder.up()
+        drained(server)
+    recorder.down()
+    assert server.stop() == 0
+    return traced.calls()
+
+
+@pytest.mark.parametrize("refused, needed", [(False, {"openat", "unlinkat"}), (True, {"renameat", "fsync"})],
+                         ids=["taken", "refused"])
+def test_killed_at_each_system_call_of_replay(daemon, recorder, refused, needed):
+    options = {"reject_to": "r@example.org"} if refused else {}
+    server = daemon(recorder.configuration(**options), started=False, environment=STRACED)
+    ledger, kills, waited = Ledger(), 0, set()
+    calls = calls_of_replay(server, recorder, ledger)
+    assert needed <= set(calls), calls
+    calls = pick(sorted(needed), calls)
+    for call, when in itertools.product(calls, pick((1, 7), (1, 2, 3, 7, 11, 16))):
+        recorder.down()
+        server.start()
+        fill(server, ledger, 12)
+        with ThreadsTraced(server, "spool-keeper", f"{call}:signal=KILL:when={when}"):
+            recorder.up()
+            wait_until(lambda: not server.process.running() or len(server.spool) == 0, 60,
+                       "the system call that kills, or the spool to drain without it")
+        kills += not server.process.running()
+        server.kill()
+        waited |= {number_of(each) for each in server.spool.contents()}
+    assert kills >= len(calls)
+    server.start()
+    drained(server)
+    assert server.stop() == 0
+    out = server.spool.dead() if refused else recorder.contents()
+    # Taken by the output, and killed before the spool forgot it: what was there at a kill may come twice.
+    found = ledger.check(out, duplicates_allowed=waited)
+    report.record(f"kill -9 at each system call of replay, {'dead letters' if refused else 'taken'}",
+                  "spool", ledger, found, calls=" ".join(calls), kills=kills)
+
+
+def test_killed_at_random_while_it_replays(daemon, recorder):
+    server = daemon(recorder.configuration(), started=False)
+    ledger, restarts, waited, rounds = Ledger(), Timing(), set(), pick(5, 50)
+    for turn in range(rounds):
+        recorder.down()
+        restarts.take(server.start)
+        fill(server, ledger, 60)
+        before = len(server.spool)
+        recorder.up()
+        wait_until(lambda: len(server.spool) <= before * (turn % 5) / 5, 60, "some to be replayed")
+        server.kill()
+        waited |= {number_of(each) for each in server.spool.contents()}
+    server.start()
+    drained(server)
+    assert server.stop() == 0
+    found = ledger.check(recorder.contents(), duplicates_allowed=waited)
+    report.record("kill -9 of the daemon during replay, at random", "spool", ledger, found, kills=rounds,
+                  restart=str(restarts))
+
+
+def test_a_message_that_is_always_refused_is_a_dead_letter_and_the_others_pass(daemon, recorder):
+    server = daemon(recorder.configuration(reject_to="poison@example.org"))
+    ledger, poison = Ledger(), b"Subject: poison\r\n\r\nx\r\n"
+    fill(server, ledger, 30)
+    with server.client() as client:
+        for _ in range(3):
+            client.envelope(recipients=("poison@example.org",))
+            assert client.data(poison).startswith("250")
+    fill(server, ledger, 30)
+    recorder.up()
+    drained(server)
+    assert list(server.spool.dead()) == [poison] * 3
+    reasons = list((server.spool.folder / "dead").glob("*.reason"))
+    assert len(reasons) == 3 and all("told so" in each.read_text() for each in reasons)
+    found = ledger.check(recorder.contents())
+    report.record("three messages that are always refused", "spool", ledger, found, dead_letters=3)
+
+
+def test_torn_and_strange_files_go_to_quarantine_and_the_others_pass(daemon, recorder):
+    server = daemon(recorder.configuration())
+    ledger = Ledger()
+    fill(server, ledger, 20)
+    assert server.stop() == 0
+    whole = server.spool.files()[0].read_bytes()
+    torn = {"empty": b"", "half": whole[:len(whole) // 2], "zeros": bytes(4096), "text": b"not JSON",
+            "list": b"[1, 2]", "object": b"{}", "deep": b"[" * 100_000, "utf8": b"\xff\xfe" + whole}
+    for name, text in torn.items():
+        (server.spool.folder / f"{name}.json").write_bytes(text)
+    (server.spool.folder / "folder.json").mkdir()
+    (server.spool.folder / "link.json").symlink_to("/etc/hostname")
+    (server.spool.folder / "notes.txt").write_text("not ours")
+    recorder.up()
+    server.start()
+    drained(server)
+    kept = {each.name.removesuffix(".json") for each in (server.spool.folder / "quarantine").iterdir()}
+    assert kept == set(torn) | {"folder", "link"}
+    assert (server.spool.folder / "notes.txt").exists()
+    found = ledger.check(recorder.contents())
+    report.record("torn and strange files in the spool", "spool", ledger, found, quarantine=len(kept))
+
+
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+
+
+@pytest.mark.parametrize("first, then", [("+1d", "-1d"), ("-1d", "+1d")])
+def test_a_clock_that_is_off_loses_nothing(daemon, recorder, first, then):
+    clock = {"LD_PRELOAD": FAKETIME, "FAKETIME_DONT_FAKE_MONOTONIC": "1", "ASAN_OPTIONS": "verify_asan_link_order=0"}
+    server = daemon(recorder.configuration(), started=False)
+    ledger = Ledger()
+    for offset in (first, then):
+        server.environment = {**clock, "FAKETIME": offset}
+        server.start()
+        fill(server, ledger, 50)
+        server.kill()
+    server.environment = {}
+    server.start()
+    fill(server, ledger, 50)
+    recorder.up()
+    drained(server)
+    assert server.stop() == 0
+    found = ledger.check(recorder.contents())
+    report.record(f"clock off by {first}, then {then}", "spool", ledger, found)
