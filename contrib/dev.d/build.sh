@@ -46,7 +46,24 @@ run_ctest() {
     ctest --test-dir "$folder" --output-on-failure -j "$(nproc)" "$@"
 }
 
+# prepare_tests [brokers]: what every kind of test needs, and the brokers.
+prepare_tests() {
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}"
+  unpack_package postfix "$cache/postfix"
+  if [ -n "$1" ]; then
+    get_brokers || { [ -z "${CI:-}" ] || die "the message brokers are needed in CI"; }
+  else
+    export LSMTPD_NO_BROKERS=1
+  fi
+}
+
 cmd_test() {
+  case "${1:-}" in
+    faults | soak)
+      test_long "$@"
+      return
+      ;;
+  esac
   local sanitize='' brokers=1
   local -a ctest=()
   while [ $# -gt 0 ]; do
@@ -57,13 +74,7 @@ cmd_test() {
     esac
     shift
   done
-  ensure_packages "${packages_build[@]}" "${packages_test[@]}"
-  unpack_package postfix "$cache/postfix"
-  if [ -n "$brokers" ]; then
-    get_brokers || { [ -z "${CI:-}" ] || die "the message brokers are needed in CI"; }
-  else
-    export LSMTPD_NO_BROKERS=1
-  fi
+  prepare_tests "$brokers"
   if [ -n "$sanitize" ]; then
     test_sanitized "${ctest[@]}"
   else
@@ -71,6 +82,46 @@ cmd_test() {
     ninja --quiet -C build
     run_ctest build "${ctest[@]}"
   fi
+}
+
+# faults [OPTION...]: the whole fault matrix; soak [MINUTES] [OPTION...]. Both print their ledgers.
+test_long() {
+  local kind=$1 brokers=1
+  local -a pytest=()
+  shift
+  if [ "$kind" = faults ]; then
+    export LSMTPD_LONG=1
+    pytest=(test_kill.py test_replay.py test_faults.py test_power.py test_broker_faults.py)
+  else
+    export LSMTPD_SOAK=30
+    pytest=(test_soak.py)
+    case "${1:-}" in [0-9]*)
+      LSMTPD_SOAK=$1
+      shift
+      ;;
+    esac
+  fi
+  while [ $# -gt 0 ]; do
+    case "$1" in
+      --no-brokers) brokers='' ;;
+      --report)
+        [ $# -gt 1 ] || die "--report needs a file"
+        LSMTPD_REPORT=$(realpath -m "$2")
+        export LSMTPD_REPORT
+        shift
+        ;;
+      *) pytest+=("$1") ;;
+    esac
+    shift
+  done
+  prepare_tests "$brokers"
+  configure build -DLSMTPD_TESTS=ON
+  ninja --quiet -C build
+  (
+    cd tests/integration
+    LSMTPD_BUILD="$root/build" LSMTPD_CACHE="$cache" PYTHONDONTWRITEBYTECODE=1 \
+      /usr/bin/python3 -m pytest "--basetemp=$root/build/tests/integration/$kind" "${pytest[@]}"
+  )
 }
 
 # bench: the whole daemon from outside. bench micro: the hot functions, with Google Benchmark.

@@ -37,9 +37,9 @@ def cut_under_load(server, disk, ledger, cuts, most):
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_a_power_cut_under_load_loses_nothing(daemon, kind):
     server = daemon({"log": {"level": "info"}}, started=False)
-    ledger, cuts = Ledger(), pick(3, 40)
+    ledger, cuts = Ledger(), pick(3, 20)
     with PowerCut(server.spool.folder, kind) as disk:
-        restarts = cut_under_load(server, disk, ledger, cuts, pick(300, 1500))
+        restarts = cut_under_load(server, disk, ledger, cuts, pick(300, 1000))
         assert "the disk failed" in server.log.read_text()
         # Refused because the disk died under it: it may be there all the same. Torn it may not be.
         found = ledger.check(server.spool.contents(), refused_may_stay=True)

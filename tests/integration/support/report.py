@@ -43,7 +43,7 @@ def save(file):
     kept = json.loads(file.read_text()) if file.exists() else []
     runs = {(run["fault"], run["target"]): run for run in kept + RUNS}
     file.write_text(json.dumps(list(runs.values()), indent=1) + "\n")
-    file.with_suffix(".md").write_text(table(list(runs.values())))
+    file.with_name(file.name + ".md").write_text(table(list(runs.values())))
 
 
 def finish(terminal):
