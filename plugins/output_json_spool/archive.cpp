@@ -122,8 +122,8 @@ int Archive::bury(const std::string& id, std::string_view reason) {
   }
   if (error < 0) return error;
   capacity_.removed(size);
-  error = files_.sync_directory(directory_.dead());
-  return error < 0 ? error : files_.sync_directory(directory_.messages());
+  error = files_.make_names_durable(directory_.dead());
+  return error < 0 ? error : files_.make_names_durable(directory_.messages());
 }
 
 int Archive::write_reason(const std::string& id, std::string_view reason) {

@@ -132,7 +132,7 @@ void Committer::publish(std::deque<StagedFile>& files) {
     if (file.failure().error == 0) any = file.publish() || any;
   }
   if (!any) return;
-  const int error = files_.sync_directory(directory_.messages());
+  const int error = files_.make_names_durable(directory_.messages());
   if (error >= 0) return;
   for (StagedFile& file : files) {
     if (file.failure().error == 0) file.retract(error);

@@ -68,7 +68,7 @@ Directory::Step Directory::make(Files& files) {
     fd = files.open_directory(path_);
     const File parent(files, files.open_directory(parent_of(path_)));
     if (parent) {
-      const int synced = files.sync_directory(parent.get());
+      const int synced = files.make_names_durable(parent.get());
       if (synced < 0) return problem("cannot sync the directory above " + path_, synced);
     }
   }
@@ -120,7 +120,7 @@ Directory::Step Directory::make_folders(Files& files) {
   if (step) step = open("dead", dead_);
   if (step) step = open("quarantine", quarantine_);
   if (!step || !made_any) return step;
-  const int synced = files.sync_directory(messages_.get());
+  const int synced = files.make_names_durable(messages_.get());
   if (synced < 0) return problem("cannot sync " + path_, synced);
   return {};
 }

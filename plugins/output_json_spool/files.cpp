@@ -172,6 +172,12 @@ class PosixFiles : public Files {
 
 }  // namespace
 
+int Files::make_names_durable(int directory) {
+  const int error = sync_directory(directory);
+  FileInfo ignored;
+  return error < 0 ? error : info(directory, ignored);
+}
+
 std::unique_ptr<Files> make_files() {
   return std::make_unique<PosixFiles>();
 }

@@ -63,6 +63,10 @@ class Files {
   virtual int free_space(int directory, FreeSpace& space) = 0;
   // Null: it cannot be read.
   virtual std::unique_ptr<Listing> list(int directory) = 0;
+
+  // sync_directory(), and a look at whether it is true: XFS that was shut down after an error of
+  // its log says success to an fsync of a directory, and EIO to everything that looks at it.
+  int make_names_durable(int directory);
 };
 
 // The real ones.

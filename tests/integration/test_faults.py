@@ -5,8 +5,11 @@ import subprocess
 
 import pytest
 
-from support.faults import STRACED, Injected, SmallDisk, can_mount
+from support import report
+from support.faults import STRACED, Injected, SmallDisk, ThreadsTraced, can_mount
 from support.hostile import H
+from support.load import Ledger, Load
+from support.matrix import pick
 from support.smtp import Client
 from support.wait import wait_until
 
@@ -67,6 +70,35 @@ def test_an_error_of_the_disk_gives_451_and_the_next_message_is_stored(daemon, c
     # What could not be made safe may be there or not, but is never taken for stored.
     assert 3 <= stored <= 3 + len(refused)
     assert all(each.content == MAIL for each in server.spool.messages())
+
+
+# Not write: the same threads wake the loops with it, which cannot fail.
+@pytest.mark.parametrize("call", ["openat", "fdatasync", "fsync", "linkat"])
+def test_a_disk_that_fails_now_and_then_under_load_loses_nothing(daemon, call):
+    server = daemon({"log": {"level": "info"}}, environment=STRACED)
+    ledger = Ledger()
+    load = Load(server.address(), ledger, sizes=(200, 4096, 30_000), manners=("data", "bdat"))
+    with ThreadsTraced(server, "spool-commit", f"{call}:error=EIO:when=5+7"):
+        load.wait_accepted(pick(150, 1500), 120)
+    load.stop()
+    assert server.stop() == 0
+    assert ledger.count(4) > 0
+    assert "the disk failed: the message was refused; check the disk" in server.log.read_text()
+    # What could not be made safe may be there or not, but is never taken for stored.
+    found = ledger.check(server.spool.contents(), refused_may_stay=True)
+    report.record(f"EIO of {call}, every seventh", "spool", ledger, found)
+
+
+def test_files_that_grow_too_large_under_load_keep_nothing_partial(daemon):
+    server = daemon({"log": {"level": "info"}}, wrapper=["prlimit", "--fsize=2000000"])
+    ledger = Ledger()
+    load = Load(server.address(), ledger, threads=4, sizes=(200, 4096, 3_000_000, 1024))
+    load.wait_accepted(60)
+    load.stop()
+    assert server.stop() == 0
+    assert ledger.count(4) > 0
+    found = ledger.check(server.spool.contents())
+    report.record("short write (RLIMIT_FSIZE)", "spool", ledger, found)
 
 
 def test_a_short_write_gives_451_and_keeps_nothing_partial(daemon):

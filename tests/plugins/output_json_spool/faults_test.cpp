@@ -87,6 +87,16 @@ TEST_F(FaultsTest, AnErrorOfTheDiskRaisesAnAlarmWhateverFailed) {
   }
 }
 
+// As XFS does it once it was shut down: fsync of the directory succeeds, and the name is gone.
+TEST_F(FaultsTest, AFileSystemThatDiedBesideASuccessfulFsyncIsNeverStored) {
+  start();
+  Faults::get().reset();
+  Faults::get().fail("info", 0, EIO);
+  EXPECT_EQ(store(mail()).kind, LSMTPD_TRY_LATER);
+  EXPECT_GE(Faults::get().count("sync_directory"), 1);
+  EXPECT_TRUE(logged("the disk failed"));
+}
+
 TEST_F(FaultsTest, WantOfRoomRaisesNoAlarm) {
   start();
   Faults::get().reset();

@@ -46,8 +46,8 @@ TEST_F(StoreTest, TheFileIsSyncedThenLinkedThenTheDirectoryIsSyncedAndThenItIsSt
   for (const std::string& call : Faults::get().calls()) {
     if (call != "free_space") calls.push_back(call);
   }
-  const std::vector<std::string> wanted = {"open_unnamed", "write", "sync_data", "link_unnamed",
-                                           "sync_directory"};
+  const std::vector<std::string> wanted = {"open_unnamed", "write",          "sync_data",
+                                           "link_unnamed", "sync_directory", "info"};
   EXPECT_EQ(calls, wanted);
 }
 
