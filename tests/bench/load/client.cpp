@@ -1,0 +1,197 @@
+#include "client.hpp"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+namespace lsmtpd::bench {
+Client::Client(const Options& options)
+    : options_(options), script_(options_), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+  links_.resize(options_.connections);
+}
+
+Client::~Client() {
+  for (std::size_t place = 0; place < links_.size(); ++place) close(place);
+  ::close(epoll_);
+}
+
+void Client::turn() {
+  std::array<epoll_event, 256> events;
+  int wait = 100;
+  if (!later_.empty()) {
+    const auto left = later_.front().due - Clock::now();
+    wait = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count());
+    wait = std::clamp(wait, 0, 100);
+  }
+  const int count = epoll_wait(epoll_, events.data(), events.size(), wait);
+  for (int i = 0; i < count; ++i) on_event(events[i].data.u64, events[i].events);
+  while (!later_.empty() && later_.front().due <= Clock::now()) {
+    const Arrival arrival = std::move(later_.front());
+    later_.pop_front();
+    act(arrival);
+  }
+}
+
+void Client::open(std::size_t place, Clock::time_point now) {
+  links_[place] = std::make_unique<Link>(options_, script_, *this, tally_, now);
+  Link& link = *links_[place];
+  link.number = ++opened_;
+  ++open_;
+  ++opening_;
+  arrived({place, link.number, Arrival::open, {}});
+}
+
+void Client::connect(std::size_t place) {
+  Link& link = *links_[place];
+  link.fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(options_.port);
+  const int on = 1;
+  setsockopt(link.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+  if (inet_pton(AF_INET, options_.host.c_str(), &address.sin_addr) != 1) {
+    throw std::runtime_error("not an IPv4 address: " + options_.host);
+  }
+  if (::connect(link.fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0 &&
+      errno != EINPROGRESS) {
+    return broken(place, std::string("connect: ") + std::strerror(errno));
+  }
+  watch(place, EPOLL_CTL_ADD, true);
+}
+
+void Client::close(std::size_t place) {
+  if (links_[place] == nullptr) return;
+  if (links_[place]->fd >= 0) ::close(links_[place]->fd);
+  if (!links_[place]->ready) --opening_;
+  --open_;
+  links_[place].reset();
+}
+
+// The message in it, if any, is lost; the next one gets a new connection where it would have
+// anyway.
+void Client::broken(std::size_t place, const std::string& how) {
+  tally_.failed(how);
+  close(place);
+  if (!options_.kept && take()) open(place, Clock::now());
+}
+
+void Client::watch(std::size_t place, int operation, bool write) {
+  epoll_event event{};
+  event.events = EPOLLIN | (write ? EPOLLOUT : 0u);
+  event.data.u64 = place;
+  links_[place]->waits_to_write = write;
+  epoll_ctl(epoll_, operation, links_[place]->fd, &event);
+}
+
+void Client::on_event(std::size_t place, std::uint32_t events) {
+  if (links_[place] == nullptr) return;
+  Link& link = *links_[place];
+  const std::uint64_t number = link.number;
+  if (!link.connected) {
+    int error = 0;
+    socklen_t size = sizeof(error);
+    getsockopt(link.fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error != 0) return broken(place, std::string("connect: ") + std::strerror(error));
+    link.connected = true;
+    watch(place, EPOLL_CTL_MOD, false);
+  } else if (events & EPOLLOUT) {
+    flush(place);
+  }
+  if (events & ~EPOLLOUT && links_[place] != nullptr && links_[place]->number == number)
+    read(place);
+}
+
+void Client::read(std::size_t place) {
+  Link& link = *links_[place];
+  char buffer[16384];
+  const ssize_t size = recv(link.fd, buffer, sizeof(buffer), 0);
+  if (size < 0 && errno == EAGAIN) return;
+  heard_ = Clock::now();
+  if (size > 0 && options_.round_trip == Clock::duration::zero()) {
+    link.replies.add({buffer, static_cast<std::size_t>(size)});
+    return answer(place);
+  }
+  Arrival arrival{place, link.number, size > 0 ? Arrival::bytes : Arrival::end, {}};
+  if (size > 0) {
+    arrival.text.assign(buffer, static_cast<std::size_t>(size));
+  } else {
+    arrival.text = size == 0 ? "the server hung up" : std::strerror(errno);
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, link.fd, nullptr);
+  }
+  arrived(std::move(arrival));
+}
+
+void Client::arrived(Arrival&& arrival) {
+  if (options_.round_trip == Clock::duration::zero()) return act(arrival);
+  arrival.due = Clock::now() + options_.round_trip;
+  later_.push_back(std::move(arrival));
+}
+
+void Client::act(const Arrival& arrival) {
+  Link* link = links_[arrival.place].get();
+  if (link == nullptr || link->number != arrival.number) return;
+  heard_ = Clock::now();
+  if (arrival.kind == Arrival::open) return connect(arrival.place);
+  if (arrival.kind == Arrival::end) {
+    return broken(arrival.place,
+                  arrival.text + " while it owed a reply to " + link->dialogue.waits_for());
+  }
+  link->replies.add(arrival.text);
+  answer(arrival.place);
+}
+
+void Client::answer(std::size_t place) {
+  Link& link = *links_[place];
+  for (std::string_view reply = link.replies.next(); !reply.empty(); reply = link.replies.next()) {
+    if (link.dialogue.replied(reply, heard_)) continue;
+    close(place);
+    if (!options_.kept && take()) open(place, Clock::now());
+    return;
+  }
+  if (link.dialogue.ready() && !link.ready) {
+    link.ready = true;
+    --opening_;
+    if (missing_.empty()) missing_ = link.dialogue.missing();
+  }
+  flush(place);
+}
+
+void Client::flush(std::size_t place) {
+  Link& link = *links_[place];
+  std::deque<Piece>& pieces = link.dialogue.outgoing();
+  while (!pieces.empty()) {
+    std::array<iovec, 16> vectors;
+    std::size_t count = 0;
+    for (; count < vectors.size() && count < pieces.size(); ++count) {
+      const std::string_view text = pieces[count].text.substr(count == 0 ? link.sent : 0);
+      vectors[count] = {const_cast<char*>(text.data()), text.size()};
+    }
+    msghdr message{};
+    message.msg_iov = vectors.data();
+    message.msg_iovlen = count;
+    const ssize_t size = sendmsg(link.fd, &message, MSG_NOSIGNAL);
+    if (size < 0 && errno != EAGAIN) {
+      return broken(place, std::string("write: ") + std::strerror(errno));
+    }
+    if (size < 0) break;
+    link.sent += static_cast<std::size_t>(size);
+    const Clock::time_point now = Clock::now();
+    while (!pieces.empty() && link.sent >= pieces.front().text.size()) {
+      link.sent -= pieces.front().text.size();
+      link.dialogue.sent(now);
+    }
+  }
+  if (pieces.empty() == link.waits_to_write) watch(place, EPOLL_CTL_MOD, !pieces.empty());
+}
+
+}  // namespace lsmtpd::bench

@@ -1,0 +1,33 @@
+// What came of the messages: counts, times and wrong replies, and the line of JSON about them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "options.hpp"
+
+namespace lsmtpd::bench {
+
+class Tally {
+ public:
+  // A message's times: its first octet sent (or connect), its last octet sent, its final reply.
+  void delivered(Clock::time_point began, Clock::time_point sent, Clock::time_point replied);
+  void failed(std::string_view problem);
+  // Forgets what was delivered before the measurement; failures stay.
+  void begin(Clock::time_point now);
+  void end(Clock::time_point now) { end_ = now; }
+
+  std::uint64_t failures() const { return failures_; }
+  // One line; sorts the times.
+  std::string json(const Options& options);
+
+ private:
+  std::vector<float> reply_ms_, message_ms_;
+  std::uint64_t failures_ = 0;
+  std::vector<std::string> problems_;  // the first few
+  Clock::time_point begin_, end_;
+};
+
+}  // namespace lsmtpd::bench
