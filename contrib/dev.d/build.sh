@@ -124,20 +124,22 @@ test_long() {
   )
 }
 
-# bench: the whole daemon from outside. bench micro: the hot functions, with Google Benchmark.
+# bench: the whole daemon from outside, beside its peers. bench micro: the hot functions, with Google
+# Benchmark.
 cmd_bench() {
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"
   if [ "${1:-}" = micro ]; then
     shift
-    ensure_packages "${packages_build[@]}" "${packages_test[@]}" libbenchmark-dev
     configure build-bench -DLSMTPD_TESTS=ON -DLSMTPD_BENCH=ON
     ninja --quiet -C build-bench tests/bench/all
     local program
     for program in build-bench/tests/*_bench; do "$program" "$@"; done
     return
   fi
-  ensure_packages "${packages_build[@]}" "${packages_test[@]}"
-  unpack_package postfix "$cache/postfix"
-  build_daemon
+  get_peers
+  configure build -DLSMTPD_TESTS=ON
+  ninja --quiet -C build lsmtpd plugins/all tests/bench/all
+  ulimit -n "$(ulimit -Hn)"
   LSMTPD_BUILD="$root/build" LSMTPD_CACHE="$cache" tests/bench/bench.py "$@"
 }
 

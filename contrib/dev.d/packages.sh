@@ -14,6 +14,7 @@ packages_test=(
   libfaketime iproute2 xfsprogs e2fsprogs mount # faults
   libdb5.3 libicu72 libnsl2 # what smtp-source links
 )
+packages_bench=(libbenchmark-dev liburing-dev python3-matplotlib)
 packages_brokers=(
   openjdk-17-jre-headless maven debootstrap util-linux socat
   erlang-base erlang-crypto erlang-eldap erlang-inets erlang-mnesia erlang-os-mon erlang-parsetools

@@ -1,108 +1,198 @@
 #!/usr/bin/python3
-"""Throughput, CPU and memory of the daemon, measured from outside.
+"""lsmtpd beside its peers and beside the limit, in one run: two tables, and a plot.
 
-    contrib/dev bench [--messages N] [--sessions N] [--size BYTES] [--output spool|null]
+    contrib/dev bench [--quick] [--servers A,B] [--modes M,N] [--sizes ...] [--connections ...] [...]
 
-Prints one line a measurement: smtp-source with kept connections and with one message a connection,
-resident memory idle, with 5,000 idle connections, and after 100 messages of 10 MB at once.
-CPU is user and system time of the daemon; client and daemon share the machine.
+The servers take turns: every round measures each of them once, started anew, and a figure is the median of
+the rounds. By default the first mode, size and number of connections are the base, and one of the three is
+varied at a time; --all measures every combination. System calls are counted in a run apart.
 """
 import argparse
+import json
 import os
 import pathlib
+import shutil
+import signal
 import sys
 import tempfile
-import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-from support import clients  # noqa: E402
-from support.daemon import Daemon  # noqa: E402
-from support.hostile import H  # noqa: E402
-from support.smtp import queued_id, stuff  # noqa: E402
+import bare_spool  # noqa: E402
+import plot  # noqa: E402
+import report  # noqa: E402
+import servers  # noqa: E402
+import targets  # noqa: E402
+from large import large_messages  # noqa: E402,F401  bench_amqp.py uses these three, too
+from load import Cell, count_calls, measure  # noqa: E402
+from proc import cpu_seconds  # noqa: E402,F401
+from servers.base import Unavailable  # noqa: E402
+from servers.lsmtpd import configuration  # noqa: E402,F401
+from support.wait import Timeout  # noqa: E402
 
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
-def configuration(options):
-    limits = {"connections": 10000, "connections_per_peer": 10000, "message_size": "12MiB"}
-    changes = {"limits": limits, "log": {"level": options.log}, "server": {"workers": options.workers}}
-    if options.output == "null":
-        changes["plugin"] = {"null": {"use": "output_null"}}
-        changes["chain"] = {"default": {"steps": ["null"]}}
-    return changes
+MODES = ["kept", "one", "pipelined", "bdat"]
+SIZES = [4 << 10, 100 << 10, 1 << 20, 10 << 20]
+CONNECTIONS = [30, 1, 1000, 5000]
+FAR = ("one-pipelined", "pipelined")
+PEERS = list(servers.ALL)
 
 
-def smtp_source(server, options, kept):
-    cpu, start = cpu_seconds(server.pid), time.monotonic()
-    clients.with_smtp_source(server, "-s", str(options.sessions), "-m", str(options.messages), "-l",
-                             str(options.size), "-f", "s@example.org", "-t", "r@example.org",
-                             *(["-d"] if kept else []), timeout=600)
-    seconds = time.monotonic() - start
-    cpu = cpu_seconds(server.pid) - cpu
-    print(f"{'kept connections' if kept else 'one a connection':20} "
-          f"{options.messages / seconds:8.0f} messages/s  {cpu / options.messages * 1e6:6.1f} us of CPU "
-          f"a message  {server.memory() / 2**20:6.1f} MB resident", flush=True)
-    for stored in server.spool.folder.glob("*.json"):  # the folder itself is the daemon's
-        stored.unlink()
+def words(choices):
+    def split(text):
+        found = text.split(",") if text else []
+        for each in found:
+            if each not in choices:
+                raise argparse.ArgumentTypeError(f"{each} is none of {', '.join(choices)}")
+        return found
+    return split
 
 
-def idle_connections(server, count):
-    held = [server.client() for _ in range(count)]
-    print(f"{count} idle connections: {server.memory() / 2**20:.1f} MB resident", flush=True)
-    for client in held:
-        client.close()
+def numbers(text):
+    units = {"K": 10, "M": 20}
+    return [int(each[:-1]) << units[each[-1]] if each[-1] in units else int(each)
+            for each in text.split(",")]
 
 
-def large_messages(server, count, size):
-    content = stuff(H + (b"y" * 998 + b"\r\n") * (size // 1000))
-    busy = [server.client(timeout=300) for _ in range(count)]
-    peak = 0
-    for client in busy:
-        client.envelope()
-        client.command("DATA", 354)
-    start = time.monotonic()
-    third = len(content) // 3 + 1
-    for part in (content[:third], content[third:2 * third], content[2 * third:]):
-        for client in busy:
-            client.send(part)
-            peak = max(peak, server.memory())
-    for client in busy:
-        queued_id(client.reply())
-        client.close()
-    print(f"{count} messages of {size / 1e6:.0f} MB at once: {time.monotonic() - start:.1f} s, peak "
-          f"{peak / 2**20:.1f} MB, then {server.memory() / 2**20:.1f} MB resident", flush=True)
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--servers", type=words([*servers.ALL, *servers.GROWTH]), default=PEERS, help=",".join(PEERS))
+    add("--modes", type=words([*MODES, "one-pipelined", "one-bdat"]), default=MODES, help=",".join(MODES))
+    add("--sizes", type=numbers, default=SIZES, help="octets, K and M for KiB and MiB")
+    add("--connections", type=numbers, default=CONNECTIONS, help="at once")
+    add("--all", action="store_true", help="every combination of modes, sizes and connections")
+    add("--rtt", type=int, default=315, help="ms of the simulated round trip; 0 leaves it out")
+    add("--window", type=int, default=4, help="BDAT transactions outstanding on a connection")
+    add("--rounds", type=int, default=5)
+    add("--seconds", type=float, default=3, help="of each measurement")
+    add("--warm-up", type=float, default=0.5)
+    add("--messages", type=int, default=0, help="of each measurement, in place of --seconds")
+    add("--quick", action="store_true", help="one round of one second each")
+    add("--calls", action=argparse.BooleanOptionalAction, default=True, help="count system calls")
+    add("--growth", action=argparse.BooleanOptionalAction, default=True,
+        help="one worker beside two, a spool with --crowd files beside an empty one")
+    add("--crowd", type=int, default=1_000_000)
+    add("--bare-spool", action=argparse.BooleanOptionalAction, default=True)
+    add("--spool-messages", type=int, default=10000, help="of each bare_spool")
+    add("--workers", type=int, default=0, help="lsmtpd's; 0 = the cores it may use")
+    add("--log", default="info", help="lsmtpd's log level")
+    add("--server-cpu", default="", help="cores for the servers, as taskset has them")
+    add("--client-cpu", default="")
+    add("--directory", default="/var/tmp", help="on the file system that is measured")
+    add("--plot", type=pathlib.Path, help="writes an .svg or .png")
+    add("--json", type=pathlib.Path, help="writes every measurement")
+    add("--report", type=pathlib.Path, help="writes the tables into this Markdown file, too")
+    options = parser.parse_args(argv)
+    if options.quick:
+        options.rounds, options.seconds, options.warm_up = 1, 1, 0.2
+    pins = {"server": options.server_cpu, "client": options.client_cpu}
+    options.pinned = lambda who: ["taskset", "-c", pins[who]] if pins[who] else []
+    return options
 
 
-def main():
-    parser = argparse.ArgumentParser(description="measure the daemon from outside")
-    parser.add_argument("--messages", type=int, default=20000)
-    parser.add_argument("--sessions", type=int, default=30)
-    parser.add_argument("--size", type=int, default=4096)
-    parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--output", choices=["spool", "null"], default="spool")
-    parser.add_argument("--log", default="info")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lsmtpd-bench-", dir="/var/tmp") as folder:
-        server = Daemon(folder, configuration(options)).start()
-        print(f"idle: {server.memory() / 2**20:.1f} MB resident", flush=True)
-        try:
-            for kept in (True, False, True, False):
-                smtp_source(server, options, kept)
-            server.stop()
-            for measure, arguments in ((idle_connections, (5000,)),
-                                       (large_messages, (100, 10_000_000))):
-                server.start()
-                measure(server, *arguments)
-                server.stop()
-        finally:
-            server.kill()
+def cells(options):
+    modes, sizes, connections = options.modes, options.sizes, options.connections
+    if options.all:
+        found = [Cell(*each) for each in
+                 ((mode, size, count) for mode in modes for size in sizes for count in connections)]
+    else:
+        found = [Cell(mode, sizes[0], connections[0]) for mode in modes]
+        found += [Cell(modes[0], size, connections[0]) for size in sizes[1:]]
+        found += [Cell(modes[0], sizes[0], count) for count in connections[1:]]
+    if options.rtt:
+        found += [Cell(mode, sizes[0], connections[0], options.rtt) for mode in FAR]
+    return list(dict.fromkeys(found))
+
+
+def plan(options):
+    """(cell, server name) of one round, in its order."""
+    found = [(cell, name) for cell in cells(options) for name in options.servers]
+    if options.growth:
+        base = Cell(options.modes[0], options.sizes[0], options.connections[0])
+        found += [(base, name) for name in servers.GROWTH]
+    return list(dict.fromkeys(found))
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def attempt(results, cell, name, work):
+    """Runs work() unless that failed before; what cannot be measured is noted, and stays left out."""
+    if (cell, name) in results.reasons:
+        return None
+    try:
+        return work()
+    except (Unavailable, Timeout) as reason:
+        say(f"{name}, {cell}: left out: {reason}")
+        results.leave_out(cell, name, " ".join(str(reason).split())[:120])
+        return None
+
+
+def rounds(options, results, machines):
+    for number in range(options.rounds):
+        for cell, name in plan(options):
+            found = attempt(results, cell, name, lambda: measure(machines[name], cell, options))
+            if found:
+                results.add(cell, name, found)
+                say(f"round {number + 1}: {cell}: {name}: {found['rate']:.0f} messages/s, "
+                    f"{found['cpu_us']:.1f} us of CPU a message, peak {found['peak'] / 2**20:.1f} MiB")
+        if options.bare_spool:
+            for variant in bare_spool.VARIANTS:
+                found = bare_spool.measure(variant, 4096, options.folder, options)
+                if found:
+                    results.bare_spool.setdefault(variant, []).append(found)
+                    say(f"round {number + 1}: bare file calls: {variant}: {found['rate']:.0f} messages/s, "
+                        f"{found['cpu_us']:.1f} us of CPU a message")
+
+
+def count(options, results, machines):
+    """Of the modes only: what a message costs in calls hardly depends on the rest."""
+    for mode in options.modes:
+        cell = Cell(mode, options.sizes[0], options.connections[0])
+        for name in options.servers:
+            found = attempt(results, cell, name, lambda: count_calls(machines[name], cell, options))
+            if found:
+                results.calls[cell, name] = found
+                say(f"calls: {cell}: {name}: {sum(found.values()):.1f} a message")
+
+
+def machine():
+    with open("/proc/cpuinfo") as lines:
+        model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "?")
+    return f"{os.cpu_count()} cores ({model}), Linux {os.uname().release}"
+
+
+def written(options, results):
+    text = (f"{machine()}; {options.rounds} rounds, "
+            f"{f'{options.messages} messages' if options.messages else f'{options.seconds:g} s'} each\n\n"
+            f"{report.table(results)}\n\n{targets.table(results)}\n")
+    print(text, flush=True)
+    if options.report:
+        options.report.write_text(text)
+    if options.json:
+        options.json.write_text(json.dumps(results.raw(), indent=1) + "\n")
+    if options.plot:
+        plot.draw(results, options.plot)
+
+
+def main(argv=None):
+    options = parse(argv)
+    results = report.Results()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="lsmtpd-bench-", dir=options.directory))
+    folder.chmod(0o755)  # Postfix's processes drop their rights and still have to reach their queue
+    options.folder = folder
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the servers are ended, too
+    machines = {name: kind(folder, options) for name, kind in {**servers.ALL, **servers.GROWTH}.items()}
+    try:
+        rounds(options, results, machines)
+        if options.calls:
+            count(options, results, machines)
+    except KeyboardInterrupt:
+        say("interrupted: what there is")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    written(options, results)
 
 
 if __name__ == "__main__":

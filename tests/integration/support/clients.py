@@ -59,13 +59,22 @@ def with_msmtp(daemon, mail, folder):
         input=mail.replace(b"\r\n", b"\n"), env={"HOME": str(folder)})
 
 
-def smtp_source():
-    """(path, environment) of Postfix's load generator, installed or unpacked by contrib/dev test."""
-    if shutil.which("smtp-source"):
-        return shutil.which("smtp-source"), {}
+def postfix_program(name):
+    """(path, environment) of a program of Postfix, installed or unpacked by contrib/dev test; (None, {})
+    when there is none."""
+    if shutil.which(name):
+        return shutil.which(name), {}
     tree = CACHE / "postfix"
-    assert tree.is_dir(), f"no smtp-source, and nothing in {tree}: run contrib/dev test"
-    return tree / "usr/sbin/smtp-source", {"LD_LIBRARY_PATH": str(tree / "usr/lib/postfix")}
+    if not tree.is_dir():
+        return None, {}
+    return tree / "usr/sbin" / name, {"LD_LIBRARY_PATH": str(tree / "usr/lib/postfix")}
+
+
+def smtp_source():
+    """(path, environment) of Postfix's load generator."""
+    program, environment = postfix_program("smtp-source")
+    assert program, f"no smtp-source, and nothing in {CACHE / 'postfix'}: run contrib/dev test"
+    return program, environment
 
 
 def with_smtp_source(daemon, *options, timeout=300):

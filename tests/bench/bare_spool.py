@@ -1,0 +1,32 @@
+"""The limit of a durable spool: bare_spool in the variants that facts about file systems suggest."""
+import json
+import subprocess
+
+from support.daemon import BUILD
+
+# Of the real sequence of a spool; syncfs flushes what is not its own and is a control only.
+VARIANTS = {
+    "range, 4 flushers": ["--group", "32", "--flushers", "4"],
+    "range, 2 committers": ["--group", "16", "--committers", "2"],
+    "range, 4 committers": ["--group", "8", "--committers", "4"],
+    "io_uring": ["--group", "32", "--uring"],
+    "one fdatasync each": ["--group", "32", "--sync", "each"],
+    "syncfs (control)": ["--group", "32", "--sync", "syncfs"],
+}
+OVERHEAD = 700  # of the JSON around a small message
+
+
+def measure(variant, size, folder, options):
+    """None when the program was built without what the variant needs."""
+    done = subprocess.run(
+        [*options.pinned("server"), BUILD / "tests/bare_spool", *VARIANTS[variant], "--size",
+         str(size + OVERHEAD), "--messages", str(options.spool_messages), folder],
+        capture_output=True, text=True, timeout=300)
+    if done.returncode == LACKS_LIBRARY:
+        return None
+    if done.returncode != 0:
+        raise AssertionError(f"bare_spool: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+LACKS_LIBRARY = 3

@@ -1,0 +1,143 @@
+"""One measurement: a server, started for it, under smtp_load, with its CPU, memory and system calls."""
+import dataclasses
+import json
+import re
+import signal
+import subprocess
+
+import proc
+from servers.base import Unavailable
+from support.daemon import BUILD
+from support.wait import wait_until
+
+LACKS_EXTENSION = 3  # smtp_load's exit status
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """What is asked of every server alike."""
+    mode: str = "kept"
+    size: int = 4096
+    connections: int = 30
+    rtt: int = 0
+
+    def __str__(self):
+        size = f"{self.size >> 20} MiB" if self.size >= 1 << 20 else f"{self.size >> 10} KiB"
+        far = f", round trip {self.rtt} ms" if self.rtt else ""
+        return f"{self.mode}, {size}, {self.connections} connections{far}"
+
+
+class Load:
+    """smtp_load in steps: connected(), measuring(), result(), and the connections closed by close()."""
+
+    def __init__(self, server, cell, options, *amount):
+        self._popen = subprocess.Popen(
+            [*options.pinned("client"), BUILD / "tests/smtp_load", "--step", "--mode", cell.mode, "--size",
+             str(cell.size), "--connections", str(cell.connections), "--rtt", str(cell.rtt),
+             "--window", str(options.window), *map(str, amount), server.address],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def _line(self):
+        line = self._popen.stdout.readline()
+        if not line:
+            self._popen.wait()
+            problem = self._popen.stderr.read().strip()
+            if self._popen.returncode == LACKS_EXTENSION:
+                raise Unavailable(problem.removeprefix("smtp_load: the server "))
+            raise Unavailable(f"smtp_load ended with {self._popen.returncode}: {problem}")
+        return line
+
+    def _expect(self, word):
+        line = self._line()
+        if line.strip() != word:  # the result, early: with what went wrong
+            raise Unavailable("; ".join(json.loads(line)["problems"]))
+
+    def connected(self):
+        self._expect("ready")
+
+    def measuring(self):
+        self._popen.stdin.write("\n")
+        self._popen.stdin.flush()
+        self._expect("measuring")
+
+    def result(self):
+        return json.loads(self._line())
+
+    def close(self):
+        """The connections end with QUIT; the client's status says whether every reply was right."""
+        self._popen.stdin.close()
+        self._popen.stdout.read()
+        return self._popen.wait()
+
+    def kill(self):
+        self._popen.kill()
+        self._popen.wait()
+
+
+def measure(server, cell, options):
+    """Starts the server, loads it, stops it; returns what was measured as a dict."""
+    server.start(cell.connections)
+    load = None
+    try:
+        idle = proc.resident(*server.pids())
+        amount = ["--messages", options.messages] if options.messages else [
+            "--seconds", options.seconds, "--warm-up", options.warm_up]
+        load = Load(server, cell, options, *amount)
+        load.connected()
+        connected = proc.resident(*server.pids())
+        load.measuring()
+        cpu = proc.cpu_seconds(*server.pids())
+        result = load.result()
+        pids = server.pids()
+        cpu = proc.cpu_seconds(*pids) - cpu
+        result |= {"cpu_us": cpu / max(1, result["messages"]) * 1e6, "idle": idle,
+                   "connected": connected, "peak": proc.peak(*pids)}
+        load.close()
+        if result["failures"] or not result["messages"]:
+            raise Unavailable("; ".join(result["problems"]) or "no message was taken")
+        check_stored(server, result)
+        return result
+    finally:
+        if load:
+            load.kill()
+        server.stop()
+
+
+def check_stored(server, result):
+    """A durable server has at least what was counted (the warm-up's messages are there, too)."""
+    if server.durable and server.stored() < result["messages"]:
+        raise AssertionError(f"{server.name} has {server.stored()} of {result['messages']} messages")
+
+
+CALL = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$")
+
+
+def count_calls(server, cell, options, messages=1000):
+    """System calls a message by name, by strace, which slows everything: in a run apart."""
+    server.start(cell.connections)
+    load = tracer = None
+    try:
+        load = Load(server, cell, options, "--messages", messages)
+        load.connected()
+        report = server.folder / "calls.txt"
+        pids = server.pids()
+        tracer = subprocess.Popen(["strace", "-f", "-c", "-qq", "-o", report,
+                                   *(f"-p{pid}" for pid in pids)], stderr=subprocess.PIPE, text=True)
+        wait_until(lambda: tracer.poll() is not None or all(map(proc.traced, pids)), 20,
+                   "strace to attach")
+        load.measuring()
+        result = load.result()
+        tracer.send_signal(signal.SIGINT)
+        problem = tracer.communicate(timeout=20)[1]
+        load.close()
+        if not report.exists() or not result["messages"]:
+            raise Unavailable(f"strace: {problem.strip()} {result['problems']}")
+        found = map(CALL.match, report.read_text().splitlines())
+        return {each[2]: int(each[1]) / result["messages"]
+                for each in found if each and each[2] != "total"}
+    finally:
+        for each in filter(None, (load, tracer)):
+            each.kill()
+        if tracer:
+            tracer.wait()
+        server.stop()

@@ -1,0 +1,10 @@
+"""The servers that the bench measures, by name. A module each; `Server` in base.py says what one is."""
+from . import aiosmtpd, bare, haraka, lsmtpd, postfix, smtp_sink
+
+ALL = {kind.name: kind for kind in (
+    bare.BareResponder, smtp_sink.SmtpSink, lsmtpd.Null, lsmtpd.JsonSpool, postfix.Postfix,
+    haraka.Discard, haraka.Disk, aiosmtpd.Aiosmtpd)}
+
+# Variants of lsmtpd that are measured beside each other only.
+GROWTH = {kind.name: kind for kind in (
+    lsmtpd.OneWorker, lsmtpd.TwoWorkers, lsmtpd.CrowdedSpool)}

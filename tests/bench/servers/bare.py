@@ -1,0 +1,12 @@
+"""The physical limit: tests/bench/bare_responder.cpp."""
+from support.daemon import BUILD
+
+from .base import Server, program
+
+
+class BareResponder(Server):
+    name = "bare"
+    what = "libuv responder, stores nothing"
+
+    def argv(self):
+        return [program(BUILD / "tests/bare_responder", "not built"), self.port]

@@ -1,0 +1,77 @@
+"""A server under measurement: started for each measurement anew, in a folder of its own."""
+import pathlib
+import shutil
+import socket
+
+import proc
+from support.process import Process
+from support.wait import free_ports, wait_until
+
+
+class Unavailable(Exception):
+    """The server cannot be measured here, or not in this way; says why."""
+
+
+class Server:
+    """Order of calls: start(); then address, pids() and what is measured; stop().
+
+    A subclass sets name and what, and gives argv() and, where it needs files, prepare()."""
+    name = ""
+    what = ""          # what it does with a message, for the table
+    durable = False    # its 250 means fsynced; then it has stored(), how many messages it holds
+    host = "127.0.0.1"
+
+    def __init__(self, folder, options):
+        self.folder = pathlib.Path(folder) / self.name
+        self.options = options
+        self.process = None
+        self.connections = 0
+
+    def argv(self):
+        raise NotImplementedError
+
+    def environment(self):
+        return None
+
+    def prepare(self):
+        """Writes what it reads at start into self.folder, which is new."""
+
+    def start(self, connections=30):
+        self.connections = connections
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.port = free_ports(1)[0]
+        self.prepare()
+        self.process = Process(self.options.pinned("server") + self.argv(),
+                               self.folder / "output.txt", env=self.environment(), cwd=self.folder)
+        wait_until(self._answers, 30, lambda: f"{self.name} to answer; its output:\n{self.process.tail()}")
+        return self
+
+    def _answers(self):
+        if not self.process.running():
+            raise Unavailable(f"{self.name} ended: {self.process.tail(5)}")
+        try:
+            with socket.create_connection((self.host, self.port), timeout=10) as client:
+                banner = client.recv(100)
+                client.sendall(b"QUIT\r\n")
+                return banner.startswith(b"220")
+        except OSError:
+            return False
+
+    @property
+    def address(self):
+        return f"{self.host}:{self.port}"
+
+    def pids(self):
+        return proc.family(self.process.pid)
+
+    def stop(self):
+        self.process.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def program(path, reason):
+    """The path of a program, or Unavailable."""
+    if not pathlib.Path(path).exists():
+        raise Unavailable(reason)
+    return path

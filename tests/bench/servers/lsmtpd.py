@@ -1,0 +1,110 @@
+"""lsmtpd itself: with output_null for the core alone, with the JSON spool, and variants of both."""
+import os
+import pathlib
+import shutil
+
+from support.daemon import BINARY, Daemon
+
+from .base import Server, program
+
+LARGE = {"connections": 10000, "connections_per_peer": 10000, "message_size": "12MiB"}
+
+
+def configuration(options):
+    """options.log, .workers and .output ("spool" or "null")."""
+    changes = {"limits": LARGE, "log": {"level": options.log}, "server": {"workers": options.workers}}
+    if options.output == "null":
+        changes["plugin"] = {"null": {"use": "output_null"}}
+        changes["chain"] = {"default": {"steps": ["null"]}}
+    return changes
+
+
+class Lsmtpd(Server):
+    output = "null"
+    workers = None
+
+    def start(self, connections=30):
+        program(BINARY, "not built")
+        self.connections = connections
+        shutil.rmtree(self.folder, ignore_errors=True)
+        changes = configuration(self)
+        changes["plugin"] = {**changes.get("plugin", {}), **self.plugin()}
+        self.daemon = Daemon(self.folder, changes, wrapper=self.options.pinned("server")).start()
+        self.host, self.port = self.daemon.address()
+        self.process = self.daemon.process
+        return self
+
+    @property
+    def log(self):
+        return self.options.log
+
+    def __init__(self, folder, options):
+        super().__init__(folder, options)
+        if self.workers is None:
+            self.workers = options.workers
+
+    def plugin(self):
+        return {}
+
+    def stored(self):
+        return len(self.daemon.spool)
+
+
+class Null(Lsmtpd):
+    name = "lsmtpd-null"
+    what = "output_null, stores nothing"
+
+
+class OneWorker(Null):
+    name = "lsmtpd-null-1"
+    what = "output_null, one worker"
+    workers = 1
+
+
+class TwoWorkers(Null):
+    name = "lsmtpd-null-2"
+    what = "output_null, two workers"
+    workers = 2
+
+
+class JsonSpool(Lsmtpd):
+    name = "lsmtpd-spool"
+    what = "one fsynced JSON file a message"
+    output = "spool"
+    durable = True
+
+
+class CrowdedSpool(JsonSpool):
+    """Its folder is filled once and stays from measurement to measurement."""
+    name = "lsmtpd-spool-crowded"
+    what = "the same, beside a million files"
+
+    def plugin(self):
+        crowd = self.folder.parent / "crowd"
+        if not crowd.is_dir():
+            crowd.mkdir(mode=0o700)
+            fill(crowd, self.options.crowd)
+        return {"spool": {"options": {"directory": str(crowd)}}}
+
+    def stored(self):
+        return sum(1 for each in os.scandir(self.folder.parent / "crowd") if is_new(each.name))
+
+    def stop(self):
+        super().stop()
+        for each in os.scandir(self.folder.parent / "crowd"):
+            if is_new(each.name):
+                os.unlink(each.path)
+
+
+# Named like messages of the spool, in an order as random as theirs, and told apart by their end.
+CROWD_END = "-ffff-4fff-8fff-ffffffffffff.json"
+
+
+def fill(folder, count):
+    for number in range(count):
+        name = f"{number * 2654435761 % 2**32:08x}{CROWD_END}"
+        os.close(os.open(pathlib.Path(folder) / name, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
+def is_new(name):
+    return name.endswith(".json") and not name.endswith(CROWD_END)
