@@ -144,8 +144,10 @@ cmd_bench() {
 }
 
 # fuzz [SECONDS [NAME...]]: each harness (or the named ones) for so long, with what it found before.
+# A dictionary is one harness's (tests/fuzz/NAME.dict) or a family's (smtp.dict for smtp_...).
 cmd_fuzz() {
-  local seconds=${1:-60} program name
+  local seconds=${1:-60} program name dict
+  local -a options
   [ $# -eq 0 ] || shift
   ensure_packages "${packages_build[@]}" "${packages_test[@]}" clang libclang-rt-14-dev
   configure build-fuzz -DLSMTPD_TESTS=ON -DLSMTPD_FUZZ=ON -DCMAKE_C_COMPILER=/usr/bin/clang \
@@ -156,21 +158,26 @@ cmd_fuzz() {
     case " $* " in "  " | *" $name "*) ;; *) continue ;; esac
     say "fuzzing $name for $seconds s"
     mkdir -p "build-fuzz/corpus/$name"
-    "$program" -max_total_time="$seconds" -dict=tests/fuzz/smtp.dict -print_final_stats=1 \
-      -artifact_prefix="build-fuzz/$name-" "build-fuzz/corpus/$name" "tests/fuzz/corpus/$name"
+    options=(-max_total_time="$seconds" -timeout=60 -print_final_stats=1 -artifact_prefix="build-fuzz/$name-")
+    for dict in "tests/fuzz/$name.dict" "tests/fuzz/${name%%_*}.dict"; do
+      [ ! -f "$dict" ] || { options+=(-dict="$dict") && break; }
+    done
+    "$program" "${options[@]}" "build-fuzz/corpus/$name" "tests/fuzz/corpus/$name"
   done
 }
 
-# Address and undefined for everything, thread for what has threads: the two do not mix.
+# Address and undefined for everything, thread for what has threads, the daemon's black-box tests among it: the two
+# sanitizers do not mix. The brokers are other programs, and TSan does not see into Proton: without them there.
 test_sanitized() {
   export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
-  configure build-asan -DLSMTPD_TESTS=ON -DLSMTPD_SANITIZE=address,undefined
+  local quick='-O1 -g1' # they are built more often than run, and the sanitizers slow them down anyway
+  configure build-asan -DLSMTPD_TESTS=ON -DLSMTPD_SANITIZE=address,undefined "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=$quick"
   ninja --quiet -C build-asan
   run_ctest build-asan "$@"
-  configure build-tsan -DLSMTPD_TESTS=ON -DLSMTPD_SANITIZE=thread
+  configure build-tsan -DLSMTPD_TESTS=ON -DLSMTPD_SANITIZE=thread "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=$quick"
   ninja --quiet -C build-tsan
   # GCC's thread sanitizer cannot map its shadow where newer kernels put things at random.
-  LSMTPD_BUILD="$root/build-tsan" setarch -R \
-    ctest --test-dir build-tsan --output-on-failure -j "$(nproc)" -L threads "$@"
+  LSMTPD_BUILD="$root/build-tsan" LSMTPD_CACHE="$cache" setarch -R \
+    ctest --test-dir build-tsan --output-on-failure -j "$(nproc)" -L 'threads|integration' -LE brokers "$@"
 }

@@ -206,11 +206,12 @@ void Options::take_given(const config::Plugin& entry, std::span<const lsmtpd_opt
                                      [&, k = key](const auto& o) { return k == o.key; });
     if (option == table.end()) {
       const std::string_view near = nearest(key, keys);
-      diagnostics.push_back({false, given.key_position,
-                             fmt::format("plugin.{}: unknown option {}", entry.name, key),
-                             !near.empty()  ? fmt::format("did you mean {}?", near)
-                             : keys.empty() ? fmt::format("{} takes no options", entry.use)
-                                            : fmt::format("allowed: {}", fmt::join(keys, ", "))});
+      diagnostics.push_back(
+          {false, given.key_position,
+           fmt::format("plugin.{}: unknown option {}", entry.name, escape_for_log(key)),
+           !near.empty()  ? fmt::format("did you mean {}?", near)
+           : keys.empty() ? fmt::format("{} takes no options", entry.use)
+                          : fmt::format("allowed: {}", fmt::join(keys, ", "))});
       continue;
     }
     std::string problem;
@@ -291,7 +292,10 @@ void Report::add(bool warning, lsmtpd_str key, lsmtpd_str message) {
   if (!warning) ++errors_;
   const std::string where = key.size ? fmt::format("option {}: ", view(key)) : "";
   diagnostics_.push_back(
-      {warning, at, fmt::format("plugin.{}: {}{}", entry_.name, where, view(message)), {}});
+      {warning,
+       at,
+       fmt::format("plugin.{}: {}{}", entry_.name, where, escape_for_log(view(message))),
+       {}});
 }
 
 }  // namespace lsmtpd::plugin

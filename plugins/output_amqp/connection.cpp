@@ -1,5 +1,6 @@
 #include "connection.hpp"
 
+#include <proton/logger.h>
 #include <proton/sasl.h>
 #include <proton/ssl.h>
 #include <unistd.h>
@@ -98,6 +99,10 @@ void Connection::connected(int fd) {
   if (!options_.username.empty()) options.user(options_.username).password(options_.password);
   auto& driver = transport_->driver();
   driver.configure(options);
+  // It would write to standard error, with what the broker said as it was said; what matters comes
+  // as an event too.
+  pn_logger_reset_mask(pn_transport_logger(reach(driver.transport())), PN_SUBSYSTEM_ALL,
+                       PN_LEVEL_ALL);
   std::string error;
   if (url().tls && !configure_tls(reach(driver.transport()), &error))
     return failed(Step::tls, error);

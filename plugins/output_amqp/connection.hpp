@@ -90,8 +90,10 @@ class Connection : private Transport::Owner, private proton::messaging_handler {
   void on_connection_error(proton::connection& connection) override;
   void on_connection_close(proton::connection& connection) override;
   void on_transport_error(proton::transport& transport) override;
+  void on_session_open(proton::session& session) override;
   void on_session_error(proton::session& session) override;
   void on_session_close(proton::session& session) override;
+  void on_receiver_open(proton::receiver& receiver) override;
   void on_sender_open(proton::sender& sender) override;
   void on_sender_error(proton::sender& sender) override;
   void on_sender_close(proton::sender& sender) override;
@@ -103,6 +105,7 @@ class Connection : private Transport::Owner, private proton::messaging_handler {
   void on_tracker_settle(proton::tracker& tracker) override;
   void on_error(const proton::error_condition& error) override;
   void updated(const proton::tracker& tracker);
+  void intruded(const char* what);
 
   sdk::LaneHost host_;
   const Options& options_;

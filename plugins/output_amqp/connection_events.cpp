@@ -2,6 +2,7 @@
 // hands out what it has; transport_ is gone then.
 #include <proton/connection.hpp>
 #include <proton/error_condition.hpp>
+#include <proton/receiver.hpp>
 #include <proton/sender.hpp>
 #include <proton/session.hpp>
 #include <proton/symbol.hpp>
@@ -57,6 +58,21 @@ void Connection::on_transport_error(proton::transport& transport) {
   if (error_.empty()) error_ = printed(transport.error());
 }
 
+// Proton would open what a broker opens by itself, grant it credit, and keep all that it sends.
+void Connection::intruded(const char* what) {
+  if (!transport_) return;
+  error_ = std::string("the broker opened ") + what + " that it was not asked for";
+  transport_ended();
+}
+
+void Connection::on_session_open(proton::session& session) {
+  if (session.uninitialized()) intruded("a session");
+}
+
+void Connection::on_receiver_open(proton::receiver&) {
+  intruded("a link");
+}
+
 void Connection::on_session_error(proton::session& session) {
   if (transport_) owner_.session_closed(reach(session), printed(session.error()));
 }
@@ -66,6 +82,7 @@ void Connection::on_session_close(proton::session& session) {
 }
 
 void Connection::on_sender_open(proton::sender& sender) {
+  if (sender.uninitialized()) return intruded("a link");
   if (transport_) owner_.sender_open(reach(sender));
 }
 

@@ -155,6 +155,8 @@ void Link::release() {
 
 void Link::connection_lost(std::string_view why) {
   retry_.cancel();
+  // The engine may live on for a last word to the broker, and hand out what comes meanwhile.
+  for (Part* part : sent_) pn_delivery_set_context(part->delivery, nullptr);
   phase_ = Phase::idle;
   refusal_.clear();
   link_ = nullptr;

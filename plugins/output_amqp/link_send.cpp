@@ -202,11 +202,11 @@ void Link::settled(Part& part) {
   sent_.back()->slot = part.slot;
   std::swap(sent_[part.slot], sent_.back());
   sent_.pop_back();
-  const bool aborted = current_ == &part;
+  const bool aborted = current_ == &part || pn_delivery_pending(delivery) != 0;
   if (aborted) {
-    // An outcome before the end of the message: the rest is not sent, and what was accepted is not
-    // whole.
-    current_ = nullptr;
+    // An outcome before the end of the message: the rest is not sent, be it here or in the engine,
+    // and what was accepted is not whole.
+    if (current_ == &part) current_ = nullptr;
     pn_delivery_abort(delivery);
     if (outcome.kind == Kind::stored) outcome = lost_unsettled("accepted before it was sent");
   } else {

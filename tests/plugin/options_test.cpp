@@ -67,6 +67,17 @@ class OptionsTest : public testing::Test {
   std::unique_ptr<Options> options_;
 };
 
+TEST_F(OptionsTest, WhatIsShownOfTheFileIsEscaped) {
+  EXPECT_NE(wrong("o\ndd\x1b[2J", std::string("x")).find("option o\\x0Add\\x1B[2J"),
+            std::string::npos);
+  entry_.options.clear();
+  check(kRows, [](const lsmtpd_config*, const lsmtpd_report* report) {
+    report->error(report, str("text"), str("\"a\x1b\" is wrong"));
+  });
+  ASSERT_EQ(problems_.size(), 1u);
+  EXPECT_EQ(problems_[0].message, "plugin.x: option text: \"a\\x1B\" is wrong");
+}
+
 TEST_F(OptionsTest, DefaultsAreFilledIn) {
   const auto* c = check();
   EXPECT_TRUE(problems_.empty());

@@ -198,9 +198,11 @@ void Peer::dispatch(Client& client) {
         opened(client);
         break;
       case PN_CONNECTION_REMOTE_CLOSE:
-        pn_connection_close(client.driver.connection);
+        if (!script_.ignores_close) pn_connection_close(client.driver.connection);
         break;
       case PN_SESSION_REMOTE_OPEN:
+        if (script_.window != 0)
+          pn_session_set_incoming_capacity(pn_event_session(event), script_.window);
         pn_session_open(pn_event_session(event));
         break;
       case PN_SESSION_REMOTE_CLOSE:
@@ -270,6 +272,7 @@ void Peer::attach(Client& client, pn_link_t* link) {
 
 void Peer::deliver(Client& client, pn_link_t* link, pn_delivery_t* delivery) {
   if (!pn_delivery_readable(delivery)) return;
+  if (script_.answers_early) return settle(delivery, Answer{});
   char buffer[65536];
   ssize_t got = 0;
   while ((got = pn_link_recv(link, buffer, sizeof buffer)) > 0)
@@ -372,6 +375,16 @@ void Peer::close(const std::string& condition) {
 void Peer::drop() {
   post([this] {
     for (const auto& client : clients_) client->gone = true;
+  });
+}
+
+void Peer::intrude() {
+  post([this] {
+    for (const auto& client : clients_) {
+      pn_session_t* session = pn_session(client->driver.connection);
+      pn_session_open(session);
+      pn_link_open(pn_sender(session, "unasked"));
+    }
   });
 }
 

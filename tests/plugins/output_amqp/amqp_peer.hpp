@@ -50,6 +50,9 @@ struct Script {
   std::string key;
   std::vector<std::string> raw;  // sent as they are, one after each read; no AMQP at all
   bool silent = false;           // connections are accepted, and nothing else happens
+  std::size_t window = 0;        // session window in bytes; 0: as Proton has it
+  bool answers_early = false;    // each delivery is accepted at its first bytes, unread
+  bool ignores_close = false;    // the client's Close gets no answer
   std::size_t read_size = 0;     // bytes read at a time; 0: as many as there are
   std::size_t write_size = 0;    // likewise
   // Called for each message on the peer's thread; number counts from 0 over all connections.
@@ -82,6 +85,8 @@ class Peer {
   void detach(const std::string& condition, const std::string& description = {});
   void close(const std::string& condition);
   void drop();  // the sockets close without a word
+  // Opens a session of its own on each connection, and a link in it to send to the client.
+  void intrude();
   // What was held is settled, the oldest first; at most `count`.
   void settle_held(Answer answer, std::size_t count = SIZE_MAX);
   void send_raw(const std::string& bytes);

@@ -194,6 +194,18 @@ TEST(Attach, a_routing_key_alone_names_the_queue_as_the_product_does) {
   EXPECT_EQ(peer.attached().at(0).address, "/queues/mails");
 }
 
+// It would be kept, with all that comes over it, for as long as the broker likes.
+TEST(Connect, a_broker_that_opens_links_by_itself_is_left) {
+  Peer peer({});
+  Rig rig;
+  rig.attach(peer);
+  peer.intrude();
+  ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "that it was not asked for"); }));
+  rig.advance(1);
+  ASSERT_TRUE(rig.until([&] { return peer.connections() == 2; }));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+}
+
 TEST(Probe, prints_what_it_found) {
   Script script;
   script.credit = 170;

@@ -95,6 +95,37 @@ TEST(Outcome, accepted_but_not_settled_is_no_250_yet) {
   EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
 }
 
+TEST(Outcome, accepted_before_it_was_sent_whole_is_no_250) {
+  Script script;
+  script.max_frame = 512;
+  script.window = 512;
+  script.answers_early = true;
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  const auto& verdict = rig.deliver(rig.mail(std::string(2000, 'x')));
+  EXPECT_EQ(verdict.kind, LSMTPD_TRY_LATER);
+  EXPECT_THAT(verdict.detail, HasSubstr("accepted before it was sent"));
+  EXPECT_EQ(rig.finish(), "");
+}
+
+TEST(Outcome, one_that_comes_after_the_lane_gave_up_is_ignored) {
+  Script script = answering({Answer::hold, "", ""});
+  script.ignores_close = true;
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  const lsmtpd_call call = rig.send();
+  ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
+  rig.close();
+  rig.advance(3000);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  peer.settle_held({});
+  rig.turn();
+  rig.advance(1000);
+  EXPECT_EQ(rig.finish(), "");
+}
+
 TEST(Outcome, held_deliveries_are_settled_out_of_order) {
   std::vector<lsmtpd_call> calls;
   Script script = answering({Answer::hold, "", ""});
