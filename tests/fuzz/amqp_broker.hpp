@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,6 +54,9 @@ class AmqpBroker {
     if (const int fd = listener_.accept(); fd >= 0) {
       drop();
       fd_ = fd;
+      // What is sent is there at once, or the same input would not play the same again.
+      const int on = 1;
+      (void)::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       ledgers_.emplace_back();
       some = true;
     }
