@@ -151,9 +151,9 @@ bool Connection::keep(std::string_view input) {
 }
 
 // Half a line, a long sender or replies that are not taken are little, but not on each of ten
-// thousand connections.
-bool Connection::account() {
-  const uint64_t held = session_.held() + stream_->unsent();
+// thousand connections. `more` is about to come.
+bool Connection::account(uint64_t more) {
+  const uint64_t held = session_.held() + stream_->unsent() + more;
   if (held_memory_.hold(held - held % kHeldStep)) return true;
   out_of_memory();
   return false;
@@ -161,6 +161,7 @@ bool Connection::account() {
 
 void Connection::out_of_memory() {
   log::warn("closed", {{"peer", peer_.text()}, {"why", "limits.memory is used up"}});
+  std::string().swap(session_.replies());  // thousands may close in one turn of the loop
   stream_->write("421 4.3.2 Out of memory, try again later\r\n");
   close();
 }
@@ -175,6 +176,7 @@ bool Connection::write_replies() {
     close();
     return false;
   }
+  if (!account(replies.size())) return false;  // the client may take none of it
   stream_->write(replies);
   replies.clear();
   if (replies.capacity() > kRepliesKept) replies.shrink_to_fit();

@@ -56,7 +56,7 @@ class Connection final : io::TcpStream::Handler {
   bool keep(std::string_view input);
   bool write_replies();
   void arm_deadlines();
-  bool account();
+  bool account(uint64_t more = 0);
   void out_of_memory();
 
   // connection_checks.cpp: what the session asks before there is a message

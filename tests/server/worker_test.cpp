@@ -336,6 +336,22 @@ TEST_F(WorkerTest, RepliesThatAreNotReadAreCounted) {
   EXPECT_TRUE(eventually([&] { return host_.store.memory.used() == 0; }));
 }
 
+TEST_F(WorkerTest, RepliesFindTheirRoomInTheBudgetBeforeTheyAreWritten) {
+  step("out", "test_output");
+  serve();
+  Client client(port_);
+  client.begin();
+  ASSERT_TRUE(host_.store.memory.take(host_.store.memory.limit()));
+  EXPECT_EQ(client.ask("HELP").substr(0, 4), "214 ") << "a few are part of a connection's price";
+  std::string batch;
+  for (int i = 0; i < 50; ++i) batch += "HELP\r\n";
+  client.send(batch);
+  std::string last = client.reply();
+  for (int i = 0; i < 50 && last.substr(0, 4) == "214 "; ++i) last = client.reply();
+  EXPECT_EQ(last, "421 4.3.2 Out of memory, try again later");
+  host_.store.memory.give(host_.store.memory.limit());
+}
+
 TEST_F(WorkerTest, ThousandsOfRepliesToOneMessageAreNotTakenForAClientThatDoesNotRead) {
   config_.listeners[0].protocol = config::Protocol::lmtp;
   config_.limits.recipients = 10'000;
