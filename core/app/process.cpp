@@ -157,7 +157,7 @@ void notify_service_manager(const char* state) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (!path || std::strlen(path) >= sizeof address.sun_path) return;
-  std::strcpy(address.sun_path, path);
+  std::memcpy(address.sun_path, path, std::strlen(path) + 1);
   if (path[0] == '@') address.sun_path[0] = '\0';
   const UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
