@@ -7,6 +7,7 @@ import pytest
 from support import report
 from support.brokers import Unavailable
 from support.daemon import BINARY, Daemon
+from support.faults import own_mounts
 
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 
@@ -82,6 +83,10 @@ def broker(request):
     found = request.getfixturevalue(request.param)
     found.resume()
     return found.start()
+
+
+def pytest_sessionstart():
+    own_mounts()
 
 
 def pytest_sessionfinish(session, exitstatus):

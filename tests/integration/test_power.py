@@ -6,7 +6,7 @@ import pytest
 
 from support import report
 from support.daemon import merge
-from support.faults import HOOKED_SPOOL, PowerCut, loop_mounts
+from support.faults import HOOKED_SPOOL, PowerCut, why_no_power_cut
 from support.load import Ledger, Load
 from support.matrix import pick
 from support.recorder import Recorder
@@ -14,9 +14,16 @@ from support.report import Timing
 from support.spool import Stored
 from support.wait import wait_until
 
-pytestmark = pytest.mark.skipif(loop_mounts() is not None, reason=str(loop_mounts()))
 CHANCE = random.Random(7)
 SIZES = pick((200, 4096, 100_000), (200, 1024, 4096, 30_000))
+
+
+@pytest.fixture(params=["ext4", "xfs"])
+def kind(request):
+    why = why_no_power_cut(request.param)
+    if why:
+        pytest.skip(why)
+    return request.param
 
 
 def cut_under_load(server, disk, ledger, cuts, most):
@@ -34,7 +41,6 @@ def cut_under_load(server, disk, ledger, cuts, most):
     return restarts
 
 
-@pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_a_power_cut_under_load_loses_nothing(daemon, kind):
     server = daemon({"log": {"level": "info"}}, started=False)
     ledger, cuts = Ledger(), pick(3, 20)
@@ -47,7 +53,6 @@ def test_a_power_cut_under_load_loses_nothing(daemon, kind):
 
 
 @pytest.mark.parametrize("hook", ["LSMTPD_TEST_NO_FDATASYNC", "LSMTPD_TEST_NO_FSYNC"])
-@pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_control_without_a_sync_a_power_cut_loses_messages(daemon, tmp_path, kind, hook):
     recorder = Recorder(tmp_path)
     recorder.down()

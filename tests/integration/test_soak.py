@@ -64,7 +64,7 @@ class BrokerTarget(Target):
 
 
 def configuration(folder, targets):
-    changes = {"listener": [], "plugin": {}, "chain": {}, "log": {"level": "warn"}}
+    changes = {"listener": [], "plugin": {}, "chain": {}, "log": {"level": "info"}}
     for target in targets:
         changes["listener"].append({"name": target.name, "address": "127.0.0.1:0", "protocol": "smtp",
                                     "chain": target.name})

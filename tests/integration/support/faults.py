@@ -1,15 +1,27 @@
 """Faults that this machine can make: a full disk, a power cut, failing system calls."""
 import contextlib
+import ctypes
 import fcntl
+import functools
 import os
+import pathlib
 import re
 import signal
 import struct
 import subprocess
+import tempfile
 
 from .daemon import BUILD
 from .process import Process
 from .wait import wait_until
+
+
+def own_mounts():
+    """From here on this process and its children have mounts of their own, where they may: they go with
+    the process, and nobody else's namespace holds one that a test wants to be gone."""
+    libc, new_mounts = ctypes.CDLL(None), 0x00020000
+    if libc.unshare(new_mounts) == 0:
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
 
 
 def can_mount():
@@ -73,12 +85,16 @@ class PowerCut:
         self.mount()
 
 
-def loop_mounts():
+@functools.cache
+def why_no_power_cut(kind):
     """Why there can be no PowerCut here, or nothing."""
     if os.geteuid() != 0:
         return "only root can mount an image"
-    found = subprocess.run(["losetup", "--find"], capture_output=True, text=True)
-    return None if found.returncode == 0 else f"no loop device: {found.stderr.strip()}"
+    try:
+        with tempfile.TemporaryDirectory() as folder, PowerCut(pathlib.Path(folder) / "try", kind):
+            return None
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"no {kind} in an image: {error}"
 
 
 class Injected:

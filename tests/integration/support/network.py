@@ -2,6 +2,7 @@
 namespace with a veth pair, and a relay in it. Root only."""
 import contextlib
 import ctypes
+import functools
 import os
 import selectors
 import socket
@@ -16,13 +17,16 @@ def run(*argv):
     subprocess.run([str(each) for each in argv], check=True, capture_output=True, text=True)
 
 
+@functools.cache
 def why_none():
     """Why there can be no Namespace here, or nothing."""
     if os.geteuid() != 0:
         return "only root can make a network namespace"
-    tried = subprocess.run(["unshare", "--net", "ip", "link", "add", "name", "lsmtpd0", "type", "veth", "peer",
-                            "name", "lsmtpd1"], capture_output=True, text=True)
-    return None if tried.returncode == 0 else f"no network namespace: {tried.stderr.strip()}"
+    try:
+        Namespace().close()
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"no network namespace: {getattr(error, 'stderr', None) or error}"
+    return None
 
 
 class Namespace:
@@ -35,13 +39,20 @@ class Namespace:
         # 198.18.0.0/15 is for tests of networks (RFC 2544); each process has four addresses of it.
         base = os.getpid() % 16384 * 4
         self._near, self.address = (f"198.18.{base >> 8}.{(base & 255) + host}" for host in (1, 2))
+        self._undo = []
         run("ip", "netns", "add", self.name)
+        try:
+            self._connect()
+        except subprocess.CalledProcessError:
+            self.close()
+            raise
+
+    def _connect(self):
         run("ip", "link", "add", "name", self._here, "type", "veth", "peer", "name", self._there, "netns", self.name)
         run("ip", "address", "add", f"{self._near}/30", "dev", self._here)
         run("ip", "link", "set", self._here, "up")
         self._inside("address", "add", f"{self.address}/30", "dev", self._there)
         self._inside("link", "set", self._there, "up")
-        self._undo = []
 
     def _inside(self, *argv):
         run("ip", "-n", self.name, *argv)
