@@ -82,11 +82,11 @@ def accepts(load, watch, count, seconds=120):
         watch.look()
 
 
-@pytest.mark.parametrize("part", range(pick(1, 2)))
+@pytest.mark.parametrize("part", range(pick(1, 4)))
 def test_kill_9_of_the_daemon_at_random(daemon, broker, queue, part):
     made = prepared(daemon, broker, queue)
     chance, ledger, restarts, waited = random.Random(part), Ledger(), Timing(), set()
-    kills = pick(6, 100)
+    kills = pick(6, 50)
     for _ in range(kills):
         restarts.take(made.start)
         load = Load(made.address(), ledger, threads=8, sizes=SIZES, manners=MANNERS)
