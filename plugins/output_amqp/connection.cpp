@@ -100,9 +100,10 @@ void Connection::connected(int fd) {
   auto& driver = transport_->driver();
   driver.configure(options);
   // It would write to standard error, with what the broker said as it was said; what matters comes
-  // as an event too. PN_TRACE_FRM and the like still work.
-  pn_logger_reset_mask(pn_transport_logger(reach(driver.transport())), PN_SUBSYSTEM_ALL,
-                       PN_LEVEL_ERROR | PN_LEVEL_WARNING);
+  // as an event too. (Its masks do not hold all of it back.)
+  pn_logger_set_log_sink(
+      pn_transport_logger(reach(driver.transport())),
+      [](intptr_t, pn_log_subsystem_t, pn_log_level_t, const char*) {}, 0);
   std::string error;
   if (url().tls && !configure_tls(reach(driver.transport()), &error))
     return failed(Step::tls, error);

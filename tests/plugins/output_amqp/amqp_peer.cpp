@@ -128,6 +128,7 @@ void Peer::accept() {
     pn_transport_t* transport = client->driver.transport;
     pn_transport_set_server(transport);
     pn_transport_require_auth(transport, false);
+    if (script_.one_session) pn_transport_set_channel_max(transport, 0);
     if (script_.max_frame != 0) pn_transport_set_max_frame(transport, script_.max_frame);
     if (script_.idle_timeout != 0) pn_transport_set_idle_timeout(transport, script_.idle_timeout);
     pn_sasl_allowed_mechs(pn_sasl(transport), "ANONYMOUS");

@@ -52,6 +52,7 @@ struct Script {
   bool silent = false;           // connections are accepted, and nothing else happens
   std::size_t window = 0;        // session window in bytes; 0: as Proton has it
   bool answers_early = false;    // each delivery is accepted at its first bytes, unread
+  bool one_session = false;      // no more than one is allowed to the client
   bool ignores_close = false;    // the client's Close gets no answer
   std::size_t read_size = 0;     // bytes read at a time; 0: as many as there are
   std::size_t write_size = 0;    // likewise

@@ -194,6 +194,23 @@ TEST(Attach, a_routing_key_alone_names_the_queue_as_the_product_does) {
   EXPECT_EQ(peer.attached().at(0).address, "/queues/mails");
 }
 
+TEST(Connect, proton_writes_nothing_past_the_log) {
+  Script script;
+  script.one_session = true;
+  Peer peer(script);
+  testing::internal::CaptureStderr();
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "{rcpt_domain}");
+  ASSERT_EQ(rig.start(), 0);
+  const lsmtpd_call call = rig.send(rig.mail("x", "a@one b@two"));
+  ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "connected to the broker"); }));
+  rig.turn();
+  rig.cancel(call);
+  peer.drop();
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
 // It would be kept, with all that comes over it, for as long as the broker likes.
 TEST(Connect, a_broker_that_opens_links_by_itself_is_left) {
   Peer peer({});
