@@ -1,5 +1,9 @@
-// DATA and BDAT against the slow reference: both must agree on the content, the fault and the end.
+// DATA and BDAT against the slow reference: both must agree on the content, the fault and the end;
+// and on each of several messages in one connection, which a fault in DATA ends.
+#include <algorithm>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "fuzz_input.hpp"
 #include "smtp_reference.hpp"
@@ -47,18 +51,23 @@ void try_data(const smtp::Settings& settings, const fuzz::Input& input) {
   if (expected->fault != Fault::none) fuzz::require(played.closed && played.messages.empty());
 }
 
-void try_chunks(const smtp::Settings& settings, const fuzz::Input& input, bool binary) {
-  const auto expected = test::read_chunks(input.text, settings.normalize_bare_lf, binary);
-  std::mt19937 random(input.seed);
-  std::string sent =
-      binary ? "MAIL FROM:<a@b> BODY=BINARYMIME\r\nRCPT TO:<c@d>\r\n" : std::string(envelope);
-  std::string_view left = input.text;
+std::string in_chunks(std::string_view left, std::mt19937& random) {
+  std::string sent;
   do {
     const std::string_view chunk = left.substr(0, random() % 50);
     left.remove_prefix(chunk.size());
     sent += "BDAT " + std::to_string(chunk.size()) + (left.empty() ? " LAST\r\n" : "\r\n");
     sent += chunk;
   } while (!left.empty());
+  return sent;
+}
+
+void try_chunks(const smtp::Settings& settings, const fuzz::Input& input, bool binary) {
+  const auto expected = test::read_chunks(input.text, settings.normalize_bare_lf, binary);
+  std::mt19937 random(input.seed);
+  const std::string sent =
+      (binary ? "MAIL FROM:<a@b> BODY=BINARYMIME\r\nRCPT TO:<c@d>\r\n" : std::string(envelope)) +
+      in_chunks(input.text, random);
   const test::Played played = test::play_random(settings, {}, sent, input.seed);
   const auto replies = test::lines_of(played.replies);
   fuzz::require(played.messages.size() == (expected.fault == Fault::none ? 1U : 0U));
@@ -68,6 +77,34 @@ void try_chunks(const smtp::Settings& settings, const fuzz::Input& input, bool b
   } else {
     fuzz::require(played.replies.find(expected_reply(expected.fault)) != std::string::npos);
   }
+}
+
+// The input is cut into messages at octets of 0xff; each goes by DATA or by BDAT, all in one
+// stream.
+void try_several(const smtp::Settings& settings, const fuzz::Input& input) {
+  std::mt19937 random(input.seed);
+  std::string sent;
+  std::vector<std::string> bodies;
+  bool ended = false;
+  for (std::string_view left = input.text; !left.empty() && !ended;) {
+    const std::string_view part = left.substr(0, left.find('\xff'));
+    left.remove_prefix(std::min(left.size(), part.size() + 1));
+    test::Content expected;
+    sent += envelope;
+    if (random() % 2 == 0) {
+      expected = test::read_chunks(part, settings.normalize_bare_lf, false);
+      sent += in_chunks(part, random);
+    } else {
+      const std::string raw = std::string(part) + "\r\n.\r\n";
+      expected = *test::read_data(raw, settings.normalize_bare_lf);
+      sent += "DATA\r\n" + raw.substr(0, raw.size() - expected.rest.size());
+      ended = expected.fault != Fault::none;
+    }
+    if (expected.fault == Fault::none) bodies.push_back(expected.body);
+  }
+  const test::Played played = test::play_random(settings, {}, sent, input.seed);
+  fuzz::require(played.closed == ended && played.messages.size() == bodies.size());
+  for (size_t i = 0; i < bodies.size(); ++i) fuzz::require(played.messages[i].body == bodies[i]);
 }
 
 }  // namespace
@@ -83,7 +120,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   settings.normalize_bare_lf = input.flag(0);
   settings.received_headers = settings.commands = 0xffffffff;
   settings.errors = 0xffffffff;
-  if (input.flag(1)) {
+  if (input.flag(3)) {
+    try_several(settings, input);
+  } else if (input.flag(1)) {
     try_chunks(settings, input, input.flag(2));
   } else {
     try_data(settings, input);
