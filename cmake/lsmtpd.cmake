@@ -13,7 +13,8 @@ target_compile_options(lsmtpd_flags INTERFACE
   $<$<BOOL:${LSMTPD_WERROR}>:-Werror>
   -fstack-protector-strong)
 if(LSMTPD_SANITIZE)
-  target_compile_options(lsmtpd_flags INTERFACE -fsanitize=${LSMTPD_SANITIZE} -fno-omit-frame-pointer)
+  target_compile_options(lsmtpd_flags INTERFACE -fsanitize=${LSMTPD_SANITIZE} -fno-omit-frame-pointer
+                                                -D_GLIBCXX_ASSERTIONS)
   target_link_options(lsmtpd_flags INTERFACE -fsanitize=${LSMTPD_SANITIZE})
 else()
   # What docs/reliability.md names under hardening; tests/integration/test_hardening.py looks at what was built.
