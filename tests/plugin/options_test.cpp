@@ -68,14 +68,14 @@ class OptionsTest : public testing::Test {
 };
 
 TEST_F(OptionsTest, WhatIsShownOfTheFileIsEscaped) {
-  EXPECT_NE(wrong("o\ndd\x1b[2J", std::string("x")).find("option o\\x0Add\\x1B[2J"),
+  EXPECT_NE(wrong("o\ndd\x1b[2J", std::string("x")).find("option o\\x0add\\x1b[2J"),
             std::string::npos);
   entry_.options.clear();
   check(kRows, [](const lsmtpd_config*, const lsmtpd_report* report) {
     report->error(report, str("text"), str("\"a\x1b\" is wrong"));
   });
   ASSERT_EQ(problems_.size(), 1u);
-  EXPECT_EQ(problems_[0].message, "plugin.x: option text: \"a\\x1B\" is wrong");
+  EXPECT_EQ(problems_[0].message, "plugin.x: option text: \"a\\x1b\" is wrong");
 }
 
 TEST_F(OptionsTest, DefaultsAreFilledIn) {
