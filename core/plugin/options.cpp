@@ -27,6 +27,18 @@ std::string show(const lsmtpd_option& option, int64_t number) {
   return std::to_string(number);
 }
 
+// A plugin's sentence, which may quote what the file says: its quotation marks stay.
+std::string escaped_sentence(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t quote = std::min(text.find('"', at), text.size());
+    out += escape_for_log(text.substr(at, quote - at));
+    if (quote < text.size()) out += '"';
+    at = quote + 1;
+  }
+  return out;
+}
+
 std::string_view allowed(const lsmtpd_option& option) {
   return option.allowed ? option.allowed : "";
 }
@@ -294,7 +306,7 @@ void Report::add(bool warning, lsmtpd_str key, lsmtpd_str message) {
   diagnostics_.push_back(
       {warning,
        at,
-       fmt::format("plugin.{}: {}{}", entry_.name, where, escape_for_log(view(message))),
+       fmt::format("plugin.{}: {}{}", entry_.name, where, escaped_sentence(view(message))),
        {}});
 }
 
