@@ -124,9 +124,24 @@ test_long() {
   )
 }
 
+# bench amqp: lsmtpd into each message broker, beside a bare Proton sender.
+bench_amqp() {
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}"
+  unpack_package postfix "$cache/postfix"
+  get_brokers
+  configure build -DLSMTPD_TESTS=ON
+  ninja --quiet -C build lsmtpd plugins/all amqp_sender
+  LSMTPD_BUILD="$root/build" LSMTPD_CACHE="$cache" tests/bench/bench_amqp.py "$@"
+}
+
 # bench: the whole daemon from outside, beside its peers. bench micro: the hot functions, with Google
 # Benchmark.
 cmd_bench() {
+  if [ "${1:-}" = amqp ]; then
+    shift
+    bench_amqp "$@"
+    return
+  fi
   ensure_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"
   if [ "${1:-}" = micro ]; then
     shift

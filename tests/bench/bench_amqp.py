@@ -1,27 +1,36 @@
-#!/usr/bin/env python3
-"""Measures lsmtpd into message brokers: run it as contrib/dev does, or with LSMTPD_BUILD set.
+#!/usr/bin/python3
+"""Measures lsmtpd into message brokers.
 
-For each broker: a bare Proton C++ sender (tests/amqp_sender of the build, target amqp_sender), smtp-source into
-lsmtpd with a null output, smtp-source into lsmtpd with output_amqp; then, with --large, the memory at 100 messages
-of 10 MB at once, and with --replay N the time from the broker's start to an empty spool of N messages.
-CPU is the daemon's alone, from /proc/PID/stat; the broker takes its own from the same cores.
+    contrib/dev bench amqp [--brokers NAME...] [--messages N] [--size BYTES] [--large] [--replay N]
+
+For each broker, with the same mails: smtp-source into lsmtpd with a null output while a bare Proton C++ sender
+(target amqp_sender) sends as many messages into the broker, so both halves of the work without what joins them; then
+smtp-source into lsmtpd with output_amqp. With --large also the memory at 100 messages of 10 MB at once, and with
+--replay N the time from the broker's start to an empty spool of N messages, and what the queue holds then.
+CPU is that of the daemon (and of the bare sender where it says so), from /proc/PID/stat; the broker and smtp-source
+take theirs from the same cores.
 """
 import argparse
 import os
 import pathlib
+import re
 import subprocess
+import sys
 import tempfile
 import time
 
-import bench
-from bench import cpu_seconds
-from support import clients
-from support.artemis import Artemis
-from support.brokerj import BrokerJ
-from support.daemon import BUILD, Daemon
-from support.rabbitmq import RabbitMq3, RabbitMq4
-from support.tls import Authority
-from support.wait import wait_until
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+import servers.lsmtpd  # noqa: E402
+from large import large_messages  # noqa: E402
+from proc import cpu_seconds  # noqa: E402
+from support import clients  # noqa: E402
+from support.artemis import Artemis  # noqa: E402
+from support.brokerj import BrokerJ  # noqa: E402
+from support.daemon import BUILD, Daemon  # noqa: E402
+from support.rabbitmq import RabbitMq3, RabbitMq4  # noqa: E402
+from support.tls import Authority  # noqa: E402
+from support.wait import wait_until  # noqa: E402
 
 KINDS = {kind.name: kind for kind in (Artemis, BrokerJ, RabbitMq3, RabbitMq4)}
 
@@ -31,7 +40,7 @@ def address(broker):
 
 
 def configuration(broker, arguments):
-    changes = bench.configuration(argparse.Namespace(log="info", workers=arguments.workers, output="spool"))
+    changes = servers.lsmtpd.configuration(argparse.Namespace(log="info", workers=arguments.workers, output="spool"))
     changes["plugin"] = {"broker": {"use": "output_amqp", "deadline": "30s", "fallback": "spool", "options": {
         "urls": [broker.url], "address": address(broker), "username": broker.user, "reconnect_last": "1s",
         "password": broker.password, "format": arguments.format}}}
@@ -39,29 +48,46 @@ def configuration(broker, arguments):
     return changes
 
 
-def bare(broker, arguments):
-    done = subprocess.run([arguments.sender, f"{broker.host}:{broker.port}", address(broker), str(arguments.messages),
-                           str(arguments.size), broker.user, broker.password], capture_output=True, text=True,
-                          timeout=300)
-    print(f"{broker.name:10} bare sender     {done.stdout.strip()}{done.stderr.strip()}", flush=True)
-
-
-def smtp(server, name, arguments, kept):
-    cpu, start = cpu_seconds(server.pid), time.monotonic()
+def load(server, arguments, kept):
     clients.with_smtp_source(server, "-s", str(arguments.sessions), "-m", str(arguments.messages), "-l",
                              str(arguments.size), "-f", "s@example.org", "-t", "r@example.org",
                              *(["-d"] if kept else []), timeout=600)
-    seconds = time.monotonic() - start
-    cpu = cpu_seconds(server.pid) - cpu
-    print(f"{name:26} {'kept' if kept else 'one each':9}{arguments.messages / seconds:8.0f} messages/s "
-          f"{cpu / arguments.messages * 1e6:6.1f} us of CPU a message {server.memory() / 2**20:6.1f} MB", flush=True)
 
 
-def null(folder, arguments):
+def figures(name, count, seconds, cpu, rest=""):
+    print(f"{name:40} {count / seconds:8.0f} messages/s {cpu / count * 1e6:6.1f} us of CPU a message {rest}",
+          flush=True)
+
+
+def apart(broker, folder, arguments):
+    """SMTP into nothing, and the bare sender into the broker, at once."""
     options = argparse.Namespace(log="info", workers=arguments.workers, output="null")
-    server = Daemon(folder / "null", bench.configuration(options)).start()
-    smtp(server, "null output", arguments, True)
+    server = Daemon(folder / "null", servers.lsmtpd.configuration(options)).start()
+    cpu, start = cpu_seconds(server.pid), time.monotonic()
+    sender = subprocess.Popen(
+        [arguments.sender, f"{broker.host}:{broker.port}", address(broker), str(arguments.messages),
+         str(arguments.size), broker.user, broker.password], stdout=subprocess.PIPE, text=True)
+    load(server, arguments, True)
+    smtp = time.monotonic() - start
+    output, _ = sender.communicate(timeout=600)
+    both = time.monotonic() - start
+    cpu = cpu_seconds(server.pid) - cpu
+    if sender.returncode != 0:
+        raise SystemExit(f"{broker.name}: the bare sender failed: {output}")
+    figures(f"{broker.name:10} null output beside the sender", arguments.messages, smtp, cpu)
+    print(f"{broker.name:10} bare sender beside that: {output.strip()}", flush=True)
+    of_sender = float(re.search(r"([0-9.]+) us", output).group(1)) * arguments.messages / 1e6
+    figures(f"{broker.name:10} both", arguments.messages, both, cpu + of_sender)
     server.stop()
+
+
+def joined(broker, server, arguments, kept):
+    cpu, start = cpu_seconds(server.pid), time.monotonic()
+    load(server, arguments, kept)
+    seconds = time.monotonic() - start
+    figures(f"{broker.name:10} lsmtpd, {'connections kept' if kept else 'one a connection'}", arguments.messages,
+            seconds, cpu_seconds(server.pid) - cpu, f"{server.memory() / 2**20:.1f} MB resident")
+    broker.purge("bench")
 
 
 def with_broker(broker, folder, arguments):
@@ -69,10 +95,9 @@ def with_broker(broker, folder, arguments):
     server.wait_log("attached to the target", 30)
     print(f"{broker.name:10} idle: {server.memory() / 2**20:.1f} MB resident", flush=True)
     for kept in (True, False):
-        smtp(server, f"{broker.name:10} lsmtpd", arguments, kept)
-        broker.purge("bench")
+        joined(broker, server, arguments, kept)
     if arguments.large:
-        bench.large_messages(server, 100, 10_000_000)
+        large_messages(server, 100, 10_000_000)
         broker.purge("bench")
     print(f"{broker.name:10} in the spool: {len(server.spool)}", flush=True)
     if arguments.replay:
@@ -86,14 +111,19 @@ def replay(broker, server, arguments):
     clients.with_smtp_source(server, "-d", "-s", "100", "-m", str(count), "-l", str(arguments.size), "-f",
                              "s@example.org", "-t", "r@example.org", timeout=600)
     spooled = len(server.spool)
+    cpu, start = cpu_seconds(server.pid), time.monotonic()
     broker.start()
-    start = time.monotonic()
-    cpu = cpu_seconds(server.pid)
-    wait_until(lambda: next(os.scandir(server.spool.folder), None) is None or len(server.spool) == 0, 600,
-               "the spool to be empty", every=0.5)
-    print(f"{broker.name:10} replay of {spooled}: {time.monotonic() - start:.1f} s, "
-          f"{(cpu_seconds(server.pid) - cpu) / max(spooled, 1) * 1e6:.1f} us of CPU a message, "
-          f"{server.memory() / 2**20:.1f} MB resident", flush=True)
+    ready = time.monotonic()
+    wait_until(lambda: spool_is_empty(server), 600, "the spool to be empty", every=0.2)
+    end = time.monotonic()
+    print(f"{broker.name:10} replay of {spooled}: {end - start:.1f} s from the broker's start, {end - ready:.1f} s from "
+          f"its first answer, {(cpu_seconds(server.pid) - cpu) / max(spooled, 1) * 1e6:.1f} us of CPU a message, "
+          f"{server.memory() / 2**20:.1f} MB resident, {broker.depth('bench')} in the queue", flush=True)
+
+
+def spool_is_empty(server):
+    with os.scandir(server.spool.folder) as entries:
+        return not any(each.name.endswith(".json") for each in entries)
 
 
 def main():
@@ -117,10 +147,9 @@ def main():
             try:
                 broker.start()
                 broker.create_queue("bench")
-                bare(broker, arguments)
-                broker.purge("bench")
                 (folder / kind / "daemons").mkdir()
-                null(folder / kind / "daemons", arguments)
+                apart(broker, folder / kind / "daemons", arguments)
+                broker.purge("bench")
                 with_broker(broker, folder / kind / "daemons", arguments)
             finally:
                 broker.end()

@@ -44,7 +44,8 @@ class Artemis(Broker):
         tls = (f"tcp://{self.host}:{self.tls_port}?protocols=AMQP;sslEnabled=true;"
                f"keyStorePath={self.store};keyStoreType=PKCS12;keyStorePassword={STORE_PASSWORD};"
                f"trustStorePath={self.authority.truststore};trustStoreType=PKCS12;"
-               f"trustStorePassword={STORE_PASSWORD};wantClientAuth=true")
+               f"trustStorePassword={STORE_PASSWORD};wantClientAuth=true;"
+               "saslMechanisms=PLAIN,EXTERNAL")
         text = text.replace("</acceptors>", f'<acceptor name="tls">{tls}</acceptor></acceptors>', 1)
         full = "".join(
             f'<address-setting match="{word}.#"><max-size-bytes>1048576</max-size-bytes>'
@@ -52,6 +53,24 @@ class Artemis(Broker):
             for word, policy in (("block", "BLOCK"), ("fail", "FAIL"), ("page", "PAGE")))
         text = text.replace("</address-settings>", f"{full}</address-settings>", 1)
         config.write_text(text)
+        self._log_in_by_certificate()
+
+    def _log_in_by_certificate(self):
+        """A domain of its own for connections that bring one: common name -> user -> role."""
+        etc = self._instance / "etc"
+        (etc / "cert-users.properties").write_text(f"{self.user}=CN={self.user}\n")
+        (etc / "cert-roles.properties").write_text(f"amq={self.user}\n")
+        module = "org.apache.activemq.artemis.spi.core.security.jaas.TextFileCertificateLoginModule"
+        with open(etc / "login.config", "a") as login:
+            login.write(f'\ncertificates {{ {module} required\n'
+                        '  org.apache.activemq.jaas.textfiledn.user="cert-users.properties"\n'
+                        '  org.apache.activemq.jaas.textfiledn.role="cert-roles.properties"; };\n')
+        bootstrap = etc / "bootstrap.xml"
+        text = bootstrap.read_text()
+        changed = text.replace('<jaas-security domain="activemq"',
+                               '<jaas-security certificate-domain="certificates" domain="activemq"')
+        assert changed != text, f"no security domain in {bootstrap}"
+        bootstrap.write_text(changed)
 
     def command(self):
         return [self._instance / "bin" / "artemis", "run"], {}

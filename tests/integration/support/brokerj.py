@@ -16,14 +16,16 @@ class BrokerJ(Broker):
         self._home = CACHE / f"broker-j-{VERSION}"
         if not self._home.is_dir():
             raise Unavailable(f"no Broker-J in {self._home}: run contrib/dev brokers get")
-        self.reserve("port", "tls_port", "http_port")
+        self.reserve("port", "tls_port", "external_port", "http_port")
         (self.folder / "initial.json").write_text(json.dumps(self._configuration(), indent=1))
 
     def _configuration(self):
         aliases = [{"name": each, "type": each}
                    for each in ("nameAlias", "defaultAlias", "hostnameAlias")]
-        # An alias name is unique in the whole broker, so the TLS port has its own.
-        tls_aliases = [{"name": f"tls-{each['name']}", "type": each["type"]} for each in aliases]
+        # An alias name is unique in the whole broker, so each TLS port has its own.
+        tls_aliases, external_aliases = (
+            [{"name": f"{prefix}-{each['name']}", "type": each["type"]} for each in aliases]
+            for prefix in ("tls", "external"))
         port = {"bindingAddress": self.host, "authenticationProvider": "plain"}
         host = {"type": "BDB", "nodeAutoCreationPolicies": [
             {"pattern": "auto[.].*|mail", "createdOnPublish": "true", "createdOnConsume": "true",
@@ -32,7 +34,8 @@ class BrokerJ(Broker):
             "name": "lsmtpd-tests", "modelVersion": "9.0",
             "authenticationproviders": [{"name": "plain", "type": "Plain", "secureOnlyMechanisms": [],
                                          "users": [{"name": self.user, "type": "managed",
-                                                    "password": self.password}]}],
+                                                    "password": self.password}]},
+                                        {"name": "certificates", "type": "External"}],
             "keystores": [{"name": "own", "type": "FileKeyStore", "keyStoreType": "PKCS12",
                            "storeUrl": f"file://{self.store}", "password": STORE_PASSWORD}],
             "truststores": [{"name": "ca", "type": "FileTrustStore", "trustStoreType": "PKCS12",
@@ -50,6 +53,10 @@ class BrokerJ(Broker):
                 {"name": "amqps", "port": self.tls_port, "protocols": ["AMQP_1_0"],
                  "transports": ["SSL"], "keyStore": "own", "trustStores": ["ca"],
                  "wantClientAuth": True, "virtualhostaliases": tls_aliases, **port},
+                {**port, "name": "external", "port": self.external_port, "protocols": ["AMQP_1_0"],
+                 "transports": ["SSL"], "keyStore": "own", "trustStores": ["ca"],
+                 "needClientAuth": True, "virtualhostaliases": external_aliases,
+                 "authenticationProvider": "certificates"},
                 {"name": "http", "port": self.http_port, "protocols": ["HTTP"], **port}],
             "virtualhostnodes": [{"name": "default", "type": "BDB", "defaultVirtualHostNode": "true",
                                   "virtualHostInitialConfiguration": json.dumps(host)}],
@@ -61,6 +68,10 @@ class BrokerJ(Broker):
         return ([self._home / "bin" / "qpid-server", "-icp", self.folder / "initial.json"],
                 {"QPID_WORK": str(self.folder / "work"),
                  "QPID_JAVA_MEM": "-Xmx768m -XX:MaxDirectMemorySize=768m"})
+
+    @property
+    def external_url(self):
+        return f"amqps://localhost:{self.external_port}"
 
     def _rest(self, method, path, body=None):
         return request(method, f"http://{self.host}:{self.http_port}/api/latest/{path}", body,

@@ -79,6 +79,11 @@ class Broker:
     def tls_url(self):
         return f"amqps://localhost:{self.tls_port}"
 
+    @property
+    def external_url(self):
+        """Where a client certificate of the authority, with our user as its common name, is a login."""
+        return self.tls_url
+
     def start(self):
         """Starts it, or starts it again on the same data, and waits until it answers."""
         if self.process is None:
