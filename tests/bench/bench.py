@@ -23,11 +23,8 @@ import plot  # noqa: E402
 import report  # noqa: E402
 import servers  # noqa: E402
 import targets  # noqa: E402
-from large import large_messages  # noqa: E402,F401  bench_amqp.py uses these three, too
 from load import Cell, count_calls, measure  # noqa: E402
-from proc import cpu_seconds  # noqa: E402,F401
 from servers.base import Unavailable  # noqa: E402
-from servers.lsmtpd import configuration  # noqa: E402,F401
 from support.wait import Timeout  # noqa: E402
 
 MODES = ["kept", "one", "pipelined", "bdat"]
