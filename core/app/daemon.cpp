@@ -26,6 +26,7 @@ Daemon::~Daemon() = default;
 
 int Daemon::run() {
   ignore_fatal_signals();
+  ::signal(SIGHUP, SIG_IGN);  // until there is a log to reopen
   Status status = raise_descriptor_limit(config_.limits.connections);
   if (status) status = bind();
   if (status) status = drop_privileges(config_.server.user);

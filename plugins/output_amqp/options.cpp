@@ -40,7 +40,7 @@ class Parser {
       if (url) {
         out_.urls.push_back(*std::move(url));
       } else {
-        error("urls", "\"" + std::string(item) + "\": " + url.error());
+        error("urls", "\"" + without_credentials(item) + "\": " + url.error());
       }
     }
     if (out_.urls.empty() && good_) error("urls", "at least one broker is needed");

@@ -68,6 +68,14 @@ tl::expected<Url, std::string> parse_url(std::string_view text) {
   return url;
 }
 
+std::string without_credentials(std::string_view text) {
+  const auto at = text.rfind('@');
+  if (at == std::string_view::npos) return std::string(text);
+  const auto scheme = text.substr(0, at).find("://");
+  const std::string start(scheme == std::string_view::npos ? "" : text.substr(0, scheme + 3));
+  return start + "..." + std::string(text.substr(at));
+}
+
 std::string to_string(const Url& url) {
   const bool brackets = url.host.find(':') != std::string::npos;
   return std::string(url.tls ? "amqps://" : "amqp://") + (brackets ? "[" : "") + url.host +

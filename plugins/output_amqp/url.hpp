@@ -27,6 +27,9 @@ tl::expected<Url, std::string> parse_url(std::string_view text);
 // How it is shown: "amqps://broker-a:5671".
 std::string to_string(const Url& url);
 
+// How one that could not be parsed is shown: without what may be credentials.
+std::string without_credentials(std::string_view text);
+
 // Which of `count` brokers comes next, and after what pause: all are tried one after the other
 // without one, then the round is repeated after a pause that doubles from `first_ms` to `last_ms`,
 // less up to half of it by chance.

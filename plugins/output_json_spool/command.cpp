@@ -75,6 +75,7 @@ class Command {
   bool print(const Place& place, const std::string& id) {
     const auto entry = read_entry(files_, place, id);
     if (!entry) return false;
+    if (line_.action == Action::kShow && !entry->problem.empty()) failed_ = true;
     if (line_.json) {
       terminal_.out(entry_json(*entry));
     } else if (line_.action == Action::kLs) {

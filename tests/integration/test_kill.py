@@ -169,6 +169,17 @@ def test_sighup_reopens_the_log_and_loses_no_line(daemon):
     server.wait_log("accepted", id=second)
 
 
+def test_sighup_before_it_is_ready_does_not_end_it(daemon, tmp_path):
+    # -D: the daemon is our child, and strace its.
+    server = daemon(started=False, environment=STRACED, wrapper=[
+        "strace", "-D", "-qq", "-o", tmp_path / "strace.txt", "-e", "trace=bind", "--inject=bind:signal=HUP:when=1"])
+    server.start()
+    assert "--- SIGHUP" in (tmp_path / "strace.txt").read_text()
+    with server.client() as client:
+        client.command("NOOP", 250)
+    assert server.stop() == 0
+
+
 def test_a_second_daemon_on_the_same_spool_is_refused(daemon):
     first = daemon()
     second = daemon({"plugin": {"spool": {"options": {"directory": str(first.spool.folder)}}}},

@@ -275,6 +275,7 @@ TEST(Options, mistakes_are_named) {
     for (const auto& [key, value] : row.options) rig.option(key, value);
     EXPECT_NE(rig.start(), 0) << row.expected;
     EXPECT_THAT(rig.errors(), HasSubstr(row.expected));
+    EXPECT_THAT(rig.errors(), Not(HasSubstr("u:p")));
   }
 }
 

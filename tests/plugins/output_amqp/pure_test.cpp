@@ -39,6 +39,12 @@ TEST(Url, refuses_what_it_cannot_use_and_says_why) {
   }
 }
 
+TEST(Url, is_shown_without_the_credentials_that_do_not_belong_there) {
+  EXPECT_EQ(without_credentials("amqp://user:pw@broker:1"), "amqp://...@broker:1");
+  EXPECT_EQ(without_credentials("user:p@w@broker"), "...@broker");
+  EXPECT_EQ(without_credentials("amqp://bro ker"), "amqp://bro ker");
+}
+
 TEST(Failover, pauses_only_after_a_whole_round_and_doubles) {
   Failover order(2, 100, 350);
   EXPECT_EQ(order.failed(0), 0U);

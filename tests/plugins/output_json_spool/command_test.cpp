@@ -62,7 +62,9 @@ TEST_F(CommandTest, ShowPrintsEnvelopeAndHeaderSafeForATerminal) {
   EXPECT_TRUE(has(shown.text, "Subject: hello\n\\x1b[31m\n"));
   EXPECT_FALSE(has(shown.text, "body"));
   EXPECT_TRUE(has(spool({"show", "two"}).text, "reason: refused"));
-  EXPECT_TRUE(has(spool({"show", "three"}).text, "cannot be read"));
+  const Printed broken = spool({"show", "three"});
+  EXPECT_TRUE(has(broken.text, "cannot be read"));
+  EXPECT_EQ(broken.status, 1);
 }
 
 TEST_F(CommandTest, ExportGivesTheMessageByteForByte) {
