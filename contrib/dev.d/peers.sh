@@ -32,11 +32,8 @@ get_aiosmtpd() {
   ensure_packages python3-venv || return 1
   say "getting aiosmtpd $aiosmtpd_version"
   rm -rf "$tree"
-  /usr/bin/python3 -m venv "$tree" &&
-    "$tree/bin/pip" install -q --disable-pip-version-check "aiosmtpd==$aiosmtpd_version" </dev/null || {
-    rm -rf "$tree"
-    return 1
-  }
+  /usr/bin/python3 -m venv "$tree" || return 1
+  "$tree/bin/pip" install -q --disable-pip-version-check "aiosmtpd==$aiosmtpd_version" </dev/null
 }
 
 get_peers() {

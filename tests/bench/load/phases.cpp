@@ -80,9 +80,12 @@ bool Client::measure() {
   tally_.begin(options_.warm_up > 0 ? Clock::now() : now);
   if (options_.step) say("measuring");
   const bool whole = turn_until([this] {
-    return exhausted() && std::all_of(links_.begin(), links_.end(), [this](const auto& link) {
-             return link == nullptr || (options_.kept && link->dialogue.idle());
-           });
+    // Kept connections that broke are not opened again.
+    const bool none_left = options_.kept && open_ == 0;
+    return none_left ||
+           (exhausted() && std::all_of(links_.begin(), links_.end(), [this](const auto& link) {
+              return link == nullptr || (options_.kept && link->dialogue.idle());
+            }));
   });
   tally_.end(heard_);
   return whole;

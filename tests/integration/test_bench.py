@@ -1,0 +1,121 @@
+"""The bench itself: its programs, its tables, and that its load client believes no wrong reply."""
+import json
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from support.daemon import BUILD
+
+BENCH = pathlib.Path(__file__).parents[1] / "bench"
+LOAD = BUILD / "tests/smtp_load"
+MESSAGES = 60
+
+
+def load(port, *options):
+    return subprocess.run([LOAD, *options, f"127.0.0.1:{port}"], capture_output=True, text=True, timeout=60)
+
+
+def test_a_small_run_has_a_row_for_each_server_and_a_line_for_each_target(tmp_path):
+    done = subprocess.run(
+        [sys.executable, BENCH / "bench.py", "--servers", "bare,lsmtpd-null,lsmtpd-spool", "--messages",
+         str(MESSAGES), "--rounds", "2", "--modes", "kept,one,pipelined,bdat", "--sizes", "4K", "--connections",
+         "5", "--rtt", "20", "--no-growth", "--no-calls", "--no-bare-spool", "--directory", tmp_path,
+         "--json", tmp_path / "raw.json"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    raw = json.loads((tmp_path / "raw.json").read_text())["measurements"]
+    assert len(raw) == 6 * 3  # modes and the two that are far away, servers
+    for each in raw:
+        assert each["reason"] is None and len(each["runs"]) == 2, each
+        for run in each["runs"]:
+            assert (run["messages"], run["failures"]) == (MESSAGES, 0)
+            assert run["cpu_us"] > 0 and run["peak"] >= run["idle"] > 0
+            assert 0 < run["reply_p50_ms"] <= run["reply_p99_ms"] <= run["message_max_ms"]
+    tables = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert {line.count("|") for line in tables} == {4, 11}
+    assert "left out" not in done.stdout
+    judged = [line for line in tables if line.startswith("| null, kept: CPU")]
+    assert len(judged) == 1
+    assert not list(tmp_path.glob("lsmtpd-bench-*"))
+
+
+def test_a_message_takes_as_many_round_trips_as_its_mode_has_flights(daemon):
+    port = daemon().address()[1]
+    rtt = 40
+    for mode, trips in (("one", 7), ("kept", 4), ("one-pipelined", 5), ("pipelined", 2), ("bdat", 1)):
+        done = load(port, "--mode", mode, "--rtt", str(rtt), "--connections", "2", "--messages", "8")
+        assert done.returncode == 0, done.stdout + done.stderr
+        # Not faster than light; how much slower depends on the machine.
+        assert json.loads(done.stdout)["message_p50_ms"] >= trips * rtt
+
+
+@pytest.mark.parametrize("mode", ["kept", "one", "pipelined", "bdat"])
+def test_every_message_of_the_load_is_in_the_spool(daemon, mode):
+    server = daemon()
+    done = load(server.address()[1], "--mode", mode, "--size", "3000", "--connections", "3", "--messages", "20")
+    assert done.returncode == 0, done.stdout + done.stderr
+    stored = server.spool.messages()
+    assert json.loads(done.stdout)["messages"] == len(stored) == 20
+    assert {len(each.content) for each in stored} == {3000}
+
+
+class Liar:
+    """Answers each line in turn from a list, and then no more."""
+
+    def __init__(self, *replies):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self._serve, args=(replies,), daemon=True)
+        self.thread.start()
+
+    def _serve(self, replies):
+        client, _ = self.listener.accept()
+        with client, client.makefile("rb") as lines:
+            for reply in replies:
+                client.sendall(reply)
+                lines.readline()
+
+
+HELLO = (b"220 liar\r\n", b"250-liar\r\n250 PIPELINING\r\n")
+
+
+@pytest.mark.parametrize("replies, problem", [
+    ((b"554 no\r\n",), "reply to the banner: 554 no"),
+    ((*HELLO, b"451 later\r\n"), "reply to MAIL: 451 later"),
+    ((*HELLO, b"250 ok\r\n", b"250 ok\r\n", b"250 not 354\r\n"), "reply to DATA: 250 not 354"),
+    ((*HELLO, b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n", b"452 full\r\n"), "reply to the content: 452 full"),
+    (HELLO, "hung up while it owed a reply to MAIL"),
+])
+def test_the_load_client_reports_a_wrong_reply(replies, problem):
+    liar = Liar(*replies)
+    done = load(liar.port, "--connections", "1", "--messages", "1")
+    assert done.returncode == 1
+    result = json.loads(done.stdout)
+    assert result["messages"] == 0 and result["failures"] == 1
+    assert problem in result["problems"][0]
+
+
+def test_the_load_client_says_which_extension_is_missing():
+    done = load(Liar(*HELLO).port, "--mode", "bdat", "--connections", "1", "--messages", "1")
+    assert (done.returncode, done.stderr) == (3, "smtp_load: the server does not offer CHUNKING\n")
+
+
+@pytest.mark.parametrize("variant", [[], ["--flushers", "3"], ["--committers", "2"], ["--sync", "each"],
+                                     ["--sync", "syncfs"], ["--uring"]])
+def test_the_bare_spool_writes_every_message_and_removes_its_folder(tmp_path, variant):
+    count = 70  # no multiple of the group
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-e", "trace=linkat,fsync", "-o", tmp_path / "calls", BUILD / "tests/bare_spool",
+         *variant, "--messages", str(count), "--group", "16", tmp_path], capture_output=True, text=True)
+    if done.returncode == 3:
+        pytest.skip("built without liburing")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["messages"] == count
+    calls = (tmp_path / "calls").read_text()
+    if "--uring" not in variant:
+        assert calls.count("linkat(") == count
+    assert calls.count("fsync(") == 5  # the directory's, one a group
+    assert not list(tmp_path.glob("bare-spool-*"))
