@@ -18,8 +18,9 @@ struct Delivery::Late {
   Replay& replay;
   const std::string copy_id;
   const std::string output;
-  std::optional<Verdict> outcome = {};  // the overdue output's
-  std::optional<bool> kept = {};        // the fallback's: has it a copy?
+  std::optional<Verdict> outcome = {};      // the overdue output's
+  std::optional<Replay::Notes> notes = {};  // of the overdue output, for that copy's replay
+  std::optional<bool> kept = {};            // the fallback's: has it a copy?
 
   void settle() {
     if (!outcome || !kept) return;
@@ -29,7 +30,9 @@ struct Delivery::Late {
                                            : outcome->kind == Kind::reject ? "rejected"
                                                                            : "try_later"},
                                {"fallback_has_it", *kept}});
-    replay.settle_held(copy_id, *kept ? outcome->kind : Kind::try_later, outcome->reason());
+    // What the fallback does not have is only released.
+    replay.settle_held(copy_id, *kept ? outcome->kind : Kind::try_later, outcome->reason(),
+                       *kept ? std::move(notes) : std::nullopt);
   }
 };
 
@@ -171,7 +174,8 @@ void Delivery::leave_to_fallback() {
   late_ = std::make_shared<Late>(Late{*step_.replay, copy_id_, step_.lane->name()});
   step_.replay->hold(copy_id_);
   std::weak_ptr<Delivery> weak = weak_from_this();
-  step_.lane->abandon(call, [late = late_, weak](Completion completion) {
+  step_.lane->abandon(call, [late = late_, weak, message = message_](Completion completion) {
+    late->notes = Replay::notes_of(message, completion, late->output);
     late->outcome = std::move(completion.verdict);
     const auto delivery = weak.lock();
     if (delivery && !delivery->done_ && late->outcome->kind == Kind::stored) {

@@ -57,18 +57,24 @@ bool Replay::is_held(const std::string& copy_id) {
   return held_.contains(copy_id);
 }
 
-void Replay::settle_held(const std::string& copy_id, Kind outcome, const std::string& reason) {
-  loop_.post([this, copy_id, outcome, reason] {
+void Replay::settle_held(const std::string& copy_id, Kind outcome, const std::string& reason,
+                         std::optional<Notes> notes) {
+  loop_.post([this, copy_id, outcome, reason, notes = std::move(notes)]() mutable {
     if (stopped_) return;  // the copy stays, and is replayed after the next start
     const auto item = make_item(copy_id);
-    remove(item, outcome, reason, [this, item] {
+    const auto release = [this, item] {
       {
         std::lock_guard lock(mutex_);
         held_.erase(item->copy_id);
       }
       wake();
       item_done(item);
-    });
+    };
+    if (outcome == Kind::stored || outcome == Kind::reject) {
+      remove(item, outcome, reason, release);
+    } else {
+      keep_notes(item, std::move(notes), release);
+    }
   });
 }
 

@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -48,9 +49,19 @@ class Replay {
 
   void wake();  // the storage has something new
   void hold(const std::string& copy_id);
+  // What an output noted down on a message that it may still take part of.
+  struct Notes {
+    message::Message message;
+    std::string target;
+  };
+  // None where the output changed nothing. [any]
+  static std::optional<Notes> notes_of(const message::Message& before,
+                                       const plugin::Completion& completion,
+                                       const std::string& target);
   // The outcome of a held copy: stored forgets it, reject buries it, anything else leaves it to
-  // replay.
-  void settle_held(const std::string& copy_id, plugin::Kind outcome, const std::string& reason);
+  // replay, with the notes.
+  void settle_held(const std::string& copy_id, plugin::Kind outcome, const std::string& reason,
+                   std::optional<Notes> notes = {});
 
  private:
   struct Item;
@@ -86,8 +97,7 @@ class Replay {
   void overdue(const std::shared_ptr<Item>& item);
   void not_now(const std::shared_ptr<Item>& item, plugin::Completion completion);
   void late(const std::shared_ptr<Item>& item, plugin::Completion completion);
-  void keep_notes(const std::shared_ptr<Item>& item, const plugin::Completion& completion,
-                  io::Task then);
+  void keep_notes(const std::shared_ptr<Item>& item, std::optional<Notes> notes, io::Task then);
   void remove(const std::shared_ptr<Item>& item, plugin::Kind outcome, const std::string& reason,
               io::Task then);
   void item_done(const std::shared_ptr<Item>& item);

@@ -19,6 +19,13 @@ constexpr std::string_view kConnectionLost = "4.4.2";
 
 }  // namespace
 
+std::optional<Replay::Notes> Replay::notes_of(const message::Message& before,
+                                              const Completion& completion,
+                                              const std::string& target) {
+  const bool none = !completion.message || completion.message->annotations == before.annotations;
+  return none ? std::nullopt : std::optional(Notes{*completion.message, target});
+}
+
 std::shared_ptr<Replay::Item> Replay::make_item(const std::string& copy_id) {
   auto item = std::make_shared<Item>(*this, copy_id);
   item->self = item;
@@ -53,21 +60,8 @@ void Replay::overdue(const std::shared_ptr<Item>& item) {
 }
 
 void Replay::late(const std::shared_ptr<Item>& item, Completion completion) {
-  const auto outcome = completion.verdict;
-  const auto settle = [this, item, outcome] {
-    settle_held(item->copy_id, outcome.kind, outcome.reason());
-  };
-  if (stopped_ || outcome.kind == Kind::stored || outcome.kind == Kind::reject) {
-    settle();
-    return;
-  }
-  const auto again = make_item(item->copy_id);
-  again->message = item->message;
-  again->target_name = item->target_name;
-  keep_notes(again, completion, [this, again, settle] {
-    settle();
-    item_done(again);
-  });
+  settle_held(item->copy_id, completion.verdict.kind, completion.verdict.reason(),
+              notes_of(item->message, completion, item->target_name));
 }
 
 void Replay::load(const std::string& copy_id) {
@@ -155,21 +149,22 @@ void Replay::not_now(const std::shared_ptr<Item>& item, Completion completion) {
   failed_ = true;
   item->target->paused = true;
   if (all_paused()) queue_.clear();
-  keep_notes(item, completion, [this, item] { item_done(item); });
+  keep_notes(item, notes_of(item->message, completion, item->target_name),
+             [this, item] { item_done(item); });
 }
 
 // Where part of a message is safe by now, what the output noted down must be there for the next try
 // (promise P3).
-void Replay::keep_notes(const std::shared_ptr<Item>& item, const Completion& completion,
+void Replay::keep_notes(const std::shared_ptr<Item>& item, std::optional<Notes> notes,
                         io::Task then) {
-  if (!completion.message || completion.message->annotations == item->message.annotations) {
+  if (!notes) {
     then();
     return;
   }
   ask(
       item, storage_, kStorageDeadlineMs,
       [&](Done done, lsmtpd_call& call) {
-        return storage_.deliver(*completion.message, {item->copy_id, item->target_name, 0, false},
+        return storage_.deliver(notes->message, {item->copy_id, notes->target, 0, false},
                                 std::move(done), call);
       },
       [then = std::move(then)](const Completion&) { then(); });

@@ -122,6 +122,34 @@ TEST_F(FallbackTest, ALateNotNowLeavesThatCopyToReplay) {
   EXPECT_EQ(broker_.count("deliver " + kId + " target= replay=1"), 1u);
 }
 
+// Part of it may be safe: a replay that does not know that sends it twice.
+TEST_F(FallbackTest, WhatALateNotNowNotedDownIsInThatCopyBeforeItsReplay) {
+  set_up({{"delay", "50ms"}, {"fail_first", "1"}, {"annotate", "half"}});
+  t_.start();
+  t_.advance(10'000);
+  EXPECT_EQ(t_.reply(), kQueued);
+  EXPECT_TRUE(t_.run_until([&] {
+    t_.jump(1000);
+    return spool_.count("forget " + kId) == 1;
+  }));
+  const auto lines = spool_.lines();
+  ASSERT_EQ(spool_.count("deliver " + kId + " target=broker"), 2u);
+  EXPECT_EQ(lines[0].find("test_output.note"), std::string::npos);
+  EXPECT_NE(lines[1].find("test_output.note=half"), std::string::npos);
+  EXPECT_EQ(broker_.count("deliver " + kId + " target= replay=1"), 1u);
+}
+
+TEST_F(FallbackTest, NothingIsNotedDownInACopyThatTheFallbackDoesNotHave) {
+  set_up({{"delay", "20ms"}, {"verdict", "try_later"}, {"annotate", "half"}},
+         {{"delay", "200ms"}, {"verdict", "try_later"}});
+  t_.start();
+  t_.advance(10'000);
+  EXPECT_EQ(t_.outcome().reply.code, 451);
+  turn(t_.loop, 50);
+  EXPECT_EQ(spool_.count("deliver"), 1u);
+  EXPECT_TRUE(kept().empty());
+}
+
 TEST_F(FallbackTest, AnOverdueCopyIsHeldBackFromReplayUntilItsOutcomeIsKnown) {
   set_up({{"verdict", "never"}});
   t_.start();
