@@ -1,4 +1,5 @@
 """Waiting for a condition, with a deadline; free ports."""
+import random
 import socket
 import threading
 import time
@@ -23,11 +24,18 @@ def wait_until(condition, seconds, what, every=0.02):
 
 
 def free_ports(count):
-    """Ports of 127.0.0.1 that nobody listens on, all different."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports of 127.0.0.1 that nobody uses, all different. Below those that the kernel gives to outgoing connections:
+    one of a flood's in another test may have it by the time when a broker starts, or starts again."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
+        candidates = range(10000, int(limits.read().split()[0]))
+    sockets = []
     try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
+        while len(sockets) < count:
+            sockets.append(socket.socket())
+            try:
+                sockets[-1].bind(("127.0.0.1", random.choice(candidates)))
+            except OSError:
+                sockets.pop().close()
         return [each.getsockname()[1] for each in sockets]
     finally:
         for each in sockets:
