@@ -72,6 +72,7 @@ void Connection::start(bool retry, std::size_t index) {
 void Connection::attempt() {
   error_.clear();
   product_ = {};
+  begun_ = false;
   proved_ = false;
   reported_ = Step::resolve;
   timer_ = host_.timer(options_.connect_timeout, [this] { expired(); });
@@ -239,7 +240,8 @@ std::string Connection::explain(const std::string& error) const {
 void Connection::transport_ended() {
   const std::string why = explain(error_);
   if (!open_ || shut_) return failed(step(), why);
-  if (!retry_) return failed(Step::attach, why);
+  // Brokers refuse an Open by answering it and closing at once.
+  if (!retry_) return failed(begun_ ? Step::attach : Step::open, why);
   lost(why);
 }
 

@@ -121,6 +121,7 @@ class Connection : private Transport::Owner, private proton::messaging_handler {
   std::size_t index_ = 0;
   bool retry_ = true;
   bool open_ = false;
+  bool begun_ = false;  // the broker has begun a session: it let us in
   bool proved_ = false;
   Step reported_ = Step::resolve;  // the last step that the owner heard of
 };

@@ -66,7 +66,8 @@ void Connection::intruded(const char* what) {
 }
 
 void Connection::on_session_open(proton::session& session) {
-  if (session.uninitialized()) intruded("a session");
+  if (session.uninitialized()) return intruded("a session");
+  begun_ = true;
 }
 
 void Connection::on_receiver_open(proton::receiver&) {

@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import time
+import uuid
 
 import pytest
 from test_amqp_brokers import body, config, deliver, drained, live, receive_all, start
@@ -66,15 +67,21 @@ def test_a_frozen_link_is_given_up_and_found_again(daemon, broker, queue, relay)
     assert len(made.spool) == 200
     if not sanitized():
         assert made.memory() - memory < 24 << 20
-    attached = len(made.log_lines("attached to the target"))
+    attached, lost = len(made.log_lines("attached to the target")), losses(made)
     relay.thaw()
     wait_until(lambda: len(made.log_lines("attached to the target")) > attached, 60, "the link to be found again")
     drained(made)
     got = numbers(receive_all(broker, queue, range(1, 202)))
-    # Only what was on the way when the network froze can have reached the broker twice.
+    # Only what was on the way when the network froze can have reached the broker twice; a broker that
+    # was starved until its heartbeats stopped adds what was on the way then.
     twice = {each for each in got if got.count(each) > 1}
-    assert len(twice) <= (0 if broker.detects_duplicates else 2), twice
+    assert not (twice and broker.detects_duplicates), twice
+    assert len(twice) <= 2 or losses(made) > lost, twice
     assert set(got) == set(range(1, 202))
+
+
+def losses(made):
+    return len(made.log_lines("connection to the broker lost"))
 
 
 def external(broker, authority, queue, name="lsmtpd", **changes):
@@ -96,15 +103,15 @@ def test_a_client_certificate_is_a_login(daemon, broker, queue, authority):
 
 def refused(made, *steps):
     """check --live names one of these steps, the log too, and mail goes to the spool."""
-    statuses = {"tls": 12, "sasl": 13, "open": 14, "attach": 15}
+    statuses = {"tls": 12, "sasl": 13, "open": 14}
     done = live(made)
     assert done.returncode in [statuses[each] for each in steps], done.stdout + done.stderr
     made.start()
     send(made, mail(1))
     assert len(made.spool) == 1
     found = {line["step"] for line in made.log_lines("broker not reached")}
-    if made.log_lines("connection to the broker lost"):  # after Open, so before the link was attached
-        found.add("attach")
+    if made.log_lines("connection to the broker lost"):  # after its Open, which was not meant
+        found.add("open")
     assert found and found <= set(steps), found
 
 
@@ -123,8 +130,8 @@ def test_a_certificate_of_a_stranger_is_no_login(daemon, broker, queue, authorit
     made = daemon(external(broker, authority, queue, "stranger", tls_ca=str(authority.ca)), started=False)
     if broker.name == "broker-j":  # takes whom the authority vouches for
         assert live(made).returncode == 0
-    else:  # Artemis looks at the user after Open
-        refused(made, "attach" if broker.name == "artemis" else "sasl")
+    else:  # Artemis looks at the user after SASL
+        refused(made, "open" if broker.name == "artemis" else "sasl")
 
 
 def test_check_live_says_where_it_failed(daemon, broker, queue):
@@ -222,3 +229,35 @@ def test_a_name_that_never_resolves_blocks_nothing(daemon, tmp_path):
         assert made.wait_log("broker not reached", 30)["step"] == "resolve"
         send(made, *(mail(number) for number in range(20, 40)))
         assert len(made.spool) == 40
+
+
+def test_a_large_spool_is_replayed_beside_live_mail(daemon, artemis):
+    """Listed in steps: neither the start nor memory nor live mail knows how much there is."""
+    artemis.resume()
+    artemis.start()
+    artemis.create_queue("large-spool")
+    artemis.purge("large-spool")
+    model = daemon()
+    send(model, mail(0, 4000))
+    model.stop()
+    made = daemon(config(artemis, "large-spool", format="rfc822"), started=False)
+    made.spool.folder.mkdir()
+    count = 50_000
+    stored, = model.spool.files()
+    for _ in range(count):  # one file by many names: a message each
+        os.link(stored, made.spool.folder / f"{uuid.uuid4()}.json")
+    made.start()
+    made.wait_log("replayed", 60)
+    memory = made.memory()
+    replayed = len(made.log_lines("replayed"))
+    send(made, *(mail(number) for number in range(1, 201)))
+    wait_until(lambda: len(made.log_lines("replayed")) > replayed + 2000, 60, "replay to go on beside that")
+    by = [line["by"] for line in made.log_lines("accepted")]
+    assert len(by) == 200 and all(each.startswith("broker: ") for each in by), "live mail went to the fallback"
+    if not sanitized():
+        assert memory < 40 << 20 and made.memory() < 48 << 20
+    made.stop()
+    left = len(made.spool)
+    assert 0 < left < count
+    assert artemis.depth("large-spool") == count - left + 200
+    artemis.purge("large-spool")

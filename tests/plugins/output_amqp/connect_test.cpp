@@ -242,6 +242,18 @@ TEST(Probe, prints_what_it_found) {
   EXPECT_EQ(rig.finish(), "");
 }
 
+// Brokers answer an Open that they refuse, and close.
+TEST(Probe, a_refused_open_is_named_as_such) {
+  Script script;
+  script.refuse_open = "amqp:not-found";
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "mail");
+  const std::string steps = probe(rig, LSMTPD_TRY_LATER);
+  EXPECT_THAT(steps, HasSubstr("open 14 "));
+  EXPECT_THAT(steps, Not(HasSubstr("attach")));
+}
+
 TEST(Probe, tries_each_broker_and_one_that_fails_fails_it) {
   std::string gone;
   {
