@@ -27,6 +27,13 @@ class Cell:
         return f"{self.mode}, {size}, {self.connections} connections{far}"
 
 
+def problem(result):
+    """What went wrong first, and how often anything did."""
+    first = result["problems"][0].strip() if result["problems"] else "no message was taken"
+    more = result["failures"] - 1
+    return f"{first} (and {more} more)" if more > 0 else first
+
+
 class Load:
     """smtp_load in steps: connected(), measuring(), result(), and the connections closed by close()."""
 
@@ -41,16 +48,16 @@ class Load:
         line = self._popen.stdout.readline()
         if not line:
             self._popen.wait()
-            problem = self._popen.stderr.read().strip()
+            complaint = self._popen.stderr.read().strip()
             if self._popen.returncode == LACKS_EXTENSION:
-                raise Unavailable(problem.removeprefix("smtp_load: the server "))
-            raise Unavailable(f"smtp_load ended with {self._popen.returncode}: {problem}")
+                raise Unavailable(complaint.removeprefix("smtp_load: the server "))
+            raise Unavailable(f"smtp_load ended with {self._popen.returncode}: {complaint}")
         return line
 
     def _expect(self, word):
         line = self._line()
         if line.strip() != word:  # the result, early: with what went wrong
-            raise Unavailable("; ".join(json.loads(line)["problems"]))
+            raise Unavailable(problem(json.loads(line)))
 
     def connected(self):
         self._expect("ready")
@@ -96,7 +103,7 @@ def measure(server, cell, options):
                    "connected": connected, "peak": proc.peak(*pids)}
         load.close()
         if result["failures"] or not result["messages"]:
-            raise Unavailable("; ".join(result["problems"]) or "no message was taken")
+            raise Unavailable(problem(result))
         check_stored(server, result)
         return result
     finally:
@@ -114,7 +121,7 @@ def check_stored(server, result):
 CALL = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$")
 
 
-def count_calls(server, cell, options, messages=1000):
+def count_calls(server, cell, options, messages=400):
     """System calls a message by name, by strace, which slows everything: in a run apart."""
     server.start(cell.connections)
     load = tracer = None
@@ -130,10 +137,10 @@ def count_calls(server, cell, options, messages=1000):
         load.measuring()
         result = load.result()
         tracer.send_signal(signal.SIGINT)
-        problem = tracer.communicate(timeout=20)[1]
+        complaint = tracer.communicate(timeout=20)[1]
         load.close()
         if not report.exists() or not result["messages"]:
-            raise Unavailable(f"strace: {problem.strip()} {result['problems']}")
+            raise Unavailable(f"strace: {complaint.strip()} {problem(result)}")
         found = map(CALL.match, report.read_text().splitlines())
         return {each[2]: int(each[1]) / result["messages"]
                 for each in found if each and each[2] != "total"}
