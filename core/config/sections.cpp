@@ -85,11 +85,14 @@ void read_log(Reader& reader, Log& log) {
 }
 
 void read_listener(Reader& reader, Listener& listener) {
-  const Node* name = reader.text("name", listener.name);
-  if (name && !is_name(listener.name)) {
-    reader.error(*name, "name",
-                 fmt::format("is \"{}\": use up to 64 letters, digits, - and _",
-                             escape_for_log(listener.name)));
+  std::string given;
+  const Node* name = reader.text("name", given);
+  if (name && is_name(given)) {
+    listener.name = given;
+  } else if (name) {
+    reader.error(
+        *name, "name",
+        fmt::format("is \"{}\": use up to 64 letters, digits, - and _", escape_for_log(given)));
   }
   read_address(reader, listener);
   reader.choice("protocol", listener.protocol, protocol_names);

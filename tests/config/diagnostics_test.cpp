@@ -157,6 +157,11 @@ const Case listeners[] = {
     {"NameThatCannotBeOne",
      "[[listener]]\nname = \"a b\"\naddress = \"*:0\"",
      {"f:2:8: error: listener.name is \"a b\": use up to 64 letters, digits, - and _"}},
+    {"NameThatCannotBeOneIsNotUsedInWhatFollows",
+     "[[listener]]\nname = \"a\"\naddress = \"*:25\"\n[[listener]]\nname = \"b\\u001b\"\naddress = "
+     "\"*:25\"",
+     {"f:5:8: error: listener.name is \"b\\x1b\": use up to 64 letters, digits, - and _",
+      "f:6:11: error: listener \"listener-2\" has the address of listener \"a\""}},
     {"LmtpOnTheSmtpPort",
      "[[listener]]\naddress = \"*:25\"\nprotocol = \"lmtp\"",
      {"f:2:11: warning: LMTP must not be on port 25 (RFC 2033 section 5)"}},
