@@ -8,6 +8,7 @@ the rounds. By default the first mode, size and number of connections are the ba
 varied at a time; --all measures every combination. System calls are counted in a run apart.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ import tempfile
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 import bare_spool  # noqa: E402
+import disk  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
 import servers  # noqa: E402
@@ -76,6 +78,7 @@ def parse(argv):
     add("--server-cpu", default="", help="cores for the servers, as taskset has them")
     add("--client-cpu", default="")
     add("--directory", default="/var/tmp", help="on the file system that is measured")
+    add("--ram-disk", choices=disk.KINDS, help="a file system in memory in place of --directory; root only")
     add("--plot", type=pathlib.Path, help="writes an .svg or .png")
     add("--json", type=pathlib.Path, help="writes every measurement")
     add("--report", type=pathlib.Path, help="writes the tables into this Markdown file, too")
@@ -167,7 +170,8 @@ def machine():
 
 def written(options, results):
     text = (f"{machine()}; {options.rounds} rounds, "
-            f"{f'{options.messages} messages' if options.messages else f'{options.seconds:g} s'} each\n\n"
+            f"{f'{options.messages} messages' if options.messages else f'{options.seconds:g} s'} each; "
+            f"{f'{options.ram_disk} in memory' if options.ram_disk else 'the disk'}\n\n"
             f"{report.table(results)}\n\n{targets.table(results)}\n")
     print(text, flush=True)
     if options.report:
@@ -178,13 +182,9 @@ def written(options, results):
         plot.draw(results, options.plot)
 
 
-def main(argv=None):
-    options = parse(argv)
-    results = report.Results()
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="lsmtpd-bench-", dir=options.directory))
+def run(options, results, directory):
+    options.folder = folder = pathlib.Path(tempfile.mkdtemp(prefix="lsmtpd-bench-", dir=directory))
     folder.chmod(0o755)  # Postfix's processes drop their rights and still have to reach their queue
-    options.folder = folder
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the servers are ended, too
     machines = {name: kind(folder, options) for name, kind in {**servers.ALL, **servers.GROWTH}.items()}
     try:
         rounds(options, results, machines)
@@ -194,6 +194,14 @@ def main(argv=None):
         say("interrupted: what there is")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def main(argv=None):
+    options = parse(argv)
+    results = report.Results()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the servers are ended, too
+    with disk.mounted(options.ram_disk) if options.ram_disk else contextlib.nullcontext(options.directory) as folder:
+        run(options, results, folder)
     written(options, results)
 
 

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from support.daemon import BUILD
+from support.faults import can_mount
 
 BENCH = pathlib.Path(__file__).parents[1] / "bench"
 LOAD = BUILD / "tests/smtp_load"
@@ -119,3 +120,14 @@ def test_the_bare_spool_writes_every_message_and_removes_its_folder(tmp_path, va
         assert calls.count("linkat(") == count
     assert calls.count("fsync(") == 5  # the directory's, one a group
     assert not list(tmp_path.glob("bare-spool-*"))
+
+
+@pytest.mark.skipif(not can_mount(), reason="only root can mount an image")
+def test_the_bench_brings_a_disk_of_its_own_that_nobody_else_sees(tmp_path):
+    done = subprocess.run(
+        [sys.executable, BENCH / "bench.py", "--servers", "lsmtpd-spool", "--messages", "20", "--rounds", "1",
+         "--modes", "kept", "--sizes", "4K", "--connections", "2", "--rtt", "0", "--no-growth", "--no-calls",
+         "--no-bare-spool", "--ram-disk", "ext4"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "ext4 in memory" in done.stdout and "left out" not in done.stdout
+    assert "lsmtpd-bench-disk" not in pathlib.Path("/proc/mounts").read_text()
