@@ -33,8 +33,8 @@ class Tree:
         if not BASE.exists():
             _make_base()
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="lsmtpd-bare-", dir=self._folder))
-        self.path.chmod(0o755)
         subprocess.run(["tar", "-C", self.path, "-xf", BASE], check=True)
+        self.path.chmod(0o755)  # the base was made in a folder that only root could enter
         shutil.copy("/etc/resolv.conf", self.path / "etc/resolv.conf")
         (self.path / "etc/hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n")
         # The authorities that this machine trusts beside Debian's, or nothing can be downloaded.
