@@ -1,6 +1,7 @@
 """Fixtures of the black-box tests: the daemon, and the message brokers (each started when a test
 first asks for it, once a session)."""
 import os
+import re
 
 import pytest
 
@@ -83,6 +84,18 @@ def broker(request):
     found = request.getfixturevalue(request.param)
     found.resume()
     return found.start()
+
+
+@pytest.fixture
+def queue(broker, request):
+    """An empty queue of this test's own."""
+    name = re.sub(r"\W+", "-", request.node.name)[:60].strip("-")
+    broker.create_queue(name)
+    broker.purge(name)
+    yield name
+    broker.resume()
+    broker.start()
+    broker.purge(name)
 
 
 def pytest_sessionstart():

@@ -35,18 +35,6 @@ def config(broker, queue=QUEUE, fallback=True, deadline="10s", **changes):
     return {"plugin": {"broker": plugin}, "chain": {"default": {"steps": ["broker"]}}}
 
 
-@pytest.fixture
-def queue(broker, request):
-    """An empty queue of this test's own."""
-    name = re.sub(r"\W+", "-", request.node.name)[:60].strip("-")
-    broker.create_queue(name)
-    broker.purge(name)
-    yield name
-    broker.resume()
-    broker.start()
-    broker.purge(name)
-
-
 def start(daemon, broker, queue, **changes):
     made = daemon(config(broker, queue, **changes))
     made.wait_log("attached to the target", 30)

@@ -16,15 +16,6 @@ from support.wait import free_ports, wait_until
 
 
 @pytest.fixture
-def queue(broker, request):
-    """An empty queue of this test's own."""
-    name = re.sub(r"\W+", "-", request.node.name)[:60].strip("-")
-    broker.create_queue(name)
-    broker.purge(name)
-    return name
-
-
-@pytest.fixture
 def relay(broker):
     made = Relay(broker.host, broker.port)
     yield made

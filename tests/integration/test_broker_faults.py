@@ -4,7 +4,6 @@ import random
 
 import pytest
 from test_amqp_brokers import body, config, drained, receive_all
-from test_amqp_brokers import queue  # noqa: F401: a fixture
 
 from support import network, report
 from support.daemon import merge, sanitized
