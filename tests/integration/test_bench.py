@@ -1,5 +1,6 @@
 """The bench itself: its programs, its tables, and that its load client believes no wrong reply."""
 import json
+import os
 import pathlib
 import socket
 import subprocess
@@ -9,7 +10,7 @@ import threading
 import pytest
 
 from support.daemon import BUILD
-from support.faults import can_mount
+from support.faults import STRACED, can_mount
 
 BENCH = pathlib.Path(__file__).parents[1] / "bench"
 LOAD = BUILD / "tests/smtp_load"
@@ -110,7 +111,8 @@ def test_the_bare_spool_writes_every_message_and_removes_its_folder(tmp_path, va
     count = 70  # no multiple of the group
     done = subprocess.run(
         ["strace", "-f", "-qq", "-e", "trace=linkat,fsync", "-o", tmp_path / "calls", BUILD / "tests/bare_spool",
-         *variant, "--messages", str(count), "--group", "16", tmp_path], capture_output=True, text=True)
+         *variant, "--messages", str(count), "--group", "16", tmp_path], capture_output=True, text=True,
+        env={**os.environ, **STRACED})
     if done.returncode == 3:
         pytest.skip("built without liburing")
     assert done.returncode == 0, done.stderr

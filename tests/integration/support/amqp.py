@@ -48,6 +48,10 @@ def publish(broker, queue, *bodies, **properties):
         connection.close()
 
 
+# How long a broker may take to answer the close of a link or session, in seconds.
+_PATIENCE = 10
+
+
 class _Receiver(MessagingHandler):
     def __init__(self, broker, queue, count, seconds, enough):
         super().__init__(prefetch=0 if count is not None and count < 50 else 200, auto_accept=False)
@@ -73,9 +77,24 @@ class _Receiver(MessagingHandler):
         self.messages.append(event.message)
         self.accept(event.delivery)
         if self._enough():
-            self.closed = True
-            self._link.close()
-            self._connection.close()
+            self._leave()
+
+    def _leave(self):
+        """Closes link, session and connection one after the other: a broker that is told of the connection's end at
+        once may end the session before it has read the last dispositions, and gives those messages out again."""
+        self.closed = True
+        self._link.close()
+
+    def on_link_closed(self, event):
+        if self.closed:
+            event.session.close()
+
+    def on_link_remote_detach(self, event):  # RabbitMQ 3 answers a close so
+        self.on_link_closed(event)
+
+    def on_session_closed(self, event):
+        if self.closed:
+            event.connection.close()
 
     def _enough(self):
         if self.enough is not None:
@@ -83,10 +102,16 @@ class _Receiver(MessagingHandler):
         return self.count is not None and len(self.messages) >= self.count
 
     def on_timer_task(self, event):
-        if time.monotonic() > self.deadline or self.error:
+        late = time.monotonic() - self.deadline
+        if self.error or late > _PATIENCE:
             self._connection.close()
-        elif not self._enough():
-            event.container.schedule(0.1, self)
+            return
+        if late > 0 and not self.closed:
+            self._leave()
+        event.container.schedule(0.1, self)
+
+    def on_connection_closed(self, event):
+        event.container.stop()
 
     def on_transport_error(self, event):
         self.error = event.transport.condition
