@@ -2,6 +2,8 @@
 import os
 import shutil
 import subprocess
+import time
+import time
 import urllib.parse
 
 from .brokers import CACHE, Broker, Unavailable
@@ -34,6 +36,9 @@ log.console.level = info
 log.file = false
 vm_memory_high_watermark.absolute = 2GB
 """
+
+# Seconds. Erlang's disk_log writes behind by two.
+DECLARED_AFTER = 3
 
 
 class _RabbitMq(Broker):
@@ -113,6 +118,16 @@ class _RabbitMq(Broker):
 
     def create_queue(self, queue, **arguments):
         self._rest("PUT", self._queue(queue), {"durable": True, "arguments": arguments})
+        self._declared = time.monotonic()
+
+    _declared = 0
+
+    def kill(self):
+        """kill -9, when the last queue is older than the time for which RabbitMQ keeps its declaration in memory:
+        before that a kill loses the queue, and with it the messages that were accepted for it."""
+        wait_until(lambda: time.monotonic() - self._declared > DECLARED_AFTER, 2 * DECLARED_AFTER,
+                   "the queues to be on disk")
+        super().kill()
 
     def depth(self, queue):
         # The totals are counted when asked; the statistics of one queue lag by five seconds.
