@@ -152,15 +152,16 @@ def between(broker):
     namespace.close()
 
 
-def through(relay):
+def through(broker, relay):
     host, port = relay.address
-    return {"urls": [f"amqp://{host}:{port}"], "idle_timeout": "4s", "connect_timeout": "3s"}
+    return {"urls": [f"amqp://{host}:{port}"], "virtual_host": broker.virtual_host, "idle_timeout": "4s",
+            "connect_timeout": "3s"}
 
 
 @pytest.mark.parametrize("silence", pick(["cut"], ["cut", "blackhole"]))
 def test_a_silent_partition(daemon, broker, queue, between, silence):
     namespace, relay = between
-    made = attached(prepared(daemon, broker, queue, deadline="2s", **through(relay)))
+    made = attached(prepared(daemon, broker, queue, deadline="2s", **through(broker, relay)))
     ledger, watch = Ledger(), Watch(made)
     load = Load(made.address(), ledger, sizes=SIZES, pace=0.01, manners=MANNERS)
     accepts(load, watch, 300)
@@ -177,7 +178,7 @@ def test_a_silent_partition(daemon, broker, queue, between, silence):
 @only_long
 def test_a_slow_link(daemon, broker, queue, between):
     namespace, relay = between
-    made = attached(prepared(daemon, broker, queue, deadline="5s", **through(relay)))
+    made = attached(prepared(daemon, broker, queue, deadline="5s", **through(broker, relay)))
     ledger, watch = Ledger(), Watch(made)
     namespace.slow("4mbit")
     load = Load(made.address(), ledger, threads=30, sizes=(4096, 30_000, 100_000), manners=MANNERS)
