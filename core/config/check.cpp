@@ -80,7 +80,8 @@ void Checker::listener_chain(const Listener& listener) {
   if (config_.chain(listener.chain)) return;
   const Position given = listener.chain_position;
   std::string hint = did_you_mean(listener.chain, names(config_.chains));
-  if (hint.empty()) hint = fmt::format("add [chain.{}] with its steps", listener.chain);
+  if (hint.empty() && is_name(listener.chain))
+    hint = fmt::format("add [chain.{}] with its steps", listener.chain);
   add_error(diagnostics_, given.line != 0 ? given : listener.position,
             fmt::format("the chain \"{}\" of listener \"{}\" does not exist",
                         escape_for_log(listener.chain), listener.name),

@@ -177,6 +177,9 @@ const Case listeners[] = {
       "f:6:9: error: the chain \"bulk\" of listener \"listener-2\" does not exist (add "
       "[chain.bulk] "
       "with its steps)"}},
+    {"ChainThatIsNoName",
+     "[[listener]]\naddress = \"*:0\"\nchain = \"a\\u001b\"",
+     {"f:3:9: error: the chain \"a\\x1B\" of listener \"listener-1\" does not exist"}},
 };
 
 const Case substitutions[] = {
