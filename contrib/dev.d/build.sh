@@ -185,7 +185,7 @@ cmd_fuzz() {
 # sanitizers do not mix. The brokers are other programs, and TSan does not see into Proton: without them there.
 test_sanitized() {
   export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+  export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$root/tests/support/tsan.supp
   local quick='-O1 -g1' # they are built more often than run, and the sanitizers slow them down anyway
   configure build-asan -DLSMTPD_TESTS=ON -DLSMTPD_SANITIZE=address,undefined "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=$quick"
   ninja --quiet -C build-asan
