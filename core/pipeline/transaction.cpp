@@ -109,7 +109,7 @@ void Transaction::output_settled() {
 
 // Refused beats not-now beats stored.
 Outcome Transaction::merge() const {
-  const Delivery* worst = nullptr;
+  const Delivery* worst = deliveries_.front().get();  // a chain has an output
   std::string stored_by, others;
   const auto rank = [](const Delivery& d) {
     return d.verdict().kind == Kind::reject ? 2 : d.verdict().kind == Kind::stored ? 0 : 1;
@@ -117,7 +117,7 @@ Outcome Transaction::merge() const {
   for (const auto& delivery : deliveries_) {
     auto& list = rank(*delivery) == 0 ? stored_by : others;
     list += (list.empty() ? "" : "; ") + said_by(delivery->speaker(), delivery->verdict().detail);
-    if (!worst || rank(*delivery) > rank(*worst)) worst = delivery.get();
+    if (rank(*delivery) > rank(*worst)) worst = delivery.get();
   }
   if (rank(*worst) == 0) return stored(id(), stored_by);
   if (!stored_by.empty()) others += "; stored all the same by " + stored_by;

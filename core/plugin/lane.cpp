@@ -214,9 +214,10 @@ void Lane::abandon(lsmtpd_call call, Done late) {
   Slot* slot = find(call);
   if (!slot) {
     // It was answered in this very turn, and the answer is about to be handed on: to `late`, then.
-    for (size_t i = handed_on_; i < ready_.size(); ++i) {
-      if (ready_[i].call == call) ready_[i].done = std::move(late);
-    }
+    const auto answered =
+        std::find_if(ready_.begin() + static_cast<std::ptrdiff_t>(handed_on_), ready_.end(),
+                     [&](const auto& ready) { return ready.call == call; });
+    if (answered != ready_.end()) answered->done = std::move(late);
     return;
   }
   slot->done = std::move(late);

@@ -30,7 +30,7 @@ Result<std::string> find(const std::string& use, const std::vector<std::string>&
     return fs::canonical(use, ignored).string();
   }
   for (const auto& folder : path) {
-    const std::string file = folder + "/" + use + ".so";
+    const std::string file = fmt::format("{}/{}.so", folder, use);
     if (fs::exists(file, ignored))
       return fs::canonical(file, ignored).string();  // one name a file: it is loaded once
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 
 namespace lsmtpd::amqp {
 
@@ -50,7 +51,8 @@ Product identify(std::string_view name, std::string_view version) {
   Product product{Broker::unknown, std::string(name), std::string(version)};
   const std::string key = lower(name);
   if (key.find("rabbitmq") != std::string::npos) {
-    const int major = version.empty() ? 3 : std::atoi(product.version.c_str());
+    int major = 3;
+    std::from_chars(version.data(), version.data() + version.size(), major);
     product.broker = major >= 4 ? Broker::rabbitmq4 : Broker::rabbitmq3;
   } else if (key.find("artemis") != std::string::npos) {
     product.broker = Broker::artemis;

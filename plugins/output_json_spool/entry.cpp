@@ -122,7 +122,7 @@ std::string entry_text(const Entry& entry) {
   field(out, "auth_user", mail.auth_user);
   field(out, "target", mail.bookkeeping.target);
   for (const auto& [key, value] : mail.bookkeeping.annotations) {
-    field(out, "annotation", key + "=" + value);
+    field(out, "annotation", std::string(key).append("=").append(value));
   }
   return out;
 }

@@ -1,22 +1,23 @@
 #include "mail_json/base64.hpp"
 
 #include <array>
+#include <cstdint>
 
 namespace lsmtpd::mail_json {
 namespace {
 
 constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-constexpr std::array<signed char, 256> make_values() {
-  std::array<signed char, 256> table{};
+constexpr std::array<std::int16_t, 256> make_values() {
+  std::array<std::int16_t, 256> table{};
   for (auto& value : table) value = -1;
-  for (signed char i = 0; i < 64; ++i) {
-    table[static_cast<unsigned char>(kAlphabet[static_cast<unsigned char>(i)])] = i;
+  for (std::int16_t i = 0; i < 64; ++i) {
+    table[static_cast<unsigned char>(kAlphabet[i])] = i;
   }
   return table;
 }
 
-constexpr std::array<signed char, 256> kValues = make_values();
+constexpr std::array<std::int16_t, 256> kValues = make_values();
 
 void encode_group(const unsigned char* in, char* out) {
   const std::uint32_t bits = std::uint32_t{in[0]} << 16 | std::uint32_t{in[1]} << 8 | in[2];

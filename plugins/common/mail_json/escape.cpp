@@ -19,6 +19,8 @@ struct Escape {
   unsigned char size;
 };
 
+constexpr std::string_view kEscapedCrLf = "\\r\\n";
+
 // What stands for each byte below 0x80: itself, a short escape or \u00XX (as serde_json writes it).
 constexpr std::array<Escape, 128> make_escapes() {
   std::array<Escape, 128> table{};
@@ -82,8 +84,7 @@ Escaper::Step Escaper::escape(std::string_view in, char* out, std::size_t room) 
       continue;
     }
     if (byte == '\r' && at + 1 < in.size() && in[at + 1] == '\n') {
-      std::memcpy(out + written, "\\r\\n", 4);
-      written += 4;
+      written += kEscapedCrLf.copy(out + written, kEscapedCrLf.size());
       at += 2;
       continue;
     }
