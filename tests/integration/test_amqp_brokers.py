@@ -132,7 +132,7 @@ def test_kill_9_of_the_broker_under_load_loses_nothing(daemon, broker, queue):
     ledger.check([body(message) for message in got], duplicates_allowed=not broker.detects_duplicates)
 
 
-def receive_all(broker, queue, wanted, seconds=90):
+def receive_all(broker, queue, wanted, seconds=300):
     """Everything in the queue, once each of these numbers has come."""
     left = set(wanted)
     looked = 0
@@ -169,7 +169,7 @@ def test_a_stopped_broker_means_the_fallback_in_bounded_time(daemon, broker, que
     try:
         sent |= {one() for _ in range(20)}
         assert max(took) < 6
-        assert sum(each > 1 for each in took) <= 2, "new mail waited although the link was stalled"
+        assert sum(each > 1.8 for each in took) <= 2, "new mail waited although the link was stalled"
         assert len(made.spool) >= 19
     finally:
         broker.resume()
