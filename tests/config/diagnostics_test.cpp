@@ -179,7 +179,7 @@ const Case listeners[] = {
       "with its steps)"}},
     {"ChainThatIsNoName",
      "[[listener]]\naddress = \"*:0\"\nchain = \"a\\u001b\"",
-     {"f:3:9: error: the chain \"a\\x1B\" of listener \"listener-1\" does not exist"}},
+     {"f:3:9: error: the chain \"a\\x1b\" of listener \"listener-1\" does not exist"}},
 };
 
 const Case substitutions[] = {
