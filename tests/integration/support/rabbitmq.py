@@ -3,7 +3,6 @@ import os
 import shutil
 import subprocess
 import time
-import time
 import urllib.parse
 
 from .brokers import CACHE, Broker, Unavailable
