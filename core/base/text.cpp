@@ -81,8 +81,15 @@ bool is_control_sequence(std::string_view sequence) {
          (byte(1) == 0x81 && byte(2) >= 0xa6 && byte(2) <= 0xa9);
 }
 
+// What escape_for_log() leaves as it is. A table: each message's log line goes through here.
+constexpr std::array<bool, 256> plain_octets = [] {
+  std::array<bool, 256> plain{};
+  for (unsigned c = 0x20; c < 0x7f; ++c) plain[c] = c != '"' && c != '\\';
+  return plain;
+}();
+
 bool is_plain(char c) {
-  return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+  return plain_octets[static_cast<unsigned char>(c)];
 }
 
 void append_hex(std::string& out, std::string_view bytes) {
@@ -166,21 +173,27 @@ std::string_view nearest(std::string_view typed, std::span<const std::string_vie
 }
 
 std::string escape_for_log(std::string_view text) {
-  const auto plain = std::find_if_not(text.begin(), text.end(), is_plain);
-  std::string out(text.begin(), plain);  // nearly always all of it
-  text.remove_prefix(out.size());
+  std::string out;
+  append_escaped(out, text);
+  return out;
+}
+
+void append_escaped(std::string& out, std::string_view text) {
   while (!text.empty()) {
-    const size_t length = utf8_sequence(text);
+    size_t length = 0;
+    while (length < text.size() && is_plain(text[length])) ++length;
+    out += text.substr(0, length);  // nearly always all of it
+    text.remove_prefix(length);
+    if (text.empty()) return;
+    length = utf8_sequence(text);
     const std::string_view sequence = text.substr(0, std::max<size_t>(1, length));
-    const bool unsafe = length == 1 ? !is_plain(text[0]) : is_control_sequence(sequence);
-    if (length == 0 || unsafe) {
+    if (length <= 1 || is_control_sequence(sequence)) {
       append_hex(out, sequence);
     } else {
       out += sequence;
     }
     text.remove_prefix(sequence.size());
   }
-  return out;
 }
 
 size_t utf8_sequence(std::string_view text) {

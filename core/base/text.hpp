@@ -29,6 +29,7 @@ std::string_view nearest(std::string_view typed, std::span<const std::string_vie
 // Makes text from a client or a broker fit for one log line: control characters, quotes,
 // backslashes and invalid UTF-8 become \xNN escapes.
 std::string escape_for_log(std::string_view text);
+void append_escaped(std::string& out, std::string_view text);  // the same, behind what `out` has
 
 // Length of the UTF-8 sequence at text[0] (1 to 4), or 0 where it is invalid (RFC 3629: no overlong
 // forms, no surrogates).

@@ -1,7 +1,9 @@
 #include "log/line.hpp"
 
 #include <fmt/chrono.h>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <iterator>
@@ -27,7 +29,12 @@ void append_time(std::string& out, std::chrono::system_clock::time_point time) {
     last_text = fmt::format("{:%Y-%m-%dT%H:%M:%S}", parts);
     last_second = second;
   }
-  fmt::format_to(std::back_inserter(out), "{}.{:03}Z", last_text, since % 1000);
+  const auto millisecond = static_cast<int>(since % 1000);
+  const auto digit = [](int value) { return static_cast<char>('0' + value % 10); };
+  const char rest[] = {'.', digit(millisecond / 100), digit(millisecond / 10), digit(millisecond),
+                       'Z'};
+  out += last_text;
+  out.append(rest, sizeof(rest));
 }
 
 struct Cut {
@@ -43,15 +50,46 @@ Cut cut(std::string_view text) {
   return {text.substr(0, end), true};
 }
 
+// What needs neither quotes nor escapes. A table: each message's log line goes through here.
+constexpr std::array<bool, 256> bare_octets = [] {
+  std::array<bool, 256> bare{};
+  for (unsigned c = 0x21; c < 0x7f; ++c) bare[c] = c != '"' && c != '\\' && c != '=';
+  return bare;
+}();
+
+bool is_bare(std::string_view value) {
+  return !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
+    return bare_octets[static_cast<unsigned char>(c)];
+  });
+}
+
 void append_text_value(std::string& out, std::string_view whole) {
   const auto [value, shortened] = cut(whole);
-  const std::string escaped = escape_for_log(value);
-  const bool plain = !value.empty() && escaped.size() == value.size() && !shortened &&
-                     value.find_first_of(" =") == std::string_view::npos;
-  if (!plain) out += '"';
-  out += escaped;
-  if (shortened) out += "...";
-  if (!plain) out += '"';
+  if (is_bare(value) && !shortened) {
+    out += value;
+    return;
+  }
+  const size_t start = out.size();
+  out += '"';
+  append_escaped(out, value);
+  const bool escaped = out.size() - start - 1 != value.size();
+  // Letters beyond ASCII need no quotes either.
+  if (!value.empty() && !escaped && !shortened && value.find_first_of(" =") == value.npos) {
+    out.erase(start, 1);
+    return;
+  }
+  out += shortened ? "...\"" : "\"";
+}
+
+// Of several words it stands as it is, unless it could be taken for fields.
+void append_text_message(std::string& out, std::string_view message) {
+  if (is_bare(message)) {
+    out += message;
+    return;
+  }
+  const std::string escaped = escape_for_log(message);
+  const bool quoted = escaped != message || message.find('=') != message.npos;
+  out += quoted ? fmt::format("\"{}\"", escaped) : escaped;
 }
 
 uint32_t code_point(std::string_view sequence) {
@@ -108,7 +146,12 @@ void append_number(std::string& out, const Field& field) {
   std::visit(
       [&](const auto& value) {
         using T = std::decay_t<decltype(value)>;
-        if constexpr (!std::is_same_v<T, std::string_view>) {
+        if constexpr (std::is_same_v<T, bool>) {
+          out += value ? "true" : "false";
+        } else if constexpr (std::is_integral_v<T>) {
+          const fmt::format_int digits(value);
+          out.append(digits.data(), digits.size());
+        } else if constexpr (!std::is_same_v<T, std::string_view>) {
           fmt::format_to(std::back_inserter(out), "{}", value);
         }
       },
@@ -135,13 +178,10 @@ void append_text(std::string& out, const Line& line) {
   out += ' ';
   out += level_name(line.level);
   out += ' ';
-  // A message of several words stands as it is, unless it could be taken for fields.
-  const std::string message = escape_for_log(line.message);
-  const bool quoted = message != line.message || message.find('=') != std::string::npos;
-  out += quoted ? fmt::format("\"{}\"", message) : message;
+  append_text_message(out, line.message);
   for (const Field& field : line.fields) {
     out += ' ';
-    out += escape_for_log(field.key);
+    append_escaped(out, field.key);
     out += '=';
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
       append_text_value(out, *text);

@@ -80,8 +80,9 @@ std::optional<Completion> Lane::check(uint32_t stage, uint64_t session, uint64_t
                                       const message::Envelope& envelope, Done done,
                                       lsmtpd_call& call) {
   auto question = std::make_unique<Question>();
-  question->envelope = envelope;  // a copy: the session may be gone before the plugin answers
-  question->envelope_view = std::make_unique<EnvelopeView>(question->envelope);
+  // A copy: the session may be gone before the plugin answers.
+  question->envelope = std::make_unique<const message::Envelope>(envelope);
+  question->envelope_view = std::make_unique<EnvelopeView>(*question->envelope);
   question->event = {.size = sizeof(lsmtpd_session_event),
                      .stage = stage,
                      .session = session,

@@ -99,7 +99,7 @@ class Lane {
     View* view = nullptr;  // one reference is ours
     Delivery delivery;
     lsmtpd_delivery abi_delivery{};
-    message::Envelope envelope;
+    std::unique_ptr<const message::Envelope> envelope;
     std::unique_ptr<EnvelopeView> envelope_view;
     lsmtpd_session_event event{};
     std::string copy_id, reason;
