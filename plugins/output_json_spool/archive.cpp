@@ -1,10 +1,8 @@
 #include "archive.hpp"
 
-#include <cjson/cJSON.h>
-
 #include <cerrno>
+#include <mail_json/text.hpp>
 #include <mail_json/timestamp.hpp>
-#include <mail_json/utf8.hpp>
 
 #include "names.hpp"
 
@@ -17,14 +15,12 @@ bool passes(int error) {
 }
 
 std::string reason_json(std::string_view reason, std::int64_t now_ns) {
-  cJSON* object = cJSON_CreateObject();
-  cJSON_AddStringToObject(object, "time", mail_json::format_timestamp(now_ns).c_str());
-  cJSON_AddStringToObject(object, "reason", mail_json::utf8_lossy(reason).c_str());
-  char* text = cJSON_PrintUnformatted(object);
-  std::string json = text != nullptr ? text : "{}";
-  cJSON_free(text);
-  cJSON_Delete(object);
-  return json;
+  mail_json::Text text;
+  text.open('{');
+  text.key("time").string(mail_json::format_timestamp(now_ns));
+  text.key("reason").string(reason);
+  text.close('}');
+  return text.take();
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 #include <cjson/cJSON.h>
 
 #include <cerrno>
+#include <mail_json/text.hpp>
 #include <mail_json/timestamp.hpp>
-#include <mail_json/utf8.hpp>
 
 #include "archive.hpp"
 #include "names.hpp"
@@ -14,7 +14,6 @@ namespace lsmtpd::json_spool {
 namespace {
 
 using mail_json::format_timestamp;
-using mail_json::utf8_lossy;
 
 // The "reason" of a dead letter's sidecar, empty where there is none.
 std::string read_reason(Files& files, int directory, const std::string& id) {
@@ -35,10 +34,6 @@ void field(std::string& out, const char* name, std::string_view value) {
   out += ": ";
   out += terminal_text(value);
   out += '\n';
-}
-
-void add(cJSON* object, const char* key, std::string_view value) {
-  cJSON_AddStringToObject(object, key, utf8_lossy(value).c_str());
 }
 
 }  // namespace
@@ -128,28 +123,27 @@ std::string entry_text(const Entry& entry) {
 }
 
 std::string entry_json(const Entry& entry) {
-  cJSON* object = cJSON_CreateObject();
-  add(object, "id", entry.id);
-  add(object, "state", entry.state);
-  cJSON_AddNumberToObject(object, "size", static_cast<double>(entry.size));
-  if (!entry.reason.empty()) add(object, "reason", entry.reason);
+  mail_json::Text text;
+  text.open('{');
+  text.key("id").string(entry.id);
+  text.key("state").string(entry.state);
+  text.key("size").number(entry.size);
+  if (!entry.reason.empty()) text.key("reason").string(entry.reason);
   if (!entry.problem.empty()) {
-    add(object, "problem", entry.problem);
+    text.key("problem").string(entry.problem);
   } else {
-    add(object, "message_id", entry.mail.id);
-    add(object, "timestamp", format_timestamp(entry.mail.time_ns));
-    add(object, "sender", entry.mail.sender);
-    cJSON* list = cJSON_AddArrayToObject(object, "recipients");
+    text.key("message_id").string(entry.mail.id);
+    text.key("timestamp").string(format_timestamp(entry.mail.time_ns));
+    text.key("sender").string(entry.mail.sender);
+    text.key("recipients").open('[');
     for (const mail_json::StoredRecipient& to : entry.mail.recipients) {
-      cJSON_AddItemToArray(list, cJSON_CreateString(utf8_lossy("<" + to.address + ">").c_str()));
+      text.string("<" + to.address + ">");
     }
-    add(object, "target", entry.mail.bookkeeping.target);
+    text.close(']');
+    text.key("target").string(entry.mail.bookkeeping.target);
   }
-  char* text = cJSON_PrintUnformatted(object);
-  std::string line = std::string(text != nullptr ? text : "{}") + "\n";
-  cJSON_free(text);
-  cJSON_Delete(object);
-  return line;
+  text.close('}');
+  return text.take() + "\n";
 }
 
 }  // namespace lsmtpd::json_spool

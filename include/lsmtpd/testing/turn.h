@@ -191,7 +191,9 @@ static inline int lsmtpd_test_turn(lsmtpd_test* t, int ms) {
   ran += lsmtpd_t_run_offloaded(t);
   ran += lsmtpd_t_run_list(lsmtpd_t_take_all(t, &t->finished));
   ran += lsmtpd_t_run_resolved(t);
+  lsmtpd_t_lock(t);
   const uint64_t newest = t->next_id; /* a timer set again at 0 ms waits for the next turn */
+  lsmtpd_t_unlock(t);
   while (lsmtpd_t_fire(t, t->now_ms, newest)) ++ran;
   ran += lsmtpd_t_run_list(lsmtpd_t_take_all(t, &t->deferred));
   ran += lsmtpd_t_poll(t, ran != 0 ? 0 : lsmtpd_t_until_timer(t, ms));

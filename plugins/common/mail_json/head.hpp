@@ -1,4 +1,4 @@
-// The envelope's part of the JSON object: everything before the content, made with cJSON.
+// The envelope's part of the JSON object: everything before the content.
 #pragma once
 
 #include <lsmtpd/message.h>
@@ -14,8 +14,8 @@ struct WriterOptions {
   const Bookkeeping* bookkeeping = nullptr;  // written under "lsmtpd"; null: no such key
 };
 
-// `{"timestamp":...,"sender":"..."` with neither closing brace nor comma; empty when out of memory.
-// Strings that are not UTF-8, or hold NUL, get U+FFFD there: cJSON's are C strings.
+// `{"timestamp":...,"sender":"..."` with neither closing brace nor comma. Strings that are not UTF-8,
+// or hold NUL, get U+FFFD there.
 std::string make_head(const lsmtpd_envelope& envelope, const WriterOptions& options);
 
 }  // namespace lsmtpd::mail_json

@@ -1,7 +1,6 @@
 #include "mail_json/timestamp.hpp"
 
 #include <charconv>
-#include <cstdio>
 #include <ctime>
 
 namespace lsmtpd::mail_json {
@@ -53,6 +52,11 @@ std::optional<std::int64_t> take_offset(std::string_view& text) {
   return west ? -seconds : seconds;
 }
 
+// The last `digits` digits of `value`, at `at`.
+void put(std::string& text, std::size_t at, std::size_t digits, int value) {
+  for (; digits > 0; value /= 10) text[at + --digits] = static_cast<char>('0' + value % 10);
+}
+
 }  // namespace
 
 std::string format_timestamp(std::int64_t ns) {
@@ -65,11 +69,15 @@ std::string format_timestamp(std::int64_t ns) {
   std::tm utc{};
   const std::time_t time = second;
   gmtime_r(&time, &utc);
-  char text[64];
-  const int size = std::snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%09d+00:00",
-                                 utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
-                                 utc.tm_min, utc.tm_sec, static_cast<int>(rest));
-  return {text, static_cast<std::size_t>(size)};
+  std::string text = "0000-00-00T00:00:00.000000000+00:00";
+  put(text, 0, 4, utc.tm_year + 1900);
+  put(text, 5, 2, utc.tm_mon + 1);
+  put(text, 8, 2, utc.tm_mday);
+  put(text, 11, 2, utc.tm_hour);
+  put(text, 14, 2, utc.tm_min);
+  put(text, 17, 2, utc.tm_sec);
+  put(text, 20, 9, static_cast<int>(rest));
+  return text;
 }
 
 std::optional<std::int64_t> parse_timestamp(std::string_view text) {

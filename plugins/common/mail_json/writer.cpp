@@ -17,7 +17,6 @@ Writer::Writer(const lsmtpd_envelope& envelope, const WriterOptions& options)
     : head_(make_head(envelope, options)) {}
 
 bool Writer::measure(Content& content) {
-  if (head_.empty()) return false;
   for (std::string_view piece = pieces_.next(content); !piece.empty();
        piece = pieces_.next(content)) {
     measure_.add(piece);

@@ -26,7 +26,7 @@ class Writer {
 
   Writer(const lsmtpd_envelope& envelope, const WriterOptions& options);
 
-  // False: the content could not be read, or there was no memory for the envelope.
+  // False: the content could not be read.
   bool measure(Content& content);
 
   // Bytes that produce() gives in all.
