@@ -14,8 +14,8 @@ struct WriterOptions {
   const Bookkeeping* bookkeeping = nullptr;  // written under "lsmtpd"; null: no such key
 };
 
-// `{"timestamp":...,"sender":"..."` with neither closing brace nor comma. Strings that are not UTF-8,
-// or hold NUL, get U+FFFD there.
+// `{"timestamp":...,"sender":"..."` with neither closing brace nor comma. Strings that are not
+// UTF-8, or hold NUL, get U+FFFD there.
 std::string make_head(const lsmtpd_envelope& envelope, const WriterOptions& options);
 
 }  // namespace lsmtpd::mail_json

@@ -22,8 +22,7 @@ TEST(Text, PutsCommasBetweenMembersAndNowhereElse) {
   text.close(']');
   text.key("n").number(18446744073709551615U);
   text.close('}');
-  EXPECT_EQ(text.take(),
-            R"({"a":"b,{[:","list":["one",2,{}],"none":[],"n":18446744073709551615})");
+  EXPECT_EQ(text.take(), R"({"a":"b,{[:","list":["one",2,{}],"none":[],"n":18446744073709551615})");
 }
 
 // cJSON prints every string that it can hold in the same way.
@@ -31,7 +30,8 @@ TEST(Text, EscapesStringsAsCjsonDoes) {
   std::vector<std::string> letters = {"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"};
   for (char c = 1; c != 127; ++c) letters.emplace_back(1, c);
   for (const std::string& letter : letters) {
-    for (const std::string around : {"", "x", "a text of more than sixteen octets, and then some"}) {
+    for (const std::string around :
+         {"", "x", "a text of more than sixteen octets, and then some"}) {
       const std::string value = around + letter + around;
       Text text;
       text.string(value);
@@ -56,9 +56,10 @@ TEST(Text, PutsAReplacementForNulAndForWhatIsNotUtf8) {
   text.close(']');
   std::string many;
   for (int i = 0; i < 600; ++i) many += "\xEF\xBF\xBD";
-  EXPECT_EQ(text.take(), "[\"a\xEF\xBF\xBD"
-                         "b\",\"caf\xEF\xBF\xBD\",\"" +
-                             many + "\"]");
+  EXPECT_EQ(text.take(),
+            "[\"a\xEF\xBF\xBD"
+            "b\",\"caf\xEF\xBF\xBD\",\"" +
+                many + "\"]");
 }
 
 }  // namespace
