@@ -69,7 +69,7 @@ Result<UniqueFd> bind_name(const std::string& host, uint16_t port, bool shared) 
 
 std::string Endpoint::text() const {
   const bool v6 = address.find(':') != std::string::npos;
-  return fmt::format(fmt::runtime(v6 ? "[{}]:{}" : "{}:{}"), address, port);
+  return (v6 ? "[" + address + "]:" : address + ":") + std::to_string(port);
 }
 
 Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port) {
