@@ -1,9 +1,25 @@
 #include "mail_json/text.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include "mail_json/escape.hpp"
 #include "mail_json/utf8.hpp"
 
 namespace lsmtpd::mail_json {
+namespace {
+
+constexpr std::array<bool, 256> plain_bytes = [] {
+  std::array<bool, 256> plain{};
+  for (unsigned byte = 0x20; byte < 0x80; ++byte) plain[byte] = byte != '"' && byte != '\\';
+  return plain;
+}();
+
+bool is_plain(char c) {
+  return plain_bytes[static_cast<unsigned char>(c)];
+}
+
+}  // namespace
 
 // A comma, unless it is the first member, or a key's value.
 void Text::separate() {
@@ -29,9 +45,16 @@ void Text::number(std::uint64_t value) {
 }
 
 void Text::string(std::string_view value) {
-  if (value.find('\0') != std::string_view::npos) return string(utf8_lossy(value));
   separate();
   out_ += '"';
+  const auto special = std::find_if_not(value.begin(), value.end(), is_plain);
+  out_.append(value.begin(), special);  // nearly always all of it
+  escape({special, value.end()});
+  out_ += '"';
+}
+
+void Text::escape(std::string_view value) {
+  if (value.find('\0') != std::string_view::npos) return escape(utf8_lossy(value));
   char escaped[512];
   Escaper escaper;
   while (!value.empty()) {
@@ -40,7 +63,6 @@ void Text::string(std::string_view value) {
     value.remove_prefix(step.read);
   }
   out_.append(escaped, escaper.finish(escaped));
-  out_ += '"';
 }
 
 }  // namespace lsmtpd::mail_json

@@ -24,6 +24,7 @@ class Text {
 
  private:
   void separate();
+  void escape(std::string_view value);
 
   std::string out_;
 };
