@@ -1,6 +1,7 @@
-// The physical limit of an SMTP server on libuv, to measure lsmtpd against: one loop, one read
-// buffer, replies by a command's first letter, the end of data by memmem, uv_try_write. It checks
-// nothing and keeps nothing.  bare_responder PORT [READ_BUFFER_BYTES]
+// The physical limit of an SMTP server on libuv, to measure lsmtpd against: loops that share
+// nothing, each with one read buffer, replies by a command's first letter, the end of data by
+// memmem, uv_try_write. It checks nothing and keeps nothing.  bare_responder PORT [LOOPS]
+#include <sys/socket.h>
 #include <uv.h>
 
 #include <cstdio>
@@ -8,6 +9,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -20,7 +22,7 @@ struct Client {
   std::string line, replies;  // an unfinished command; what this read is answered
 };
 
-std::vector<char> buffer(64 << 10);
+thread_local std::vector<char> buffer(64 << 10);
 
 constexpr std::string_view kEnd = "\r\n.\r\n", kOk = "250 2.0.0 Ok\r\n";
 
@@ -125,19 +127,31 @@ void on_connection(uv_stream_t* listener, int) {
   uv_read_start(stream, on_alloc, on_read);
 }
 
+void serve(int port) {
+  uv_loop_t loop;
+  uv_tcp_t listener;
+  sockaddr_in address;
+  uv_os_fd_t fd = -1;
+  const int on = 1;
+  uv_loop_init(&loop);
+  uv_ip4_addr("127.0.0.1", port, &address);
+  uv_tcp_init_ex(&loop, &listener, AF_INET);
+  uv_fileno(reinterpret_cast<uv_handle_t*>(&listener), &fd);
+  setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+  uv_tcp_bind(&listener, reinterpret_cast<sockaddr*>(&address), 0);
+  if (int error = uv_listen(reinterpret_cast<uv_stream_t*>(&listener), 4096, on_connection)) {
+    std::fprintf(stderr, "bare_responder: %s\n", uv_strerror(error));
+    std::exit(1);
+  }
+  uv_run(&loop, UV_RUN_DEFAULT);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) return std::fprintf(stderr, "usage: bare_responder PORT [READ_BUFFER_BYTES]\n"), 2;
-  if (argc > 2) buffer.resize(std::strtoul(argv[2], nullptr, 10));
-  uv_loop_t* loop = uv_default_loop();
-  uv_tcp_t listener;
-  sockaddr_in address;
-  uv_ip4_addr("127.0.0.1", std::atoi(argv[1]), &address);
-  uv_tcp_init(loop, &listener);
-  uv_tcp_bind(&listener, reinterpret_cast<sockaddr*>(&address), 0);
-  if (int error = uv_listen(reinterpret_cast<uv_stream_t*>(&listener), 4096, on_connection)) {
-    return std::fprintf(stderr, "bare_responder: %s\n", uv_strerror(error)), 1;
-  }
-  return uv_run(loop, UV_RUN_DEFAULT);
+  if (argc < 2) return std::fprintf(stderr, "usage: bare_responder PORT [LOOPS]\n"), 2;
+  const int port = std::atoi(argv[1]);
+  std::vector<std::thread> others;
+  for (int i = argc > 2 ? std::atoi(argv[2]) : 1; i > 1; --i) others.emplace_back(serve, port);
+  serve(port);
 }

@@ -77,8 +77,10 @@ class Judge:
                  beside=f" (the bare responder: {bare:.2f})" if bare else "")
         self.say("a crowded spool: CPU a message at most 1.2 of an empty one's",
                  self.ratio("cpu_us", BASE, "lsmtpd-spool-crowded", "lsmtpd-spool"), 1.2)
+        bare = self.ratio("cpu_us", BASE, "bare-2", "bare")
         self.say("two workers: no more CPU a message than one",
-                 self.ratio("cpu_us", BASE, "lsmtpd-null-2", "lsmtpd-null-1"), 1.0)
+                 self.ratio("cpu_us", BASE, "lsmtpd-null-2", "lsmtpd-null"), 1.0,
+                 beside=f" (the bare responder: {bare:.2f})" if bare else "")
 
     def table(self):
         for judge in (self.core, self.spool, self.memory, self.distance, self.growth):

@@ -5,6 +5,6 @@ ALL = {kind.name: kind for kind in (
     bare.BareResponder, smtp_sink.SmtpSink, lsmtpd.Null, lsmtpd.JsonSpool, postfix.Postfix,
     haraka.Discard, haraka.Disk, aiosmtpd.Aiosmtpd)}
 
-# Variants of lsmtpd that are measured beside each other only.
+# Variants that are measured beside the ones above only, for what grows.
 GROWTH = {kind.name: kind for kind in (
-    lsmtpd.OneWorker, lsmtpd.TwoWorkers, lsmtpd.CrowdedSpool)}
+    bare.TwoLoops, lsmtpd.TwoWorkers, lsmtpd.CrowdedSpool)}

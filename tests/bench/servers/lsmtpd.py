@@ -51,13 +51,9 @@ class Lsmtpd(Server):
 
 
 class Null(Lsmtpd):
+    """One worker, as the bare responder has one loop and smtp-sink one process."""
     name = "lsmtpd-null"
-    what = "output_null, stores nothing"
-
-
-class OneWorker(Null):
-    name = "lsmtpd-null-1"
-    what = "output_null, one worker"
+    what = "output_null, one worker, stores nothing"
     workers = 1
 
 
