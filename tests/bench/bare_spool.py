@@ -1,7 +1,9 @@
 """The limit of a durable spool: bare_spool in the variants that facts about file systems suggest."""
 import json
 import subprocess
+import time
 
+from load import Load
 from support.daemon import BUILD
 
 # Of the real sequence of a spool; syncfs flushes what is not its own and is a control only.
@@ -13,6 +15,8 @@ VARIANTS = {
     "one fdatasync each": ["--group", "32", "--sync", "each"],
     "syncfs (control)": ["--group", "32", "--sync", "syncfs"],
 }
+# What one of them leaves where the cores also do the SMTP half: both halves without what joins them.
+BESIDE = "range, 4 committers"
 OVERHEAD = 700  # of the JSON around a small message
 
 
@@ -27,6 +31,26 @@ def measure(variant, size, folder, options):
     if done.returncode != 0:
         raise AssertionError(f"bare_spool: {done.stderr}")
     return json.loads(done.stdout)
+
+
+def measure_beside(server, cell, folder, options):
+    """BESIDE, while as many messages go into `server`, which stores nothing; until both are done."""
+    server.start(cell.connections)
+    load = None
+    try:
+        load = Load(server, cell, options, "--messages", options.spool_messages)
+        load.connected()
+        begin = time.monotonic()
+        load.measuring()
+        found = measure(BESIDE, cell.size, folder, options)
+        load.result()
+        found["seconds"] = time.monotonic() - begin
+        load.close()
+        return found | {"rate": found["messages"] / found["seconds"]}
+    finally:
+        if load:
+            load.kill()
+        server.stop()
 
 
 LACKS_LIBRARY = 3

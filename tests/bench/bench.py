@@ -138,17 +138,20 @@ def rounds(options, results, machines):
                 say(f"round {number}: {cell}: {name}: {found['rate']:.0f} messages/s, "
                     f"{found['cpu_us']:.1f} us of CPU a message, peak {found['peak'] / 2**20:.1f} MiB")
             if (cell, name) == (Cell(), "lsmtpd-spool") and options.bare_spool:
-                bare_file_calls(options, results, number)
+                bare_file_calls(options, results, number, machines["lsmtpd-null"])
 
 
-def bare_file_calls(options, results, number):
+def bare_file_calls(options, results, number, null):
     """Right after the spool, for a disk's speed may change from minute to minute."""
+    def add(variant, found):
+        results.bare_spool.setdefault(variant, []).append(found)
+        say(f"round {number}: bare file calls: {variant}: {found['rate']:.0f} messages/s, "
+            f"{found['cpu_us']:.1f} us of CPU a message")
+
     for variant in bare_spool.VARIANTS:
-        found = bare_spool.measure(variant, Cell().size, options.folder, options)
-        if found:
-            results.bare_spool.setdefault(variant, []).append(found)
-            say(f"round {number}: bare file calls: {variant}: {found['rate']:.0f} messages/s, "
-                f"{found['cpu_us']:.1f} us of CPU a message")
+        if found := bare_spool.measure(variant, Cell().size, options.folder, options):
+            add(variant, found)
+    add(report.BESIDE, bare_spool.measure_beside(null, Cell(), options.folder, options))
 
 
 def count(options, results, machines):

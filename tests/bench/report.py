@@ -1,7 +1,10 @@
 """Medians of the rounds, and the tables about them, in Markdown."""
 import statistics
 
+import bare_spool
+
 MIB = 1 << 20
+BESIDE = f"{bare_spool.BESIDE}, beside SMTP into the null output (control)"
 
 
 class Results:
@@ -25,10 +28,14 @@ class Results:
         found = self.cells.get(cell, {}).get(server) or []
         return statistics.median(each[key] for each in found) if found else None
 
+    def bare_spool_rates(self):
+        """Messages a second by variant."""
+        return {variant: statistics.median(each["rate"] for each in found)
+                for variant, found in self.bare_spool.items()}
+
     def best_bare_spool(self):
         """(variant, messages a second) of the fastest that is no control."""
-        rates = {variant: statistics.median(each["rate"] for each in found)
-                 for variant, found in self.bare_spool.items() if "control" not in variant}
+        rates = {variant: rate for variant, rate in self.bare_spool_rates().items() if "control" not in variant}
         return max(rates.items(), key=lambda each: each[1]) if rates else (None, None)
 
     def raw(self):

@@ -1,6 +1,6 @@
 """The targets of lsmtpd's speed, each a ratio of two things measured in the same run."""
 from load import Cell
-from report import MIB, markdown, number
+from report import BESIDE, MIB, markdown, number
 
 BASE = Cell()
 FAR = 315  # ms
@@ -38,8 +38,10 @@ class Judge:
     def spool(self):
         variant, limit = self.results.best_bare_spool()
         rate = self.results.median(BASE, "lsmtpd-spool", "rate")
+        beside = self.results.bare_spool_rates().get(BESIDE)
         self.say(f"spool: at least 0.8 of the bare file calls' rate ({variant})",
-                 rate / limit if rate and limit else None, 0.8, True)
+                 rate / limit if rate and limit else None, 0.8, True,
+                 beside=f" (of their rate beside SMTP: {rate / beside:.2f})" if rate and beside else "")
         for peer, factor in (("smtp-sink", 0.45), ("postfix", 6)):
             self.say(f"spool: at least {factor} times {peer}'s rate",
                      self.ratio("rate", BASE, "lsmtpd-spool", peer), factor, True)
