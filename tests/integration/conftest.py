@@ -34,13 +34,14 @@ def daemon(tmp_path):
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
+    """Certificates for brokers and their clients; what makes them (keytool) comes with the brokers."""
+    if os.environ.get("LSMTPD_NO_BROKERS"):
+        pytest.skip("message brokers are switched off (--no-brokers)")
     from support.tls import Authority
     return Authority(tmp_path_factory.mktemp("tls"))
 
 
 def _broker(kind, authority, tmp_path_factory):
-    if os.environ.get("LSMTPD_NO_BROKERS"):
-        pytest.skip("message brokers are switched off (--no-brokers)")
     broker = kind(tmp_path_factory.mktemp(kind.name), authority)
     try:
         try:

@@ -114,6 +114,8 @@ def test_a_short_write_gives_451_and_keeps_nothing_partial(daemon):
 def test_out_of_descriptors_it_pauses_and_serves_again(daemon):
     # check refuses a limit that the descriptors cannot carry, so the limit is low and they go anyway.
     server = daemon({"limits": {"connections": 20}}, started=True)
+    # UBSan opens a pipe the first time that it looks at a type, and takes it for invalid where it cannot.
+    assert deliver(server).startswith("250")
     subprocess.run(["prlimit", f"--pid={server.pid}", f"--nofile={server.descriptors() + 8}:"],
                    check=True)
     held, turned_away = [], 0
