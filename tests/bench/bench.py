@@ -123,7 +123,7 @@ def attempt(results, cell, name, work):
         return None
     try:
         return work()
-    except (Unavailable, Timeout) as reason:
+    except (Unavailable, Timeout, OSError) as reason:
         say(f"{name}, {cell}: left out: {reason}")
         results.leave_out(cell, name, " ".join(str(reason).split())[:120])
         return None
