@@ -5,11 +5,8 @@
 #include <bit>
 #include <cstring>
 
+#include "mail_json/block.hpp"
 #include "mail_json/utf8.hpp"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 namespace lsmtpd::mail_json {
 namespace {
@@ -44,18 +41,11 @@ constexpr std::array<Escape, 128> kEscapes = make_escapes();
 // bytes and 16 more.
 #if defined(__SSE2__)
 std::size_t copy_clean(const char* in, std::size_t limit, char* out) {
-  const __m128i space = _mm_set1_epi8(0x20);
-  const __m128i quote = _mm_set1_epi8('"');
-  const __m128i backslash = _mm_set1_epi8('\\');
   std::size_t at = 0;
   for (; at + 16 <= limit; at += 16) {
     const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + at));
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + at), block);
-    // Signed: below 0x20 are the control characters and all bytes with the high bit.
-    const __m128i special =
-        _mm_or_si128(_mm_cmplt_epi8(block, space),
-                     _mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash)));
-    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(special));
+    const auto mask = static_cast<unsigned>(_mm_movemask_epi8(special(block)));
     if (mask != 0) return at + static_cast<std::size_t>(std::countr_zero(mask));
   }
   return at;
@@ -67,6 +57,14 @@ std::size_t copy_clean(const char*, std::size_t, char*) {
 #endif
 
 }  // namespace
+
+std::size_t Escaper::plain(std::string_view in) {
+  const auto escaped = std::find_if(in.begin(), in.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= kEscapes.size() || kEscapes[byte].size > 1;
+  });
+  return static_cast<std::size_t>(escaped - in.begin());
+}
 
 Escaper::Step Escaper::escape(std::string_view in, char* out, std::size_t room) {
   std::size_t written = 0;

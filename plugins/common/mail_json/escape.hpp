@@ -14,6 +14,9 @@ class Escaper {
  public:
   static constexpr std::size_t kRoom = 32;  // the least room that makes progress
 
+  // How many bytes at the front of `in` are ASCII that stands for itself.
+  static std::size_t plain(std::string_view in);
+
   struct Step {
     std::size_t read;     // bytes of the piece that are done with
     std::size_t written;  // bytes put into `out`

@@ -3,11 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "mail_json/block.hpp"
 #include "mail_json/utf8.hpp"
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
 
 namespace lsmtpd::mail_json {
 namespace {
@@ -29,13 +26,6 @@ __m128i extra_bytes(__m128i block) {
   const __m128i longs = _mm_andnot_si128(named, controls);
   return _mm_or_si128(_mm_and_si128(_mm_or_si128(named, quotes), _mm_set1_epi8(1)),
                       _mm_and_si128(longs, _mm_set1_epi8(5)));
-}
-
-// Signed: below 0x20 are the control characters and all bytes with the high bit.
-__m128i special(__m128i block) {
-  return _mm_or_si128(_mm_cmplt_epi8(block, _mm_set1_epi8(0x20)),
-                      _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')),
-                                   _mm_cmpeq_epi8(block, _mm_set1_epi8('\\'))));
 }
 
 Clean measure_clean(const char* in, std::size_t size) {

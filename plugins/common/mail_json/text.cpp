@@ -1,25 +1,9 @@
 #include "mail_json/text.hpp"
 
-#include <algorithm>
-#include <array>
-
 #include "mail_json/escape.hpp"
 #include "mail_json/utf8.hpp"
 
 namespace lsmtpd::mail_json {
-namespace {
-
-constexpr std::array<bool, 256> plain_bytes = [] {
-  std::array<bool, 256> plain{};
-  for (unsigned byte = 0x20; byte < 0x80; ++byte) plain[byte] = byte != '"' && byte != '\\';
-  return plain;
-}();
-
-bool is_plain(char c) {
-  return plain_bytes[static_cast<unsigned char>(c)];
-}
-
-}  // namespace
 
 // A comma, unless it is the first member, or a key's value.
 void Text::separate() {
@@ -47,9 +31,9 @@ void Text::number(std::uint64_t value) {
 void Text::string(std::string_view value) {
   separate();
   out_ += '"';
-  const auto special = std::find_if_not(value.begin(), value.end(), is_plain);
-  out_.append(value.begin(), special);  // nearly always all of it
-  escape({special, value.end()});
+  const std::size_t plain = Escaper::plain(value);
+  out_ += value.substr(0, plain);  // nearly always all of it
+  escape(value.substr(plain));
   out_ += '"';
 }
 
