@@ -113,7 +113,8 @@ const char* kind_name(plugin::Kind kind) {
   }
 }
 
-int print(const plugin::Completion& completion, bool is_output, bool show_message) {
+// `shown`: what --show prints, or null.
+int print(const plugin::Completion& completion, bool is_output, const message::Message* shown) {
   const auto& verdict = completion.verdict;
   std::printf("verdict: %s\n", kind_name(verdict.kind));
   const bool good = verdict.kind == plugin::Kind::proceed || verdict.kind == plugin::Kind::stored ||
@@ -124,14 +125,13 @@ int print(const plugin::Completion& completion, bool is_output, bool show_messag
     std::printf("reply: %d %s %s\n", reply.code, reply.enhanced.c_str(), reply.text.c_str());
   }
   if (!verdict.detail.empty()) std::printf("detail: %s\n", escape_for_log(verdict.detail).c_str());
-  if (show_message && completion.message) {
-    const auto& message = *completion.message;
-    for (const auto& r : message.envelope->recipients)
+  if (shown) {
+    for (const auto& r : shown->envelope->recipients)
       std::printf("recipient: <%s>\n", r.address.c_str());
     std::printf("\n");
     char buffer[65536];
     uint64_t offset = 0;
-    for (int64_t n; (n = message.read(offset, buffer, sizeof buffer)) > 0;
+    for (int64_t n; (n = shown->read(offset, buffer, sizeof buffer)) > 0;
          offset += static_cast<uint64_t>(n)) {
       std::fwrite(buffer, 1, static_cast<size_t>(n), stdout);
     }
@@ -187,7 +187,8 @@ int run_try(const TryOptions& options) {
     std::fprintf(stderr, "lsmtpd: %s\n", problem.c_str());
     return kExitFailed;
   }
-  return print(*answer, stage.output() != nullptr, options.show);
+  const message::Message& after = answer->message ? *answer->message : *message;
+  return print(*answer, stage.output() != nullptr, options.show ? &after : nullptr);
 }
 
 }  // namespace lsmtpd::app

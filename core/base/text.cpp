@@ -88,10 +88,6 @@ constexpr std::array<bool, 256> plain_octets = [] {
   return plain;
 }();
 
-bool is_plain(char c) {
-  return plain_octets[static_cast<unsigned char>(c)];
-}
-
 void append_hex(std::string& out, std::string_view bytes) {
   constexpr std::string_view digits = "0123456789abcdef";
   for (const char c : bytes) {
@@ -172,19 +168,19 @@ std::string_view nearest(std::string_view typed, std::span<const std::string_vie
   return best;
 }
 
-std::string escape_for_log(std::string_view text) {
-  std::string out;
-  append_escaped(out, text);
-  return out;
+size_t plain_prefix(std::string_view text) {
+  size_t length = 0;
+  while (length < text.size() && plain_octets[static_cast<unsigned char>(text[length])]) ++length;
+  return length;
 }
 
-void append_escaped(std::string& out, std::string_view text) {
-  while (!text.empty()) {
-    size_t length = 0;
-    while (length < text.size() && is_plain(text[length])) ++length;
+std::string escape_for_log(std::string_view text) {
+  std::string out;
+  for (;;) {
+    size_t length = plain_prefix(text);
     out += text.substr(0, length);  // nearly always all of it
     text.remove_prefix(length);
-    if (text.empty()) return;
+    if (text.empty()) return out;
     length = utf8_sequence(text);
     const std::string_view sequence = text.substr(0, std::max<size_t>(1, length));
     if (length <= 1 || is_control_sequence(sequence)) {

@@ -29,7 +29,8 @@ std::string_view nearest(std::string_view typed, std::span<const std::string_vie
 // Makes text from a client or a broker fit for one log line: control characters, quotes,
 // backslashes and invalid UTF-8 become \xNN escapes.
 std::string escape_for_log(std::string_view text);
-void append_escaped(std::string& out, std::string_view text);  // the same, behind what `out` has
+// How many octets at the front it leaves as they are; not more than there are of ASCII.
+size_t plain_prefix(std::string_view text);
 
 // Length of the UTF-8 sequence at text[0] (1 to 4), or 0 where it is invalid (RFC 3629: no overlong
 // forms, no surrogates).

@@ -61,14 +61,14 @@ std::string new_uuid() {
   constexpr std::string_view digits = "0123456789abcdef";
   const unsigned char* bytes = next_random();
   std::string text(36, '-');
-  size_t at = 0;
+  char* at = text.data();
   for (size_t i = 0; i < uuid_size; ++i) {
     unsigned byte = bytes[i];
     if (i == 6) byte = (byte & 0x0f) | 0x40;  // version 4
     if (i == 8) byte = (byte & 0x3f) | 0x80;  // the variant of RFC 4122
-    if (is_dash_position(at)) ++at;
-    text[at++] = digits[byte >> 4];
-    text[at++] = digits[byte & 15];
+    if (i == 4 || i == 6 || i == 8 || i == 10) ++at;
+    *at++ = digits[byte >> 4];
+    *at++ = digits[byte & 15];
   }
   return text;
 }

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <iterator>
+#include <cstring>
 
 #include "base/text.hpp"
 
@@ -15,8 +15,41 @@ namespace {
 
 constexpr std::array<std::string_view, 6> names{"trace", "debug", "info", "warn", "error", "off"};
 
+// The end of a string, which grows ahead of what is written: an append of some octets is a check
+// and a copy. Each message's log line goes through here.
+class Tail {
+ public:
+  explicit Tail(std::string& text) : text_(text), at_(text.data() + text.size()), end_(at_) {}
+  ~Tail() { text_.resize(used()); }
+  Tail(const Tail&) = delete;
+  Tail& operator=(const Tail&) = delete;
+
+  void operator+=(char c) {
+    if (at_ == end_) grow(1);
+    *at_++ = c;
+  }
+  void operator+=(std::string_view piece) {
+    if (static_cast<size_t>(end_ - at_) < piece.size()) grow(piece.size());
+    std::memcpy(at_, piece.data(), piece.size());
+    at_ += piece.size();
+  }
+
+ private:
+  size_t used() const { return static_cast<size_t>(at_ - text_.data()); }
+  [[gnu::noinline]] void grow(size_t more) {
+    const size_t before = used();
+    text_.resize(before + more + 512);
+    at_ = text_.data() + before;
+    end_ = text_.data() + text_.size();
+  }
+
+  std::string& text_;
+  char* at_;
+  char* end_;
+};
+
 // RFC 3339, UTC, milliseconds. Most lines share their second with the line before.
-void append_time(std::string& out, std::chrono::system_clock::time_point time) {
+void append_time(Tail& out, std::chrono::system_clock::time_point time) {
   using namespace std::chrono;
   thread_local int64_t last_second = -1;
   thread_local std::string last_text;
@@ -34,7 +67,7 @@ void append_time(std::string& out, std::chrono::system_clock::time_point time) {
   const char rest[] = {'.', digit(millisecond / 100), digit(millisecond / 10), digit(millisecond),
                        'Z'};
   out += last_text;
-  out.append(rest, sizeof(rest));
+  out += std::string_view(rest, sizeof(rest));
 }
 
 struct Cut {
@@ -63,33 +96,34 @@ bool is_bare(std::string_view value) {
   });
 }
 
-void append_text_value(std::string& out, std::string_view whole) {
+void append_text_value(Tail& out, std::string_view whole) {
   const auto [value, shortened] = cut(whole);
   if (is_bare(value) && !shortened) {
     out += value;
     return;
   }
-  const size_t start = out.size();
-  out += '"';
-  append_escaped(out, value);
-  const bool escaped = out.size() - start - 1 != value.size();
+  const bool plain = plain_prefix(value) == value.size();
+  const std::string escaped = plain ? "" : escape_for_log(value);
   // Letters beyond ASCII need no quotes either.
-  if (!value.empty() && !escaped && !shortened && value.find_first_of(" =") == value.npos) {
-    out.erase(start, 1);
-    return;
-  }
-  out += shortened ? "...\"" : "\"";
+  const bool quoted =
+      plain || shortened || escaped != value || value.find_first_of(" =") != value.npos;
+  if (quoted) out += '"';
+  out += plain ? value : escaped;
+  if (shortened) out += "...";
+  if (quoted) out += '"';
 }
 
 // Of several words it stands as it is, unless it could be taken for fields.
-void append_text_message(std::string& out, std::string_view message) {
+void append_text_message(Tail& out, std::string_view message) {
   if (is_bare(message)) {
     out += message;
     return;
   }
   const std::string escaped = escape_for_log(message);
   const bool quoted = escaped != message || message.find('=') != message.npos;
-  out += quoted ? fmt::format("\"{}\"", escaped) : escaped;
+  if (quoted) out += '"';
+  out += escaped;
+  if (quoted) out += '"';
 }
 
 uint32_t code_point(std::string_view sequence) {
@@ -100,12 +134,12 @@ uint32_t code_point(std::string_view sequence) {
   return value;
 }
 
-void append_json_sequence(std::string& out, std::string_view sequence) {
+void append_json_sequence(Tail& out, std::string_view sequence) {
   if (sequence == "\"" || sequence == "\\") {
     out += '\\';
     out += sequence;
   } else if (escape_for_log(sequence) != sequence) {  // a control character of one kind or another
-    fmt::format_to(std::back_inserter(out), "\\u{:04x}", code_point(sequence));
+    out += fmt::format("\\u{:04x}", code_point(sequence));
   } else {
     out += sequence;
   }
@@ -115,7 +149,7 @@ bool is_plain_json(char c) {
   return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
-void append_json_text(std::string& out, std::string_view text) {
+void append_json_text(Tail& out, std::string_view text) {
   while (!text.empty()) {
     size_t length = 0;
     while (length < text.size() && is_plain_json(text[length])) ++length;
@@ -134,7 +168,7 @@ void append_json_text(std::string& out, std::string_view text) {
   }
 }
 
-void append_json_string(std::string& out, std::string_view whole) {
+void append_json_string(Tail& out, std::string_view whole) {
   const auto [value, shortened] = cut(whole);
   out += '"';
   append_json_text(out, value);
@@ -142,7 +176,7 @@ void append_json_string(std::string& out, std::string_view whole) {
   out += '"';
 }
 
-void append_number(std::string& out, const Field& field) {
+void append_number(Tail& out, const Field& field) {
   std::visit(
       [&](const auto& value) {
         using T = std::decay_t<decltype(value)>;
@@ -150,9 +184,9 @@ void append_number(std::string& out, const Field& field) {
           out += value ? "true" : "false";
         } else if constexpr (std::is_integral_v<T>) {
           const fmt::format_int digits(value);
-          out.append(digits.data(), digits.size());
+          out += std::string_view(digits.data(), digits.size());
         } else if constexpr (!std::is_same_v<T, std::string_view>) {
-          fmt::format_to(std::back_inserter(out), "{}", value);
+          out += fmt::format("{}", value);
         }
       },
       field.value);
@@ -163,8 +197,22 @@ bool is_finite(const Field& field) {
   return !number || std::isfinite(*number);
 }
 
-bool is_reserved(std::string_view key) {
-  return key == "time" || key == "level" || key == "message";
+void append_text_key(Tail& out, const Key& key) {
+  if (key.plain()) {
+    out += key.text();
+  } else {
+    out += escape_for_log(key.text());
+  }
+}
+
+void append_json_key(Tail& out, const Key& key) {
+  if (key.plain()) {
+    out += key.text();
+    return;
+  }
+  append_json_text(out, key.text());
+  const bool reserved = key.text() == "time" || key.text() == "level" || key.text() == "message";
+  if (reserved) out += '_';  // two equal keys read differently in each parser
 }
 
 }  // namespace
@@ -173,7 +221,8 @@ std::string_view level_name(Level level) {
   return names[static_cast<size_t>(level)];
 }
 
-void append_text(std::string& out, const Line& line) {
+void append_text(std::string& text, const Line& line) {
+  Tail out(text);
   append_time(out, line.time);
   out += ' ';
   out += level_name(line.level);
@@ -181,10 +230,10 @@ void append_text(std::string& out, const Line& line) {
   append_text_message(out, line.message);
   for (const Field& field : line.fields) {
     out += ' ';
-    append_escaped(out, field.key);
+    append_text_key(out, field.key);
     out += '=';
-    if (const auto* text = std::get_if<std::string_view>(&field.value)) {
-      append_text_value(out, *text);
+    if (const auto* value = std::get_if<std::string_view>(&field.value)) {
+      append_text_value(out, *value);
     } else {
       append_number(out, field);
     }
@@ -192,7 +241,8 @@ void append_text(std::string& out, const Line& line) {
   out += '\n';
 }
 
-void append_json(std::string& out, const Line& line) {
+void append_json(std::string& text, const Line& line) {
+  Tail out(text);
   out += R"({"time":")";
   append_time(out, line.time);
   out += R"(","level":")";
@@ -201,11 +251,10 @@ void append_json(std::string& out, const Line& line) {
   append_json_string(out, line.message);
   for (const Field& field : line.fields) {
     out += ",\"";
-    append_json_text(out, field.key);
-    if (is_reserved(field.key)) out += '_';  // two equal keys read differently in each parser
+    append_json_key(out, field.key);
     out += "\":";
-    if (const auto* text = std::get_if<std::string_view>(&field.value)) {
-      append_json_string(out, *text);
+    if (const auto* value = std::get_if<std::string_view>(&field.value)) {
+      append_json_string(out, *value);
     } else if (is_finite(field)) {
       append_number(out, field);
     } else {

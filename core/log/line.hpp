@@ -30,7 +30,7 @@ struct Line {
 std::string_view level_name(Level level);
 
 // Each appends the line with its LF. Any thread.
-void append_text(std::string& out, const Line& line);
-void append_json(std::string& out, const Line& line);
+void append_text(std::string& text, const Line& line);
+void append_json(std::string& text, const Line& line);
 
 }  // namespace lsmtpd::log

@@ -52,7 +52,7 @@ int64_t Body::read(uint64_t offset, char* buffer, uint64_t size) const {
   }
 }
 
-BodyWriter::BodyWriter(Store& store) : store_(&store), body_(std::make_unique<Body>()) {
+BodyWriter::BodyWriter(Store& store) : store_(&store), body_(std::make_shared<Body>()) {
   body_->memory_ = Share(store.memory);
   body_->spill_ = Share(store.spill);
   body_->descriptor_ = Share(store.spill_files);
@@ -129,9 +129,7 @@ Status BodyWriter::flush() {
 }
 
 std::shared_ptr<const Body> BodyWriter::finish() {
-  std::shared_ptr<const Body> body(std::move(body_));
-  body_ = nullptr;
-  return body;
+  return std::move(body_);
 }
 
 }  // namespace lsmtpd::message

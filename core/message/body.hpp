@@ -69,7 +69,7 @@ class BodyWriter {
   Status open_file();
 
   Store* store_;
-  std::unique_ptr<Body> body_;
+  std::shared_ptr<Body> body_;
   uint64_t written_ = 0;  // bytes that are in the file
   bool short_of_memory_ = false;
 };

@@ -79,7 +79,7 @@ void Delivery::ask(plugin::Lane& lane, std::string target) {
   }
 }
 
-void Delivery::take(Completion completion) {
+void Delivery::take(Completion&& completion) {
   if (in_fallback_) {
     take_fallback(std::move(completion.verdict));
   } else {
@@ -87,7 +87,7 @@ void Delivery::take(Completion completion) {
   }
 }
 
-void Delivery::take_primary(Completion completion) {
+void Delivery::take_primary(Completion&& completion) {
   Verdict& verdict = completion.verdict;
   if (verdict.kind == Kind::failed && !step_.fallback &&
       step_.lane->stage().entry().on_error == config::OnFailure::reject) {

@@ -34,8 +34,8 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   struct Late;
 
   void ask(plugin::Lane& lane, std::string target);
-  void take(plugin::Completion completion);
-  void take_primary(plugin::Completion completion);
+  void take(plugin::Completion&& completion);
+  void take_primary(plugin::Completion&& completion);
   void take_fallback(plugin::Verdict verdict);
   void overdue();
   void fallback_overdue(const char* why);

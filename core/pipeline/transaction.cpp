@@ -16,7 +16,7 @@ std::string said_by(const plugin::Lane& lane, const std::string& what) {
 
 }  // namespace
 
-Transaction::Transaction(const Chain& chain, message::Message message)
+Transaction::Transaction(Private, const Chain& chain, message::Message message)
     : chain_(chain),
       message_(std::move(message)),
       step_deadline_([this] { filter_overdue(); }),
@@ -30,7 +30,7 @@ std::optional<Outcome> Transaction::run(Finished finished) {
   if (chain_.deadline_ms) ends_at_ms_ = chain_.deadlines->now() + chain_.deadline_ms;
   run_filters();
   running_ = false;
-  if (outcome_) return outcome_;
+  if (outcome_) return std::move(outcome_);  // stays engaged: finish() came
   finished_ = std::move(finished);
   return std::nullopt;
 }
@@ -58,7 +58,7 @@ void Transaction::run_filters() {
 }
 
 // Acts on a filter's answer: either the next filter's turn comes, or the outcome is known.
-void Transaction::take_filter(Completion completion) {
+void Transaction::take_filter(Completion&& completion) {
   Verdict& verdict = completion.verdict;
   if (verdict.kind == Kind::failed) verdict.kind = by_policy(filter().stage().entry().on_error);
   std::string detail = said_by(filter(), verdict.detail);

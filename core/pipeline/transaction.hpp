@@ -20,12 +20,14 @@ namespace lsmtpd::pipeline {
 class Delivery;
 
 class Transaction : public std::enable_shared_from_this<Transaction> {
+  struct Private {};  // only make() makes one
  public:
   using Finished = std::function<void(Outcome)>;
 
   static std::shared_ptr<Transaction> make(const Chain& chain, message::Message message) {
-    return std::shared_ptr<Transaction>(new Transaction(chain, std::move(message)));
+    return std::make_shared<Transaction>(Private(), chain, std::move(message));
   }
+  Transaction(Private, const Chain& chain, message::Message message);
   ~Transaction();
 
   // The Outcome, or nothing: then `finished` gets it later, once, never from inside run().
@@ -37,10 +39,9 @@ class Transaction : public std::enable_shared_from_this<Transaction> {
 
  private:
   friend class Delivery;
-  Transaction(const Chain& chain, message::Message message);
 
   void run_filters();
-  void take_filter(plugin::Completion completion);
+  void take_filter(plugin::Completion&& completion);
   void filter_overdue();
   void start_outputs();
   void output_settled();

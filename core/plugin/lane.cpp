@@ -93,16 +93,16 @@ std::optional<Completion> Lane::check(uint32_t stage, uint64_t session, uint64_t
   });
 }
 
-std::optional<Completion> Lane::deliver(const message::Message& message, const Delivery& delivery,
+std::optional<Completion> Lane::deliver(const message::Message& message, Delivery delivery,
                                         Done done, lsmtpd_call& call) {
   auto question = std::make_unique<Question>();
   question->view = View::make(message, View::Rights::annotate, loop_, stage_.process_.store);
-  question->delivery = delivery;
+  question->delivery = std::move(delivery);
   question->abi_delivery = {.size = sizeof(lsmtpd_delivery),
-                            .flags = delivery.replay ? LSMTPD_DELIVERY_REPLAY : 0,
+                            .flags = question->delivery.replay ? LSMTPD_DELIVERY_REPLAY : 0,
                             .copy_id = str(question->delivery.copy_id),
                             .target = str(question->delivery.target),
-                            .deadline_ms = delivery.deadline_ms};
+                            .deadline_ms = question->delivery.deadline_ms};
   return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
     stage_.output_->deliver(lane_, c, q.view->abi(), &q.abi_delivery);
   });
@@ -153,7 +153,7 @@ Lane::Slot* Lane::find(lsmtpd_call call) {
   return slot.open && slot.generation == static_cast<uint32_t>(call >> 32) ? &slot : nullptr;
 }
 
-void Lane::take(lsmtpd_call call, Completion completion) {
+void Lane::take(lsmtpd_call call, Completion&& completion) {
   Slot* slot = find(call);
   if (!slot) {
     log::error("call_not_open",
@@ -193,7 +193,7 @@ void Lane::hand_on_ready() {
   handed_on_ = 0;
 }
 
-void Lane::take_from_any(lsmtpd_call call, Completion completion) {
+void Lane::take_from_any(lsmtpd_call call, Completion&& completion) {
   if (loop_.on_thread()) {
     take(call, std::move(completion));
     return;

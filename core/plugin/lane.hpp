@@ -24,9 +24,9 @@ namespace lsmtpd::plugin {
 // The answer to a call, with what came along.
 struct Completion {
   Verdict verdict;
-  std::optional<message::Message>
-      message;         // the edited (filter), annotated (output) or loaded (replay) message
-  std::string target;  // load(): whom it was stored for
+  // Where it was edited (filter), annotated (output) or loaded (replay).
+  std::optional<message::Message> message;
+  std::string target;                 // load(): whom it was stored for
   std::vector<std::string> copy_ids;  // list()
   bool end = false;                   // list(): nothing left
 };
@@ -63,8 +63,8 @@ class Lane {
   std::optional<Completion> filter(const message::Message& message, Done done, lsmtpd_call& call);
   std::optional<Completion> check(uint32_t stage, uint64_t session, uint64_t declared_size,
                                   const message::Envelope& envelope, Done done, lsmtpd_call& call);
-  std::optional<Completion> deliver(const message::Message& message, const Delivery& delivery,
-                                    Done done, lsmtpd_call& call);
+  std::optional<Completion> deliver(const message::Message& message, Delivery delivery, Done done,
+                                    lsmtpd_call& call);
   std::optional<Completion> list(bool restart, uint32_t most, Done done, lsmtpd_call& call);
   std::optional<Completion> load(const std::string& copy_id, Done done, lsmtpd_call& call);
   std::optional<Completion> forget(const std::string& copy_id, Done done, lsmtpd_call& call);
@@ -118,8 +118,8 @@ class Lane {
   template <class Function>
   bool guarded(const char* what, Function&& function);
   Slot* find(lsmtpd_call call);
-  void take(lsmtpd_call call, Completion completion);           // [loop] an answer came
-  void take_from_any(lsmtpd_call call, Completion completion);  // [any]
+  void take(lsmtpd_call call, Completion&& completion);           // [loop] an answer came
+  void take_from_any(lsmtpd_call call, Completion&& completion);  // [any]
   void hand_on_ready();
   void lane_closed();
   void fail_open_calls();

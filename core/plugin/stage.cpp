@@ -33,9 +33,9 @@ void write_log(const lsmtpd_host* host, uint32_t level, lsmtpd_str message,
   constexpr uint32_t kMost = 32;
   std::vector<log::Field> all;
   all.reserve(count + 1);
-  all.emplace_back("plugin", view(host->name));
+  all.push_back({"plugin", view(host->name)});
   for (uint32_t i = 0; i < count && i < kMost; ++i)
-    all.emplace_back(view(fields[i].key), view(fields[i].value));
+    all.emplace_back(log::Key::foreign(view(fields[i].key)), view(fields[i].value));
   log::write(level_of(level), view(message), all);
 }
 

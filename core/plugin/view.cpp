@@ -101,10 +101,10 @@ View::Edits* View::edits(bool annotate_only) const {
   return edits_.get();
 }
 
-message::Message View::close(bool keep_edits) {
+std::optional<message::Message> View::close(bool keep_edits) {
   open_.store(false, std::memory_order_release);
+  if (!keep_edits || !edits_) return std::nullopt;
   message::Message result = message_;
-  if (!keep_edits || !edits_) return result;
   if (edits_->edits_recipients()) result.envelope = edited_envelope();
   if (edits_->body) {
     result.body = edits_->body;
@@ -131,7 +131,7 @@ std::shared_ptr<const message::Envelope> View::edited_envelope() const {
 }
 
 Result<message::Message> View::finish_building() {
-  message::Message result = close(true);
+  message::Message result = close(true).value_or(message_);
   if (edits_ && edits_->writer) {
     if (edits_->writer->spilled() && edits_->writer->wants_flush()) {
       if (auto flushed = edits_->writer->flush(); !flushed) return tl::unexpected(flushed.error());

@@ -42,8 +42,9 @@ class View {
   void pin() const { references_.fetch_add(1, std::memory_order_relaxed); }
   void unpin() const;
 
-  // The call is complete: no more edits. Returns the message with them applied. [loop]
-  message::Message close(bool keep_edits);
+  // The call is complete: no more edits. Returns the message with them applied, or nothing where
+  // there are none to keep. [loop]
+  std::optional<message::Message> close(bool keep_edits);
   // After loaded(): envelope, body and annotations as they were put together. May block on the
   // disk.
   Result<message::Message> finish_building();

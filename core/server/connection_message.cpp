@@ -12,7 +12,8 @@ std::string joined(const std::vector<message::Recipient>& recipients) {
   constexpr size_t kMost = 10;
   std::string all;
   for (size_t i = 0; i < recipients.size() && i < kMost; ++i) {
-    all += (i ? "," : "") + recipients[i].address;
+    if (i) all += ',';
+    all += recipients[i].address;
   }
   if (recipients.size() > kMost) all += fmt::format(",... ({} in all)", recipients.size());
   return all;

@@ -16,6 +16,7 @@ char printable(char c) {
 
 void append(std::string& out, const Reply& reply) {
   const size_t start = out.size();
+  out.reserve(start + std::min(line_limit, reply.enhanced.size() + reply.text.size() + 8));
   out += std::to_string(reply.code);
   for (const std::string* part : {&reply.enhanced, &reply.text}) {
     if (part->empty()) continue;

@@ -5,6 +5,16 @@
 
 namespace lsmtpd::smtp {
 
+namespace {
+
+// A mere assignment would keep the memory of what was long.
+template <class... Each>
+void let_go(Each&... each) {
+  (Each().swap(each), ...);
+}
+
+}  // namespace
+
 static_assert(sizeof(Session) <= 1024, "an idle connection is to cost little");
 
 Session::Session(const Settings& settings) : settings_(settings) {}
@@ -180,15 +190,9 @@ void Session::reset_transaction() {
   reset_due_ = false;
   discard_due_ = discard_due_ || stored_;
   stored_ = false;
-  message::Envelope fresh;
-  fresh.helo.swap(envelope_.helo);
-  fresh.listener.swap(envelope_.listener);
-  fresh.peer_address.swap(envelope_.peer_address);
-  fresh.peer_port = envelope_.peer_port;
-  fresh.tls.swap(envelope_.tls);
-  fresh.auth_user.swap(envelope_.auth_user);
-  // A mere assignment would keep the memory of long strings.
-  const message::Envelope over = std::exchange(envelope_, std::move(fresh));
+  let_go(envelope_.id, envelope_.reverse_path, envelope_.parameters, envelope_.recipients,
+         envelope_.protocol);  // the rest is the session's
+  envelope_.time_ns = 0;
   forget_verdict();
   mail_ = {};
   accepted_ = 0;

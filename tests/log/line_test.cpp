@@ -120,7 +120,9 @@ TEST(JsonLine, NumbersThatJsonDoesNotHaveAreNull) {
 }
 
 TEST(JsonLine, AFieldCannotTakeTheNameOfAFixedOne) {
-  const std::string line = json("m", {{"time", "x"}, {"level", "y"}, {"message", "z"}});
+  const std::string line = json(
+      "m",
+      {{Key::foreign("time"), "x"}, {Key::foreign("level"), "y"}, {Key::foreign("message"), "z"}});
   EXPECT_NE(line.find(R"("time_":"x","level_":"y","message_":"z")"), std::string::npos) << line;
 }
 

@@ -26,12 +26,6 @@ class FilterTest : public testing::Test {
     entry.options["mode"] = {{mode, {}}, {}};
     return host_.filter(host_.lane(std::move(entry)), host_.mail(kContent));
   }
-  void expect_unchanged(const Completion& answer) {
-    ASSERT_TRUE(answer.message);
-    EXPECT_EQ(content_of(*answer.message), kContent);
-    EXPECT_EQ(answer.message->envelope->recipients.size(), 2u);
-    EXPECT_FALSE(answer.message->annotations);
-  }
   PluginHost host_;
 };
 
@@ -85,21 +79,20 @@ TEST_F(FilterTest, EditsTakeEffectWithContinue) {
 TEST_F(FilterTest, EditsTakeNoEffectWithAnythingElse) {
   const auto answer = run("edits_then_try_later");
   EXPECT_EQ(answer.verdict.kind, Kind::try_later);
-  expect_unchanged(answer);
+  EXPECT_FALSE(answer.message);
 }
 
 TEST_F(FilterTest, EditsAfterTheAnswerTakeNoEffect) {
   const auto answer = run("edits_too_late");
   EXPECT_EQ(answer.verdict.kind, Kind::proceed);
-  expect_unchanged(answer);
+  EXPECT_FALSE(answer.message);
 }
 
 TEST_F(FilterTest, ALeakedPinDoesNoHarm) {
 #ifdef __SANITIZE_ADDRESS__
   const __lsan::ScopedDisabler leaked_on_purpose;
 #endif
-  const auto answer = run("leaks_pin");
-  expect_unchanged(answer);
+  EXPECT_FALSE(run("leaks_pin").message);
 }
 
 TEST_F(FilterTest, ReadsEveryByteOnThePoolFromMemoryAndFromAFile) {

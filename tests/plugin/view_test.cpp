@@ -21,7 +21,7 @@ class ViewTest : public testing::Test {
   }
   uint64_t more() const { return host_.store.memory.used() - before_; }
   static message::Message close(View* view, bool keep = true) {
-    message::Message message = view->close(keep);
+    message::Message message = view->close(keep).value_or(message::Message());
     view->unpin();
     return message;
   }
