@@ -79,10 +79,11 @@ class Share {
 template <class T>
 std::shared_ptr<const T> share(T value, Share memory) {
   struct Held {
+    Held(T&& v, Share&& m) : value(std::move(v)), memory(std::move(m)) {}
     T value;
     Share memory;
   };
-  auto held = std::make_shared<Held>(Held{std::move(value), std::move(memory)});
+  auto held = std::make_shared<Held>(std::move(value), std::move(memory));
   return {held, &held->value};
 }
 

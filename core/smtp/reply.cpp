@@ -8,8 +8,8 @@ namespace {
 constexpr size_t line_limit = 512;  // RFC 5321 4.5.3.1.5, CRLF included
 
 // Replies are printable ASCII: nothing that a plugin or a broker says can break out of its line.
-char printable(char c) {
-  return c >= ' ' && c <= '~' ? c : '?';
+bool is_printable(char c) {
+  return c >= ' ' && c <= '~';
 }
 
 }  // namespace
@@ -23,7 +23,8 @@ void append(std::string& out, const Reply& reply) {
     out += ' ';
     out += *part;
   }
-  std::transform(out.data() + start, out.data() + out.size(), out.data() + start, printable);
+  std::replace_if(
+      out.data() + start, out.data() + out.size(), [](char c) { return !is_printable(c); }, '?');
   if (out.size() - start > line_limit - 2) out.resize(start + line_limit - 2);
   out += "\r\n";
 }

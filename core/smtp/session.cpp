@@ -132,15 +132,18 @@ void Session::set_size_limit(uint64_t octets) {
 }
 
 message::Envelope Session::take_envelope() {
-  message::Envelope taken = std::move(envelope_);
-  envelope_ = {};
-  envelope_.helo = taken.helo;
-  envelope_.listener = taken.listener;
-  envelope_.peer_address = taken.peer_address;
-  envelope_.peer_port = taken.peer_port;
-  envelope_.tls = taken.tls;
-  envelope_.auth_user = taken.auth_user;
-  return taken;
+  return {.id = std::exchange(envelope_.id, {}),
+          .time_ns = envelope_.time_ns,
+          .reverse_path = std::exchange(envelope_.reverse_path, {}),
+          .parameters = std::exchange(envelope_.parameters, {}),
+          .recipients = std::exchange(envelope_.recipients, {}),
+          .helo = envelope_.helo,
+          .protocol = std::exchange(envelope_.protocol, {}),
+          .listener = envelope_.listener,
+          .peer_address = envelope_.peer_address,
+          .peer_port = envelope_.peer_port,
+          .tls = envelope_.tls,
+          .auth_user = envelope_.auth_user};
 }
 
 bool Session::in_data() const {
