@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 
 #include "base/text.hpp"
 
@@ -30,8 +29,7 @@ class Tail {
   }
   void operator+=(std::string_view piece) {
     if (static_cast<size_t>(end_ - at_) < piece.size()) grow(piece.size());
-    std::memcpy(at_, piece.data(), piece.size());
-    at_ += piece.size();
+    at_ = std::copy(piece.begin(), piece.end(), at_);
   }
 
  private:
@@ -211,8 +209,9 @@ void append_json_key(Tail& out, const Key& key) {
     return;
   }
   append_json_text(out, key.text());
-  const bool reserved = key.text() == "time" || key.text() == "level" || key.text() == "message";
-  if (reserved) out += '_';  // two equal keys read differently in each parser
+  const auto reserved = {"time", "level", "message", "plugin"};
+  const bool taken = std::find(reserved.begin(), reserved.end(), key.text()) != reserved.end();
+  if (taken) out += '_';  // two equal keys read differently in each parser
 }
 
 }  // namespace

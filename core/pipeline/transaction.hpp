@@ -20,7 +20,10 @@ namespace lsmtpd::pipeline {
 class Delivery;
 
 class Transaction : public std::enable_shared_from_this<Transaction> {
-  struct Private {};  // only make() makes one
+  struct Private {  // only make() makes one
+    explicit Private() = default;
+  };
+
  public:
   using Finished = std::function<void(Outcome)>;
 
@@ -38,8 +41,6 @@ class Transaction : public std::enable_shared_from_this<Transaction> {
   bool cancel();
 
  private:
-  friend class Delivery;
-
   void run_filters();
   void take_filter(plugin::Completion&& completion);
   void filter_overdue();

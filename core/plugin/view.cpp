@@ -48,16 +48,21 @@ message::Envelope to_envelope(const lsmtpd_envelope& abi) {
 // What a plugin adds counts against the memory budget from the moment it is added, for as long as
 // anybody holds the message that it became part of.
 struct View::Edits {
-  explicit Edits(Budget& budget)
-      : recipient_memory(budget), prefix_memory(budget), annotation_memory(budget) {}
+  explicit Edits(Budget& budget) : recipient_memory(budget), prefix_memory(budget) {}
+
+  // Shared with the message that it becomes part of: whoever holds the view may read it for longer
+  // than the call is open.
+  struct Noted {
+    message::Annotations all;
+    Share memory;
+  };
 
   std::set<uint64_t> removed;
   std::vector<message::Recipient> added;
   std::string prefix;
-  std::optional<message::Annotations> annotations;
+  std::shared_ptr<Noted> annotations;
   Share recipient_memory;
   Share prefix_memory;
-  Share annotation_memory;
   std::unique_ptr<message::BodyWriter> writer;
   std::shared_ptr<const message::Body> body;
 
@@ -115,8 +120,7 @@ std::optional<message::Message> View::close(bool keep_edits) {
     result.prefix = share(std::move(edits_->prefix), std::move(edits_->prefix_memory));
   }
   if (edits_->annotations) {
-    result.annotations =
-        share(std::move(*edits_->annotations), std::move(edits_->annotation_memory));
+    result.annotations = {edits_->annotations, &edits_->annotations->all};
   }
   return result;
 }
@@ -158,7 +162,7 @@ struct ViewTable {
   static void unpin(const lsmtpd_message* m) { of(m).unpin(); }
 
   static const message::Annotations* annotations(const View& v) {
-    if (v.edits_ && v.edits_->annotations) return &*v.edits_->annotations;
+    if (v.edits_ && v.edits_->annotations) return &v.edits_->annotations->all;
     return v.message_.annotations.get();
   }
   static lsmtpd_str annotation(const lsmtpd_message* m, lsmtpd_str key) {
@@ -179,9 +183,13 @@ struct ViewTable {
   // Edits work on a copy of what there is.
   static bool begin_annotations(const View& v, View::Edits& e) {
     if (e.annotations) return true;
-    const auto* all = v.message_.annotations.get();
-    if (all && !e.annotation_memory.grow(memory_of(*all))) return false;
-    e.annotations = all ? *all : message::Annotations();
+    auto noted = std::make_shared<View::Edits::Noted>();
+    noted->memory = Share(v.store_.memory);
+    if (const auto* all = v.message_.annotations.get()) {
+      if (!noted->memory.grow(memory_of(*all))) return false;
+      noted->all = *all;
+    }
+    e.annotations = std::move(noted);
     return true;
   }
   static bool begin_recipients(const View& v, View::Edits& e) {
@@ -191,15 +199,16 @@ struct ViewTable {
   static int32_t annotate(const lsmtpd_message* m, lsmtpd_str key, lsmtpd_str value) {
     auto* e = of(m).edits(true);
     if (!e || !begin_annotations(of(m), *e)) return -1;
-    const auto found = e->annotations->find(view(key));
-    const bool known = found != e->annotations->end();
+    auto& [all, memory] = *e->annotations;
+    const auto found = all.find(view(key));
+    const bool known = found != all.end();
     const uint64_t before = known ? memory_of(found->first, found->second) : 0;
     const uint64_t after = value.size == 0 ? 0 : memory_of(view(key), view(value));
-    if (!e->annotation_memory.hold(e->annotation_memory.held() - before + after)) return -1;
+    if (!memory.hold(memory.held() - before + after)) return -1;
     if (value.size != 0) {
-      e->annotations->insert_or_assign(std::string(view(key)), std::string(view(value)));
+      all.insert_or_assign(std::string(view(key)), std::string(view(value)));
     } else if (known) {
-      e->annotations->erase(found);
+      all.erase(found);
     }
     return 0;
   }

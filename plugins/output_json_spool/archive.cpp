@@ -113,11 +113,16 @@ int Archive::bury(const std::string& id, std::string_view reason) {
   const std::uint64_t size = size_of(name);
   error = files_.rename(directory_.messages(), name.c_str(), directory_.dead(), name.c_str());
   if (error == -ENOENT) {
-    files_.unlink(directory_.dead(), reason_name(id).c_str());
-    return 0;
+    FileInfo buried;  // by a try before this one, which could not make that durable
+    if (files_.info_in(directory_.dead(), name.c_str(), buried) < 0) {
+      files_.unlink(directory_.dead(), reason_name(id).c_str());
+      return 0;
+    }
+  } else if (error < 0) {
+    return error;
+  } else {
+    capacity_.removed(size);
   }
-  if (error < 0) return error;
-  capacity_.removed(size);
   error = files_.make_names_durable(directory_.dead());
   return error < 0 ? error : files_.make_names_durable(directory_.messages());
 }

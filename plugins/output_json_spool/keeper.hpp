@@ -1,4 +1,4 @@
-// The spool's second thread: replay's file operations, in the order they were asked for, and
+// A thread of its own: replay's file operations, in the order they were asked for, and
 // housekeeping in between, so that neither waits on a loop nor holds up a commit.
 // Order: start() [main], run() [any], stop() [main], which finishes what is queued.
 #pragma once

@@ -74,6 +74,7 @@ TEST(TextLine, QuotesValuesThatCouldBeTakenForSeveral) {
   EXPECT_EQ(text_value("<a@b.example>"), "<a@b.example>");
   EXPECT_EQ(text_value("two words"), "\"two words\"");
   EXPECT_EQ(text_value(""), "\"\"");
+  EXPECT_EQ(text_value(std::string_view()), "\"\"") << "which points nowhere";
   EXPECT_EQ(text_value("id=forged"), "\"id=forged\"");
 }
 

@@ -76,6 +76,16 @@ TEST_F(ViewTest, AnnotationsAreCountedAndThoseThatAreReplacedAreNot) {
   EXPECT_EQ(more(), 0u);
 }
 
+TEST_F(ViewTest, WhoHasItPinnedReadsItsAnnotationsWhenTheCallIsOver) {
+  View* view = open(mail_);
+  ASSERT_TRUE(annotate(view, "a.key", "value"));
+  view->pin();
+  const auto edited = close(view);
+  EXPECT_EQ(plugin::view(View::table.annotation(view->abi(), str("a.key"))), "value");
+  EXPECT_EQ(edited.annotations->at("a.key"), "value");
+  view->unpin();
+}
+
 TEST_F(ViewTest, AnEnvelopeThatIsEditedIsCountedAsTheCopyThatItIs) {
   std::vector<std::string> to;
   for (int i = 0; i < 1000; ++i) to.push_back("recipient" + std::to_string(i) + "@example.org");

@@ -127,6 +127,21 @@ TEST_F(ReplayTest, BuryingThatFailsKeepsTheMessage) {
   EXPECT_EQ(bury("id", "why"), LSMTPD_STORED);
 }
 
+TEST_F(ReplayTest, BuryingAgainWhatCouldNotBeMadeDurableKeepsTheReason) {
+  start();
+  for (const int nth : {1, 2}) {  // dead/, then the messages' own directory
+    const std::string id = "id-" + std::to_string(nth);
+    store(mail(), id.c_str());
+    Faults::get().fail("sync_directory", nth, EIO);
+    EXPECT_EQ(bury(id.c_str(), "first"), LSMTPD_TRY_LATER);
+    Faults::get().heal();
+    EXPECT_EQ(bury(id.c_str(), "again"), LSMTPD_STORED);
+    EXPECT_NE(read("dead/" + id + ".reason").find("again"), std::string::npos);
+    EXPECT_NE(read("dead/" + id + ".json"), "");
+    EXPECT_GE(Faults::get().count("sync_directory"), nth + 2);
+  }
+}
+
 TEST_F(ReplayTest, TornFilesGoToQuarantineWithALogLine) {
   start();
   store(mail(), "torn");
