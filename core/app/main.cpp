@@ -62,6 +62,9 @@ int main(int argc, char** argv) {
   attempts->add_option("--peer", attempt.peer, "address of the client")->capture_default_str();
   attempts->add_flag("--show", attempt.show, "print the message as the plugin leaves it");
 
+  for (auto* command : cli.get_subcommands({})) {
+    command->footer("-c,--config FILE: " + config_help);
+  }
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -69,7 +72,7 @@ int main(int argc, char** argv) {
   }
   if (check->parsed()) return run_check(file, print, live);
   if (plugins->parsed()) return run_plugins(file, names);
-  if (attempts->parsed()) return run_try(attempt);
+  if (attempts->parsed()) return run_try(file, attempt);
   return run_daemon(file);
 }
 

@@ -4,21 +4,30 @@
 
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <set>
 
 #include "app/process.hpp"
-#include "app/version.hpp"
 
 namespace lsmtpd::app {
 
 using config::Diagnostic;
 
-config::Loaded load_config(const std::string& file) {
+config::Loaded load_config(const std::string& file, const std::string& usual) {
   if (!file.empty()) return config::load_file(file);
   std::error_code ignored;
-  if (std::filesystem::exists(kDefaultConfig, ignored)) return config::load_file(kDefaultConfig);
-  return config::from_environment(kDefaultConfig);
+  if (!std::filesystem::exists(usual, ignored)) return config::from_environment(usual);
+  auto loaded = config::load_file(usual);
+  const char* host = std::getenv("AMQP_HOST");
+  if (host && *host) {
+    loaded.diagnostics.push_back(
+        {true,
+         {},
+         "AMQP_HOST is set and has no effect, since this file is there",
+         "move the file away to have LSMTPD's environment variables used"});
+  }
+  return loaded;
 }
 
 void show(const std::vector<Diagnostic>& diagnostics, const std::string& file) {

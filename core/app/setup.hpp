@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/version.hpp"
 #include "config/config.hpp"
 #include "message/store.hpp"
 #include "plugin/library.hpp"
@@ -14,9 +15,10 @@
 
 namespace lsmtpd::app {
 
-// Where the configuration comes from: `file` if given; else the default file if it is there; else
-// LSMTPD's environment variables; else an error that says so.
-config::Loaded load_config(const std::string& file);
+// Where the configuration comes from: `file` if given; else `usual` if it is there, with a warning
+// where LSMTPD's broker is set too; else LSMTPD's environment variables; else an error that says
+// so.
+config::Loaded load_config(const std::string& file, const std::string& usual = kDefaultConfig);
 
 // Prints what is wrong with it, errors and warnings, to standard error.
 void show(const std::vector<config::Diagnostic>& diagnostics, const std::string& file);

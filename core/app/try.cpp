@@ -141,14 +141,22 @@ int print(const plugin::Completion& completion, bool is_output, const message::M
 
 }  // namespace
 
-int run_try(const TryOptions& options) {
+int run_try(const std::string& file, const TryOptions& options) {
   ignore_fatal_signals();
+  std::vector<std::string> folders;
+  if (!file.empty()) {
+    const auto loaded = load_config(file);
+    show(loaded.diagnostics, loaded.config.file);
+    if (!loaded.ok()) return kExitUsage;
+    folders = loaded.config.server.plugin_path;
+  }
   config::Config config;
   config.file = "lsmtpd try";
   config.server.hostname = "localhost";
   config.server.workers = 1;
+  config.server.plugin_path = folders;
   config.limits.connections = 0;  // nobody connects
-  const auto library = plugin::Library::load(options.plugin, plugin::plugin_path({}));
+  const auto library = plugin::Library::load(options.plugin, plugin::plugin_path(folders));
   if (!library) {
     std::fprintf(stderr, "lsmtpd: %s\n", library.error().message.c_str());
     return kExitUsage;

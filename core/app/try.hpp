@@ -16,8 +16,9 @@ struct TryOptions {
   bool show = false;  // print the message as the plugin leaves it
 };
 
-// Reads the message from standard input, prints the verdict. 0: continue, stored or discarded; 1:
-// refused or not now, or the plugin did not answer; 2: wrong usage.
-int run_try(const TryOptions& options);
+// Reads the message from standard input, prints the verdict. Of the configuration `file`, which may
+// be empty, it takes the folders of plugins. 0: continue, stored or discarded; 1: refused or not
+// now, or the plugin did not answer; 2: wrong usage.
+int run_try(const std::string& file, const TryOptions& options);
 
 }  // namespace lsmtpd::app

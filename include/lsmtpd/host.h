@@ -14,7 +14,7 @@ typedef struct lsmtpd_host lsmtpd_host;
 
 struct lsmtpd_host {
   void* self;          /* the host's own */
-  lsmtpd_str name;     /* NAME of [plugin.NAME], as logs and metrics show it */
+  lsmtpd_str name;     /* NAME of [plugin.NAME], as logs show it */
   lsmtpd_str hostname; /* server.hostname */
   lsmtpd_str version;  /* of the host, "1.2.3" */
   uint32_t worker;     /* number of the lane's worker, from 0; a stage's host has 0 */

@@ -18,7 +18,7 @@ typedef struct lsmtpd_delivery {
   uint32_t size;
   uint32_t flags;       /* LSMTPD_DELIVERY_... */
   lsmtpd_str copy_id;   /* names this copy, the same at every resend: the UUID, with ".NAME" where
-                           several outputs of the   chain store the message */
+                           several outputs of the chain store the message */
   lsmtpd_str target;    /* a fallback stores it on behalf of this output; empty: for itself */
   uint64_t deadline_ms; /* milliseconds until the host stops waiting; 0: it waits */
 } lsmtpd_delivery;

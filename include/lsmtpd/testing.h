@@ -1,16 +1,17 @@
+/* clang-format off */
 /* The fake host: what a plugin's tests run against instead of the daemon. Header-only, C11 or
  * C++17, libc and pthread.
  *
  *     lsmtpd_test *t = lsmtpd_test_new();
- *     lsmtpd_test_use(t, &lsmtpd_entry);              // the plugin is linked in;
- * lsmtpd_test_load(t, "./x.so") opens one lsmtpd_test_option(t, "max", "1KiB");           // as
- * often as needed; again with the same key for LIST, MAP ("k=v") if (lsmtpd_test_start(t) != 0) ...
- * // checks options, creates, starts, opens one lane lsmtpd_test_mail *mail =
- * lsmtpd_test_mail_new(t, "a@example.org", "b@example.org c@example.org", "Subject:
- * x\r\n\r\nhi\r\n"); const lsmtpd_test_verdict *verdict = lsmtpd_test_filter(t, mail);    // asks
- * and waits; ..._ask_filter() only asks assert(verdict->kind == LSMTPD_REJECT);
- *     puts(lsmtpd_test_finish(t));                    // ends it all; "" or which rules of the ABI
- * were broken, a line each lsmtpd_test_free(t);
+ *     lsmtpd_test_use(t, &lsmtpd_entry);          // linked in; lsmtpd_test_load(t, "./x.so") opens it
+ *     lsmtpd_test_option(t, "max", "1KiB");       // again with the same key: LIST, MAP ("k=v")
+ *     if (lsmtpd_test_start(t) != 0) ...          // checks options, creates, starts, opens a lane
+ *     lsmtpd_test_mail *mail =
+ *         lsmtpd_test_mail_new(t, "a@example.org", "b@example.org", "Subject: x\r\n\r\nhi\r\n");
+ *     const lsmtpd_test_verdict *verdict = lsmtpd_test_filter(t, mail);  // asks and waits;
+ *     assert(verdict->kind == LSMTPD_REJECT);                            // ..._ask_filter() only asks
+ *     puts(lsmtpd_test_finish(t));                // "", or the rules that were broken, a line each
+ *     lsmtpd_test_free(t);
  *
  * Time stands still unless lsmtpd_test_advance() moves it (or lsmtpd_test_real_time() lets it run).
  * What the plugin posts, defers, offloads, watches and resolves happens inside lsmtpd_test_turn(),
@@ -25,6 +26,7 @@
  * Parts, in testing/: run.h, ask.h, mail.h and turn.h have what tests call, base.h the structs, the
  * others the ABI's tables.
  */
+/* clang-format on */
 #ifndef LSMTPD_TESTING_H
 #define LSMTPD_TESTING_H
 

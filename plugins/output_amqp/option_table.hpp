@@ -45,8 +45,8 @@ inline constexpr lsmtpd_option kOptions[] = {
                     "attach to a target that is known to lose what it accepted"),
     option::duration("idle_timeout", "30s", "a broker silent for this long is given up; 0s: never",
                      0, 86400000),
-    option::duration("connect_timeout", "10s", "from the first packet to the attached link", 100,
-                     600000),
+    option::duration("connect_timeout", "10s",
+                     "for one broker: from resolving its name to its Open", 100, 600000),
     option::duration("reconnect_first", "200ms", "first pause after all brokers failed; doubles", 1,
                      600000),
     option::duration("reconnect_last", "10s", "longest pause", 1, 3600000),
@@ -60,7 +60,7 @@ inline constexpr lsmtpd_option kOptions[] = {
                  "bytes of unsettled messages a worker; one message always fits", 1),
     option::integer("queue", "10000", "messages a worker that wait for credit or connection", 1,
                     1000000),
-    option::integer("links", "32", "target addresses open at once", 1, 1000),
+    option::integer("links", "32", "target addresses open at once a worker", 1, 1000),
 };
 
 }  // namespace lsmtpd::amqp

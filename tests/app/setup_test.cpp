@@ -2,6 +2,10 @@
 #include "app/setup.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
 
 namespace lsmtpd::app {
 namespace {
@@ -52,6 +56,25 @@ class SetupTest : public testing::Test {
   config::Config config_;
   uint32_t line_ = 0;
 };
+
+TEST_F(SetupTest, TheUsualFileGoesBeforeLsmtpdsEnvironmentAndSaysSo) {
+  const std::string file = testing::TempDir() + "usual.toml";
+  std::ofstream(file) << "[server]\nhostname = \"mx.example.com\"\n";
+  ::setenv("AMQP_HOST", "broker.example.com", 1);
+  ::setenv("AMQP_ROUTING_KEY", "mail", 1);
+  const auto warned = load_config({}, file);
+  ASSERT_FALSE(warned.diagnostics.empty());
+  EXPECT_TRUE(warned.diagnostics.back().warning);
+  EXPECT_EQ(warned.diagnostics.back().message,
+            "AMQP_HOST is set and has no effect, since this file is there");
+  EXPECT_EQ(warned.config.server.hostname, "mx.example.com");
+  ::unlink(file.c_str());
+  const auto environment = load_config({}, file);
+  EXPECT_TRUE(environment.ok());
+  EXPECT_TRUE(environment.config.plugin("broker"));
+  ::unsetenv("AMQP_HOST");
+  ::unsetenv("AMQP_ROUTING_KEY");
+}
 
 TEST_F(SetupTest, FiltersAndThenAnOutputAreFine) {
   plugin("size", "bad_filter");

@@ -153,6 +153,32 @@ def test_try_runs_one_mail_through_a_plugin():
     assert "552" in done.stdout
 
 
+def test_try_finds_plugins_where_the_configuration_says(tmp_path):
+    (tmp_path / "my_size.so").write_bytes((BUILD / "plugins" / "filter_size.so").read_bytes())
+    config = tmp_path / "my.toml"
+    config.write_text(f"""[server]
+plugin_path = ["{tmp_path}"]
+[[listener]]
+name = "mx"
+address = "127.0.0.1:0"
+[plugin.spool]
+use = "output_json_spool"
+options = {{ directory = "spool" }}
+[chain.default]
+steps = ["spool"]
+""")
+    command = ("try", "--plugin", "my_size", "-o", "max=1KiB")
+    assert "my_size" in run_cli(*command, input=H, check=2).stderr
+    assert "continue" in run_cli(*command, "--config", config, input=H, check=0).stdout
+    config.write_text("[server]\nplugin_pat = []\n")
+    assert "plugin_path" in run_cli(*command, "--config", config, input=H, check=2).stderr
+
+
+@pytest.mark.parametrize("command", ["run", "check", "plugins", "try"])
+def test_the_help_of_each_command_names_the_configuration(command):
+    assert "--config FILE" in run_cli(command, "--help", check=0).stdout
+
+
 def spooled(daemon, count=3):
     server = daemon()
     with server.client() as client:

@@ -1,4 +1,5 @@
 """What README and docs/configuration.md say, done."""
+import json
 import pathlib
 import re
 import shutil
@@ -43,6 +44,50 @@ def test_the_tour_changes_the_chain(tmp_path):
     checked = run_cli("check", "--print", "--config", mine, cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr
     assert 'steps = ["size", "headers", "spool"]' in checked.stdout
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "contrib" / "brokers").glob("*.toml")), ids=lambda f: f.stem)
+def test_the_configuration_for_each_broker_is_right(tmp_path, file):
+    (tmp_path / "password").write_text("secret")
+    mine = tmp_path / "my.toml"
+    text = file.read_text().replace("/etc/lsmtpd/broker.password", str(tmp_path / "password"))
+    mine.write_text(text.replace("/var/spool/lsmtpd", str(tmp_path / "spool")))
+    checked = run_cli("check", "--config", mine, cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_cluster_manifest_has_a_configuration_that_is_right(tmp_path):
+    yaml = pytest.importorskip("yaml")
+    parts = list(yaml.safe_load_all((ROOT / "contrib" / "cluster" / "lsmtpd.yaml").read_text()))
+    config, service, pods = ({part["kind"]: part for part in parts}[kind]
+                             for kind in ("ConfigMap", "Service", "StatefulSet"))
+    (tmp_path / "password").write_text("secret")
+    text = config["data"]["lsmtpd.toml"].replace("/run/secrets/lsmtpd", str(tmp_path))
+    mine = tmp_path / "my.toml"
+    mine.write_text(text.replace("/var/spool/lsmtpd", str(tmp_path)))
+    checked = run_cli("check", "--config", mine, cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    pod = pods["spec"]["template"]
+    assert service["spec"]["selector"] == pods["spec"]["selector"]["matchLabels"] == pod["metadata"]["labels"]
+    mounts = [mount["name"] for mount in pod["spec"]["containers"][0]["volumeMounts"]]
+    given = [each["name"] for each in pod["spec"]["volumes"]]
+    given += [each["metadata"]["name"] for each in pods["spec"]["volumeClaimTemplates"]]
+    assert sorted(mounts) == sorted(given)
+
+
+def test_every_key_of_the_json_stands_in_its_document(daemon):
+    """What a real message has, and what the document shows, are the same."""
+    server = daemon()
+    with server.client() as client:
+        client.command("EHLO client.example.org", "250")
+        client.command("MAIL FROM:<a@example.org> BODY=8BITMIME", "250")
+        client.command("RCPT TO:<b@example.org> NOTIFY=NEVER", "250")
+        client.data(b"Subject: x\r\n\r\n\xff\r\n")
+    message = server.spool.only().json
+    shown = [json.loads(block) for block in blocks("docs/json.md", "json")]
+    assert set(message) - {"lsmtpd"} == set(shown[0])
+    assert list(message)[-1] == list(shown[0])[-1] == "email_content"
+    assert set(message["lsmtpd"]) <= set(shown[1]["lsmtpd"])
 
 
 def test_the_tour_writes_a_filter(tmp_path):

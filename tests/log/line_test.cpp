@@ -121,10 +121,13 @@ TEST(JsonLine, NumbersThatJsonDoesNotHaveAreNull) {
 }
 
 TEST(JsonLine, AFieldCannotTakeTheNameOfAFixedOne) {
-  const std::string line = json(
-      "m",
-      {{Key::foreign("time"), "x"}, {Key::foreign("level"), "y"}, {Key::foreign("message"), "z"}});
-  EXPECT_NE(line.find(R"("time_":"x","level_":"y","message_":"z")"), std::string::npos) << line;
+  const std::string line = json("m", {{Key::foreign("time"), "x"},
+                                      {Key::foreign("level"), "y"},
+                                      {Key::foreign("message"), "z"},
+                                      {Key::foreign("plugin"), "p"}});
+  EXPECT_NE(line.find(R"("time_":"x","level_":"y","message_":"z","plugin_":"p")"),
+            std::string::npos)
+      << line;
 }
 
 TEST(Lines, LongValuesAreCutBetweenCharacters) {
