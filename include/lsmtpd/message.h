@@ -38,8 +38,8 @@ typedef struct lsmtpd_envelope {
   lsmtpd_str protocol;     /* RFC 3848: "ESMTP", "ESMTPS", "LMTP", ... */
   lsmtpd_str listener;     /* [[listener]] name */
   lsmtpd_str peer_address; /* "192.0.2.1" */
-  lsmtpd_str tls;          /* protocol and cipher; empty: clear text, as all is by now */
-  lsmtpd_str auth_user;    /* empty: not authenticated, as all are by now */
+  lsmtpd_str tls;          /* protocol and cipher; empty: clear text, as all is so far */
+  lsmtpd_str auth_user;    /* empty: not authenticated, as all are so far */
 } lsmtpd_envelope;
 
 typedef struct lsmtpd_message_1 {

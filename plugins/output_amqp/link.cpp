@@ -188,11 +188,14 @@ int Link::credit() const {
 
 std::string Link::promises() const {
   static constexpr const char* kDurability[] = {"none", "configuration", "unsettled-state"};
-  const auto granted = pn_terminus_get_durability(pn_link_remote_target(link_));
+  // A number at once: Proton passes on what the broker said, which need not be one of its enum.
+  const auto granted =
+      static_cast<unsigned>(pn_terminus_get_durability(pn_link_remote_target(link_)));
   const std::uint64_t largest = max_message_size();
   std::string out = "credit " + std::to_string(credit());
   out += ", max-message-size " + (largest == 0 ? std::string("none") : std::to_string(largest));
-  out += ", target durability " + std::string(kDurability[std::min<unsigned>(granted, 2)]);
+  out += ", target durability ";
+  out += granted < std::size(kDurability) ? kDurability[granted] : std::to_string(granted);
   const std::string lossy = lossy_reason(connection_.product().broker,
                                          {address_, options_.durability, options_.capabilities});
   if (!lossy.empty()) return out + ", LOSES messages: " + lossy;

@@ -44,7 +44,8 @@ class Game {
     test_->name = "broker";
     test_->log_level = shows_log() ? LSMTPD_LOG_DEBUG : LSMTPD_LOG_WARN;
     lsmtpd_test_memory_limit(test_, kMemory);
-    options(from_.octet(), from_.octet());
+    const uint8_t form = from_.octet();
+    options(form, from_.octet());
   }
   ~Game() { lsmtpd_test_free(test_); }
   Game(const Game&) = delete;
@@ -107,22 +108,22 @@ class Game {
       case 1:
         return welcome();
       case 2:
-        return say(script_.flow(channel(), handle()));
+        return say(on_link(&fuzz::AmqpScript::flow));
       case 3:
       case 4:
         return say(script_.disposition(channel(), next_id()));
       case 5:
-        return say(script_.detach(channel(), handle()));
+        return say(on_link(&fuzz::AmqpScript::detach));
       case 6:
         return say(script_.end(channel()));
       case 7:
         return say(script_.close());
       case 8:
-        return say(script_.begin(channel(), from_.octet()));
+        return begin();
       case 9:
-        return say(script_.attach(channel(), {0, handle(), std::string(name())}));
+        return attach();
       case 10:
-        return say(script_.transfer(channel(), handle()));
+        return say(on_link(&fuzz::AmqpScript::transfer));
       case 11:
         return say(from_.bytes(from_.octet()));
       case 12:
@@ -144,6 +145,19 @@ class Game {
 
   uint16_t channel() { return from_.octet() % 4; }
   uint64_t handle() { return from_.octet() % 4; }
+  std::string on_link(std::string (fuzz::AmqpScript::*frame)(uint16_t, uint64_t)) {
+    const uint16_t on = channel();
+    return (script_.*frame)(on, handle());
+  }
+  void begin() {
+    const uint16_t own = channel();
+    say(script_.begin(own, from_.octet()));
+  }
+  void attach() {
+    const uint16_t on = channel();
+    const uint64_t link = handle();
+    say(script_.attach(on, {0, link, std::string(name())}));
+  }
   std::string_view name() {
     return from_.word<3>({"broker", "lsmtpd-mx.example.org-broker-0/mail", "x"});
   }

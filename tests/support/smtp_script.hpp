@@ -144,7 +144,10 @@ inline Played play_octets(const smtp::Settings& settings, const Host& host,
 inline Played play_random(const smtp::Settings& settings, const Host& host, std::string_view input,
                           unsigned seed) {
   std::mt19937 random(seed);
-  return play(settings, host, input, [&] { return size_t{1} + random() % (1u << random() % 12); });
+  return play(settings, host, input, [&] {
+    const unsigned most = 1u << random() % 12;
+    return size_t{1} + random() % most;
+  });
 }
 
 inline std::string unescape(std::string_view text) {

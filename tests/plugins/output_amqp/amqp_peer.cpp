@@ -265,6 +265,8 @@ void Peer::attach(Client& client, pn_link_t* link) {
     return pn_link_close(link);
   }
   pn_terminus_copy(pn_link_target(link), target);
+  if (script_.durability >= 0)
+    pn_terminus_set_durability(pn_link_target(link), pn_durability_t(script_.durability));
   pn_terminus_copy(pn_link_source(link), pn_link_remote_source(link));
   pn_link_set_max_message_size(link, script_.max_message_size);
   pn_link_open(link);

@@ -43,6 +43,7 @@ struct Script {
   std::uint64_t max_message_size = 0;
   std::uint32_t max_frame = 0;
   std::uint32_t idle_timeout = 0;  // announced to the client
+  int durability = -1;             // granted for the target; -1: as asked for
   std::string refuse_attach;       // a condition: each attach is answered with a detach
   bool end_session = false;        // ... or with the end of the session
   std::string refuse_open;         // a condition: Open is followed by Close

@@ -242,6 +242,16 @@ TEST(Probe, prints_what_it_found) {
   EXPECT_EQ(rig.finish(), "");
 }
 
+// Proton passes on a number that AMQP does not have; it is said as it came.
+TEST(Probe, a_durability_that_amqp_does_not_have_is_a_number) {
+  Script script;
+  script.durability = 255;
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "mail");
+  EXPECT_THAT(probe(rig, LSMTPD_CONTINUE), HasSubstr("target durability 255"));
+}
+
 // Brokers answer an Open that they refuse, and close.
 TEST(Probe, a_refused_open_is_named_as_such) {
   Script script;
