@@ -37,7 +37,7 @@ Loop::Loop()
                 [](uv_async_t* h) { static_cast<Loop*>(h->loop->data)->run_posted(); });
   uv_prepare_init(uv_.get(), &handles_->end_of_turn);
   uv_prepare_start(&handles_->end_of_turn,
-                   [](uv_prepare_t* h) { static_cast<Loop*>(h->loop->data)->run_deferred(); });
+                   [](uv_prepare_t* h) { static_cast<Loop*>(h->loop->data)->end_turn(); });
   uv_timer_init(uv_.get(), &handles_->tick);
   uv_update_time(uv_.get());
   deadlines_.set_now(uv_now(uv_.get()));
@@ -108,6 +108,10 @@ void Loop::defer(Task task) {
   deferred_.push_back(std::move(task));
 }
 
+void Loop::each_turn(Task task) {
+  each_turn_ = std::move(task);
+}
+
 void Loop::run_posted() {
   std::vector<Task> tasks;
   {
@@ -119,13 +123,14 @@ void Loop::run_posted() {
 
 // What deferred tasks defer runs in this turn too, but not without end: whoever always has more
 // lets others have a turn.
-void Loop::run_deferred() {
+void Loop::end_turn() {
   for (int round = 0; round < kDeferredRounds && !deferred_.empty(); ++round) {
     std::vector<Task> tasks;
     tasks.swap(deferred_);
     for (auto& task : tasks) task();
   }
   if (!deferred_.empty()) uv_async_send(&handles_->wake);
+  if (each_turn_) each_turn_();
 }
 
 void Loop::offload(Task work, Task done) {

@@ -39,8 +39,9 @@ class Loop {
   uint64_t now_ms() const;  // [loop] monotonic, as of this turn
   Deadlines& deadlines();   // [loop] counting from now; resolution 100 ms
 
-  void post(Task task);   // [any] runs on the loop, in order of posting
-  void defer(Task task);  // [loop] runs at the end of this turn, before the loop waits
+  void post(Task task);       // [any] runs on the loop, in order of posting
+  void defer(Task task);      // [loop] runs at the end of this turn, before the loop waits
+  void each_turn(Task task);  // [loop] from now on at the end of each turn; none: no longer
   // [loop] `work` on a pool thread, then `done` on the loop. `done` always comes.
   void offload(Task work, Task done);
   void resolve(const std::string& host, uint16_t port, Resolved resolved);  // [loop]
@@ -57,13 +58,14 @@ class Loop {
  private:
   struct Handles;
   void run_posted();
-  void run_deferred();
+  void end_turn();
 
   std::unique_ptr<uv_loop_s> uv_;
   std::unique_ptr<Handles> handles_;
   std::unique_ptr<char[]> read_buffer_;
   Deadlines deadlines_;
   std::vector<Task> deferred_;
+  Task each_turn_;
   size_t offloaded_ = 0;
 };
 

@@ -14,9 +14,18 @@
 namespace lsmtpd::log {
 namespace {
 
-// Lines that may wait. A line takes 400 bytes here up to 250 characters, and its length beyond
-// that.
-constexpr size_t queue_length = 8192;
+// A thread's lines that go to the queue together.
+constexpr size_t piece_size = 4u << 10;
+
+struct Piece {
+  std::string text;
+  bool waits = false;  // for the end of the thread's turn
+};
+
+Piece& this_threads() {
+  thread_local Piece piece;
+  return piece;
+}
 
 struct Backend {
   std::shared_ptr<Sink> sink;
@@ -44,7 +53,7 @@ State& state() {
 std::unique_ptr<Backend> make_backend(const Options& options, UniqueFd fd) {
   auto made = std::make_unique<Backend>();
   made->sink = std::make_shared<Sink>(options.file, std::move(fd), options.json);
-  made->pool = std::make_shared<spdlog::details::thread_pool>(queue_length, 1);
+  made->pool = std::make_shared<spdlog::details::thread_pool>(Sink::queue_length + 16, 1);
   made->sink->attach(*made->pool);
   made->logger = std::make_shared<spdlog::async_logger>(
       "lsmtpd", made->sink, made->pool, spdlog::async_overflow_policy::overrun_oldest);
@@ -59,12 +68,16 @@ void write_to_stderr(std::string_view line) {
   }
 }
 
-void queue_or_write(std::string_view line) {
+void queue_or_write(std::string& lines) {
   State& log = state();
   const std::shared_lock lock(log.mutex);
-  if (!log.backend) return write_to_stderr(line);
-  log.backend->logger->log(spdlog::log_clock::time_point{}, spdlog::source_loc{},
-                           spdlog::level::info, spdlog::string_view_t(line.data(), line.size()));
+  if (!log.backend) {
+    write_to_stderr(lines);
+  } else if (log.backend->sink->has_room_for(lines)) {
+    log.backend->logger->log(spdlog::log_clock::time_point{}, spdlog::source_loc{},
+                             spdlog::level::info, spdlog::string_view_t(lines));
+  }
+  lines.clear();
 }
 
 }  // namespace
@@ -132,15 +145,28 @@ bool enabled(Level level) {
 
 void write(Level level, std::string_view message, std::span<const Field> fields) {
   if (!enabled(level)) return;
-  thread_local std::string buffer;
-  buffer.clear();
+  Piece& piece = this_threads();
   const Line line{std::chrono::system_clock::now(), level, message, fields};
   if (state().json) {
-    append_json(buffer, line);
+    append_json(piece.text, line);
   } else {
-    append_text(buffer, line);
+    append_text(piece.text, line);
   }
-  queue_or_write(buffer);
+  if (!piece.waits || piece.text.size() >= piece_size) queue_or_write(piece.text);
+}
+
+Turns::Turns() {
+  this_threads().waits = true;
+}
+
+Turns::~Turns() {
+  end_turn();
+  this_threads().waits = false;
+}
+
+void Turns::end_turn() {
+  std::string& lines = this_threads().text;
+  if (!lines.empty()) queue_or_write(lines);
 }
 
 }  // namespace lsmtpd::log

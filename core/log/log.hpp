@@ -1,6 +1,6 @@
 // The log: one line an event, as text or JSON. Never blocks a loop: lines go to a queue that a
-// thread of its own writes out; when the sink cannot keep up the oldest lines are dropped, counted
-// and reported.
+// thread of its own writes out; when the sink cannot keep up, what does not fit in the queue is
+// dropped, counted and reported.
 //
 // Every line is a fixed message and fields: log::info("accepted", {{"id", id}, {"size", n}}).
 // Field values come from anywhere: they are escaped here, so no caller has to (promise P5). Any
@@ -74,6 +74,18 @@ Status open(const Options& options);
 void reopen();       // SIGHUP: closes and opens the file again, for log rotation
 void close();        // writes out what is queued
 uint64_t dropped();  // lines lost to overruns since open()
+
+// While one lives, its thread's lines wait for end_turn() or for 4 KiB of them, and go to the queue
+// in one piece: a busy loop pays for the queue once a turn and not once a line. Made, used and
+// destroyed on that thread; one at a time.
+class Turns {
+ public:
+  Turns();
+  ~Turns();
+  Turns(const Turns&) = delete;
+  Turns& operator=(const Turns&) = delete;
+  void end_turn();
+};
 
 bool enabled(Level level);
 void write(Level level, std::string_view message, std::span<const Field> fields);

@@ -31,6 +31,10 @@ std::string_view first_piece(std::string_view text, bool regular) {
   return text.substr(0, end == std::string_view::npos ? PIPE_BUF : end + 1);
 }
 
+uint64_t count_lines(std::string_view text) {
+  return static_cast<uint64_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
 }  // namespace
 
 Sink::Sink(std::string path, UniqueFd fd, bool json)
@@ -47,9 +51,16 @@ Result<UniqueFd> Sink::open_file(const std::string& path) {
   return fd;
 }
 
-void Sink::sink_it_(const spdlog::details::log_msg& line) {
-  pending_.append(line.payload.data(), line.payload.size());
-  if (pool_->queue_size() == 0) {
+bool Sink::has_room_for(std::string_view lines) {
+  if (waiting_.fetch_add(1) < queue_length) return true;
+  --waiting_;
+  lost_ += count_lines(lines);
+  return false;
+}
+
+void Sink::sink_it_(const spdlog::details::log_msg& piece) {
+  pending_.append(piece.payload.data(), piece.payload.size());
+  if (--waiting_ == 0) {
     flush_();
     linger();
   } else if (pending_.size() >= batch_size) {
@@ -57,8 +68,8 @@ void Sink::sink_it_(const spdlog::details::log_msg& line) {
   }
 }
 
-// A thread that waits for the queue is woken by each line, with a system call on the loop that logs
-// and a write of one line: five times the cost of the line itself. One that looks away gets them
+// A thread that waits for the queue is woken by each piece, with a system call on the loop that
+// logs and a write of its own: five times the cost of a line itself. One that looks away gets them
 // in batches. A quiet daemon's line is written before this, at once.
 void Sink::linger() {
   if (!hurry_) std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -104,8 +115,7 @@ void Sink::write_out() {
   if (rest.empty()) {
     reported_ = reporting_;
   } else {
-    const auto unwritten = static_cast<uint64_t>(std::count(rest.begin(), rest.end(), '\n'));
-    lost_ += unwritten - own_lines_;  // our own come last, so they are among them
+    lost_ += count_lines(rest) - own_lines_;  // our own come last, so they are among them
   }
   own_lines_ = 0;
   pending_.clear();

@@ -1,8 +1,9 @@
 // Where the log's own thread puts lines: a file, or standard error.
 //
 // log.cpp makes one for each open(), hands it to spdlog's asynchronous logger, and calls attach()
-// before the first line. The log thread alone calls sink_it_() and flush_(); request_reopen(),
-// hurry() and lost() may come from any thread; finish() only when the log thread has been joined.
+// before the first line. The log thread alone calls sink_it_() and flush_(); has_room_for(),
+// request_reopen(), hurry() and lost() may come from any thread; finish() only when the log thread
+// has been joined.
 // Lines are gathered while more wait in the queue and written in one go when none does, at most
 // every 5 ms: a busy daemon pays one system call for many lines, a quiet one sees each at once.
 #pragma once
@@ -24,6 +25,10 @@ namespace lsmtpd::log {
 
 class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
+  // Pieces that may wait. One takes 400 bytes in the queue while its lines have up to 250, and
+  // their length beyond that; it has 4 KiB and a line at most.
+  static constexpr size_t queue_length = 2048;
+
   // An empty path is standard error.
   Sink(std::string path, UniqueFd fd, bool json);
 
@@ -31,9 +36,11 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   static Result<UniqueFd> open_file(const std::string& path);
 
   void attach(spdlog::details::thread_pool& pool) { pool_ = &pool; }
+  // Before these lines are queued. False: not to be queued, there is no room; they count as lost.
+  bool has_room_for(std::string_view lines);
   void request_reopen() { reopen_ = true; }  // done after the next write: post a flush
   void hurry() { hurry_ = true; }            // a reader that takes nothing is no longer waited for
-  uint64_t lost() const { return lost_; }    // lines that could not be written
+  uint64_t lost() const { return lost_; }    // lines that found no room or could not be written
   void finish(uint64_t overruns);
 
  private:
@@ -63,6 +70,7 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   std::atomic<bool> reopen_{false};
   std::atomic<bool> hurry_{false};
   std::atomic<uint64_t> lost_{0};
+  std::atomic<size_t> waiting_{0};  // pieces in the queue
 };
 
 }  // namespace lsmtpd::log

@@ -12,7 +12,12 @@ Worker::Worker(uint32_t index, Shared& shared) : index_(index), shared_(shared) 
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { loop_.run(); });
+  thread_ = std::thread([this] {
+    log::Turns turns;
+    loop_.each_turn([&turns] { turns.end_turn(); });
+    loop_.run();
+    loop_.each_turn(nullptr);
+  });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
