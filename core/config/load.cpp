@@ -87,16 +87,17 @@ void Loader::named_sections(const std::string& kind, Read read) {
   }
 }
 
+// A name that is none is an error by now; escaped, it does not harm the lines of later checks.
 void Loader::plugin(Reader& reader, const Entry& entry) {
   Plugin& plugin = config_.plugins.emplace_back();
-  plugin.name = entry.key;
+  plugin.name = escape_for_log(entry.key);
   plugin.position = entry.key_position;
   read_plugin(reader, plugin, config_.timeouts.chain, diagnostics_);
 }
 
 void Loader::chain(Reader& reader, const Entry& entry) {
   Chain& chain = config_.chains.emplace_back();
-  chain.name = entry.key;
+  chain.name = escape_for_log(entry.key);
   chain.position = entry.key_position;
   read_chain(reader, chain);
 }

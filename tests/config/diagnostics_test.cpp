@@ -48,6 +48,14 @@ const Case sections[] = {
      "[chain.\"a b\"]\nsteps = [\"store\"]",
      {"f:1:8: error: \"a b\" cannot be the name of a chain: use up to 64 letters, digits, - and _",
       "f:1:8: warning: chain.a b is not used: no listener has it"}},
+    {"NameThatCannotBePrinted",
+     "[chain.\"a\tb\"]\nsteps = [\"store\"]\n[plugin.\"c\\nd\"]\nuse = \"y\"",
+     {"f:1:8: error: \"a\\x09b\" cannot be the name of a chain: use up to 64 letters, digits, - "
+      "and _",
+      "f:1:8: warning: chain.a\\x09b is not used: no listener has it",
+      "f:3:9: error: \"c\\x0ad\" cannot be the name of a plugin: use up to 64 letters, digits, - "
+      "and _",
+      "f:3:9: warning: plugin.c\\x0ad is not used: no chain has it as a step"}},
 };
 
 const Case types[] = {
