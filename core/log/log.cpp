@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <shared_mutex>
+#include <vector>
 
 #include "base/text.hpp"
 #include "log/line.hpp"
@@ -18,6 +19,7 @@ namespace {
 constexpr size_t piece_size = 4u << 10;
 
 struct Piece {
+  std::mutex mutex;  // its thread's, but for close(). Taken before the state's.
   std::string text;
   bool waits = false;  // for the end of the thread's turn
 };
@@ -42,6 +44,8 @@ struct State {
   uint64_t dropped_before_close = 0;
   std::atomic<Level> threshold{Level::info};
   std::atomic<bool> json{false};
+  std::mutex waiting_mutex;  // taken before a piece's
+  std::vector<Piece*> waiting;
 };
 
 // Never destroyed: a plugin's thread may still log while the process exits.
@@ -78,6 +82,14 @@ void queue_or_write(std::string& lines) {
                              spdlog::level::info, spdlog::string_view_t(lines));
   }
   lines.clear();
+}
+
+void queue_what_waits() {
+  const std::lock_guard lock(state().waiting_mutex);
+  for (Piece* piece : state().waiting) {
+    const std::lock_guard piece_lock(piece->mutex);
+    if (!piece->text.empty()) queue_or_write(piece->text);
+  }
 }
 
 }  // namespace
@@ -118,6 +130,7 @@ void reopen() {
 }
 
 void close() {
+  queue_what_waits();
   State& log = state();
   std::unique_ptr<Backend> closing;
   {
@@ -146,6 +159,7 @@ bool enabled(Level level) {
 void write(Level level, std::string_view message, std::span<const Field> fields) {
   if (!enabled(level)) return;
   Piece& piece = this_threads();
+  const std::lock_guard lock(piece.mutex);
   const Line line{std::chrono::system_clock::now(), level, message, fields};
   if (state().json) {
     append_json(piece.text, line);
@@ -156,17 +170,22 @@ void write(Level level, std::string_view message, std::span<const Field> fields)
 }
 
 Turns::Turns() {
+  const std::lock_guard lock(state().waiting_mutex);
+  state().waiting.push_back(&this_threads());
   this_threads().waits = true;
 }
 
 Turns::~Turns() {
   end_turn();
+  const std::lock_guard lock(state().waiting_mutex);
+  std::erase(state().waiting, &this_threads());
   this_threads().waits = false;
 }
 
 void Turns::end_turn() {
-  std::string& lines = this_threads().text;
-  if (!lines.empty()) queue_or_write(lines);
+  Piece& piece = this_threads();
+  const std::lock_guard lock(piece.mutex);
+  if (!piece.text.empty()) queue_or_write(piece.text);
 }
 
 }  // namespace lsmtpd::log

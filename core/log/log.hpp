@@ -72,7 +72,7 @@ Result<Level> parse_level(std::string_view name);
 // Before open() and after close() lines go to standard error at once. [main]
 Status open(const Options& options);
 void reopen();       // SIGHUP: closes and opens the file again, for log rotation
-void close();        // writes out what is queued
+void close();        // writes out what is queued, and what waits for the end of a turn
 uint64_t dropped();  // lines lost to overruns since open()
 
 // While one lives, its thread's lines wait for end_turn() or for 4 KiB of them, and go to the queue

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <set>
 #include <sstream>
 #include <thread>
@@ -273,6 +274,23 @@ TEST_F(LogTest, WithoutAFileLinesGoToStandardErrorInOrder) {
   const std::string shown = testing::internal::GetCapturedStderr();
   EXPECT_THAT(shown, HasSubstr(" info first\n"));
   EXPECT_THAT(shown, EndsWith(" info second\n"));
+}
+
+// A daemon that ends at once does not wait for its loops.
+TEST_F(LogTest, CloseWritesWhatWaitsForTheEndOfATurn) {
+  open_log();
+  std::promise<void> logged, closed;
+  std::thread loop([&] {
+    Turns turns;
+    info("waits");
+    logged.set_value();
+    closed.get_future().wait();
+  });
+  logged.get_future().wait();
+  close();
+  EXPECT_THAT(contents(path_), EndsWith(" info waits\n"));
+  closed.set_value();
+  loop.join();
 }
 
 // Before open() lines go to standard error as soon as they leave their thread.
