@@ -33,8 +33,6 @@ struct Backend {
   std::shared_ptr<Sink> sink;
   std::shared_ptr<spdlog::details::thread_pool> pool;
   std::shared_ptr<spdlog::async_logger> logger;
-
-  uint64_t dropped() const { return pool->overrun_counter() + sink->lost(); }
 };
 
 struct State {
@@ -57,8 +55,8 @@ State& state() {
 std::unique_ptr<Backend> make_backend(const Options& options, UniqueFd fd) {
   auto made = std::make_unique<Backend>();
   made->sink = std::make_shared<Sink>(options.file, std::move(fd), options.json);
-  made->pool = std::make_shared<spdlog::details::thread_pool>(Sink::queue_length + 16, 1);
-  made->sink->attach(*made->pool);
+  // With room for reopen()'s flush, so that spdlog never throws anything away.
+  made->pool = std::make_shared<spdlog::details::thread_pool>(Sink::queue_length + 2, 1);
   made->logger = std::make_shared<spdlog::async_logger>(
       "lsmtpd", made->sink, made->pool, spdlog::async_overflow_policy::overrun_oldest);
   return made;
@@ -125,8 +123,7 @@ void reopen() {
   State& log = state();
   const std::shared_lock lock(log.mutex);
   if (!log.backend) return;
-  log.backend->sink->request_reopen();
-  log.backend->logger->flush();
+  if (log.backend->sink->request_reopen()) log.backend->logger->flush();
 }
 
 void close() {
@@ -139,17 +136,16 @@ void close() {
   }
   if (!closing) return;
   closing->sink->hurry();
-  const uint64_t overruns = closing->pool->overrun_counter();
   closing->pool.reset();  // writes out what is queued and joins the log's thread
-  closing->sink->finish(overruns);
+  closing->sink->write_batch();
   const std::unique_lock lock(log.mutex);
-  log.dropped_before_close = overruns + closing->sink->lost();
+  log.dropped_before_close = closing->sink->lost();
 }
 
 uint64_t dropped() {
   State& log = state();
   const std::shared_lock lock(log.mutex);
-  return log.backend ? log.backend->dropped() : log.dropped_before_close;
+  return log.backend ? log.backend->sink->lost() : log.dropped_before_close;
 }
 
 bool enabled(Level level) {

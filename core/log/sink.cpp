@@ -61,33 +61,36 @@ bool Sink::has_room_for(std::string_view lines) {
 void Sink::sink_it_(const spdlog::details::log_msg& piece) {
   pending_.append(piece.payload.data(), piece.payload.size());
   if (--waiting_ == 0) {
-    flush_();
+    write_batch();
     linger();
   } else if (pending_.size() >= batch_size) {
-    flush_();
+    write_batch();
   }
 }
 
 // A thread that waits for the queue is woken by each piece, with a system call on the loop that
 // logs and a write of its own: five times the cost of a line itself. One that looks away gets them
-// in batches. A quiet daemon's line is written before this, at once.
+// in batches. A quiet daemon's line is written before this, at once; a burst does not wait for the
+// end of it.
 void Sink::linger() {
-  if (!hurry_) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  for (int ms = 0; ms < 5 && !hurry_ && waiting_ < queue_length / 4; ++ms)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
+// Only reopen() asks for it: what was logged before is in the old file, what comes later in the
+// new.
 void Sink::flush_() {
-  report_dropped(pool_->overrun_counter());
-  write_out();
+  write_batch();
   reopen_if_asked();
 }
 
-void Sink::finish(uint64_t overruns) {
-  report_dropped(overruns);
+void Sink::write_batch() {
+  report_dropped();
   write_out();
 }
 
-void Sink::report_dropped(uint64_t overruns) {
-  const uint64_t dropped = overruns + lost_;
+void Sink::report_dropped() {
+  const uint64_t dropped = lost_;
   if (dropped == reported_) return;
   append_line("log_overrun", {{"dropped", dropped - reported_}, {"total", dropped}});
   reporting_ = dropped;

@@ -1,16 +1,14 @@
 // Where the log's own thread puts lines: a file, or standard error.
 //
-// log.cpp makes one for each open(), hands it to spdlog's asynchronous logger, and calls attach()
-// before the first line. The log thread alone calls sink_it_() and flush_(); has_room_for(),
-// request_reopen(), hurry() and lost() may come from any thread; finish() only when the log thread
-// has been joined.
-// Lines are gathered while more wait in the queue and written in one go when none does, at most
-// every 5 ms: a busy daemon pays one system call for many lines, a quiet one sees each at once.
+// log.cpp makes one for each open() and hands it to spdlog's asynchronous logger. The log thread
+// alone calls sink_it_() and flush_(); has_room_for(), request_reopen(), hurry() and lost() may
+// come from any thread; write_batch() only when the log thread has been joined. Lines are gathered
+// while more wait in the queue and written in one go when none does, at most every 5 ms: a busy
+// daemon pays one system call for many lines, a quiet one sees each at once.
 #pragma once
 
 #include <spdlog/async_logger.h>
 #include <spdlog/details/null_mutex.h>
-#include <spdlog/details/thread_pool.h>
 #include <spdlog/sinks/base_sink.h>
 
 #include <atomic>
@@ -35,20 +33,20 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   // A FIFO that nobody reads is an error and not a wait.
   static Result<UniqueFd> open_file(const std::string& path);
 
-  void attach(spdlog::details::thread_pool& pool) { pool_ = &pool; }
   // Before these lines are queued. False: not to be queued, there is no room; they count as lost.
   bool has_room_for(std::string_view lines);
-  void request_reopen() { reopen_ = true; }  // done after the next write: post a flush
-  void hurry() { hurry_ = true; }            // a reader that takes nothing is no longer waited for
-  uint64_t lost() const { return lost_; }    // lines that found no room or could not be written
-  void finish(uint64_t overruns);
+  // Done by the next flush. False: one is queued already.
+  bool request_reopen() { return !reopen_.exchange(true); }
+  void hurry() { hurry_ = true; }          // a reader that takes nothing is no longer waited for
+  uint64_t lost() const { return lost_; }  // lines that found no room or could not be written
+  void write_batch();                      // all that is pending
 
  private:
   void sink_it_(const spdlog::details::log_msg& line) override;
   void flush_() override;
 
   void linger();
-  void report_dropped(uint64_t overruns);
+  void report_dropped();
   void write_out();
   bool write_piece(std::string_view piece);
   bool wait_until_writable();
@@ -66,7 +64,6 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   uint64_t reporting_ = 0;  // the same, once what is pending is written
   uint64_t own_lines_ = 0;  // pending lines that are the sink's, not the callers'
   std::string pending_;
-  spdlog::details::thread_pool* pool_ = nullptr;
   std::atomic<bool> reopen_{false};
   std::atomic<bool> hurry_{false};
   std::atomic<uint64_t> lost_{0};

@@ -225,9 +225,15 @@ void Connection::idle_too_long() {
     return;
   }
   const bool in_data = session_.in_data();
-  shut_down({{421, "4.4.2",
-              in_data ? "Timeout while reading data" : "Timeout while waiting for a command"},
-             in_data ? "timeouts.data_idle passed" : "timeouts.command passed"});
+  Ending ending{{421, "4.4.2",
+                 in_data ? "Timeout while reading data" : "Timeout while waiting for a command"},
+                in_data ? "timeouts.data_idle passed" : "timeouts.command passed"};
+  if (waiting_ == Waiting::client) {  // it would not read this one either
+    log_closed(ending.why);
+    close();
+    return;
+  }
+  shut_down(std::move(ending));
 }
 
 void Connection::too_slow() {
@@ -257,13 +263,17 @@ void Connection::shut_down(Ending ending) {
 bool Connection::end_if_due() {
   if (!ending_ || session_.closing()) return false;
   if (ending_->after_transaction && session_.in_transaction()) return false;
-  log::info("closed", {{"id", session_.envelope().id},
-                       {"peer", peer_.text()},
-                       {"listener", service_.listener.name},
-                       {"why", ending_->why}});
+  log_closed(ending_->why);
   body_.reset();
   session_.shut_down(ending_->reply);
   return true;
+}
+
+void Connection::log_closed(std::string_view why) const {
+  log::info("closed", {{"id", session_.envelope().id},
+                       {"peer", peer_.text()},
+                       {"listener", service_.listener.name},
+                       {"why", why}});
 }
 
 void Connection::drain() {

@@ -81,6 +81,7 @@ class Connection final : io::TcpStream::Handler {
 
   void end_half_closed();
   void log_if_incomplete(std::string_view why);
+  void log_closed(std::string_view why) const;
   void go_if_idle();
   bool busy() const { return transaction_ || waiting_ == Waiting::spill; }
 
