@@ -1,4 +1,4 @@
-// The commands beside `run` and `try`; each returns the exit status. [main]
+// The commands but `try` (try.hpp); each returns the exit status (daemon.hpp). [main]
 #pragma once
 
 #include <array>
@@ -25,7 +25,7 @@ int run_plugins(const std::string& file, const std::vector<std::string>& names);
 // `lsmtpd NAME ...` where a plugin brings the command NAME (lsmtpd.command/1), as `lsmtpd spool`.
 int run_plugin_command(const std::string& name, const std::vector<std::string>& arguments);
 
-// Lines about the plugin commands that the default configuration brings, for --help.
+// Lines about the commands of installed plugins, for --help.
 std::string plugin_command_help();
 
 }  // namespace lsmtpd::app

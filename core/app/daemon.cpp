@@ -46,10 +46,8 @@ int Daemon::run() {
   }
   status = start_stages();
   if (status) status = start_workers();
-  if (status) status = listen();
-  if (status) {
-    serve();
-  } else {
+  if (status) status = serve();
+  if (!status) {
     log::error("cannot_start", {{"why", status.error().message}});
     close_lanes();
     loop_.run();
@@ -130,13 +128,12 @@ Status Daemon::listen() {
   return {};
 }
 
-void Daemon::serve() {
+// From the first client on a signal means a drain.
+Status Daemon::serve() {
   io::Signal term(loop_, SIGTERM, [this] { drain(); });
   io::Signal interrupt(loop_, SIGINT, [this] { drain(); });
-  io::Signal hangup(loop_, SIGHUP, [] {
-    log::reopen();
-    log::info("log_reopened");
-  });
+  io::Signal hangup(loop_, SIGHUP, [] { log::reopen(); });
+  if (auto status = listen(); !status) return status;
   SurplusMemory surplus;
   io::Timer trim(loop_, [&] {
     surplus.give_back(setup_->store().memory.used() + peers_->count() * kConnectionMemory);
@@ -145,6 +142,7 @@ void Daemon::serve() {
   log::info("ready", {{"version", setup_->process().version}, {"config", config_.file}});
   notify_service_manager("READY=1");
   loop_.run();
+  return {};
 }
 
 void Daemon::drain() {

@@ -38,7 +38,7 @@ class Daemon {
   Status start_stages();
   Status start_workers();
   Status listen();
-  void serve();
+  Status serve();
   void drain();
   void close_lanes();
   void end(const char* why);

@@ -1,5 +1,5 @@
-// The command line: which command, with which options. Everything else is in the files named after
-// the commands.
+// The command line: which command, with which options. Everything else is in check.cpp (`run` and
+// `check`), plugins.cpp (`plugins`, and plugins' own commands) and try.cpp.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 

@@ -36,7 +36,6 @@ class Setup {
   // What is wrong is appended to `diagnostics`.
   void load(std::vector<config::Diagnostic>& diagnostics);
 
-  const config::Config& config() const { return config_; }
   message::Store& store() { return store_; }
   const plugin::Process& process() const { return process_; }
   const std::map<std::string, std::unique_ptr<plugin::Stage>>& stages() const { return stages_; }

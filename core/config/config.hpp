@@ -66,9 +66,9 @@ struct Limits {
   uint32_t recipients = 1000;
   uint32_t connections = 10000;
   uint32_t connections_per_peer = 100;
-  uint32_t commands =
-      1000;  // commands that carry no mail forward (NOOP, RSET, VRFY, ...), a connection
-  uint32_t errors = 20;         // 5xx replies to commands, a connection
+  // On a connection since the last message that was accepted:
+  uint32_t commands = 1000;     // commands that carry no mail forward (NOOP, RSET, VRFY, ...)
+  uint32_t errors = 20;         // 5xx replies to commands
   uint64_t memory = 48u << 20;  // one budget for the process
   uint64_t spill = 1u << 30;    // all unlinked body files together
   std::string spill_directory = "/var/tmp";

@@ -8,7 +8,7 @@
 namespace lsmtpd::config {
 namespace {
 
-bool is_name(std::string_view name) {
+bool is_variable(std::string_view name) {
   const auto fits = [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
   };
@@ -16,7 +16,7 @@ bool is_name(std::string_view name) {
 }
 
 Result<std::string> value_of(const std::string& name) {
-  if (!is_name(name)) {
+  if (!is_variable(name)) {
     return fail("${{{}}} does not name an environment variable: write $${{ for a literal ${{",
                 escape_for_log(name));
   }

@@ -67,7 +67,7 @@ class TcpStream {
   uint64_t unsent() const;  // bytes that were kept
   // Sends what was kept, then closes. `linger`: the client may still be sending, and closing under
   // it would reset the connection before it has read the last reply; so only the sending side is
-  // closed, and what comes is thrown away until the client closes too, for kLinger at most.
+  // closed, and what comes is thrown away until the client closes too, for kLingerMs at most.
   void close_when_sent(bool linger);
   void close();
 

@@ -73,7 +73,7 @@ Result<Level> parse_level(std::string_view name);
 Status open(const Options& options);
 void reopen();       // SIGHUP: closes and opens the file again, for log rotation
 void close();        // writes out what is queued, and what waits for the end of a turn
-uint64_t dropped();  // lines lost to overruns since open()
+uint64_t dropped();  // lines that found no room or could not be written, since open()
 
 // While one lives, its thread's lines wait for end_turn() or for 4 KiB of them, and go to the queue
 // in one piece: a busy loop pays for the queue once a turn and not once a line. Made, used and
@@ -90,17 +90,20 @@ class Turns {
 bool enabled(Level level);
 void write(Level level, std::string_view message, std::span<const Field> fields);
 
+inline void write(Level level, std::string_view message, std::initializer_list<Field> f) {
+  write(level, message, std::span(f.begin(), f.size()));
+}
 inline void debug(std::string_view m, std::initializer_list<Field> f = {}) {
-  write(Level::debug, m, {f.begin(), f.size()});
+  write(Level::debug, m, f);
 }
 inline void info(std::string_view m, std::initializer_list<Field> f = {}) {
-  write(Level::info, m, {f.begin(), f.size()});
+  write(Level::info, m, f);
 }
 inline void warn(std::string_view m, std::initializer_list<Field> f = {}) {
-  write(Level::warn, m, {f.begin(), f.size()});
+  write(Level::warn, m, f);
 }
 inline void error(std::string_view m, std::initializer_list<Field> f = {}) {
-  write(Level::error, m, {f.begin(), f.size()});
+  write(Level::error, m, f);
 }
 
 }  // namespace lsmtpd::log

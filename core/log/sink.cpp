@@ -92,13 +92,14 @@ void Sink::write_batch() {
 void Sink::report_dropped() {
   const uint64_t dropped = lost_;
   if (dropped == reported_) return;
-  append_line("log_overrun", {{"dropped", dropped - reported_}, {"total", dropped}});
+  append_line(Level::warn, "log_overrun", {{"dropped", dropped - reported_}, {"total", dropped}});
   reporting_ = dropped;
 }
 
-void Sink::append_line(std::string_view message, std::initializer_list<Field> fields) {
+void Sink::append_line(Level level, std::string_view message, std::initializer_list<Field> fields) {
+  if (!enabled(level)) return;
   const Line line{
-      std::chrono::system_clock::now(), Level::warn, message, {fields.begin(), fields.size()}};
+      std::chrono::system_clock::now(), level, message, {fields.begin(), fields.size()}};
   if (json_) {
     append_json(pending_, line);
   } else {
@@ -154,7 +155,7 @@ void Sink::reopen_if_asked() {
   if (!reopen_.exchange(false) || path_.empty()) return;
   auto fd = open_file(path_);
   if (!fd) {
-    append_line("log_reopen_failed", {{"error", fd.error().message}});
+    append_line(Level::warn, "log_reopen_failed", {{"error", fd.error().message}});
     write_out();
     return;
   }
@@ -162,6 +163,8 @@ void Sink::reopen_if_asked() {
   fd_ = owned_.get();
   regular_ = is_regular(fd_);
   torn_ = false;
+  append_line(Level::info, "log_reopened", {});
+  write_out();
 }
 
 }  // namespace lsmtpd::log

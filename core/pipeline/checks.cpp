@@ -61,7 +61,7 @@ std::optional<Checks::Result> Checks::take(Verdict verdict) {
   if (verdict.kind != Kind::reject) verdict.kind = Kind::try_later;
   if (verdict.kind == Kind::reject && verdict.code == 0 && stage_ == LSMTPD_STAGE_RCPT)
     verdict.code = 550;
-  return Result{to_reply(verdict, Speaker::filter), entry.name + ": " + verdict.detail};
+  return Result{to_reply(verdict, Speaker::filter), said_by(entry.name, verdict.detail)};
 }
 
 void Checks::overdue() {

@@ -16,6 +16,10 @@ constexpr Preset kOutputLater = {451, "4.3.0", "Message cannot be stored now, tr
 
 }  // namespace
 
+std::string said_by(const std::string& plugin, const std::string& what) {
+  return what.empty() ? plugin : plugin + ": " + what;
+}
+
 plugin::Kind by_policy(config::OnFailure policy) {
   switch (policy) {
     case config::OnFailure::reject:

@@ -18,6 +18,9 @@ struct Outcome {
   std::string detail;  // for the log: by which plugin, why, where it was stored
 };
 
+// For the log: "NAME: what", or the name alone.
+std::string said_by(const std::string& plugin, const std::string& what);
+
 // What on_timeout or on_error turn a silent or broken plugin into.
 plugin::Kind by_policy(config::OnFailure policy);
 

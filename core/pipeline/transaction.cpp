@@ -8,14 +8,6 @@ using plugin::Completion;
 using plugin::Kind;
 using plugin::Verdict;
 
-namespace {
-
-std::string said_by(const plugin::Lane& lane, const std::string& what) {
-  return what.empty() ? lane.name() : lane.name() + ": " + what;
-}
-
-}  // namespace
-
 Transaction::Transaction(Private, const Chain& chain, message::Message message)
     : chain_(chain),
       message_(std::move(message)),
@@ -61,7 +53,7 @@ void Transaction::run_filters() {
 void Transaction::take_filter(Completion&& completion) {
   Verdict& verdict = completion.verdict;
   if (verdict.kind == Kind::failed) verdict.kind = by_policy(filter().stage().entry().on_error);
-  std::string detail = said_by(filter(), verdict.detail);
+  std::string detail = said_by(filter().name(), verdict.detail);
   switch (verdict.kind) {
     case Kind::proceed:
       if (completion.message) message_ = std::move(*completion.message);
@@ -116,7 +108,8 @@ Outcome Transaction::merge() const {
   };
   for (const auto& delivery : deliveries_) {
     auto& list = rank(*delivery) == 0 ? stored_by : others;
-    list += (list.empty() ? "" : "; ") + said_by(delivery->speaker(), delivery->verdict().detail);
+    list += (list.empty() ? "" : "; ") +
+            said_by(delivery->speaker().name(), delivery->verdict().detail);
     if (rank(*delivery) > rank(*worst)) worst = delivery.get();
   }
   if (rank(*worst) == 0) return stored(id(), stored_by);
@@ -130,7 +123,7 @@ void Transaction::chain_overdue() {
   if (deliveries_.empty()) {
     if (call_) filter().abandon(std::exchange(call_, 0), nullptr);
     finish({Fate::try_later, to_reply(Verdict::make(Kind::try_later), Speaker::filter),
-            said_by(filter(), "timeouts.chain passed")});
+            said_by(filter().name(), "timeouts.chain passed")});
     return;
   }
   for (const auto& delivery : deliveries_) delivery->give_up("timeouts.chain passed");

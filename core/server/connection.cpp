@@ -160,7 +160,7 @@ bool Connection::account(uint64_t more) {
 }
 
 void Connection::out_of_memory() {
-  log::warn("closed", {{"peer", peer_.text()}, {"why", "limits.memory is used up"}});
+  log_closed(log::Level::warn, "limits.memory is used up");
   std::string().swap(session_.replies());  // thousands may close in one turn of the loop
   stream_->write("421 4.3.2 Out of memory, try again later\r\n");
   close();
@@ -172,7 +172,7 @@ bool Connection::write_replies() {
   // What was left unread before counts, not this batch: in LMTP one message may have very many
   // replies.
   if (stream_->unsent() > service_.config.limits.unread_replies) {
-    log::warn("closed", {{"peer", peer_.text()}, {"why", "the client does not read its replies"}});
+    log_closed(log::Level::warn, "limits.unread_replies passed");
     close();
     return false;
   }
@@ -229,7 +229,7 @@ void Connection::idle_too_long() {
                  in_data ? "Timeout while reading data" : "Timeout while waiting for a command"},
                 in_data ? "timeouts.data_idle passed" : "timeouts.command passed"};
   if (waiting_ == Waiting::client) {  // it would not read this one either
-    log_closed(ending.why);
+    log_closed(log::Level::info, ending.why);
     close();
     return;
   }
@@ -263,17 +263,18 @@ void Connection::shut_down(Ending ending) {
 bool Connection::end_if_due() {
   if (!ending_ || session_.closing()) return false;
   if (ending_->after_transaction && session_.in_transaction()) return false;
-  log_closed(ending_->why);
+  log_closed(log::Level::info, ending_->why);
   body_.reset();
   session_.shut_down(ending_->reply);
   return true;
 }
 
-void Connection::log_closed(std::string_view why) const {
-  log::info("closed", {{"id", session_.envelope().id},
-                       {"peer", peer_.text()},
-                       {"listener", service_.listener.name},
-                       {"why", why}});
+void Connection::log_closed(log::Level level, std::string_view why) const {
+  log::write(level, "closed",
+             {{"id", session_.envelope().id},
+              {"peer", peer_.text()},
+              {"listener", service_.listener.name},
+              {"why", why}});
 }
 
 void Connection::drain() {

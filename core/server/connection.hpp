@@ -3,9 +3,9 @@
 //
 // Owned by its Worker, which destroys it in Service::gone. Everything is [loop].
 //
-// What it waits for, one thing at a time (Waiting): a check by session filters, the spill file, the
-// chain's outcome, or the client taking its replies. Meanwhile input that comes is kept (one read
-// at most) and reading pauses.
+// What it waits for, one thing at a time (Waiting): the banner's delay, a check by session filters,
+// the spill file, the chain's outcome, or the client taking its replies. Meanwhile input that comes
+// is kept (one read at most) and reading pauses.
 #pragma once
 
 #include <memory>
@@ -15,6 +15,7 @@
 
 #include "base/deadlines.hpp"
 #include "io/tcp.hpp"
+#include "log/log.hpp"
 #include "message/message.hpp"
 #include "pipeline/checks.hpp"
 #include "pipeline/transaction.hpp"
@@ -81,7 +82,7 @@ class Connection final : io::TcpStream::Handler {
 
   void end_half_closed();
   void log_if_incomplete(std::string_view why);
-  void log_closed(std::string_view why) const;
+  void log_closed(log::Level level, std::string_view why) const;
   void go_if_idle();
   bool busy() const { return transaction_ || waiting_ == Waiting::spill; }
 

@@ -1,5 +1,5 @@
 // Finds the few octets of mail content that mean something, in blocks of 64: the inner loop of
-// body(). What it looks for, given what stands before:
+// Scanner::scan(). What it looks for, given what stands before:
 // - a CR that no LF follows, an LF that no CR precedes (RFC 5321 2.3.8: neither is sent as
 // content);
 // - a '.' or a NUL as the first octet of a line (RFC 5321 4.5.2, and the tricks played with it).

@@ -12,6 +12,11 @@ struct Reply {
   std::string text = {};      // one line; no CR, LF or control characters
 };
 
+// After it the connection ends: 421 (RFC 5321 3.8), 521 (RFC 7504 3).
+inline bool ends_connection(const Reply& reply) {
+  return reply.code == 421 || reply.code == 521;
+}
+
 // "250 2.0.0 Ok\r\n" appended to `out`. Lines longer than 512 octets are cut (RFC 5321 4.5.3.1.5).
 void append(std::string& out, const Reply& reply);
 

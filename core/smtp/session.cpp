@@ -95,7 +95,7 @@ void Session::refuse(const Reply& reply) {
   // What is refused for now may be tried again, but not for ever.
   if (reply.code < 500 && waiting == Waiting::rcpt && !count_idle()) return;
   append(replies_, reply);
-  if (reply.code == 421 || waiting == Waiting::connect) phase_ = Phase::closing;
+  if (ends_connection(reply) || waiting == Waiting::connect) phase_ = Phase::closing;
 }
 
 void Session::finish(const Reply& reply) {
@@ -105,7 +105,7 @@ void Session::finish(const Reply& reply) {
   append(line, reply);
   append_for_each_recipient(line);
   if (reply.code < 300) commands_ = errors_ = 0;
-  if (reply.code == 421) phase_ = Phase::closing;
+  if (ends_connection(reply)) phase_ = Phase::closing;
   stored_ = false;
   reset_transaction();
 }
@@ -183,10 +183,10 @@ void Session::start_body() {
 
 // A refused chunk is still received, and answered at its end (RFC 3030 2).
 void Session::refuse_body(const Reply& reply) {
-  if (phase_ == Phase::chunk && reply.code != 421) return append(verdict_, reply);
+  if (phase_ == Phase::chunk && !ends_connection(reply)) return append(verdict_, reply);
   append(replies_, reply);
   reset_transaction();
-  phase_ = reply.code == 421 ? Phase::closing : Phase::command;
+  phase_ = ends_connection(reply) ? Phase::closing : Phase::command;
 }
 
 void Session::reset_transaction() {

@@ -42,10 +42,11 @@ namespace lsmtpd::smtp {
 struct Settings {
   std::string hostname;  // in the banner and the EHLO reply
   bool lmtp = false;
-  bool normalize_bare_lf = false;   // accept LF for CRLF and normalise it; it never ends a message
-  uint32_t recipients = 1000;       // then 452 4.5.3
-  uint32_t commands = 1000;         // commands that carry no mail forward; then 421 4.7.0 and close
-  uint32_t errors = 20;             // 5xx replies to commands; then 421 4.7.0 and close
+  bool normalize_bare_lf = false;  // accept LF for CRLF and normalise it; it never ends a message
+  uint32_t recipients = 1000;      // then 452 4.5.3
+  // Since the last message that was accepted; then 421 4.7.0 and close:
+  uint32_t commands = 1000;         // commands that carry no mail forward
+  uint32_t errors = 20;             // 5xx replies to commands
   uint32_t received_headers = 100;  // then 554 5.4.6 (loop)
 };
 

@@ -47,7 +47,7 @@ typedef uint64_t lsmtpd_call;
 /* The answer to a call. What each kind means where is said at the abilities; an unknown kind, or
  * one that makes no sense for the call, counts as TRY_LATER. */
 #define LSMTPD_CONTINUE 1u  /* filter: go on, with the edits that were made */
-#define LSMTPD_STORED 2u    /* output: safe; this and nothing else becomes a 250 */
+#define LSMTPD_STORED 2u    /* output: safe; nothing else says so */
 #define LSMTPD_REJECT 3u    /* refused for good: 5xx */
 #define LSMTPD_TRY_LATER 4u /* not now: 4xx, or the fallback */
 #define LSMTPD_DISCARD \

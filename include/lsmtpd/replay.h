@@ -1,9 +1,10 @@
 /* "lsmtpd.replay/1" [stage]: an output that gives back what it stored, so that it can be another
  * output's fallback. "lsmtpd.replay_host/1" [host]: how it answers.
  *
- * Only worker 0's lane is asked. The host lists in steps, loads one message after the other, hands
+ * Only worker 0's lane is asked. The host lists in steps, loads up to 32 messages at a time, hands
  * each to the output it was stored for, and then forgets it (stored) or buries it (refused for
- * good). Everything in a stage that is a fallback waits for replay, dead letters excepted.
+ * good): several calls may be open at once. Everything in a stage that is a fallback waits for
+ * replay, dead letters excepted.
  */
 #ifndef LSMTPD_REPLAY_H
 #define LSMTPD_REPLAY_H

@@ -2,7 +2,7 @@
 // replay in it.
 //
 // Proton keeps a buffer for each delivery until it is settled, and then for the next one; what that
-// can come to is taken from the budget as it grows and given back with the connection (reset()).
+// can come to is taken from the budget as it grows and given back with the connection (lost()).
 // [loop]
 #pragma once
 
@@ -34,7 +34,6 @@ class Flight {
   }
 
   std::uint32_t count() const { return count_; }
-  std::uint64_t bytes() const { return bytes_; }
   std::uint32_t replaying() const { return replaying_; }
   // At most a quarter of the credit and of the limit, at least one.
   std::uint32_t replay_limit(std::uint32_t credit) const {

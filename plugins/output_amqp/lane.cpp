@@ -52,7 +52,6 @@ Lane::Lane(sdk::LaneHost host, const Options& options)
 }
 
 void Lane::connect() {
-  started_ = true;
   make_fixed();
   connection_.start();
 }

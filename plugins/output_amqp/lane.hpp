@@ -4,7 +4,7 @@
 // deliver() plans the copies of a message, queues them on their links and wakes the connection; its
 // pump asks refill(), which lets each link send what credit and the limits here allow; the broker's
 // outcomes come back through part_done(), and the last of a job answers its call. Flight
-// (flight.hpp) counts, Stall (stall.hpp) watches over overdue deliveries. A lane that is probed
+// (flight.hpp) counts, check_stall() watches over overdue deliveries. A lane that is probed
 // gets nothing else to do (probe.hpp). [loop]
 #pragma once
 
@@ -96,7 +96,6 @@ class Lane : public sdk::Lane,
   std::size_t overdue_ = 0;  // jobs
   std::uint64_t progress_at_ = 0;
   sdk::Timer stall_timer_;
-  bool started_ = false;
   std::unique_ptr<ProbeRun> probe_;
   std::optional<sdk::Closed> closed_;
   sdk::Timer leave_timer_;

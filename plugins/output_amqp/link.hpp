@@ -26,9 +26,9 @@ class Link {
   class Owner {
    public:
     virtual ~Owner() = default;
-    // Room for one more unsettled message of this size? `replaying`: how many of the lane's replay
-    // at most.
+    // Room for one more unsettled message of this size?
     virtual bool may_send(std::uint64_t bytes) const = 0;
+    // How many of the lane's replay are under way, and how many may be.
     virtual std::uint32_t replaying() const = 0;
     virtual std::uint32_t replay_limit(std::uint32_t credit) const = 0;
     virtual void part_sent(Part& part) = 0;
@@ -65,7 +65,6 @@ class Link {
   // Empty, or why nothing can go there now.
   const std::string& refusal() const { return refusal_; }
   bool idle() const { return live_.empty() && replay_.empty() && sent_.empty(); }
-  std::size_t waiting() const { return live_.size() + replay_.size(); }
   bool is(const pn_link_t* link) const { return link_ == link && link != nullptr; }
   bool is(const pn_session_t* session) const { return session_ == session && session != nullptr; }
   const std::string& address() const { return address_; }

@@ -1,9 +1,9 @@
 // The brokers' addresses: parsing of `urls`, and in which order and how long after each other they
 // are tried.
 //
-// parse_url() is used by the options; Failover belongs to one lane's Connection, which asks next()
-// before each attempt and tells succeeded() when the broker's Open arrived. Pure: the clock and the
-// dice are the caller's.
+// parse_url() is used by the options; a Failover belongs to whoever tries again, a lane's
+// Connection or a Link: it tells failed() after each attempt in vain, and succeeded() when a link
+// attached. Pure: the clock and the dice are the caller's.
 #pragma once
 
 #include <cstddef>

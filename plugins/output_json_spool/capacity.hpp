@@ -26,7 +26,7 @@ class Capacity {
   void stored(std::uint64_t bytes) { used_ += static_cast<std::int64_t>(bytes); }
   void removed(std::uint64_t bytes) { used_ -= static_cast<std::int64_t>(bytes); }
 
-  // What the keeper saw. Each gives the text to log where it changed what can be taken.
+  // What the keeper saw. Each gives what to log where it changed what can be taken.
   struct Change {
     bool ready;
     std::string reason;  // where not ready
@@ -36,7 +36,6 @@ class Capacity {
   std::optional<Change> saw_messages(std::uint64_t bytes, std::int64_t oldest_age_ms);
 
   std::int64_t used() const { return used_.load(); }
-  // Kept apart from used(): what changed since a sweep began is added to what it found.
   bool counts_bytes() const { return settings_.max_bytes > 0; }
   bool counts_age() const { return settings_.max_age_ms > 0; }
 

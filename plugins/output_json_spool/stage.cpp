@@ -19,7 +19,7 @@ struct Stage::Running {
       host.info("the spool takes messages again", {{"directory", directory.path()}});
     } else {
       host.error("the spool takes no messages now",
-                 {{"directory", directory.path()}, {"reason", change.reason}});
+                 {{"directory", directory.path()}, {"why", change.reason}});
     }
   }
 

@@ -290,7 +290,7 @@ class Game {
 }  // namespace
 
 // Proton's own: each further list of SASL mechanisms from a broker costs it the last choice.
-extern "C" const char* __lsan_default_suppressions() {
+extern "C" [[gnu::visibility("default")]] const char* __lsan_default_suppressions() {
   return "leak:pnx_sasl_set_selected_mechanism";
 }
 

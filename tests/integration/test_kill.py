@@ -1,6 +1,7 @@
 """Whenever it ends, however it ends: no message with a 250 is lost, none comes twice."""
 import random
 import signal
+import socket
 
 import pytest
 
@@ -11,7 +12,7 @@ from support.load import Ledger, Load
 from support.matrix import pick
 from support.report import Timing
 from support.smtp import Client, queued_id
-from support.wait import wait_until
+from support.wait import free_ports, wait_until
 
 SIZES = pick((200, 4096, 100_000), (200, 1024, 4096, 30_000))
 MANNERS = ("data", "bdat")
@@ -178,6 +179,24 @@ def test_sighup_before_it_is_ready_does_not_end_it(daemon, tmp_path):
     with server.client() as client:
         client.command("NOOP", 250)
     assert server.stop() == 0
+
+
+def connects(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_sigterm_before_it_is_ready_is_a_drain_too(daemon, tmp_path):
+    [port] = free_ports(1)
+    # Whoever asked for listen() waits a second more for it.
+    server = daemon({"listener": [{"name": "mx", "address": f"127.0.0.1:{port}", "chain": "default"}]},
+                    started=False, environment=STRACED, wrapper=[
+        "strace", "-D", "-f", "-qq", "-o", tmp_path / "strace.txt", "-e", "trace=listen",
+        "--inject=listen:delay_exit=1000000"])
+    server.launch()
+    wait_until(lambda: connects(port), 20, "the daemon to listen")
+    assert server.stop() == 0
+    server.wait_log("stopped")
 
 
 def test_a_second_daemon_on_the_same_spool_is_refused(daemon):

@@ -120,8 +120,9 @@ TEST_F(LogTest, ReopenGoesOnInANewFileAfterRotation) {
   close();
   // Both lines were in the queue's order: what came before the reopen is in the old file.
   EXPECT_THAT(contents(path_ + ".1"), EndsWith(" first\n"));
+  EXPECT_THAT(contents(path_), HasSubstr(" info log_reopened\n"));
   EXPECT_THAT(contents(path_), EndsWith(" second\n"));
-  EXPECT_EQ(count_lines(contents(path_)), 1u);
+  EXPECT_EQ(count_lines(contents(path_)), 2u);
 }
 
 TEST_F(LogTest, ReopenThatFailsKeepsTheOldFileAndSaysSo) {
@@ -133,6 +134,7 @@ TEST_F(LogTest, ReopenThatFailsKeepsTheOldFileAndSaysSo) {
   info("second");
   close();
   const std::string old = contents(folder_ + "/rotated/log");
+  EXPECT_THAT(old, Not(HasSubstr("log_reopened")));
   EXPECT_THAT(old, HasSubstr("log_reopen_failed error=\"cannot open the log file "));
   EXPECT_THAT(old, EndsWith(" second\n"));
 }

@@ -73,7 +73,7 @@ TEST_F(ChecksTest, EachStageHasItsDefaultReply) {
   EXPECT_EQ(ask(LSMTPD_STAGE_HELO), "554 5.7.1 refused by session_filter");
   EXPECT_EQ(ask(LSMTPD_STAGE_MAIL), "554 5.7.1 refused by session_filter");
   EXPECT_EQ(ask(LSMTPD_STAGE_RCPT), "550 5.7.1 refused by session_filter");
-  EXPECT_EQ(result_->detail, "s: ");
+  EXPECT_EQ(result_->detail, "s");
 }
 
 TEST_F(ChecksTest, OnlyTheNewRecipientIsLookedAt) {

@@ -321,15 +321,18 @@ TEST(Session, goes_on_after_a_message_that_the_caller_refuses) {
                 settings, refusing(Action::body_end, {554, "5.7.1", "Spam"}));
 }
 
-TEST(Session, closes_after_any_reply_of_421) {
+TEST(Session, closes_after_any_reply_of_421_and_521) {
   const auto settings = test_settings();
-  const Reply gone{421, "4.3.2", "Shutting down"};
-  for (const Action at : {Action::check_connect, Action::check_helo, Action::check_mail,
-                          Action::check_rcpt, Action::body_start, Action::body_end}) {
-    const Played played = play_whole(settings, refusing(at, gone),
-                                     "HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n.\r\n");
-    EXPECT_TRUE(played.closed);
-    EXPECT_THAT(played.replies, testing::EndsWith("421 4.3.2 Shutting down\r\n"));
+  for (const Reply& gone : {Reply{421, "4.3.2", "Shutting down"}, Reply{521, "5.3.2", "No mail"}}) {
+    std::string line;
+    append(line, gone);
+    for (const Action at : {Action::check_connect, Action::check_helo, Action::check_mail,
+                            Action::check_rcpt, Action::body_start, Action::body_end}) {
+      const Played played = play_whole(settings, refusing(at, gone),
+                                       "HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n.\r\n");
+      EXPECT_TRUE(played.closed);
+      EXPECT_THAT(played.replies, testing::EndsWith(line));
+    }
   }
 }
 
