@@ -22,6 +22,8 @@ namespace lsmtpd::amqp {
 namespace {
 
 constexpr std::chrono::milliseconds kShutPatience{1000};
+// Sessions that we ended and the broker did not: the engine keeps them, some 2 KiB each.
+constexpr std::size_t kUnended = 1000;
 
 std::uint64_t dice() {
   static thread_local std::minstd_rand engine{std::random_device{}()};
@@ -194,6 +196,8 @@ void Connection::failed(Step step, std::string_view why) {
 void Connection::drop() {
   timer_.cancel();
   open_ = false;
+  ending_ = 0;
+  unended_ = 0;
   if (!transport_) return;
   transport_->stop();
   host_.defer([old = std::move(transport_)] { (void)old; });
@@ -225,6 +229,19 @@ void Connection::shut(std::function<void()> done) {
   timer_ = host_.timer(kShutPatience, [this] { failed(Step::open, "closed"); });
   connection().close();
   transport_->wake();
+}
+
+std::size_t Connection::sessions() const {
+  if (!transport_) return 0;
+  return std::size_t{pn_transport_remote_channel_max(reach(transport_->driver().transport()))} + 1;
+}
+
+void Connection::end_session(pn_link_t* link, pn_session_t* session) {
+  pn_link_close(link);
+  pn_session_close(session);
+  ++ending_;
+  wake();
+  if (++unended_ > kUnended) replace("the broker does not answer the end of sessions");
 }
 
 std::string Connection::explain(const std::string& error) const {

@@ -55,6 +55,13 @@ class Connection : private Transport::Owner, private proton::messaging_handler {
 
   bool is_open() const { return open_; }
   const Product& product() const { return product_; }
+  // How many sessions the broker allows at once (channel-max). Proton stops for good, and without a
+  // word, where one more is opened; one that was ended keeps its place until the engine says so.
+  std::size_t sessions() const;
+  // Detaches the link and ends the session, which are not the caller's any more.
+  void end_session(pn_link_t* link, pn_session_t* session);
+  // Sessions that take a place and are no link's any more.
+  std::size_t ending() const { return ending_; }
   const Url& url() const { return options_.urls[current()]; }
   proton::connection connection() { return transport_->driver().connection(); }
   Transport& transport() { return *transport_; }
@@ -84,6 +91,7 @@ class Connection : private Transport::Owner, private proton::messaging_handler {
   std::string explain(const std::string& error) const;
 
   bool refill() override { return open_ && owner_.refill(); }
+  void processed() override { ending_ = 0; }
   void transport_ended() override;
 
   void on_connection_open(proton::connection& connection) override;
@@ -119,6 +127,8 @@ class Connection : private Transport::Owner, private proton::messaging_handler {
   std::string error_;  // what Proton said last
   std::function<void()> shut_;
   std::size_t index_ = 0;
+  std::size_t ending_ = 0;
+  std::size_t unended_ = 0;
   bool retry_ = true;
   bool open_ = false;
   bool begun_ = false;  // the broker has begun a session: it let us in

@@ -36,10 +36,10 @@ std::string printed(const proton::error_condition& condition) {
 
 void Connection::on_connection_open(proton::connection& connection) {
   if (!transport_) return;
+  if (open_) return intruded("a second connection");
   product_ = identify(property(connection, "product"), property(connection, "version"));
   timer_.cancel();
   open_ = true;
-  transport_->retick();
   report_before(Step::open);
   owner_.step_done(Step::open, product_.name.empty() ? "the broker does not say what it is"
                                                      : product_.name + " " + product_.version);
@@ -79,7 +79,13 @@ void Connection::on_session_error(proton::session& session) {
 }
 
 void Connection::on_session_close(proton::session& session) {
-  if (transport_) owner_.session_closed(reach(session), "");
+  if (!transport_) return;
+  owner_.session_closed(reach(session), "");
+  if (!transport_) return;
+  // Both sides have ended it; Proton would keep it, and its link, until the connection ends.
+  pn_session_close(reach(session));
+  pn_session_free(reach(session));
+  if (unended_ > 0) --unended_;
 }
 
 void Connection::on_sender_open(proton::sender& sender) {

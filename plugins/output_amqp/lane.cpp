@@ -121,7 +121,10 @@ Link* Lane::link_for(const Target& target) {
   if (fixed_ != nullptr) return fixed_;
   const auto found = links_.find(target.key());
   if (found != links_.end()) return found->second.get();
-  if (links_.size() >= options_.links && !release_an_idle_link()) return nullptr;
+  const std::size_t most = connection_.is_open()
+                               ? std::min<std::size_t>(options_.links, connection_.sessions())
+                               : options_.links;
+  if (links_.size() >= most && !release_an_idle_link()) return nullptr;
   return make_link(target);
 }
 
@@ -134,8 +137,14 @@ Link* Lane::make_link(const Target& target) {
                                      static_cast<Link::Owner&>(*this));
   Link* raw = link.get();
   links_.emplace(key, std::move(link));
-  raw->attach();
+  raw->attach_soon();
   return raw;
+}
+
+bool Lane::has_session() const {
+  const auto used = std::count_if(links_.begin(), links_.end(),
+                                  [](const auto& entry) { return entry.second->has_session(); });
+  return static_cast<std::size_t>(used) + connection_.ending() < connection_.sessions();
 }
 
 bool Lane::release_an_idle_link() {

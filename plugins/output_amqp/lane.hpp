@@ -55,10 +55,12 @@ class Lane : public sdk::Lane,
   std::uint32_t replay_limit(std::uint32_t credit) const override {
     return flight_.replay_limit(credit);
   }
+  bool has_session() const override;
   void part_sent(Part& part) override;
   void part_done(Part& part, Outcome outcome) override;
   void link_attached(Link& link) override;
   void link_refused(Link& link, std::string_view why) override;
+  void attach_unanswered() override;
   void link_rested(Link& link) override;
   void give_up(std::string_view why) override;
   std::string* scratch() override { return &scratch_; }
@@ -68,6 +70,7 @@ class Lane : public sdk::Lane,
   void progress(bool replay);
   void probe_failed(Step step, std::string_view why);
   void probe_attached();
+  void probe_next();
   std::string unavailable() const;
   Link* link_for(const Target& target);
   Link* make_link(const Target& target);

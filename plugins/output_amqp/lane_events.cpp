@@ -2,6 +2,8 @@
 // that.
 #include <proton/delivery.h>
 
+#include <algorithm>
+
 #include "lane.hpp"
 
 namespace lsmtpd::amqp {
@@ -23,7 +25,7 @@ void Lane::connection_open() {
     make_fixed();
     if (fixed_ == nullptr) {
       probe_->good(Step::attach, "not tried: the address depends on the message");
-      connection_.shut([this] { probe_->go_on(); });
+      if (probe_->conclude()) probe_next();
     }
     return;
   }
@@ -42,11 +44,11 @@ void Lane::connection_lost(std::string_view why) {
 
 bool Lane::refill() {
   bool fed = false;
+  for (auto& [key, link] : links_) fed |= link->feed();
   if (probe_) {
-    if (probe_->attaching() && fixed_ != nullptr && fixed_->credit() > 0) probe_attached();
+    if (fixed_ != nullptr && fixed_->credit() > 0) probe_attached();
     return false;
   }
-  for (auto& [key, link] : links_) fed |= link->feed();
   // What the broker still takes of a large message is progress too.
   if (fed) progress_at_ = host().now_ms();
   return fed;
@@ -83,13 +85,19 @@ void Lane::link_attached(Link& link) {
   host().info("attached to the target",
               {{"address", link.address()}, {"promises", link.promises()}});
   if (!probe_) return;
-  probe_->set_attaching(true);
   leave_timer_ = host().timer(std::chrono::milliseconds(1000), [this] { probe_attached(); });
 }
 
 void Lane::link_refused(Link& link, std::string_view why) {
   host().error("the target was refused", {{"address", link.address()}, {"why", why}});
   if (probe_) probe_failed(Step::attach, std::string(link.address()) + ": " + std::string(why));
+}
+
+// Where no other link works it may be the connection, or this broker.
+void Lane::attach_unanswered() {
+  const bool works = std::any_of(links_.begin(), links_.end(),
+                                 [](const auto& entry) { return entry.second->attached(); });
+  if (!works && !probe_) give_up("no answer to an attach");
 }
 
 void Lane::link_rested(Link& link) {
@@ -114,15 +122,19 @@ void Lane::step_done(Step step, std::string_view text) {
 }
 
 void Lane::probe_failed(Step step, std::string_view why) {
+  if (!probe_->conclude()) return;
   probe_->bad(step, to_string(connection_.url()) + ": " + std::string(why));
-  leave_timer_ = host().timer(std::chrono::milliseconds(0),
-                              [this] { connection_.shut([this] { probe_->go_on(); }); });
+  probe_next();
 }
 
 void Lane::probe_attached() {
-  if (!probe_->attaching()) return;
-  probe_->set_attaching(false);
+  if (!probe_->conclude()) return;
   probe_->good(Step::attach, fixed_->address() + ": " + fixed_->promises());
+  probe_next();
+}
+
+void Lane::probe_next() {
+  for (auto& [key, link] : links_) link->connection_lost("probed");
   leave_timer_ = host().timer(std::chrono::milliseconds(0),
                               [this] { connection_.shut([this] { probe_->go_on(); }); });
 }

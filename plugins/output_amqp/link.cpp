@@ -22,6 +22,11 @@ namespace {
 // A link that was attached for longer than this is attached again at once.
 constexpr std::uint64_t kSettledIn = 5000;
 
+std::string too_many_sessions(std::size_t allowed) {
+  return "the broker allows " + std::to_string(allowed) +
+         " sessions on a connection (channel-max), and each target takes one; see `links`";
+}
+
 }  // namespace
 
 Link::Link(sdk::LaneHost host, const Options& options, Target target, std::string name,
@@ -38,7 +43,7 @@ Link::Link(sdk::LaneHost host, const Options& options, Target target, std::strin
 
 void Link::attach() {
   if (phase_ == Phase::attaching || phase_ == Phase::attached || !connection_.is_open()) return;
-  retry_.cancel();
+  timer_.cancel();
   const Product& product = connection_.product();
   address_ = target_.by_exchange
                  ? exchange_address(product.broker, target_.exchange, target_.routing_key)
@@ -52,10 +57,27 @@ void Link::attach() {
   if (!lossy.empty())
     host_.warn("this target loses messages that it accepted",
                {{"address", address_}, {"why", lossy}});
+  if (!owner_.has_session()) {
+    if (connection_.ending() != 0) return attach_soon();
+    return pause(too_many_sessions(connection_.sessions()));
+  }
   const std::string error = open_sender();
   if (!error.empty()) return pause(error);
   phase_ = Phase::attaching;
+  timer_ = host_.timer(options_.connect_timeout, [this] { unanswered(); });
   connection_.wake();
+}
+
+void Link::attach_soon() {
+  phase_ = Phase::waiting;
+  connection_.wake();
+}
+
+void Link::unanswered() {
+  detach();
+  pause("no answer to the attach within " + std::to_string(options_.connect_timeout.count()) +
+        " ms");
+  owner_.attach_unanswered();
 }
 
 std::string Link::open_sender() {
@@ -104,7 +126,9 @@ void Link::fail_queued(const Outcome& outcome) {
 void Link::opened() {
   // A refusal: an attach without a target, and the reason in the detach that follows.
   if (pn_terminus_get_type(pn_link_remote_target(link_)) == PN_UNSPECIFIED) return;
+  timer_.cancel();
   phase_ = Phase::attached;
+  first_tag_ = next_tag_;
   refusal_.clear();
   attached_at_ = host_.now_ms();
   connection_.proved();
@@ -121,7 +145,7 @@ void Link::closed(std::string_view why) {
   if (was_attached && host_.now_ms() - attached_at_ >= kSettledIn) {
     host_.info("link detached, attaching it again", {{"address", address_}, {"why", reason}});
     pauses_.succeeded();
-    return attach();
+    return attach_soon();
   }
   pause(reason);
 }
@@ -130,7 +154,7 @@ void Link::pause(std::string_view why) {
   phase_ = Phase::paused;
   refusal_ = why;
   const std::uint64_t ms = pauses_.failed(attached_at_ + next_tag_ + host_.now_ms());
-  retry_ = host_.timer(std::chrono::milliseconds(ms), [this] { owner_.link_rested(*this); });
+  timer_ = host_.timer(std::chrono::milliseconds(ms), [this] { owner_.link_rested(*this); });
   fail_queued(not_sent(refusal_));
   owner_.link_refused(*this, refusal_);
 }
@@ -138,9 +162,7 @@ void Link::pause(std::string_view why) {
 void Link::detach() {
   phase_ = Phase::idle;
   if (link_ != nullptr) {
-    pn_link_close(link_);
-    pn_session_close(session_);
-    connection_.wake();
+    connection_.end_session(link_, session_);
   }
   link_ = nullptr;
   session_ = nullptr;
@@ -149,12 +171,12 @@ void Link::detach() {
 }
 
 void Link::release() {
-  retry_.cancel();
+  timer_.cancel();
   detach();
 }
 
 void Link::connection_lost(std::string_view why) {
-  retry_.cancel();
+  timer_.cancel();
   // The engine may live on for a last word to the broker, and hand out what comes meanwhile.
   for (Part* part : sent_) pn_delivery_set_context(part->delivery, nullptr);
   phase_ = Phase::idle;
@@ -182,8 +204,8 @@ std::uint64_t Link::max_message_size() const {
   return attached() ? pn_link_remote_max_message_size(link_) : 0;
 }
 
-int Link::credit() const {
-  return attached() ? pn_link_credit(link_) : 0;
+std::uint32_t Link::credit() const {
+  return attached() ? static_cast<std::uint32_t>(pn_link_credit(link_)) : 0;
 }
 
 std::string Link::promises() const {

@@ -2,6 +2,8 @@
 // gives them to the engine as credit, the lane's limits and the socket allow.
 //
 // Each link has a session of its own, because RabbitMQ ends the session where it refuses a link.
+// A link that was detached is attached again once the engine has ended its session: the broker may
+// allow no more at once.
 // The lane makes links and owns the parts. Order: enqueue() at any time; attach() when the
 // connection is open; opened(), closed() and settled() come from the connection's events; feed()
 // from its pump; connection_lost() ends all, enqueue() may go on. Whatever ends a part goes through
@@ -31,10 +33,14 @@ class Link {
     // How many of the lane's replay are under way, and how many may be.
     virtual std::uint32_t replaying() const = 0;
     virtual std::uint32_t replay_limit(std::uint32_t credit) const = 0;
+    // May one more session be opened? The broker limits them.
+    virtual bool has_session() const = 0;
     virtual void part_sent(Part& part) = 0;
     virtual void part_done(Part& part, Outcome outcome) = 0;
     virtual void link_attached(Link& link) = 0;
     virtual void link_refused(Link& link, std::string_view why) = 0;
+    // The broker did not answer the attach within `connect_timeout`; the link was refused for that.
+    virtual void attach_unanswered() = 0;
     // The pause after a refusal is over: attach() it, or drop it later.
     virtual void link_rested(Link& link) = 0;
     // Only a new connection helps.
@@ -46,6 +52,7 @@ class Link {
        Connection& connection, Owner& owner);
 
   void attach();
+  void attach_soon();  // in the next pump
   void enqueue(Part* part);
   // Takes a part that was not sent out of the queue.
   void forget(Part* part);
@@ -62,6 +69,7 @@ class Link {
   void release();
 
   bool attached() const { return phase_ == Phase::attached; }
+  bool has_session() const { return session_ != nullptr; }
   // Empty, or why nothing can go there now.
   const std::string& refusal() const { return refusal_; }
   bool idle() const { return live_.empty() && replay_.empty() && sent_.empty(); }
@@ -69,16 +77,19 @@ class Link {
   bool is(const pn_session_t* session) const { return session_ == session && session != nullptr; }
   const std::string& address() const { return address_; }
   std::uint64_t max_message_size() const;
-  int credit() const;
+  std::uint32_t credit() const;
   // What the broker granted and promised, for the log and the probe.
   std::string promises() const;
 
  private:
-  enum class Phase { idle, attaching, attached, paused };
+  enum class Phase { idle, waiting, attaching, attached, paused };
 
   std::string open_sender();
   void detach();
   void pause(std::string_view why);
+  void unanswered();
+  bool credit_is_usable();
+  bool return_credit();
   void lose_sent(std::string_view why);
   Part* choose();
   Part* take(std::deque<Part*>* queue);
@@ -112,9 +123,10 @@ class Link {
   std::vector<Part*> sent_;
   Part* current_ = nullptr;  // sent, but not wholly given to the engine
   std::uint64_t next_tag_ = 1;
+  std::uint64_t first_tag_ = 1;  // of this attach
   Failover pauses_;
   std::uint64_t attached_at_ = 0;
-  sdk::Timer retry_;
+  sdk::Timer timer_;  // the wait for an answer to the attach, or for the next attach
 };
 
 }  // namespace lsmtpd::amqp

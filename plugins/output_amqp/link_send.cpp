@@ -49,6 +49,11 @@ bool Link::room() const {
 }
 
 bool Link::feed() {
+  if (phase_ == Phase::waiting) {
+    attach();
+    return phase_ == Phase::attaching;
+  }
+  if (attached() && !credit_is_usable()) return false;
   bool fed = false;
   while (attached() && room()) {
     if (current_ != nullptr) {
@@ -57,10 +62,28 @@ bool Link::feed() {
       return stream() || fed;
     }
     Part* part = choose();
-    if (part == nullptr || !begin(part)) break;
+    if (part == nullptr) return return_credit() || fed;
+    if (!begin(part)) break;
     fed = true;
   }
   return fed;
+}
+
+// A receiver that drains wants its credit used up at once: by what there is, or given back
+// (part 2, 2.6.7).
+bool Link::return_credit() {
+  return pn_link_get_drain(link_) && pn_link_drained(link_) > 0;
+}
+
+// Proton counts credit with a sign, so that from 2^31 on it would wait for ever. What is merely
+// overdrawn, because the receiver took some back, cannot be more than was sent.
+bool Link::credit_is_usable() {
+  const int credit = pn_link_credit(link_);
+  if (credit >= 0 || static_cast<std::uint64_t>(-std::int64_t{credit}) <= next_tag_ - first_tag_)
+    return true;
+  closed("the broker grants a credit of " + std::to_string(this->credit()) +
+         ", of which no more than 2147483647 can be used");
+  return false;
 }
 
 // Live mail first; replay has a share of what is left.

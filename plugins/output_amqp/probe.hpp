@@ -10,6 +10,7 @@
 #include <lsmtpd/sdk/plugin.hpp>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "connection.hpp"
 
@@ -29,7 +30,7 @@ class ProbeRun {
   }
   // Begins, or goes on to the next broker when nothing of the last one is left.
   void go_on() {
-    attaching_ = false;
+    concluded_ = false;
     if (number_ < brokers_) return next_(number_++);
     if (failed_) {
       call_.try_later();
@@ -38,9 +39,8 @@ class ProbeRun {
     }
   }
 
-  // The link is attached; its credit is still to come.
-  void set_attaching(bool attaching) { attaching_ = attaching; }
-  bool attaching() const { return attaching_; }
+  // True once for each broker: what it does after its result is known is no part of that.
+  bool conclude() { return !std::exchange(concluded_, true); }
 
  private:
   sdk::Call call_;
@@ -49,7 +49,7 @@ class ProbeRun {
   std::function<void(std::size_t)> next_;
   std::size_t number_ = 0;
   bool failed_ = false;
-  bool attaching_ = false;
+  bool concluded_ = false;
 };
 
 }  // namespace lsmtpd::amqp

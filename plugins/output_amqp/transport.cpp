@@ -52,11 +52,6 @@ void Transport::wake() {
   });
 }
 
-void Transport::retick() {
-  timer_.cancel();
-  wake();
-}
-
 void Transport::ready(std::uint32_t events) {
   if ((events & LSMTPD_WRITABLE) != 0) blocked_ = false;
   if ((events & (LSMTPD_READABLE | LSMTPD_FD_ERROR)) != 0) read();
@@ -112,6 +107,7 @@ bool Transport::write() {
   bool wrote = false;
   while (!blocked_ && !stopped_) {
     const proton::io::const_buffer buffer = driver_.write_buffer();
+    owner_.processed();
     if (buffer.size == 0) {
       buffered_ = 0;
       break;
@@ -132,14 +128,14 @@ bool Transport::write() {
   return wrote;
 }
 
-// The engine counts from tick to tick what came and went, so it is ticked when it asked for it and
-// not more often.
+// The engine sees only when it is ticked that bytes came or went, and counts its timeouts from
+// there: so in each pump, or they would be up to twice as long as agreed.
 void Transport::tick() {
-  if (timer_) return;
   const std::uint64_t now = host_.now_ms();
   const auto next = static_cast<std::uint64_t>(
       driver_.tick(proton::timestamp(static_cast<std::int64_t>(now))).milliseconds());
-  if (next == 0) return;
+  if (next == 0 || (timer_ && due_ <= next)) return;
+  due_ = next;
   timer_ = host_.timer(std::chrono::milliseconds(next > now ? next - now : 1), [this] { wake(); });
 }
 

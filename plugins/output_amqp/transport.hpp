@@ -23,6 +23,8 @@ class Transport {
     virtual ~Owner() = default;
     // Puts into the engine what there is room for. True: something was put.
     virtual bool refill() = 0;
+    // What was changed in the engine so far has become frames.
+    virtual void processed() = 0;
     // The engine has ended, nothing will come any more. stop() is called by the owner.
     virtual void transport_ended() = 0;
   };
@@ -38,8 +40,6 @@ class Transport {
   void stop();
   // A pump at the end of this turn of the loop.
   void wake();
-  // The peer's idle timeout is known: ask the engine anew when it wants to be ticked.
-  void retick();
 
   // Bytes given to the engine that the socket has not taken yet; the framing is not counted.
   std::uint64_t buffered() const { return buffered_; }
@@ -62,6 +62,7 @@ class Transport {
   proton::io::connection_driver driver_;
   sdk::Watch watch_;
   sdk::Timer timer_;
+  std::uint64_t due_ = 0;  // of the timer
   std::uint32_t watched_ = 0;
   std::uint64_t buffered_ = 0;
   std::string greeting_;

@@ -128,7 +128,8 @@ void Peer::accept() {
     pn_transport_t* transport = client->driver.transport;
     pn_transport_set_server(transport);
     pn_transport_require_auth(transport, false);
-    if (script_.one_session) pn_transport_set_channel_max(transport, 0);
+    if (script_.sessions != 0)
+      pn_transport_set_channel_max(transport, static_cast<std::uint16_t>(script_.sessions - 1));
     if (script_.max_frame != 0) pn_transport_set_max_frame(transport, script_.max_frame);
     if (script_.idle_timeout != 0) pn_transport_set_idle_timeout(transport, script_.idle_timeout);
     pn_sasl_allowed_mechs(pn_sasl(transport), "ANONYMOUS");
@@ -176,6 +177,7 @@ bool Peer::read(Client& client) {
       script_.read_size == 0 ? buffer.size : std::min(buffer.size, script_.read_size);
   const ssize_t got = ::recv(client.fd, buffer.start, room, 0);
   if (got > 0) pn_connection_driver_read_done(&client.driver, static_cast<std::size_t>(got));
+  frames_ = pn_transport_get_frames_input(client.driver.transport);
   if (got == 0) pn_connection_driver_close(&client.driver);
   return got > 0;
 }
@@ -199,6 +201,11 @@ void Peer::dispatch(Client& client) {
         opened(client);
         break;
       case PN_CONNECTION_REMOTE_CLOSE:
+        if (script_.detaches_first) {
+          for (pn_link_t* each = pn_link_head(client.driver.connection, 0); each != nullptr;
+               each = pn_link_next(each, 0))
+            pn_link_close(each);
+        }
         if (!script_.ignores_close) pn_connection_close(client.driver.connection);
         break;
       case PN_SESSION_REMOTE_OPEN:
@@ -208,6 +215,13 @@ void Peer::dispatch(Client& client) {
         break;
       case PN_SESSION_REMOTE_CLOSE:
         pn_session_close(pn_event_session(event));
+        // What is held belongs to a link of some session.
+        if (held() == 0) pn_session_free(pn_event_session(event));
+        while (write(client)) {  // its channel is free for the next only then
+        }
+        break;
+      case PN_LINK_FLOW:
+        drained_ += static_cast<std::size_t>(pn_link_drained(link));
         break;
       case PN_LINK_REMOTE_OPEN:
         attach(client, link);
@@ -255,6 +269,7 @@ void Peer::attach(Client& client, pn_link_t* link) {
     const std::lock_guard lock(mutex_);
     attached_.push_back(record);
   }
+  if (script_.ignores_attach) return;
   if (!script_.refuse_attach.empty()) {
     pn_session_t* session = pn_link_session(link);
     pn_condition_t* condition =
@@ -351,6 +366,10 @@ void Peer::change(std::function<void(Script&)> edit) {
 
 void Peer::grant(int credit) {
   post([this, credit] { each_link([credit](pn_link_t* link) { pn_link_flow(link, credit); }); });
+}
+
+void Peer::drain() {
+  post([this] { each_link([](pn_link_t* link) { pn_link_drain(link, 0); }); });
 }
 
 void Peer::detach(const std::string& condition, const std::string& description) {

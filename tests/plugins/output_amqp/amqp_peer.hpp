@@ -53,8 +53,10 @@ struct Script {
   bool silent = false;           // connections are accepted, and nothing else happens
   std::size_t window = 0;        // session window in bytes; 0: as Proton has it
   bool answers_early = false;    // each delivery is accepted at its first bytes, unread
-  bool one_session = false;      // no more than one is allowed to the client
+  int sessions = 0;              // allowed to the client at once; 0: as many as Proton has
+  bool ignores_attach = false;   // gets no answer
   bool ignores_close = false;    // the client's Close gets no answer
+  bool detaches_first = false;   // the client's Close is answered with detaches and Close
   std::size_t read_size = 0;     // bytes read at a time; 0: as many as there are
   std::size_t write_size = 0;    // likewise
   // Called for each message on the peer's thread; number counts from 0 over all connections.
@@ -84,6 +86,7 @@ class Peer {
   void change(std::function<void(Script&)> edit);
   // All links of all connections.
   void grant(int credit);
+  void drain();  // all links: use the credit up or give it back
   void detach(const std::string& condition, const std::string& description = {});
   void close(const std::string& condition);
   void drop();  // the sockets close without a word
@@ -97,6 +100,8 @@ class Peer {
   std::vector<Attached> attached() const;
   std::size_t connections() const { return connections_; }
   std::size_t held() const;
+  std::size_t drained() const { return drained_; }  // credit that was given back
+  std::uint64_t frames() const { return frames_; }  // that came on the last connection
   std::size_t partial_bytes() const { return partial_; }
 
  private:
@@ -127,6 +132,8 @@ class Peer {
   std::vector<std::unique_ptr<Client>> clients_;
   std::atomic<std::size_t> connections_{0};
   std::atomic<std::size_t> partial_{0};
+  std::atomic<std::size_t> drained_{0};
+  std::atomic<std::uint64_t> frames_{0};
   std::atomic<bool> stop_{false};
   std::thread thread_;
 };

@@ -2,6 +2,7 @@
 // probe.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -194,21 +195,124 @@ TEST(Attach, a_routing_key_alone_names_the_queue_as_the_product_does) {
   EXPECT_EQ(peer.attached().at(0).address, "/queues/mails");
 }
 
-TEST(Connect, proton_writes_nothing_past_the_log) {
+TEST(Attach, comes_again_where_the_broker_allows_one_session) {
   Script script;
-  script.one_session = true;
+  script.sessions = 1;
   Peer peer(script);
-  testing::internal::CaptureStderr();
+  Rig rig;
+  rig.attach(peer);
+  rig.advance(6000);
+  peer.detach("amqp:link:detach-forced");
+  ASSERT_TRUE(rig.until([&] { return peer.attached().size() == 2; })) << rig.log();
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  EXPECT_EQ(peer.connections(), 1U);
+}
+
+TEST(Attach, addresses_take_turns_where_the_broker_allows_few_sessions) {
+  Script script;
+  script.sessions = 2;
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "{rcpt_domain}");
+  ASSERT_EQ(rig.start(), 0);
+  for (const char* recipient : {"a@one", "a@two", "a@three", "a@one", "a@four"})
+    EXPECT_EQ(rig.deliver(rig.mail("x", recipient)).kind, LSMTPD_STORED) << recipient;
+  EXPECT_EQ(rig.deliver(rig.mail("x", "a@five b@six")).kind, LSMTPD_STORED);
+  const lsmtpd_test_verdict& more = rig.deliver(rig.mail("x", "a@seven b@eight c@nine"));
+  EXPECT_EQ(more.kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(peer.connections(), 1U);
+}
+
+// Asked for before the broker said how few it allows.
+TEST(Attach, what_waited_for_the_connection_and_finds_no_session_is_told_so) {
+  Script script;
+  script.sessions = 1;
+  Peer peer(script);
   Rig rig;
   rig.option("urls", peer.url()).option("address", "{rcpt_domain}");
   ASSERT_EQ(rig.start(), 0);
   const lsmtpd_call call = rig.send(rig.mail("x", "a@one b@two"));
-  ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "connected to the broker"); }));
-  rig.turn();
-  rig.cancel(call);
-  peer.drop();
   EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_THAT(rig.log(), HasSubstr("the broker allows 1 sessions"));
+  EXPECT_EQ(rig.deliver(rig.mail("x", "a@three")).kind, LSMTPD_STORED);
+}
+
+TEST(Attach, without_an_answer_ends_and_the_connection_with_it) {
+  Script script;
+  script.ignores_attach = true;
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "mail").option("connect_timeout", "30s");
+  ASSERT_EQ(rig.start(), 0);
+  ASSERT_TRUE(rig.until([&] { return peer.attached().size() == 1; }));
+  const lsmtpd_call call = rig.send();
+  rig.turn();
+  EXPECT_EQ(rig.answer(call), nullptr);
+  peer.change([](Script& change) { change.ignores_attach = false; });
+  rig.advance(30000);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_THAT(rig.log(), HasSubstr("no answer to the attach within 30000 ms"));
+  rig.advance(10000);
+  ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "attached to the target"); }));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  EXPECT_EQ(peer.connections(), 2U);
+}
+
+TEST(Attach, without_an_answer_leaves_a_connection_that_works) {
+  Peer peer({});
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "{rcpt_domain}");
+  rig.option("connect_timeout", "3s");
+  ASSERT_EQ(rig.start(), 0);
+  EXPECT_EQ(rig.deliver(rig.mail("x", "a@one")).kind, LSMTPD_STORED);
+  peer.change([](Script& change) { change.ignores_attach = true; });
+  const lsmtpd_call call = rig.send(rig.mail("x", "a@two"));
+  ASSERT_TRUE(rig.until([&] { return peer.attached().size() == 2; }));
+  rig.advance(3000);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.deliver(rig.mail("x", "a@one")).kind, LSMTPD_STORED);
+  EXPECT_EQ(peer.connections(), 1U);
+}
+
+// Proton keeps what was closed until it is freed.
+TEST(Attach, addresses_that_come_and_go_leave_nothing_behind) {
+  Peer peer({});
+  Rig rig;
+  rig.option("urls", peer.url()).option("links", "1").option("address", "{rcpt_domain}");
+  ASSERT_EQ(rig.start(), 0);
+  int address = 0;
+  const auto growth = [&](int step) {  // the test host keeps its mails and its log
+    const std::size_t before = ::mallinfo2().uordblks;
+    for (int i = 0; i < 500; ++i) {
+      const std::string recipient = "a@d" + std::to_string(address += step);
+      EXPECT_EQ(rig.deliver(rig.mail("x", recipient.c_str())).kind, LSMTPD_STORED);
+    }
+    return ::mallinfo2().uordblks - before;
+  };
+  growth(1);
+  const std::size_t same = growth(0);
+  EXPECT_LT(growth(1), same + 500 * std::size_t{800});
+}
+
+TEST(Connect, proton_writes_nothing_past_the_log) {
+  Peer peer({});
+  testing::internal::CaptureStderr();
+  Rig rig;
+  rig.attach(peer);
+  peer.send_raw("this is no frame");
+  ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "connection to the broker lost"); }));
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(Connect, a_broker_that_says_open_twice_is_left) {
+  Peer peer({});
+  Rig rig;
+  rig.attach(peer);
+  peer.send_raw(std::string("\0\0\0\x11\x02\0\0\0\0\x53\x10\xc0\x04\x01\xa1\x01x", 17));
+  ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "a second connection"); }));
+  rig.advance(1);
+  ASSERT_TRUE(rig.until([&] { return peer.connections() == 2; }));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }
 
 // It would be kept, with all that comes over it, for as long as the broker likes.
@@ -250,6 +354,27 @@ TEST(Probe, a_durability_that_amqp_does_not_have_is_a_number) {
   Rig rig;
   rig.option("urls", peer.url()).option("address", "mail");
   EXPECT_THAT(probe(rig, LSMTPD_CONTINUE), HasSubstr("target durability 255"));
+}
+
+TEST(Probe, what_a_broker_does_while_it_is_left_is_no_fault) {
+  Script script;
+  script.detaches_first = true;
+  Peer peer(script);
+  Peer next({});
+  Rig rig;
+  rig.option("urls", peer.url()).option("urls", next.url()).option("address", "mail");
+  const std::string steps = probe(rig, LSMTPD_CONTINUE);
+  EXPECT_NE(steps.find("attach 0"), steps.rfind("attach 0")) << "both brokers: " << steps;
+}
+
+TEST(Probe, an_attach_without_an_answer_fails_it) {
+  Script script;
+  script.ignores_attach = true;
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "mail").option("connect_timeout", "100ms");
+  lsmtpd_test_real_time(rig.raw(), 1);
+  EXPECT_THAT(probe(rig, LSMTPD_TRY_LATER), HasSubstr("attach 15 "));
 }
 
 // Brokers answer an Open that they refuse, and close.

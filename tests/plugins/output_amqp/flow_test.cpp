@@ -82,6 +82,39 @@ TEST(Credit, is_never_exceeded) {
   EXPECT_EQ(rig.finish(), "");
 }
 
+TEST(Credit, is_given_back_to_a_broker_that_drains) {
+  Script script;
+  script.credit = 7;
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  peer.drain();
+  ASSERT_TRUE(rig.until([&] { return peer.drained() == 7; }));
+  const lsmtpd_call call = rig.send();
+  rig.turn();
+  EXPECT_EQ(rig.answer(call), nullptr) << "there is no credit";
+  peer.grant(1);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_STORED);
+}
+
+// Flow with link-credit 0xffffffff, which Proton counts as -1.
+TEST(Credit, beyond_what_can_be_counted_is_refused_and_said) {
+  Script script;
+  script.credit = 0;
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  const lsmtpd_call call = rig.send();
+  rig.turn();
+  peer.send_raw(
+      std::string("\0\0\0\x21\x02\0\0\0\0\x53\x13\xc0\x14\x07\x43\x70\0\0\x08\0\x43"
+                  "\x70\0\0\x08\0\x43\x43\x70\xff\xff\xff\xff",
+                  33));
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_THAT(rig.log(), HasSubstr("a credit of 4294967295, of which no more than 2147483647"));
+  EXPECT_EQ(rig.admission().ready, 0U);
+}
+
 TEST(Limits, in_flight_holds_whatever_the_credit) {
   Script script = holding();
   script.credit = 10000;
@@ -350,11 +383,17 @@ TEST(Down, a_peer_that_falls_silent_is_given_up_after_idle_timeout) {
   Peer peer(holding());
   Rig rig;
   rig.option("idle_timeout", "10s").attach(peer);
+  rig.advance(4000);
+  EXPECT_EQ(peer.connections(), 1U);
+  peer.grant(1000);  // the last that it says
   const lsmtpd_call call = rig.send();
   ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
-  peer.change([](Script& change) { change.silent = true; });
   rig.turn();
-  rig.advance(21000);
+  peer.change([](Script& change) { change.silent = true; });
+  rig.advance(9999);
+  rig.turn();
+  EXPECT_EQ(rig.answer(call), nullptr) << rig.log();
+  rig.advance(1);
   EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
   EXPECT_THAT(rig.log(), HasSubstr("local-idle-timeout expired"));
 }
@@ -370,6 +409,24 @@ TEST(Down, heartbeats_go_out_as_the_peer_asks) {
   ASSERT_TRUE(rig.until([&] { return rig.raw()->now_ms > start + 2500; }));
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
   EXPECT_EQ(peer.connections(), 1U);
+}
+
+// Half of what the peer allows (Proton announces half of its 60 s) after the last frame.
+TEST(Down, a_heartbeat_is_counted_from_the_last_frame_that_went_out) {
+  Script script;
+  script.idle_timeout = 60000;
+  Peer peer(script);
+  Rig rig;
+  rig.attach(peer);
+  rig.advance(10000);
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  rig.turn();
+  const std::uint64_t before = peer.frames();
+  rig.advance(14999);
+  rig.turn();
+  EXPECT_EQ(peer.frames(), before);
+  rig.advance(1);
+  EXPECT_TRUE(rig.until([&] { return peer.frames() > before; }));
 }
 
 TEST(Shutdown, waits_for_outcomes_that_are_under_way) {
