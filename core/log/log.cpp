@@ -162,7 +162,9 @@ void write(Level level, std::string_view message, std::span<const Field> fields)
   } else {
     append_text(piece.text, line);
   }
-  if (!piece.waits || piece.text.size() >= piece_size) queue_or_write(piece.text);
+  // An error may be the last that this process says.
+  if (!piece.waits || level >= Level::error || piece.text.size() >= piece_size)
+    queue_or_write(piece.text);
 }
 
 Turns::Turns() {

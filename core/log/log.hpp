@@ -75,9 +75,9 @@ void reopen();       // SIGHUP: closes and opens the file again, for log rotatio
 void close();        // writes out what is queued, and what waits for the end of a turn
 uint64_t dropped();  // lines that found no room or could not be written, since open()
 
-// While one lives, its thread's lines wait for end_turn() or for 4 KiB of them, and go to the queue
-// in one piece: a busy loop pays for the queue once a turn and not once a line. Made, used and
-// destroyed on that thread; one at a time.
+// While one lives, its thread's lines wait for end_turn(), for an error or for 4 KiB of them, and
+// go to the queue in one piece: a busy loop pays for the queue once a turn and not once a line.
+// Made, used and destroyed on that thread; one at a time.
 class Turns {
  public:
   Turns();

@@ -52,15 +52,20 @@ Result<UniqueFd> Sink::open_file(const std::string& path) {
 }
 
 bool Sink::has_room_for(std::string_view lines) {
-  if (waiting_.fetch_add(1) < queue_length) return true;
-  --waiting_;
-  lost_ += count_lines(lines);
-  return false;
+  size_t waiting = waiting_;
+  do {
+    if (waiting >= queue_length) {
+      lost_ += count_lines(lines);
+      return false;
+    }
+  } while (!waiting_.compare_exchange_weak(waiting, waiting + 1));
+  return true;
 }
 
 void Sink::sink_it_(const spdlog::details::log_msg& piece) {
+  const bool last = --waiting_ == 0;  // first: its place is free whatever happens to it
   pending_.append(piece.payload.data(), piece.payload.size());
-  if (--waiting_ == 0) {
+  if (last) {
     write_batch();
     linger();
   } else if (pending_.size() >= batch_size) {
@@ -109,30 +114,33 @@ void Sink::append_line(Level level, std::string_view message, std::initializer_l
 }
 
 void Sink::write_out() {
-  if (torn_ && !pending_.empty()) pending_.insert(pending_.begin(), '\n');
+  const bool mends = torn_ && !pending_.empty();
+  if (mends) pending_.insert(pending_.begin(), '\n');  // ends a line that is counted as lost
   std::string_view rest = pending_;
-  while (!rest.empty()) {
-    const std::string_view piece = first_piece(rest, regular_);
-    if (!write_piece(piece)) break;
-    rest.remove_prefix(piece.size());
+  while (!rest.empty() && write_piece(first_piece(rest, regular_), rest)) {
   }
   if (rest.empty()) {
     reported_ = reporting_;
   } else {
-    lost_ += count_lines(rest) - own_lines_;  // our own come last, so they are among them
+    // Our own lines come last, so they are among the rest; so is a newline of ours that found no
+    // room either.
+    const bool unmended = mends && rest.size() == pending_.size();
+    lost_ += count_lines(rest) - own_lines_ - (unmended ? 1 : 0);
   }
   own_lines_ = 0;
   pending_.clear();
 }
 
 // All of it, or false when the rest of this batch is not worth trying (disk full, reader gone).
-bool Sink::write_piece(std::string_view piece) {
+// What was written is taken from the front of `rest`.
+bool Sink::write_piece(std::string_view piece, std::string_view& rest) {
   while (!piece.empty()) {
     if (!regular_ && !wait_until_writable()) return false;
     const ssize_t n = ::write(fd_, piece.data(), piece.size());
     if (n > 0) {
       torn_ = piece[static_cast<size_t>(n) - 1] != '\n';
       piece.remove_prefix(static_cast<size_t>(n));
+      rest.remove_prefix(static_cast<size_t>(n));
     } else if (n < 0 && errno != EINTR && errno != EAGAIN) {
       return false;
     }

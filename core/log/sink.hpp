@@ -48,7 +48,7 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   void linger();
   void report_dropped();
   void write_out();
-  bool write_piece(std::string_view piece);
+  bool write_piece(std::string_view piece, std::string_view& rest);
   bool wait_until_writable();
   void reopen_if_asked();
   void append_line(Level level, std::string_view message, std::initializer_list<Field> fields);

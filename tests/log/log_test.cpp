@@ -4,10 +4,13 @@
 #include <gmock/gmock.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -239,6 +242,54 @@ TEST_F(LogTest, AFullDiskIsCountedAsDropped) {
   path_ = folder_ + "/log";
 }
 
+// The disk has room for a while, then for half a line, and again after a rotation.
+TEST_F(LogTest, LinesThatADiskTookInPartAreCountedOneByOne) {
+  std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+  const rlimit small{10'000, RLIM_INFINITY};
+  open_log();
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const Turns turns;
+  uint64_t sent = 0;
+  for (int i = 0; i < 100; ++i) info("accepted", {{"n", ++sent}});
+  close();
+  const size_t before = count_lines(contents(path_));
+  const uint64_t lost = dropped();
+  open_log();
+  for (int i = 0; i < 400; ++i) info("accepted", {{"n", ++sent}});
+  close();
+  const uint64_t lost_then = dropped();
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+  EXPECT_EQ(before + lost, 100u);
+  EXPECT_GT(lost_then, 0u);
+  EXPECT_EQ(count_lines(contents(path_)) + lost + lost_then, sent);
+  EXPECT_EQ(contents(path_).size(), 10'000u);
+}
+
+TEST_F(LogTest, ATornLineEndsBeforeTheNextAndCountsOnce) {
+  std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+  const rlimit small{100, RLIM_INFINITY};
+  open_log();
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const auto logged = [](uint64_t lost) {
+    info("accepted", {{"text", std::string(80, 'x')}});
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (dropped() != lost && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    EXPECT_EQ(dropped(), lost);
+  };
+  logged(1);  // torn
+  logged(2);  // nothing of it, nor of the newline before it
+  logged(3);
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+  info("accepted", {{"n", 4}});
+  close();
+  EXPECT_EQ(dropped(), 3u);
+  EXPECT_EQ(count_accepted(contents(path_)), 2u)
+      << "the torn one and the last: " << contents(path_);
+  EXPECT_THAT(contents(path_), HasSubstr("log_overrun dropped=3"));
+}
+
 TEST_F(LogTest, ManyThreadsMayLogWhileOthersReopenAndClose) {
   open_log();
   std::vector<std::thread> threads;
@@ -316,6 +367,18 @@ TEST(TurnsTest, LinesWaitForTheEndOfTheTurnOrForFourKib) {
               4u);
   EXPECT_THAT(shown_of([&] { turns.reset(); }), EndsWith("x\n"));
   EXPECT_THAT(shown_of([] { info("at once"); }), EndsWith(" info at once\n"));
+}
+
+TEST_F(LogTest, AnErrorDoesNotWaitForTheEndOfTheTurn) {
+  open_log();
+  const Turns turns;
+  info("before");
+  error("broken");
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (contents(path_).empty() && std::chrono::steady_clock::now() < end)
+    std::this_thread::yield();
+  EXPECT_THAT(contents(path_), HasSubstr("before\n"));
+  EXPECT_THAT(contents(path_), EndsWith(" error broken\n"));
 }
 
 TEST(ParseLevel, KnowsTheSixNames) {
