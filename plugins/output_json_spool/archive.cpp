@@ -11,7 +11,8 @@ namespace {
 
 // Errors that pass: not the file's fault.
 bool passes(int error) {
-  return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EACCES;
+  return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EACCES ||
+         error == -EIO;
 }
 
 std::string reason_json(std::string_view reason, std::int64_t now_ns) {
@@ -73,7 +74,8 @@ Archive::Loaded Archive::read(const std::string& id, const Make& make) {
   }
   const File file(files_, fd);
   FileInfo info;
-  if (files_.info(fd, info) < 0 || !info.regular) {
+  if (const int error = files_.info(fd, info); error < 0) return unreadable(error);
+  if (!info.regular) {
     problem_ = "it is no regular file";
     return Loaded::kBroken;
   }
@@ -82,13 +84,20 @@ Archive::Loaded Archive::read(const std::string& id, const Make& make) {
   const auto mail = reader.open();
   if (!mail) {
     problem_ = mail.error();
-    return Loaded::kBroken;
+    return input.error() < 0 ? unreadable(input.error()) : Loaded::kBroken;
   }
-  return make(*mail, [&](const mail_json::Reader::Sink& sink) {
+  const Loaded loaded = make(*mail, [&](const mail_json::Reader::Sink& sink) {
     auto done = reader.content(sink);
     if (!done) problem_ = done.error();
     return done;
   });
+  return loaded == Loaded::kBroken && input.error() < 0 ? unreadable(input.error()) : loaded;
+}
+
+// The disk's fault, or memory's, and not what was written: it may be readable later.
+Archive::Loaded Archive::unreadable(std::int64_t error) {
+  problem_ = "cannot read it: " + error_text(error);
+  return Loaded::kLater;
 }
 
 std::uint64_t Archive::size_of(const std::string& name) {

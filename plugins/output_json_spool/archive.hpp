@@ -23,12 +23,16 @@ class FileInput : public mail_json::Input {
   FileInput(Files& files, int fd) : files_(files), fd_(fd) {}
   std::int64_t read_at(std::uint64_t offset, char* buffer, std::size_t size) override {
     const std::int64_t count = files_.read_at(fd_, offset, buffer, size);
+    if (count < 0) error_ = count;
     return count < 0 ? -1 : count;
   }
+  // Of the last read that failed, or 0: the reader takes a failure for the end of what is right.
+  std::int64_t error() const { return error_; }
 
  private:
   Files& files_;
   int fd_;
+  std::int64_t error_ = 0;
 };
 
 class Archive {
@@ -59,6 +63,7 @@ class Archive {
 
  private:
   Loaded read(const std::string& id, const Make& make);
+  Loaded unreadable(std::int64_t error);
   int write_reason(const std::string& id, std::string_view reason);
   int write_durably(int fd, std::string_view text);
   std::uint64_t size_of(const std::string& name);

@@ -154,7 +154,7 @@ void Committer::answer(StoreJob& job, const StagedFile& file) {
 }
 
 void Committer::alarm(const StoreJob& job, const StagedFile::Failure& failure) {
-  host_.error("the disk failed: the message was refused; check the disk",
+  host_.error("the disk failed: the message was refused; check the disk and the directory",
               {{"id", job.copy_id},
                {"directory", directory_.path()},
                {"what", failure.what},

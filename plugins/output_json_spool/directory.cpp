@@ -66,11 +66,6 @@ Directory::Step Directory::make(Files& files) {
       return problem("cannot make the spool directory " + path_ + " (its parent must exist)", made);
     }
     fd = files.open_directory(path_);
-    const File parent(files, files.open_directory(parent_of(path_)));
-    if (parent) {
-      const int synced = files.make_names_durable(parent.get());
-      if (synced < 0) return problem("cannot sync the directory above " + path_, synced);
-    }
   }
   if (fd == -ELOOP || fd == -ENOTDIR) {
     return tl::make_unexpected(path_ + " is a symbolic link or no directory");
@@ -81,6 +76,12 @@ Directory::Step Directory::make(Files& files) {
   if (::fstat(fd, &status) != 0) return problem("cannot look at " + path_, -errno);
   if ((status.st_mode & S_IWOTH) != 0) {
     return tl::make_unexpected(path_ + " can be written to by everyone; chmod 700 it");
+  }
+  // Each time: the start that made it may have ended before this.
+  const File parent(files, files.open_directory(parent_of(path_)));
+  if (parent) {
+    const int synced = files.make_names_durable(parent.get());
+    if (synced < 0) return problem("cannot sync the directory above " + path_, synced);
   }
   return {};
 }
@@ -106,11 +107,9 @@ Directory::Step Directory::lock(Files& files) {
 }
 
 Directory::Step Directory::make_folders(Files& files) {
-  bool made_any = false;
   const auto open = [&](const char* name, File& file) -> Step {
     const int made = files.make_directory_in(messages_.get(), name);
     if (made < 0 && made != -EEXIST) return problem("cannot make " + path_ + "/" + name, made);
-    made_any = made_any || made == 0;
     const int fd = files.open_directory_in(messages_.get(), name);
     if (fd < 0) return problem("cannot open " + path_ + "/" + name, fd);
     file = File(files, fd);
@@ -119,7 +118,7 @@ Directory::Step Directory::make_folders(Files& files) {
   Step step = open("tmp", temporary_);
   if (step) step = open("dead", dead_);
   if (step) step = open("quarantine", quarantine_);
-  if (!step || !made_any) return step;
+  if (!step) return step;
   const int synced = files.make_names_durable(messages_.get());
   if (synced < 0) return problem("cannot sync " + path_, synced);
   return {};

@@ -35,6 +35,9 @@ void load_now(Archive& archive, const sdk::LaneHost& host, sdk::Call& call, cons
                  {{"id", id}, {"error", archive.problem()}});
       return call.reject({}, 0, {}, archive.problem());
     case Archive::Loaded::kLater:
+      if (!archive.problem().empty())
+        host.warn("a file in the spool cannot be read now; it is tried again",
+                  {{"id", id}, {"error", archive.problem()}});
       return call.try_later({}, 0, {}, archive.problem());
   }
 }

@@ -41,6 +41,14 @@ json::Bookkeeping bookkeeping(const sdk::Message& message, std::string_view copy
 
 }  // namespace
 
+bool StagedFile::Failure::alarming() const {
+  if (sync) return true;
+  for (const int passing : {ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE, ENOMEM}) {
+    if (error == -passing) return false;
+  }
+  return error != 0;
+}
+
 StagedFile::StagedFile(Files& files, const Directory& directory)
     : files_(files), directory_(directory) {}
 
@@ -121,7 +129,8 @@ bool StagedFile::publish() {
     if (error == -EEXIST && !replace()) return false;
   } else {
     FileInfo before;
-    replaced_ = files_.info_in(directory_.messages(), name_.c_str(), before) >= 0;
+    // Where it cannot be told, there may be one.
+    replaced_ = files_.info_in(directory_.messages(), name_.c_str(), before) != -ENOENT;
     const int error = files_.rename(directory_.temporary(), temporary_.c_str(),
                                     directory_.messages(), name_.c_str());
     if (error < 0) return fail("cannot rename the file", error);

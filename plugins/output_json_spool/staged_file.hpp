@@ -24,8 +24,9 @@ class StagedFile {
     std::int64_t error = 0;
     bool sync = false;  // the disk did not keep what it took
 
-    // Not for want of room or rights: somebody should look at the disk.
-    bool alarming() const { return sync || error == -EIO; }
+    // Not for want of room, memory or descriptors, which pass: somebody should look at the disk or
+    // the directory.
+    bool alarming() const;
   };
 
   StagedFile(Files& files, const Directory& directory);

@@ -46,7 +46,9 @@ void Sweep::step(std::int64_t now_ms) {
     FileInfo info;
     if (files_.info_in(directory_.messages(), name.c_str(), info) < 0 || !info.regular) continue;
     if (oldest_ns_ == 0 || info.changed_ns < oldest_ns_) oldest_ns_ = info.changed_ns;
-    if (info.changed_ns < began_ns_) bytes_ += info.size;
+    // What came meanwhile counts as stored already. A time that has not come is that of a file from
+    // before the clock was set back.
+    if (info.changed_ns < began_ns_ || info.changed_ns > files_.now_ns()) bytes_ += info.size;
   }
 }
 

@@ -244,7 +244,7 @@ def test_the_disk_fails_and_the_broker_is_down(daemon, broker, queue, call):
         load.wait_accepted(200)
     load.stop()
     assert ledger.count(4) > 0
-    assert made.log_lines("the disk failed: the message was refused; check the disk")
+    assert made.log_lines("the disk failed: the message was refused; check the disk and the directory")
     broker.start()
     drained(made, 120)
     got = receive_all(broker, queue, set(ledger.accepted), 120)

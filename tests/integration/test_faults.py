@@ -83,7 +83,7 @@ def test_a_disk_that_fails_now_and_then_under_load_loses_nothing(daemon, call):
     load.stop()
     assert server.stop() == 0
     assert ledger.count(4) > 0
-    assert "the disk failed: the message was refused; check the disk" in server.log.read_text()
+    assert "the disk failed: the message was refused; check the disk and the directory" in server.log.read_text()
     # What could not be made safe may be there or not, but is never taken for stored.
     found = ledger.check(server.spool.contents(), refused_may_stay=True)
     report.record(f"EIO of {call}, every seventh", "spool", ledger, found)

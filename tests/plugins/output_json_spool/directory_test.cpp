@@ -69,6 +69,16 @@ TEST_F(DirectoryTest, CheckingTheOptionsMakesNothing) {
   EXPECT_FALSE(fs::exists(directory_));
 }
 
+// The start that made it may have ended before it was synced.
+TEST_F(DirectoryTest, OneThatIsThereIsSyncedTooWithItsFoldersAndItsNameAbove) {
+  start();
+  close_host();
+  open_host();
+  Faults::get().reset();
+  start();
+  EXPECT_EQ(Faults::get().count("sync_directory"), 2);
+}
+
 TEST_F(DirectoryTest, EachStepOfTheStartThatFailsIsSaid) {
   for (const char* operation : {"open_directory", "make_directory", "make_directory_in",
                                 "open_directory_in", "sync_directory", "list"}) {

@@ -105,6 +105,24 @@ TEST_F(FaultsTest, WantOfRoomRaisesNoAlarm) {
   EXPECT_FALSE(logged("the disk failed"));
 }
 
+TEST_F(FaultsTest, ADirectoryThatWasRemovedRaisesAnAlarm) {
+  start();
+  fs::remove_all(directory_);
+  EXPECT_EQ(store(mail()).kind, LSMTPD_TRY_LATER);
+  EXPECT_TRUE(logged("check the disk and the directory"));
+}
+
+// Three faults at once, and the file is the only one of an acknowledged message.
+TEST_F(FaultsTest, AnOlderCopyThatCannotBeLookedAtIsNotTakenForNone) {
+  Faults::get().fail("open_unnamed", 0, EOPNOTSUPP);
+  start();
+  ASSERT_EQ(store(mail("first"), "same").kind, LSMTPD_STORED);
+  Faults::get().fail("info_in", 1, EIO);
+  Faults::get().fail("sync_directory", 1, EIO);
+  EXPECT_EQ(store(mail("second"), "same").kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(files(), std::vector<std::string>{"same.json"});
+}
+
 TEST_F(FaultsTest, AHintThatFailsIsNoFault) {
   option("commit_threads", "1");
   start();

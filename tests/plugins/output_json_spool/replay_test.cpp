@@ -178,6 +178,25 @@ TEST_F(ReplayTest, LinksAndFoldersAreNotRead) {
   }
 }
 
+TEST_F(ReplayTest, WhatTheDiskDoesNotGiveIsTriedLaterAndStays) {
+  start();
+  store(mail(std::string(300'000, 'x')), "id");
+  for (const char* operation : {"open_existing", "info", "read_at"}) {
+    for (const int error : {EIO, ENOMEM}) {
+      Faults::get().fail(operation, 1, error);
+      EXPECT_EQ(load("id").kind, LSMTPD_TRY_LATER) << operation;
+    }
+  }
+  for (int nth = 2; nth < 6; ++nth) {  // in the midst of the content
+    Faults::get().fail("read_at", nth, EIO);
+    EXPECT_EQ(load("id").kind, LSMTPD_TRY_LATER) << nth;
+  }
+  Faults::get().heal();
+  EXPECT_TRUE(logged("cannot be read now"));
+  EXPECT_EQ(files("quarantine"), std::vector<std::string>{});
+  EXPECT_EQ(load("id").kind, LSMTPD_CONTINUE);
+}
+
 TEST_F(ReplayTest, WhatIsOnlyShortOfSomethingIsTriedLater) {
   start();
   store(mail(), "id");

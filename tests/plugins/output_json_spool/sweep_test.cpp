@@ -114,6 +114,16 @@ TEST_F(SweepTest, WhatChangesDuringASweepIsCountedOnce) {
   EXPECT_LE(capacity_->used(), 3077);
 }
 
+TEST_F(SweepTest, FilesFromBeforeTheClockWasSetBackCountToo) {
+  for (int i = 0; i < 300; ++i) write("id-" + std::to_string(i) + ".json", "0123456789");
+  Settings settings;
+  settings.max_bytes = 1'000'000;
+  make(settings);
+  Faults::get().now((static_cast<std::int64_t>(::time(nullptr)) - 3600) * kSecond);
+  sweep();
+  EXPECT_EQ(capacity_->used(), 3000);
+}
+
 TEST_F(SweepTest, AFallbackWhoseOldestMessageIsTooOldTakesNothing) {
   write("old.json", "x");
   Settings settings;
