@@ -161,8 +161,11 @@ bool Connection::account(uint64_t more) {
 
 void Connection::out_of_memory() {
   log_closed(log::Level::warn, "limits.memory is used up");
-  std::string().swap(session_.replies());  // thousands may close in one turn of the loop
-  stream_->write("421 4.3.2 Out of memory, try again later\r\n");
+  // What has its reply gets it: there may be the 250 of a stored message in it. Gone at once with
+  // all else, as thousands may close in one turn of the loop.
+  std::string replies = std::exchange(session_.replies(), {});
+  replies += "421 4.3.2 Out of memory, try again later\r\n";
+  stream_->write(replies);
   close();
 }
 
@@ -303,7 +306,7 @@ void Connection::end_half_closed() {
 }
 
 void Connection::log_if_incomplete(std::string_view why) {
-  if (!session_.in_data() || waiting_ == Waiting::outcome) return;
+  if (!session_.in_message() || waiting_ == Waiting::outcome) return;
   log::info("cancelled", {{"id", session_.envelope().id}, {"peer", peer_.text()}, {"why", why}});
 }
 

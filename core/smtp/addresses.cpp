@@ -128,10 +128,11 @@ bool eat_mailbox(std::string_view& text) {
   return equals_ignoring_case(start.substr(0, start.size() - text.size()), postmaster);
 }
 
-PathFault check(std::string_view address, Path& path) {
+// `whole` has the source route too, which is dropped, and was said all the same.
+PathFault check(std::string_view whole, std::string_view address, Path& path) {
   if (address.size() + 2 > path_limit) return PathFault::too_long;
-  for (const char c : address) path.utf8 |= is_high(c);
-  if (path.utf8 && !is_utf8(address)) return PathFault::not_utf8;
+  for (const char c : whole) path.utf8 |= is_high(c);
+  if (path.utf8 && !is_utf8(whole)) return PathFault::not_utf8;
   path.address = address;
   return PathFault::none;
 }
@@ -141,17 +142,20 @@ PathFault check(std::string_view address, Path& path) {
 PathFault parse_path(std::string_view text, Path& path) {
   path = {};
   const bool bracket = eat(text, '<');
+  std::string_view whole;
   std::string_view address;
   if (!bracket || text.empty() || text.front() != '>') {
+    whole = text;
     if (!eat_source_route(text)) return PathFault::syntax;
     address = text;
     if (!eat_mailbox(text)) return PathFault::syntax;
     address.remove_suffix(text.size());
+    whole.remove_suffix(text.size());
   }
   if (bracket && !eat(text, '>')) return PathFault::syntax;
   if (!text.empty() && !is_blank(text.front())) return PathFault::syntax;
   path.rest = text;
-  return check(address, path);
+  return check(whole, address, path);
 }
 
 }  // namespace lsmtpd::smtp

@@ -11,7 +11,7 @@ namespace lsmtpd::smtp {
 struct Path {
   std::string_view address = {};  // the mailbox: no brackets, no source route; empty: the null path
   std::string_view rest = {};     // what follows the path: empty, or a blank and the parameters
-  bool utf8 = false;              // has octets beyond ASCII, and they are valid UTF-8
+  bool utf8 = false;              // octets beyond ASCII, in the route too; they are valid UTF-8
 };
 
 enum class PathFault : uint8_t {

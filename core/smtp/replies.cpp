@@ -24,8 +24,8 @@ void Session::deny(const replies::Fixed& reply) {
   tell_refusal(replies::reason_of(reply), reply.line, false);
 }
 
-void Session::deny_and_close(const replies::Fixed& reply) {
-  answer(reply);
+void Session::deny_and_close(const replies::Fixed& reply, uint32_t times) {
+  for (; times > 0; --times) answer(reply);
   tell_refusal(replies::reason_of(reply), reply.line, in_data());
   phase_ = Phase::closing;
 }
@@ -46,8 +46,12 @@ bool Session::count_error() {
 
 // RFC 2033 4.2: in LMTP the end of a message has one reply for each recipient accepted.
 void Session::append_for_each_recipient(std::string_view line) {
-  uint32_t times = settings_.lmtp && accepted_ > 0 ? accepted_ : 1;
-  for (; times > 0; --times) replies_ += line;
+  for (uint32_t times = recipients_to_answer(); times > 0; --times) replies_ += line;
+}
+
+// RFC 2033 4.2: in LMTP each that was accepted has a reply of its own.
+uint32_t Session::recipients_to_answer() const {
+  return settings_.lmtp && accepted_ > 0 ? accepted_ : 1;
 }
 
 }  // namespace lsmtpd::smtp

@@ -150,6 +150,10 @@ bool Session::in_data() const {
   return phase_ == Phase::data || phase_ == Phase::chunk;
 }
 
+bool Session::in_message() const {
+  return in_data() || (phase_ == Phase::command && state_ == State::chunks);
+}
+
 bool Session::in_transaction() const {
   return phase_ != Phase::closing && !reset_due_ && state_ != State::start &&
          state_ != State::ready;

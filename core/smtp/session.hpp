@@ -111,6 +111,7 @@ class Session {
            envelope_.parameters.capacity();
   }
   bool in_data() const;         // octets of a message are expected: the data_idle deadline applies
+  bool in_message() const;      // the same, or between chunks of one
   bool in_transaction() const;  // between an accepted MAIL and its end: drain lets it finish
   bool closing() const;         // the last reply is given: next() says close
   // Octets of content so far, the discarded ones too.
@@ -181,9 +182,10 @@ class Session {
   // replies.cpp
   void answer(const replies::Fixed& reply);
   void deny(const replies::Fixed& reply);
-  void deny_and_close(const replies::Fixed& reply);
+  void deny_and_close(const replies::Fixed& reply, uint32_t times = 1);
   void tell_refusal(std::string_view why, std::string_view line, bool of_message);
   void append_for_each_recipient(std::string_view line);
+  uint32_t recipients_to_answer() const;
   bool count_error();
 
   const Settings& settings_;

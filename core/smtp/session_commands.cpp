@@ -75,10 +75,16 @@ Session::Step Session::read_line(std::string_view& input) {
     line_.append(part);
     return Action::need_input;
   }
+  line_.append(part);
+  const bool bdat = parse_command(line_).verb == Verb::bdat;
   std::string().swap(line_);
   ended_in_cr_ = part.back() == '\r';
   phase_ = Phase::overlong;
-  deny(replies::line_too_long);
+  if (bdat) {  // as in execute()
+    deny_and_close(replies::line_too_long);
+  } else {
+    deny(replies::line_too_long);
+  }
   return {};
 }
 

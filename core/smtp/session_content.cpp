@@ -74,7 +74,10 @@ Session::Step Session::keep(std::string_view piece) {
     return Action::body;
   }
   // Draining has an end too: a client that did not stop at twice the limit will not stop soon.
-  if (too_large(octets_) && too_large(octets_ - size_limit_)) deny_and_close(replies::too_large);
+  if (too_large(octets_) && too_large(octets_ - size_limit_)) {
+    const bool last = phase_ == Phase::data || chunk_last_;
+    deny_and_close(replies::too_large, last ? recipients_to_answer() : 1);
+  }
   return {};
 }
 

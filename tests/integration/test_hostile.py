@@ -113,6 +113,20 @@ def test_25_thousands_of_tiny_chunks_take_bounded_memory(server):
     assert server.memory() - before < 32 << 20 or sanitized()
 
 
+@pytest.mark.parametrize("end", ["BDAT 1\r\nx", "BDAT 2\r\nx"], ids=["between chunks", "in a chunk"])
+def test_29_a_client_lost_before_its_last_chunk_is_told_of_in_the_log(server, end):
+    before = len(server.log_lines())
+    with server.client() as client:
+        client.command("EHLO client.example", 250)
+        client.command("MAIL FROM:<a@example.org>", 250)
+        client.command("RCPT TO:<b@example.org>", 250)
+        client.send(end.encode())
+        if end.startswith("BDAT 1"):
+            client.expect(250)
+    wait_until(lambda: [line for line in server.log_lines()[before:] if line["message"] == "cancelled"], 20,
+               "a line that tells of it")
+
+
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "reset"])
 def test_29_a_client_lost_after_the_dot_is_told_of_in_the_log(server, reset):
     before = len(server.log_lines())

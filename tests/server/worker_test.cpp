@@ -267,7 +267,8 @@ TEST_F(WorkerTest, WithoutAnyMemoryTheMessageGets452AndTheConnectionGoesOn) {
   EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
   EXPECT_EQ(client.ask("RCPT TO:<b@example.org>").substr(0, 4), "250 ");
   EXPECT_EQ(client.ask("DATA").substr(0, 4), "354 ");
-  const uint64_t rest = host_.store.memory.limit() - host_.store.memory.used();
+  // Enough for the message on its way, and not for the replies.
+  const uint64_t rest = host_.store.memory.limit() - host_.store.memory.used() - 8192;
   ASSERT_TRUE(host_.store.memory.take(rest));
   EXPECT_EQ(client.ask("some content\r\n.").substr(0, 9), "452 4.3.1");
   EXPECT_TRUE(eventually([&] { return host_.logged("refused at=data id="); }));
@@ -350,6 +351,29 @@ TEST_F(WorkerTest, RepliesFindTheirRoomInTheBudgetBeforeTheyAreWritten) {
   for (int i = 0; i < 50 && last.substr(0, 4) == "214 "; ++i) last = client.reply();
   EXPECT_EQ(last, "421 4.3.2 Out of memory, try again later");
   host_.store.memory.give(host_.store.memory.limit());
+}
+
+// A message that was stored has its 250, whatever room there is for it.
+TEST_F(WorkerTest, RepliesThatFindNoRoomAreGivenAllTheSame) {
+  config_.listeners[0].protocol = config::Protocol::lmtp;
+  step("out", "test_output");
+  serve();
+  Client client(port_);
+  EXPECT_EQ(client.reply().substr(0, 4), "220 ");
+  EXPECT_EQ(client.ask("LHLO c").substr(0, 4), "250 ");
+  constexpr int recipients = 500;
+  ASSERT_EQ(client.ask("MAIL FROM:<a@b>"), "250 2.1.0 Ok");
+  for (int i = 0; i < recipients; ++i) ASSERT_EQ(client.ask("RCPT TO:<c@d>").substr(0, 3), "250");
+  ASSERT_EQ(client.ask("DATA").substr(0, 3), "354");
+  client.send("hello\r\n");
+  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() > 0; }));
+  // Enough for the message on its way, and not for the replies.
+  const uint64_t rest = host_.store.memory.limit() - host_.store.memory.used() - 8192;
+  ASSERT_TRUE(host_.store.memory.take(rest));
+  client.send(".\r\n");
+  for (int i = 0; i < recipients; ++i) EXPECT_EQ(client.reply().substr(0, 3), "250") << i;
+  EXPECT_EQ(client.reply(), "421 4.3.2 Out of memory, try again later");
+  host_.store.memory.give(rest);
 }
 
 TEST_F(WorkerTest, ThousandsOfRepliesToOneMessageAreNotTakenForAClientThatDoesNotRead) {

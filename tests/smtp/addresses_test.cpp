@@ -112,6 +112,9 @@ TEST(Addresses, refuses_control_characters_anywhere) {
 
 TEST(Addresses, knows_utf8) {
   Path path;
+  EXPECT_EQ(parse_path("<@\xc3\xb6:a@b>", path), PathFault::none);
+  EXPECT_TRUE(path.utf8) << "in a source route too";
+  EXPECT_EQ(parse_path("<@\xff:a@b>", path), PathFault::not_utf8);
   EXPECT_EQ(parse_path("<j\xc3\xb6rg@b\xc3\xbc"
                        "cher.example>",
                        path),

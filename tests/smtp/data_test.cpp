@@ -8,12 +8,6 @@ namespace {
 
 constexpr std::string_view opening = "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n";
 
-Host limited(uint64_t octets) {
-  Host host;
-  host.size_limit = octets;
-  return host;
-}
-
 TEST(Data, takes_a_message_as_large_as_the_limit) {
   const auto settings = test_settings();
   expect_script(R"(

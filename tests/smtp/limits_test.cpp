@@ -33,6 +33,14 @@ TEST(Limits, ten_megabytes_without_a_line_end_get_one_reply_and_hold_no_memory) 
   EXPECT_THAT(player.played().replies, EndsWith("too long\r\n250 2.0.0 Ok\r\n"));
 }
 
+// The octets of its chunk would be commands.
+TEST(Limits, an_overlong_bdat_closes) {
+  const auto settings = test_settings();
+  expect_script("S: 220\nR: bdat 30" + std::string(3000, ' ') +
+                    "LAST\\r\\nRSET\\r\\n\nS: 500 5.5.2 Command line\nX:",
+                settings);
+}
+
 TEST(Limits, an_overlong_line_that_ends_in_a_bare_lf_closes) {
   const auto settings = test_settings();
   expect_script("S: 220\nR: " + std::string(3000, 'x') +

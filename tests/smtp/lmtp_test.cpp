@@ -48,6 +48,45 @@ TEST(Lmtp, takes_lhlo_only) {
                 settings);
 }
 
+TEST(Lmtp, past_twice_the_size_limit_each_recipient_hears_of_it) {
+  expect_lmtp(R"(
+    C: RCPT TO:<one@d>
+    S: 250
+    C: RCPT TO:<two@d>
+    S: 250
+    C: DATA
+    S: 354
+    R: 1234567890123456\r\n1
+    S: 552 5.3.4
+    S: 552 5.3.4
+    X:)",
+              limited(8));
+}
+
+TEST(Lmtp, past_twice_the_size_limit_each_recipient_hears_of_it_at_the_last_chunk_only) {
+  expect_lmtp(R"(
+    C: RCPT TO:<one@d>
+    S: 250
+    C: RCPT TO:<two@d>
+    S: 250
+    C: BDAT 20
+    R: 12345678901234567
+    S: 552 5.3.4
+    X:)",
+              limited(8));
+  expect_lmtp(R"(
+    C: RCPT TO:<one@d>
+    S: 250
+    C: RCPT TO:<two@d>
+    S: 250
+    C: BDAT 20 LAST
+    R: 12345678901234567
+    S: 552 5.3.4
+    S: 552 5.3.4
+    X:)",
+              limited(8));
+}
+
 TEST(Lmtp, repeats_the_verdict_for_each_recipient) {
   const Played played = expect_lmtp(R"(
     C: RCPT TO:<one@d>

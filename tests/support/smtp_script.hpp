@@ -30,6 +30,12 @@ struct Host {
   std::function<std::optional<smtp::Reply>(smtp::Action, const smtp::Session&)> answer = nullptr;
 };
 
+inline Host limited(uint64_t octets) {
+  Host host;
+  host.size_limit = octets;
+  return host;
+}
+
 struct Stored {
   message::Envelope envelope = {};
   std::string body = {};
