@@ -11,7 +11,7 @@ namespace lsmtpd::plugin {
 Lane::Lane(Stage& stage, io::Loop& loop, uint32_t worker)
     : stage_(stage),
       loop_(loop),
-      self_{&stage.process_, this},
+      self_{&stage.process_, this, &stage.reserved_},
       resources_(std::make_unique<Resources>()) {
   host_ = stage.host_;
   host_.self = &self_;
@@ -31,6 +31,7 @@ Result<std::unique_ptr<Lane>> Stage::open_lane(io::Loop& loop, uint32_t worker) 
     return fail("plugin.{}: could not open a lane: {}", name(), thrown());
   }
   if (!lane->lane_) return fail("plugin.{}: could not open a lane", name());
+  if (!lane->lane_->close) return fail("plugin.{}: its lane.close is NULL", name());
   return lane;
 }
 
@@ -43,6 +44,8 @@ std::optional<Completion> Lane::ask(std::unique_ptr<Question> question, Done don
   if (failed())
     return Completion{Verdict::make(Kind::failed, "too many calls are stuck"), {}, {}, {}, false};
   uint32_t index;
+  if (free_.empty() && slots_.size() == kSlots)
+    return Completion{Verdict::make(Kind::failed, "too many calls are open"), {}, {}, {}, false};
   if (free_.empty()) {
     index = static_cast<uint32_t>(slots_.size());
     slots_.emplace_back();
@@ -55,7 +58,7 @@ std::optional<Completion> Lane::ask(std::unique_ptr<Question> question, Done don
   slot.abandoned = false;
   slot.done = std::move(done);
   slot.question = std::move(question);
-  call = (static_cast<uint64_t>(slot.generation) << 32) | index;
+  call = call_id(index);
 
   const lsmtpd_call outer = std::exchange(asking_, call);
   const Question& asked = *slot.question;
@@ -146,11 +149,16 @@ std::optional<Completion> Lane::probe(const lsmtpd_probe_report* report, Done do
              [&](lsmtpd_call c, const Question&) { stage_.probe_->probe(lane_, c, report); });
 }
 
+// With the worker in it: a plugin that takes one lane's host for another's answers no other call.
+lsmtpd_call Lane::call_id(uint32_t index) const {
+  return (static_cast<uint64_t>(slots_[index].generation) << 32) |
+         (host_.worker % kWorkers * kSlots) | index;
+}
+
 Lane::Slot* Lane::find(lsmtpd_call call) {
-  const auto index = static_cast<uint32_t>(call);
+  const uint32_t index = static_cast<uint32_t>(call) % kSlots;
   if (index >= slots_.size()) return nullptr;
-  Slot& slot = slots_[index];
-  return slot.open && slot.generation == static_cast<uint32_t>(call >> 32) ? &slot : nullptr;
+  return slots_[index].open && call_id(index) == call ? &slots_[index] : nullptr;
 }
 
 void Lane::take(lsmtpd_call call, Completion&& completion) {
@@ -172,7 +180,7 @@ void Lane::take(lsmtpd_call call, Completion&& completion) {
   if (slot->abandoned) --stuck_;
   slot->open = false;
   if (++slot->generation == 0) slot->generation = 1;
-  free_.push_back(static_cast<uint32_t>(call));
+  free_.push_back(static_cast<uint32_t>(call) % kSlots);
 
   if (call == asking_ && !at_once_) {
     at_once_ = std::move(completion);
@@ -259,6 +267,7 @@ void Lane::close(io::Task closed) {
     return;
   }
   closed_ = std::move(closed);
+  close_asked_ = true;
   if (!guarded("close", [&] { lane_->close(lane_); }) && !is_closed_) lane_closed();
 }
 
@@ -271,6 +280,14 @@ void Lane::lane_closed() {
     log::error("lane_closed_twice",
                {{"plugin", name()}, {"hint", "host->lane_closed() may come once only"}});
     return;
+  }
+  if (!close_asked_) {
+    log::error("lane_closed_unasked",
+               {{"plugin", name()},
+                {"worker", host_.worker},
+                {"hint",
+                 "host->lane_closed() answers close(): this worker does without the plugin"
+                 " until a restart"}});
   }
   resources_->clear();
   fail_open_calls();
@@ -288,8 +305,8 @@ void Lane::fail_open_calls() {
                                  {"hint", "the plugin closed its lane without completing them"}});
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     if (!slots_[i].open) continue;
-    const lsmtpd_call call = (static_cast<uint64_t>(slots_[i].generation) << 32) | i;
-    take(call, {Verdict::make(Kind::try_later, "the plugin closed its lane"), {}, {}, {}, false});
+    take(call_id(i),
+         {Verdict::make(Kind::try_later, "the plugin closed its lane"), {}, {}, {}, false});
   }
 }
 

@@ -49,6 +49,9 @@ class Lane {
  public:
   // Calls that were abandoned and never completed; with more of them the lane counts as failed.
   static constexpr uint32_t kMostStuck = 1000;
+  // A call's id is its slot's generation, the worker, and the slot.
+  static constexpr uint32_t kSlots = 1u << 22;
+  static constexpr uint32_t kWorkers = 1u << 10;
 
   Lane(Stage& stage, io::Loop& loop, uint32_t worker);
   ~Lane();
@@ -117,6 +120,7 @@ class Lane {
                                 Ask&& put);
   template <class Function>
   bool guarded(const char* what, Function&& function);
+  lsmtpd_call call_id(uint32_t index) const;
   Slot* find(lsmtpd_call call);
   void take(lsmtpd_call call, Completion&& completion);           // [loop] an answer came
   void take_from_any(lsmtpd_call call, Completion&& completion);  // [any]
@@ -149,6 +153,7 @@ class Lane {
   struct Resources;  // watches and timers of lsmtpd.loop/1
   std::unique_ptr<Resources> resources_;
   io::Task closed_;
+  bool close_asked_ = false;
   std::atomic<bool> is_closed_{false};
 };
 

@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "log/log.hpp"
@@ -32,6 +33,11 @@ const void* LaneAbilities::get(const lsmtpd_host*, const char* id) {
 
 void LaneAbilities::complete(const lsmtpd_host* host, lsmtpd_call call,
                              const lsmtpd_verdict* verdict) {
+  if (!verdict || verdict->size < offsetof(lsmtpd_verdict, code)) {
+    log::error("verdict_without_size",
+               {{"plugin", view(host->name)},
+                {"hint", "set verdict.size to sizeof(lsmtpd_verdict); it counts as TRY_LATER"}});
+  }
   of(host).take_from_any(call, {Verdict::from(verdict), {}, {}, {}, false});
 }
 

@@ -77,6 +77,8 @@ Status Library::find_abilities() {
   try {
     factory_ = static_cast<const lsmtpd_factory_1*>(entry_->get_factory(LSMTPD_FACTORY));
     if (!factory_ || !factory_->descriptor) return fail("{} has no {}", file_, LSMTPD_FACTORY);
+    if (!factory_->get_ability || !factory_->create)
+      return fail("{} is broken: get_ability or create of its {} is NULL", file_, LSMTPD_FACTORY);
     options_ = static_cast<const lsmtpd_options_1*>(factory_->get_ability(LSMTPD_OPTIONS));
     command_ = static_cast<const lsmtpd_command_1*>(factory_->get_ability(LSMTPD_COMMAND));
   } catch (...) {

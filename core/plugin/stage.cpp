@@ -1,6 +1,8 @@
 #include "plugin/stage.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #include "log/log.hpp"
 #include "plugin/lane.hpp"
@@ -24,8 +26,39 @@ log::Level level_of(uint32_t level) {
   }
 }
 
-const Process& process_of(const lsmtpd_host* host) {
-  return *static_cast<HostSelf*>(host->self)->process;
+int32_t reserve(const lsmtpd_host* host, uint64_t bytes) {
+  const auto& self = *static_cast<HostSelf*>(host->self);
+  if (!self.process->store.memory.take(bytes)) return -1;
+  *self.reserved += bytes;
+  return 0;
+}
+
+// What was never reserved is not given back: the budget would count below nothing, and refuse all.
+void release(const lsmtpd_host* host, uint64_t bytes) {
+  const auto& self = *static_cast<HostSelf*>(host->self);
+  uint64_t held = *self.reserved;
+  while (!self.reserved->compare_exchange_weak(held, held - std::min(held, bytes))) {
+  }
+  self.process->store.memory.give(std::min(held, bytes));
+  if (bytes > held) {
+    log::error("memory_released_twice",
+               {{"plugin", view(host->name)},
+                {"bytes", bytes - held},
+                {"hint", "the plugin released more memory than it had reserved"}});
+  }
+}
+
+// Each that may not be NULL.
+struct Member {
+  const char* name;
+  bool there;
+};
+Status require(const config::Plugin& entry, std::initializer_list<Member> members) {
+  for (const Member& member : members) {
+    if (!member.there)
+      return fail("plugin.{}: {} is broken: its {} is NULL", entry.name, entry.use, member.name);
+  }
+  return {};
 }
 
 void write_log(const lsmtpd_host* host, uint32_t level, lsmtpd_str message,
@@ -53,15 +86,13 @@ const lsmtpd_log_1 log_table = {.enabled = [](const lsmtpd_host*, uint32_t level
                                 },
                                 .write = write_log};
 
-const lsmtpd_memory_1 memory_table = {
-    .reserve = [](const lsmtpd_host* host, uint64_t bytes) -> int32_t {
-      return process_of(host).store.memory.take(bytes) ? 0 : -1;
-    },
-    .release = [](const lsmtpd_host* host,
-                  uint64_t bytes) { process_of(host).store.memory.give(bytes); }};
+const lsmtpd_memory_1 memory_table = {.reserve = reserve, .release = release};
 
 Stage::Stage(std::unique_ptr<Options> options, const config::Plugin& entry, const Process& process)
-    : options_(std::move(options)), entry_(entry), process_(process), self_{&process, nullptr} {
+    : options_(std::move(options)),
+      entry_(entry),
+      process_(process),
+      self_{&process, nullptr, &reserved_} {
   host_ = {.self = &self_,
            .name = str(entry_.name),
            .hostname = str(process.hostname),
@@ -84,12 +115,36 @@ Result<std::unique_ptr<Stage>> Stage::create(const Library& library,
   std::unique_ptr<Stage> stage(new Stage(std::move(options), entry, process));
   try {
     stage->stage_ = library.factory().create(&stage->host_, stage->options_->abi());
-    if (stage->stage_) stage->find_abilities();
+    if (!stage->stage_) return fail("plugin.{}: {} could not be created", entry.name, entry.use);
+    if (auto whole = stage->check_functions(); !whole) {
+      stage->stage_ = nullptr;  // nothing of it can be called safely
+      return tl::unexpected(whole.error());
+    }
+    stage->find_abilities();
   } catch (...) {
     return fail("plugin.{}: {} could not be created: {}", entry.name, entry.use, thrown());
   }
-  if (!stage->stage_) return fail("plugin.{}: {} could not be created", entry.name, entry.use);
+  if (auto whole = stage->check_abilities(); !whole) return tl::unexpected(whole.error());
   return stage;
+}
+
+Status Stage::check_functions() const {
+  return require(entry_, {{"stage.start", stage_->start != nullptr},
+                          {"stage.stop", stage_->stop != nullptr},
+                          {"stage.destroy", stage_->destroy != nullptr},
+                          {"stage.get_ability", stage_->get_ability != nullptr},
+                          {"stage.open_lane", stage_->open_lane != nullptr}});
+}
+
+Status Stage::check_abilities() const {
+  return require(
+      entry_, {{"filter.message", !filter_ || filter_->message},
+               {"session.check", !session_ || session_->check},
+               {"admission.get", !admission_ || admission_->get},
+               {"output.deliver", !output_ || output_->deliver},
+               {"replay.list, load, forget or bury",
+                !replay_ || (replay_->list && replay_->load && replay_->forget && replay_->bury)},
+               {"probe.probe", !probe_ || probe_->probe}});
 }
 
 void Stage::find_abilities() {

@@ -2,6 +2,7 @@
 // lanes' hosts. [main]
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,7 +29,8 @@ struct Process {
 // What `self` of every host struct points to.
 struct HostSelf {
   const Process* process;
-  Lane* lane;  // null: the stage's host
+  Lane* lane;                       // null: the stage's host
+  std::atomic<uint64_t>* reserved;  // bytes that the plugin holds of the budget
 };
 
 // lsmtpd.log/1 and lsmtpd.memory/1, which stages and lanes share.
@@ -64,11 +66,14 @@ class Stage {
   friend class Lane;
   Stage(std::unique_ptr<Options> options, const config::Plugin& entry, const Process& process);
   void find_abilities();
+  Status check_functions() const;
+  Status check_abilities() const;
   void guarded(const char* what, void (*function)(const lsmtpd_stage*)) const;
 
   std::unique_ptr<Options> options_;
   const config::Plugin& entry_;
   const Process& process_;
+  std::atomic<uint64_t> reserved_{0};
   HostSelf self_;
   lsmtpd_host host_;
   const lsmtpd_stage* stage_ = nullptr;

@@ -147,6 +147,30 @@ Result<message::Message> View::finish_building() {
 
 // The functions of lsmtpd.message/1. Views come from us, so the pointers are good as long as the
 // plugin keeps its promise; what it may do with them is checked here.
+namespace {
+
+// RFC 5322 2.2: "Name: value" lines, and those that begin with a blank, each with its CRLF.
+bool is_header_fields(std::string_view text) {
+  bool first = true;
+  while (!text.empty()) {
+    const size_t end = text.find('\r');
+    if (end == std::string_view::npos || text.substr(end, 2) != "\r\n") return false;
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end + 2);
+    if (line.find_first_of(std::string_view("\n\0", 2)) != std::string_view::npos) return false;
+    if (!first && (line.starts_with(' ') || line.starts_with('\t'))) continue;
+    first = false;
+    const size_t name = line.find(':');
+    if (name == 0 || name == std::string_view::npos) return false;
+    for (const char c : line.substr(0, name)) {
+      if (c <= ' ' || c >= 0x7f) return false;
+    }
+  }
+  return !first;
+}
+
+}  // namespace
+
 struct ViewTable {
   static const View& of(const lsmtpd_message* m) { return *View::of(m); }
 
@@ -238,7 +262,7 @@ struct ViewTable {
   static int32_t prepend_header(const lsmtpd_message* m, lsmtpd_str fields) {
     auto* e = of(m).edits(false);
     const std::string_view text = view(fields);
-    if (!e || !text.ends_with("\r\n")) return -1;
+    if (!e || !is_header_fields(text)) return -1;
     // The fields of earlier filters are copied behind the first.
     const auto* earlier = e->prefix.empty() ? of(m).message_.prefix.get() : nullptr;
     if (!e->prefix_memory.grow(text.size() + (earlier ? earlier->size() : 0))) return -1;

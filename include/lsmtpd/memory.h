@@ -16,7 +16,8 @@ typedef struct lsmtpd_memory_1 {
   /* [any] 0: `bytes` are yours until released. -1: the budget is used up; wait or answer TRY_LATER.
    */
   int32_t (*reserve)(const lsmtpd_host* host, uint64_t bytes);
-  /* [any] */
+  /* [any] At most what is reserved by all lanes of the plugin: more is not given back, and logged.
+   */
   void (*release)(const lsmtpd_host* host, uint64_t bytes);
 } lsmtpd_memory_1;
 

@@ -73,12 +73,12 @@ typedef struct lsmtpd_message_1 {
   /* Edits of a filter, all or nothing: they take effect when the call completes with CONTINUE.
    * [any, one thread at a time, while the call is open] 0 is success, -1: out of memory or not
    * allowed here. Recipients are counted as in envelope(), before any edit. The last recipient
-   * cannot be removed: DISCARD instead. */
+   * cannot be removed: DISCARD instead. -1 also: the address is empty or has control characters. */
   int32_t (*add_recipient)(const lsmtpd_message* message, lsmtpd_str address,
                            lsmtpd_str parameters);
   int32_t (*remove_recipient)(const lsmtpd_message* message, uint64_t index);
-  /* Whole header fields with their CRLF, put before all others; the first call's fields stand
-   * nearest to the body. */
+  /* Whole header fields with their CRLF (RFC 5322 2.2), put before all others; the first call's
+   * fields stand nearest to the body. -1 also: they are no such fields. */
   int32_t (*prepend_header)(const lsmtpd_message* message, lsmtpd_str fields);
   /* Replaces the content: append as often as needed, then commit. What was not committed is
    * dropped. Where memory is short append() writes to a file, and may block: from the loop it fails

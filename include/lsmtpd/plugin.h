@@ -21,7 +21,10 @@ extern "C" {
 typedef struct lsmtpd_stage lsmtpd_stage;
 typedef struct lsmtpd_lane lsmtpd_lane;
 
-/* What `lsmtpd plugins` shows. All strings live as long as the process. */
+/* No function of a factory, stage, lane or ability is NULL where its description does not allow
+ * it; the plugin is refused then. `cancel`, and `closed` of LSMTPD_SESSION, may be.
+ *
+ * What `lsmtpd plugins` shows. All strings live as long as the process. */
 typedef struct lsmtpd_descriptor {
   uint32_t size;
   uint32_t reserved;

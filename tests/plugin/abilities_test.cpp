@@ -43,6 +43,18 @@ TEST_F(AbilitiesTest, ReservesMemoryUpToTheLimit) {
   EXPECT_EQ(host_.store.memory.used(), before);
 }
 
+TEST_F(AbilitiesTest, WhatWasNotReservedIsNotGivenBack) {
+  const uint64_t before = host_.store.memory.used();
+  EXPECT_EQ(use("releases_twice").verdict.kind, Kind::proceed);
+  EXPECT_EQ(host_.store.memory.used(), before);
+  EXPECT_TRUE(host_.logged("memory_released_twice"));
+}
+
+TEST_F(AbilitiesTest, AVerdictWithoutItsSizeIsTryLaterAndSaidToBeSo) {
+  EXPECT_EQ(use("no_size").verdict.kind, Kind::try_later);
+  EXPECT_TRUE(host_.logged("verdict_without_size"));
+}
+
 TEST_F(AbilitiesTest, SurvivesCallbacksThatThrow) {
   const auto answer = use("throws_in_tasks");
   EXPECT_EQ(answer.verdict.kind, Kind::proceed);

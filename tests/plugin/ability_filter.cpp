@@ -171,6 +171,14 @@ void message(const lsmtpd_lane* raw, lsmtpd_call call, const lsmtpd_message* mes
                 std::to_string(lane.memory->reserve(lane.host, 1ull << 40));
     lane.memory->release(lane.host, 1000);
     answer(lane);
+  } else if (use == "releases_twice") {
+    lane.memory->reserve(lane.host, 1000);
+    lane.memory->release(lane.host, 1000);
+    lane.memory->release(lane.host, 1ull << 30);
+    answer(lane);
+  } else if (use == "no_size") {
+    const lsmtpd_verdict verdict = {0, LSMTPD_CONTINUE, 0, 0, {}, {}, {}};
+    lane.host->complete(lane.host, call, &verdict);
   } else if (use == "edits") {
     edits(lane, message);
     answer(lane);
@@ -219,17 +227,25 @@ struct Stage {
 
 const lsmtpd_lane* open_lane(const lsmtpd_stage* stage, const lsmtpd_host* host) {
   auto* lane = new Lane{};
-  lane->raw = {lane, close_lane};
+  lane->use = static_cast<Stage*>(stage->self)->use;
+  lane->raw = {lane, lane->use == "no_close" ? nullptr : close_lane};
   lane->host = host;
   lane->loop = static_cast<const lsmtpd_loop_1*>(host->get_ability(host, LSMTPD_LOOP));
   lane->messages = static_cast<const lsmtpd_message_1*>(host->get_ability(host, LSMTPD_MESSAGE));
   lane->memory = static_cast<const lsmtpd_memory_1*>(host->get_ability(host, LSMTPD_MEMORY));
-  lane->use = static_cast<Stage*>(stage->self)->use;
+  if (lane->raw.close == nullptr) {
+    static lsmtpd_lane broken;
+    broken = lane->raw;
+    delete lane;
+    return &broken;
+  }
   return &lane->raw;
 }
 
 const void* stage_ability(const lsmtpd_stage* stage, const char* id) {
   static const lsmtpd_filter_1 filter = {message, nullptr};
+  static const lsmtpd_filter_1 broken = {nullptr, nullptr};
+  if (static_cast<Stage*>(stage->self)->use == "no_message") return &broken;
   if (static_cast<Stage*>(stage->self)->use == "nothing") return nullptr;
   return std::strcmp(id, LSMTPD_FILTER) == 0 ? &filter : nullptr;
 }
@@ -244,6 +260,13 @@ const lsmtpd_stage* create(const lsmtpd_host*, const lsmtpd_config* config) {
                 open_lane};
   const lsmtpd_str use = config->string(config, "use");
   stage->use.assign(use.data, use.size);
+  if (stage->use == "no_start") {
+    static lsmtpd_stage broken;
+    broken = stage->raw;
+    broken.start = nullptr;
+    delete stage;
+    return &broken;
+  }
   return &stage->raw;
 }
 

@@ -1,6 +1,8 @@
 // Calls and lanes at their edges: abandoned, stuck, closing.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "plugin_host.hpp"
 
 // A lane of bad_filter that throws in close, or never closes, is lost.
@@ -203,7 +205,30 @@ TEST_F(LaneTest, ALaneThatClosesUnaskedAnswersItsCallAndIsNotClosedAgain) {
   const auto answer = host_.filter(lane, host_.mail());
   EXPECT_EQ(answer.verdict.kind, Kind::try_later);
   EXPECT_TRUE(lane.failed());
+  EXPECT_TRUE(host_.logged("lane_closed_unasked"));
   EXPECT_TRUE(host_.close_lanes());
+}
+
+// A plugin may take one worker's host for another's.
+TEST_F(LaneTest, TwoWorkersNeverHaveACallOfTheSameId) {
+  Stage& stage = host_.stage(test::plugin_entry("bad", "bad_filter", {{"mode", "on_cancel"}}));
+  std::set<lsmtpd_call> calls;
+  on_loop(host_.loop, [&] {
+    for (const uint32_t worker : {0u, 1u, 2u}) {
+      auto lane = *stage.open_lane(host_.loop, worker);
+      for (int i = 0; i < 3; ++i) {
+        lsmtpd_call call = 0;
+        EXPECT_FALSE(lane->filter(
+            host_.mail(), [](const Completion&) {}, call));
+        calls.insert(call);
+        lane->abandon(call, nullptr);
+      }
+      Lane* raw = lane.release();
+      raw->close([raw] { delete raw; });
+    }
+  });
+  turn(host_.loop);
+  EXPECT_EQ(calls.size(), 9u);
 }
 
 TEST_F(LaneTest, SessionEventsAreACopy) {

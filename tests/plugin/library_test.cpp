@@ -98,6 +98,25 @@ TEST(StageTest, SaysWhyItCannotBeCreated) {
              {"plugin.x: throws_in_create could not be created: it threw an exception: "});
 }
 
+TEST(StageTest, NamesAFunctionThatIsNull) {
+  PluginHost host;
+  const auto entry = [](const char* use) {
+    return plugin_entry("x", "ability_filter", {{"use", use}});
+  };
+  const auto start = host.make_stage(entry("no_start"));
+  ASSERT_FALSE(start);
+  EXPECT_EQ(start.error().message, "plugin.x: ability_filter is broken: its stage.start is NULL");
+  const auto message = host.make_stage(entry("no_message"));
+  ASSERT_FALSE(message);
+  expect_has(message.error().message, {"its filter.message is NULL"});
+  Stage& stage = host.stage(entry("no_close"));
+  test::on_loop(host.loop, [&] {
+    const auto lane = stage.open_lane(host.loop, 0);
+    ASSERT_FALSE(lane);
+    EXPECT_EQ(lane.error().message, "plugin.x: its lane.close is NULL");
+  });
+}
+
 TEST(StageTest, SaysWhyItCannotBeStarted) {
   PluginHost host;
   const auto why = [&](const char* use) {

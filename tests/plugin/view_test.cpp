@@ -61,6 +61,18 @@ TEST_F(ViewTest, PrependedFieldsAreCountedUntilTheMessageIsGone) {
   EXPECT_EQ(more(), 0u);
 }
 
+TEST_F(ViewTest, OnlyWholeHeaderFieldsArePrepended) {
+  View* view = open(mail_);
+  for (const char* fields : {"A: b\r\n", "A:\r\n", "A: b\r\n\tc\r\nD: e: f\r\n", "A: \xc3\xb6\r\n"})
+    EXPECT_TRUE(prepend(view, fields)) << fields;
+  for (const std::string fields :
+       {"", "\r\n", "A: b", "A: b\n", "A: b\r\n\r\n", "A: b\r\nc\r\n", " A: b\r\n", ": b\r\n",
+        "A : b\r\n", "\xc3\xb6: b\r\n", "A: b\nC: d\r\n", "A: b\rC: d\r\n", "A: b\r\n\rx\r\n"})
+    EXPECT_FALSE(prepend(view, fields)) << fields;
+  EXPECT_FALSE(prepend(view, std::string("A: \0\r\n", 6)));
+  close(view);
+}
+
 TEST_F(ViewTest, AnnotationsAreCountedAndThoseThatAreReplacedAreNot) {
   View* view = open(mail_);
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(annotate(view, "a.key", std::string(10'000, 'x')));

@@ -131,9 +131,32 @@ static inline int32_t lsmtpd_t_remove_recipient(const lsmtpd_message* message, u
   lsmtpd_t_unlock(mail->test);
   return allowed ? 0 : -1;
 }
+/* RFC 5322 2.2: "Name: value" lines, and those that begin with a blank, each with its CRLF. */
+static inline int lsmtpd_t_is_header_fields(lsmtpd_str fields) {
+  const char* at = fields.data;
+  const char* end = at + fields.size;
+  int first = 1;
+  while (at < end) {
+    const char* line = at;
+    const char* colon = NULL;
+    for (; at < end && *at != '\r'; ++at) {
+      if (*at == '\n' || *at == '\0') return 0;
+      if (*at == ':' && colon == NULL) colon = at;
+    }
+    if (end - at < 2 || at[1] != '\n') return 0;
+    at += 2;
+    if (!first && (*line == ' ' || *line == '\t')) continue;
+    first = 0;
+    if (colon == NULL || colon == line) return 0;
+    for (; line < colon; ++line)
+      if (*line <= ' ' || *line >= 0x7f) return 0;
+  }
+  return !first;
+}
 static inline int32_t lsmtpd_t_prepend_header(const lsmtpd_message* message, lsmtpd_str fields) {
   lsmtpd_test_mail* mail = lsmtpd_t_enter(message, "prepend_header");
-  const int allowed = lsmtpd_t_may_edit(mail, "prepend_header");
+  const int allowed =
+      lsmtpd_t_may_edit(mail, "prepend_header") && lsmtpd_t_is_header_fields(fields);
   if (allowed) {
     lsmtpd_test_text before = mail->prepended;
     mail->prepended = lsmtpd_t_copy(fields);
