@@ -181,7 +181,8 @@ TEST(Outcome, detach_answers_what_is_unsettled_and_attaches_again) {
   EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
   EXPECT_EQ(rig.admission().ready, 0U);
   rig.advance(1000);
-  ASSERT_TRUE(rig.until([&] { return peer.attached().size() == 2; }));
+  ASSERT_TRUE(rig.until([&] { return rig.admission().ready == 1; }));
+  EXPECT_EQ(peer.attached().size(), 2U);
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
   EXPECT_EQ(peer.connections(), 1U);
 }
