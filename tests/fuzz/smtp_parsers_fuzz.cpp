@@ -17,7 +17,8 @@ void try_path(std::string_view text) {
   if (smtp::parse_path(text, path) != smtp::PathFault::none) return;
   fuzz::require(path.address.size() <= 254 && is_utf8(path.address));
   fuzz::require(!smtp::kind_of(path.address).control);
-  fuzz::require(path.utf8 == smtp::kind_of(path.address).eight_bit);
+  const std::string_view said = text.substr(0, text.size() - path.rest.size());  // the route too
+  fuzz::require(path.utf8 == smtp::kind_of(said).eight_bit && is_utf8(said));
   fuzz::require(path.rest.empty() || path.rest[0] == ' ' || path.rest[0] == '\t');
   fuzz::require(path.rest.data() + path.rest.size() == text.data() + text.size());
   smtp::Path again;
