@@ -195,6 +195,10 @@ int run_try(const std::string& file, const TryOptions& options) {
     std::fprintf(stderr, "lsmtpd: %s\n", problem.c_str());
     return kExitFailed;
   }
+  // As in a chain: "stored" makes no sense from a filter.
+  if (!stage.output() && answer->verdict.kind == plugin::Kind::stored) {
+    answer->verdict.kind = plugin::Kind::try_later;
+  }
   const message::Message& after = answer->message ? *answer->message : *message;
   return print(*answer, stage.output() != nullptr, options.show ? &after : nullptr);
 }

@@ -145,8 +145,6 @@ Result<message::Message> View::finish_building() {
   return result;
 }
 
-// The functions of lsmtpd.message/1. Views come from us, so the pointers are good as long as the
-// plugin keeps its promise; what it may do with them is checked here.
 namespace {
 
 // RFC 5322 2.2: "Name: value" lines, and those that begin with a blank, each with its CRLF.
@@ -171,6 +169,8 @@ bool is_header_fields(std::string_view text) {
 
 }  // namespace
 
+// The functions of lsmtpd.message/1. Views come from us, so the pointers are good as long as the
+// plugin keeps its promise; what it may do with them is checked here.
 struct ViewTable {
   static const View& of(const lsmtpd_message* m) { return *View::of(m); }
 

@@ -17,6 +17,8 @@ constexpr uint64_t kHeldStep = 1024;  // below it, what a connection holds is pa
 constexpr uint64_t kRateWindowMs = 30'000;
 constexpr uint64_t kLastReplyMs = 30'000;  // for the client to take it
 
+constexpr std::string_view kNoMemory = "limits.memory is used up";
+
 }  // namespace
 
 Connection::Connection(const Service& service, std::unique_ptr<io::TcpStream> stream,
@@ -119,12 +121,7 @@ bool Connection::act(Action action) {
       break;
     }
     case Action::close:
-      if (write_replies()) {
-        closing_ = true;
-        stream_->close_when_sent(!ended_);
-        rate_deadline_.disarm();
-        service_.loop.deadlines().arm(idle_deadline_, kLastReplyMs);
-      }
+      if (write_replies()) close_when_sent(!ended_);
       return false;
   }
   return true;
@@ -142,31 +139,28 @@ void Connection::resume() {
 // False, here and below: the connection is closing.
 bool Connection::keep(std::string_view input) {
   stream_->read_stop();
-  if (!kept_memory_.grow(input.size())) {
-    out_of_memory();
-    return false;
-  }
+  if (!kept_memory_.grow(input.size())) return out_of_memory();
   kept_.append(input);
   return true;
 }
 
 // Half a line, a long sender or replies that are not taken are little, but not on each of ten
-// thousand connections. `more` is about to come.
-bool Connection::account(uint64_t more) {
-  const uint64_t held = session_.held() + stream_->unsent() + more;
-  if (held_memory_.hold(held - held % kHeldStep)) return true;
-  out_of_memory();
-  return false;
+// thousand connections.
+bool Connection::account() {
+  return has_room() || out_of_memory();
 }
 
-void Connection::out_of_memory() {
-  log_closed(log::Level::warn, "limits.memory is used up");
-  // What has its reply gets it: there may be the 250 of a stored message in it. Gone at once with
-  // all else, as thousands may close in one turn of the loop.
-  std::string replies = std::exchange(session_.replies(), {});
-  replies += "421 4.3.2 Out of memory, try again later\r\n";
-  stream_->write(replies);
-  close();
+bool Connection::has_room() {
+  const uint64_t held = session_.held() + stream_->unsent();
+  return held_memory_.hold(held - held % kHeldStep);
+}
+
+// Input is lost: nothing of the client's is done after it, but what was begun has its outcome.
+bool Connection::out_of_memory() {
+  shut_down({.reply = {421, "4.3.2", "Out of memory, try again later"},
+             .why = kNoMemory,
+             .level = log::Level::warn});
+  return waits_for_us();
 }
 
 bool Connection::write_replies() {
@@ -179,7 +173,6 @@ bool Connection::write_replies() {
     close();
     return false;
   }
-  if (!account(replies.size())) return false;  // the client may take none of it
   stream_->write(replies);
   replies.clear();
   if (replies.capacity() > kRepliesKept) replies.shrink_to_fit();
@@ -197,7 +190,7 @@ void Connection::arm_deadlines() {
   const auto& timeouts = service_.config.timeouts;
   if (!session_.in_transaction()) envelope_memory_.release();
   if (waiting_ == Waiting::banner) return;
-  if (waiting_ != Waiting::nothing && waiting_ != Waiting::client) {
+  if (waits_for_us()) {
     idle_deadline_.disarm();
     rate_deadline_.disarm();
     return;
@@ -250,13 +243,12 @@ void Connection::too_slow() {
 }
 
 // Ends the session from our side, as soon as what it waits for is there: while the chain has the
-// message, the reply must wait for its outcome.
+// message, the reply must wait for its outcome. The first reason stands, but for one that waits:
+// a session that is to end at once must not go on to the end of its transaction.
 void Connection::shut_down(Ending ending) {
-  if (closing_ || ended_) return;
+  if (closing_ || ended_ || (ending_ && !ending_->after_transaction)) return;
   ending_ = std::make_unique<const Ending>(std::move(ending));
-  if (waiting_ == Waiting::outcome || waiting_ == Waiting::spill || waiting_ == Waiting::check) {
-    return;
-  }
+  if (waits_for_us()) return;
   if (ending_->after_transaction && session_.in_transaction()) return;
   waiting_ = Waiting::nothing;
   drive({});
@@ -266,22 +258,29 @@ void Connection::shut_down(Ending ending) {
 bool Connection::end_if_due() {
   if (!ending_ || session_.closing()) return false;
   if (ending_->after_transaction && session_.in_transaction()) return false;
-  log_closed(log::Level::info, ending_->why);
+  log_closed(ending_->level, ending_->why);
   body_.reset();
   session_.shut_down(ending_->reply);
+  envelope_memory_.release();
   return true;
 }
 
-void Connection::log_closed(log::Level level, std::string_view why) const {
+// Once: what ends in another way after all has its line.
+void Connection::log_closed(log::Level level, std::string_view why) {
+  if (std::exchange(closed_logged_, true)) return;
+  const uint64_t unsent = stream_->unsent() + session_.replies().size();
   log::write(level, "closed",
              {{"id", session_.envelope().id},
               {"peer", peer_.text()},
               {"listener", service_.listener.name},
+              {"unsent", unsent},
               {"why", why}});
 }
 
 void Connection::drain() {
-  shut_down({{421, "4.3.2", service_.smtp.hostname + " is shutting down"}, "shutting down", true});
+  shut_down({.reply = {421, "4.3.2", service_.smtp.hostname + " is shutting down"},
+             .why = "shutting down",
+             .after_transaction = true});
 }
 
 void Connection::on_end(bool end) {
@@ -300,8 +299,22 @@ void Connection::on_end(bool end) {
 
 void Connection::end_half_closed() {
   log_if_incomplete("the client left in the middle of its message");
+  close_when_sent(false);
+}
+
+// Once the client has taken its last replies, there may be a stored message's 250 in them.
+// `linger`: it may still be sending. Where even they find no memory, at once.
+void Connection::close_when_sent(bool linger) {
+  std::string().swap(kept_);
+  kept_memory_.release();
+  if (!has_room()) {
+    log_closed(log::Level::warn, kNoMemory);
+    close();
+    return;
+  }
   closing_ = true;
-  stream_->close_when_sent(false);
+  stream_->close_when_sent(linger);
+  rate_deadline_.disarm();
   service_.loop.deadlines().arm(idle_deadline_, kLastReplyMs);
 }
 
@@ -312,6 +325,7 @@ void Connection::log_if_incomplete(std::string_view why) {
 
 void Connection::close() {
   if (closed_) return;
+  ended_ = true;
   idle_deadline_.disarm();
   session_deadline_.disarm();
   rate_deadline_.disarm();
@@ -319,7 +333,7 @@ void Connection::close() {
 }
 
 void Connection::on_closed() {
-  closed_ = ended_ = true;
+  closed_ = true;
   stream_.reset();
   go_if_idle();
 }

@@ -41,7 +41,8 @@ class Connection final : io::TcpStream::Handler {
   // Why and how we end the session, once nothing of it is under way.
   struct Ending {
     smtp::Reply reply;
-    std::string_view why;            // for the log
+    std::string_view why;  // for the log
+    log::Level level = log::Level::info;
     bool after_transaction = false;  // one that has begun comes to its end first
   };
 
@@ -57,8 +58,9 @@ class Connection final : io::TcpStream::Handler {
   bool keep(std::string_view input);
   bool write_replies();
   void arm_deadlines();
-  bool account(uint64_t more = 0);
-  void out_of_memory();
+  bool account();
+  bool has_room();
+  bool out_of_memory();
 
   // connection_checks.cpp: what the session asks before there is a message
   void greet();
@@ -82,9 +84,14 @@ class Connection final : io::TcpStream::Handler {
 
   void end_half_closed();
   void log_if_incomplete(std::string_view why);
-  void log_closed(log::Level level, std::string_view why) const;
+  void log_closed(log::Level level, std::string_view why);
+  void close_when_sent(bool linger);
   void go_if_idle();
   bool busy() const { return transaction_ || waiting_ == Waiting::spill; }
+  // The client has no part in it: what it is told must wait for that.
+  bool waits_for_us() const {
+    return waiting_ == Waiting::check || waiting_ == Waiting::spill || waiting_ == Waiting::outcome;
+  }
 
   void idle_too_long();
   void too_slow();
@@ -101,7 +108,8 @@ class Connection final : io::TcpStream::Handler {
   bool half_closed_ = false;  // the client sends no more, but may still read
   bool ended_ = false;        // the connection is over
   bool closing_ = false;      // the last reply is on its way
-  bool closed_ = false;       // the stream is gone; we go too once nothing is under way
+  bool closed_logged_ = false;
+  bool closed_ = false;  // the stream is gone; we go too once nothing is under way
 
   std::string kept_;  // input that came while something was waited for
   Share kept_memory_;

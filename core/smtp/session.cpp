@@ -113,7 +113,9 @@ void Session::finish(const Reply& reply) {
 void Session::shut_down(const Reply& reply) {
   append(replies_, reply);
   waiting_ = Waiting::nothing;
+  reset_transaction();
   refused_due_ = discard_due_ = false;
+  let_go(line_);
   phase_ = Phase::closing;
 }
 

@@ -85,8 +85,9 @@ class Session {
   void early_talker();
   // While answering check_mail, before proceed(): what the message will be known by.
   void begin_transaction(std::string id, int64_t time_ns);
-  // The caller's own reason to end the session (deadline, shutdown): appends `reply` (421), then
-  // next() gives close. An answer that is still owed need not be given; one that comes is ignored.
+  // The caller's own reason to end the session (deadline, shutdown): appends `reply` (421), forgets
+  // the transaction and half a command, then next() gives close. An answer that is still owed need
+  // not be given; one that comes is ignored.
   void shut_down(const Reply& reply);
 
   // The smallest size limit in force, in octets of content after unstuffing; 0 = none. Set it while

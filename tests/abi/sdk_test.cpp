@@ -200,6 +200,8 @@ struct Edits : OnlyFilter {
     EXPECT_TRUE(message.in_memory());
     EXPECT_EQ(message.peek(9), "x\r\n\r\nhello\r\n");
     EXPECT_FALSE(message.remove_recipient(0)) << "it is the last one";
+    EXPECT_FALSE(message.add_recipient("") || message.add_recipient("a\r\n@example.org") ||
+                 message.add_recipient("a@example.org", "X=\x7f"));
     const bool edited = message.annotate("a", "") && message.annotate("b", "2") &&
                         message.prepend_header("X: y\r\n") &&
                         message.add_recipient("new@example.org") && message.remove_recipient(0) &&

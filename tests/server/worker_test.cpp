@@ -17,6 +17,8 @@ using test::plugin_entry;
 using test::PluginHost;
 using test::Record;
 
+constexpr const char* kOutOfMemory = "421 4.3.2 Out of memory, try again later";
+
 // A client that waits for what it wants to hear, with a deadline.
 class Client {
  public:
@@ -145,6 +147,28 @@ class WorkerTest : public testing::Test {
     EXPECT_EQ(begin_drain().wait_for(std::chrono::seconds(20)), std::future_status::ready);
   }
   bool eventually(const std::function<bool()>& condition) { return host_.run_until(condition); }
+  size_t times_logged(const std::string& part) {
+    const std::string log = host_.log();
+    size_t times = 0;
+    for (size_t at = 0; (at = log.find(part, at)) != std::string::npos; at += part.size()) ++times;
+    return times;
+  }
+  // Takes what there is, and says how much it was.
+  uint64_t fill_memory() {
+    const uint64_t rest = host_.store.memory.limit() - host_.store.memory.used();
+    EXPECT_TRUE(host_.store.memory.take(rest));
+    return rest;
+  }
+  // An LMTP client that is about to send a message to so many.
+  static void begin_lmtp(Client& client, int recipients) {
+    EXPECT_EQ(client.reply().substr(0, 4), "220 ");
+    EXPECT_EQ(client.ask("LHLO client.example").substr(0, 4), "250 ");
+    EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
+    for (int i = 0; i < recipients; ++i) {
+      EXPECT_EQ(client.ask("RCPT TO:<b@example.org>").substr(0, 4), "250 ");
+    }
+    EXPECT_EQ(client.ask("DATA").substr(0, 4), "354 ");
+  }
 
   config::Config config_;
   Record record_{"server"};
@@ -267,8 +291,7 @@ TEST_F(WorkerTest, WithoutAnyMemoryTheMessageGets452AndTheConnectionGoesOn) {
   EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
   EXPECT_EQ(client.ask("RCPT TO:<b@example.org>").substr(0, 4), "250 ");
   EXPECT_EQ(client.ask("DATA").substr(0, 4), "354 ");
-  const uint64_t rest = host_.store.memory.limit() - host_.store.memory.used();
-  ASSERT_TRUE(host_.store.memory.take(rest));
+  const uint64_t rest = fill_memory();
   EXPECT_EQ(client.ask("some content\r\n.").substr(0, 9), "452 4.3.1");
   EXPECT_TRUE(eventually([&] { return host_.logged("refused at=data id="); }));
   host_.store.memory.give(rest);
@@ -339,42 +362,103 @@ TEST_F(WorkerTest, RepliesThatAreNotReadAreCounted) {
   EXPECT_TRUE(eventually([&] { return host_.store.memory.used() == 0; }));
 }
 
-TEST_F(WorkerTest, RepliesFindTheirRoomInTheBudgetBeforeTheyAreWritten) {
-  step("out", "test_output");
-  serve();
-  Client client(port_);
-  client.begin();
-  ASSERT_TRUE(host_.store.memory.take(host_.store.memory.limit()));
-  EXPECT_EQ(client.ask("HELP").substr(0, 4), "214 ") << "a few are part of a connection's price";
-  std::string batch;
-  for (int i = 0; i < 50; ++i) batch += "HELP\r\n";
-  client.send(batch);
-  std::string last = client.reply();
-  for (int i = 0; i < 50 && last.substr(0, 4) == "214 "; ++i) last = client.reply();
-  EXPECT_EQ(last, "421 4.3.2 Out of memory, try again later");
-  host_.store.memory.give(host_.store.memory.limit());
-}
-
-// A message that was stored has its 250, whatever room there is for it.
-TEST_F(WorkerTest, RepliesThatFindNoRoomAreGivenAllTheSame) {
+TEST_F(WorkerTest, RepliesThatTheKernelTakesNeedNoRoom) {
   config_.listeners[0].protocol = config::Protocol::lmtp;
   step("out", "test_output");
   serve();
   Client client(port_);
-  EXPECT_EQ(client.reply().substr(0, 4), "220 ");
-  EXPECT_EQ(client.ask("LHLO c").substr(0, 4), "250 ");
-  constexpr int recipients = 500;
-  ASSERT_EQ(client.ask("MAIL FROM:<a@b>"), "250 2.1.0 Ok");
-  for (int i = 0; i < recipients; ++i) ASSERT_EQ(client.ask("RCPT TO:<c@d>").substr(0, 3), "250");
-  ASSERT_EQ(client.ask("DATA").substr(0, 3), "354");
+  begin_lmtp(client, 500);
   client.send("hello\r\n");
   EXPECT_TRUE(eventually([&] { return host_.store.memory.used() > 0; }));
   // Enough for the message on its way, and not for the replies.
   const uint64_t rest = host_.store.memory.limit() - host_.store.memory.used() - 8192;
   ASSERT_TRUE(host_.store.memory.take(rest));
   client.send(".\r\n");
-  for (int i = 0; i < recipients; ++i) EXPECT_EQ(client.reply().substr(0, 3), "250") << i;
-  EXPECT_EQ(client.reply(), "421 4.3.2 Out of memory, try again later");
+  for (int i = 0; i < 500; ++i) ASSERT_EQ(client.reply().substr(0, 3), "250") << i;
+  EXPECT_EQ(client.ask("NOOP"), "250 2.0.0 Ok");
+  host_.store.memory.give(rest);
+}
+
+// The client has not read them yet, and closing on what it has sent behind would reset them away.
+TEST_F(WorkerTest, RepliesOnTheirWayOutliveTheEndForWantOfMemory) {
+  config_.listeners[0].protocol = config::Protocol::lmtp;
+  step("out", "test_output");
+  serve();
+  Client client(port_, 4096);
+  begin_lmtp(client, 500);
+  client.send("hello\r\n.\r\n");
+  EXPECT_TRUE(eventually([&] { return host_.logged("accepted id="); }));
+  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() == 0; }));
+  ASSERT_TRUE(host_.store.memory.take(host_.store.memory.limit()));
+  client.send("NOOP " + std::string(1500, 'x'));
+  EXPECT_TRUE(eventually([&] { return host_.logged("closed id="); }));
+  client.send("and more");
+  for (int i = 0; i < 500; ++i) ASSERT_EQ(client.reply().substr(0, 3), "250") << i;
+  EXPECT_EQ(client.reply(), kOutOfMemory);
+  EXPECT_EQ(client.reply(), "");
+  host_.store.memory.give(host_.store.memory.limit());
+}
+
+TEST_F(WorkerTest, RepliesThatAreNotReadAndFindNoRoomEndTheConnectionAtOnce) {
+  config_.limits.commands = 1'000'000;
+  step("out", "test_output");
+  serve();
+  Client client(port_);
+  client.begin();
+  ASSERT_TRUE(host_.store.memory.take(host_.store.memory.limit()));
+  std::string batch;
+  for (int i = 0; i < 1000; ++i) batch += "HELP\r\n";
+  EXPECT_TRUE(eventually([&] {
+    client.send_some(batch);
+    return peers_.count() == 0;
+  }));
+  EXPECT_EQ(times_logged("closed id="), 1u);
+  EXPECT_TRUE(host_.logged(" why=\"limits.memory is used up\""));
+  EXPECT_FALSE(host_.logged(" unsent=0 ")) << "how much it had not taken";
+  host_.store.memory.give(host_.store.memory.limit());
+}
+
+// It was begun, so it may be stored: its client must hear of that before all else.
+TEST_F(WorkerTest, InputThatFindsNoRoomLetsTheMessageBeforeItHaveItsOutcome) {
+  step("out", "test_output", {{"delay", "1s"}, {"record", record_.file()}});
+  serve();
+  Client client(port_);
+  client.begin();
+  client.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+  for (int i = 0; i < 3; ++i) client.reply();
+  client.send("x\r\n.\r\n");
+  EXPECT_TRUE(eventually([&] { return record_.count("deliver") == 1; }));
+  const uint64_t rest = fill_memory();
+  client.send("NOOP\r\n");
+  EXPECT_EQ(client.reply().substr(0, 24), "250 2.0.0 Ok: queued as ");
+  EXPECT_EQ(client.reply(), kOutOfMemory);
+  EXPECT_EQ(client.reply(), "");
+  EXPECT_TRUE(host_.logged("reply_lost=false"));
+  EXPECT_EQ(times_logged("closed id="), 1u);
+  host_.store.memory.give(rest);
+}
+
+// What came meanwhile is lost: the transaction must not go on behind the hole, a drain or not.
+TEST_F(WorkerTest, InputThatFindsNoRoomEndsTheSessionThoughADrainWouldLetItGoOn) {
+  step("who", "session_filter",
+       {{"rcpt", "nobody@example.org"}, {"verdict", "try_later"}, {"delay", "1s"}});
+  step("out", "test_output", {{"record", record_.file()}});
+  serve();
+  Client client(port_);
+  client.begin();
+  EXPECT_EQ(client.ask("MAIL FROM:<a@b.example>").substr(0, 4), "250 ");
+  EXPECT_EQ(client.ask("RCPT TO:<c@d.example>").substr(0, 4), "250 ");
+  client.send("RCPT TO:<nobody@example.org>\r\n");
+  EXPECT_TRUE(eventually([&] { return host_.logged("thinking"); }));
+  const uint64_t rest = fill_memory();
+  client.send("RCPT TO:<lost@d.example>\r\n");
+  auto drained = begin_drain();  // the worker hears of it behind what the client has sent
+  EXPECT_EQ(client.reply().substr(0, 4), "451 ");
+  EXPECT_EQ(client.reply(), kOutOfMemory);
+  EXPECT_EQ(client.reply(), "");
+  client.close();
+  EXPECT_EQ(drained.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_EQ(times_logged("closed id="), 1u);
   host_.store.memory.give(rest);
 }
 
@@ -385,13 +469,7 @@ TEST_F(WorkerTest, ThousandsOfRepliesToOneMessageAreNotTakenForAClientThatDoesNo
   step("out", "test_output");
   serve();
   Client client(port_, 4096);
-  EXPECT_EQ(client.reply().substr(0, 4), "220 ");
-  EXPECT_EQ(client.ask("LHLO c").substr(0, 4), "250 ");
-  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
-  for (int i = 0; i < 10'000; ++i) {
-    ASSERT_EQ(client.ask("RCPT TO:<b@example.org>").substr(0, 4), "250 ");
-  }
-  EXPECT_EQ(client.ask("DATA").substr(0, 4), "354 ");
+  begin_lmtp(client, 10'000);
   client.send("x\r\n.\r\n");
   for (int i = 0; i < 10'000; ++i) {
     ASSERT_EQ(client.reply().substr(0, 24), "250 2.0.0 Ok: queued as ") << i;

@@ -63,22 +63,20 @@ TEST(Lmtp, past_twice_the_size_limit_each_recipient_hears_of_it) {
               limited(8));
 }
 
-TEST(Lmtp, past_twice_the_size_limit_each_recipient_hears_of_it_at_the_last_chunk_only) {
-  expect_lmtp(R"(
+// A chunk that is not the last one has one reply (RFC 3030 2, RFC 2033 4.2).
+TEST(Lmtp, past_twice_the_size_limit_in_a_chunk_each_recipient_hears_of_it_where_it_is_the_last) {
+  const std::string to_two = R"(
     C: RCPT TO:<one@d>
     S: 250
     C: RCPT TO:<two@d>
-    S: 250
+    S: 250)";
+  expect_lmtp(to_two + R"(
     C: BDAT 20
     R: 12345678901234567
     S: 552 5.3.4
     X:)",
               limited(8));
-  expect_lmtp(R"(
-    C: RCPT TO:<one@d>
-    S: 250
-    C: RCPT TO:<two@d>
-    S: 250
+  expect_lmtp(to_two + R"(
     C: BDAT 20 LAST
     R: 12345678901234567
     S: 552 5.3.4

@@ -170,7 +170,7 @@ class Message {
       visit(view(key), view(value));
   }
 
-  // Edits; see lsmtpd/message.h for when they take effect.
+  // Edits; see lsmtpd/message.h for when they take effect. False: out of memory, or not allowed.
   bool annotate(std::string_view key, std::string_view value) {
     return table_->annotate(raw_, str(key), str(value)) == 0;
   }

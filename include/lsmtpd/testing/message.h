@@ -104,10 +104,16 @@ static inline int32_t lsmtpd_t_annotate(const lsmtpd_message* message, lsmtpd_st
   lsmtpd_t_unlock(mail->test);
   return allowed ? 0 : -1;
 }
+static inline int lsmtpd_t_has_control(lsmtpd_str text) {
+  for (size_t i = 0; i < text.size; ++i)
+    if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f) return 1;
+  return 0;
+}
 static inline int32_t lsmtpd_t_add_recipient(const lsmtpd_message* message, lsmtpd_str address,
                                              lsmtpd_str parameters) {
   lsmtpd_test_mail* mail = lsmtpd_t_enter(message, "add_recipient");
-  const int allowed = lsmtpd_t_may_edit(mail, "add_recipient");
+  const int allowed = lsmtpd_t_may_edit(mail, "add_recipient") && address.size != 0 &&
+                      !lsmtpd_t_has_control(address) && !lsmtpd_t_has_control(parameters);
   if (allowed) lsmtpd_t_add_pair(&mail->added, address, parameters);
   lsmtpd_t_unlock(mail->test);
   return allowed ? 0 : -1;

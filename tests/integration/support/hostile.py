@@ -121,6 +121,9 @@ ROWS = [
     (24, "two BDAT that overflow together", EMR + bdat(b"abc", False) + b"BDAT 18446744073709551614 LAST\r\nabc",
      READY + ["250"], [], FIN),
     (24, "BDAT with junk for LAST", EMR + b"BDAT 3 LAST now\r\nabc", READY + ["501"], [], CLOSES),
+    (24, "BDAT on a line without end", EMR + b"BDAT 3 LAST" + b" " * 2100 + b"\r\nabc", READY + ["500 5.5.2"], [], CLOSES),
+    (24, "BDAT on a line without end, in LMTP", L + M + R + b"BDAT 30" + b" " * 2100 + b"\r\n" + M, READY + ["500 5.5.2"],
+     [], CLOSES, "lmtp"),
     (24, "BDAT 0 LAST alone", EMR + b"BDAT 0 LAST\r\n", READY + ["250"], [b""], OPEN),
     (24, "BDAT 0 and BDAT 0 LAST", EMR + b"BDAT 0\r\nBDAT 0\r\nBDAT 0 LAST\r\n", READY + ["250"] * 3, [b""], OPEN),
     (24, "BDAT with leading zeros and lower case", EMR + b"bdat 0003 last\r\nabc", READY + ["250"], [b"abc"], OPEN),
@@ -246,6 +249,9 @@ ROWS = [
     (38, "a surrogate with SMTPUTF8", *mail(b"<a\xed\xa0\x80@b> SMTPUTF8", "501 5.5.2")),
     (39, "a UTF-8 address without SMTPUTF8", *mail("<\u00f6@b.example>".encode(), "553 5.6.7")),
     (39, "a UTF-8 recipient without SMTPUTF8", *rcpt("<r@\u00f6.example>".encode(), "553 5.6.7")),
+    (39, "a UTF-8 source route without SMTPUTF8", *rcpt("<@\u00f6.example:r@example.org>".encode(), "553 5.6.7")),
+    (39, "a UTF-8 source route with SMTPUTF8", E + b"MAIL FROM:<s@example.org> SMTPUTF8\r\n" +
+     "RCPT TO:<@\u00f6.example:r@example.org>\r\n".encode(), ["250"] * 3, [], OPEN),
     (39, "a UTF-8 address with SMTPUTF8", *mail("<\u00f6@b.example> SMTPUTF8".encode(), "250")),
 
     (40, "format strings and paths in addresses", E + b"MAIL FROM:<%s%n{}'../|`$x@b>\r\n" +
