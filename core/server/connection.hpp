@@ -57,10 +57,7 @@ class Connection final : io::TcpStream::Handler {
   void resume();
   bool keep(std::string_view input);
   bool write_replies();
-  void arm_deadlines();
   bool account();
-  bool has_room();
-  bool out_of_memory();
 
   // connection_checks.cpp: what the session asks before there is a message
   void greet();
@@ -82,21 +79,24 @@ class Connection final : io::TcpStream::Handler {
   void log_outcome(const pipeline::Outcome& outcome);
   void log_refused(std::string_view at, const smtp::Reply& reply, std::string_view why);
 
+  // connection_end.cpp: how it ends
+  bool has_room();
+  bool out_of_memory();
+  void arm_deadlines();
+  void idle_too_long();
+  void too_slow();
+  void shut_down(Ending ending);
+  bool end_if_due();
   void end_half_closed();
-  void log_if_incomplete(std::string_view why);
-  void log_closed(log::Level level, std::string_view why);
   void close_when_sent(bool linger);
+  void log_closed(log::Level level, std::string_view why);
+  void log_if_incomplete(std::string_view why);
   void go_if_idle();
   bool busy() const { return transaction_ || waiting_ == Waiting::spill; }
   // The client has no part in it: what it is told must wait for that.
   bool waits_for_us() const {
     return waiting_ == Waiting::check || waiting_ == Waiting::spill || waiting_ == Waiting::outcome;
   }
-
-  void idle_too_long();
-  void too_slow();
-  void shut_down(Ending ending);
-  bool end_if_due();
 
   const Service& service_;
   std::unique_ptr<io::TcpStream> stream_;
