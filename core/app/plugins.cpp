@@ -7,6 +7,7 @@
 #include "app/daemon.hpp"
 #include "app/setup.hpp"
 #include "base/text.hpp"
+#include "plugin/option_table.hpp"
 #include "plugin/verdict.hpp"
 
 namespace lsmtpd::app {
@@ -17,8 +18,12 @@ using plugin::view;
 
 namespace {
 
+// What a plugin's author wrote, which may hold anything.
 std::string text(lsmtpd_str s) {
-  return std::string(view(s));
+  return escape_sentence(view(s));
+}
+std::string text(const char* s) {
+  return escape_sentence(s ? s : "");
 }
 
 void print_plugin(const Library& library) {
@@ -32,9 +37,13 @@ void print_plugin(const Library& library) {
   for (uint32_t i = 0; table && i < table->count; ++i) {
     const auto& o = table->options[i];
     std::string facts(plugin::type_name(o.type));
-    if (o.allowed) facts += fmt::format(": {}", o.allowed);
-    facts += o.required ? ", required" : o.preset ? fmt::format(", default {}", o.preset) : "";
-    std::printf("    %-20s %s\n    %-20s   %s\n", o.key, facts.c_str(), "", o.help ? o.help : "");
+    if (o.allowed) facts += ": " + text(o.allowed);
+    if (o.required) {
+      facts += ", required";
+    } else if (o.preset) {
+      facts += ", default " + text(o.preset);
+    }
+    std::printf("    %-20s %s\n    %-20s   %s\n", o.key, facts.c_str(), "", text(o.help).c_str());
   }
 }
 
@@ -53,7 +62,7 @@ std::string usage_of(const lsmtpd_command_1& command) {
   std::string usage = fmt::format("lsmtpd {}:\n", view(command.name));
   for (std::string_view rest = view(command.usage); !rest.empty();) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
-    usage += fmt::format("  {}\n", line);
+    usage += fmt::format("  {}\n", escape_sentence(line));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
   }
   return usage;

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "app/process.hpp"
+#include "plugin/option_table.hpp"
 
 namespace lsmtpd::app {
 

@@ -192,6 +192,17 @@ std::string escape_for_log(std::string_view text) {
   }
 }
 
+std::string escape_sentence(std::string_view text) {
+  std::string out;
+  for (size_t at = 0; at <= text.size();) {
+    const size_t quote = std::min(text.find('"', at), text.size());
+    out += escape_for_log(text.substr(at, quote - at));
+    if (quote < text.size()) out += '"';
+    at = quote + 1;
+  }
+  return out;
+}
+
 size_t utf8_sequence(std::string_view text) {
   if (text.empty()) return 0;
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };

@@ -29,6 +29,8 @@ std::string_view nearest(std::string_view typed, std::span<const std::string_vie
 // Makes text from a client or a broker fit for one log line: control characters, quotes,
 // backslashes and invalid UTF-8 become \xNN escapes.
 std::string escape_for_log(std::string_view text);
+// The same for a plugin's sentence, which may quote something: its quotation marks stay.
+std::string escape_sentence(std::string_view text);
 // How many octets at the front it leaves as they are; not more than there are of ASCII.
 size_t plain_prefix(std::string_view text);
 

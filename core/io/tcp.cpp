@@ -157,6 +157,7 @@ void TcpStream::Impl::sent(int status) {
     linger ? start_lingering() : close();
   } else {
     sending.shrink_to_fit();
+    kept.shrink_to_fit();  // the buffer of a write before
     handler->on_drained();
   }
 }

@@ -9,6 +9,7 @@
 
 #include "base/text.hpp"
 #include "log/log.hpp"
+#include "plugin/option_table.hpp"
 #include "plugin/thrown.hpp"
 #include "plugin/verdict.hpp"
 
@@ -83,6 +84,15 @@ Status Library::find_abilities() {
     command_ = static_cast<const lsmtpd_command_1*>(factory_->get_ability(LSMTPD_COMMAND));
   } catch (...) {
     return fail("{}: its abilities cannot be found: {}", file_, thrown());
+  }
+  if (!is_name(view(factory_->descriptor->name)))
+    return fail("{} is broken: its name is not of letters, digits, _ and -", file_);
+  if (command_ && (!is_name(view(command_->name)) || !command_->run))
+    return fail("{} is broken: its command has no function, or no name of letters, digits, _ and -",
+                file_);
+  if (!options_) return {};
+  if (const auto fault = fault_of(*options_); !fault.empty()) {
+    return fail("{} is broken: its table of options: {}", file_, fault);
   }
   return {};
 }

@@ -1,9 +1,9 @@
 #include "plugin/options.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/text.hpp"
+#include "plugin/option_table.hpp"
 #include "plugin/thrown.hpp"
 #include "plugin/verdict.hpp"
 
@@ -25,18 +25,6 @@ std::string show(const lsmtpd_option& option, int64_t number) {
   if (option.type == LSMTPD_TYPE_SIZE) return format_size(static_cast<uint64_t>(number));
   if (option.type == LSMTPD_TYPE_DURATION) return format_duration(static_cast<uint64_t>(number));
   return std::to_string(number);
-}
-
-// A plugin's sentence, which may quote what the file says: its quotation marks stay.
-std::string escaped_sentence(std::string_view text) {
-  std::string out;
-  for (size_t at = 0; at <= text.size();) {
-    const size_t quote = std::min(text.find('"', at), text.size());
-    out += escape_for_log(text.substr(at, quote - at));
-    if (quote < text.size()) out += '"';
-    at = quote + 1;
-  }
-  return out;
 }
 
 std::string_view allowed(const lsmtpd_option& option) {
@@ -65,12 +53,6 @@ std::string expected(const lsmtpd_option& option) {
 }
 
 }  // namespace
-
-std::string_view type_name(uint32_t type) {
-  static constexpr std::string_view kNames[] = {
-      "", "string", "secret", "bool", "int", "size", "duration", "enum", "path", "list", "map"};
-  return type < std::size(kNames) ? kNames[type] : "unknown";
-}
 
 Options::Options() {
   static const auto self = [](const lsmtpd_config* c) { return static_cast<Options*>(c->self); };
@@ -195,19 +177,6 @@ bool Options::set(const lsmtpd_option& option, const config::OptionValue& value,
   return false;
 }
 
-decltype(config::OptionValue::value) preset_value(const lsmtpd_option& option) {
-  const std::string_view text(option.preset);
-  if (option.type == LSMTPD_TYPE_BOOL) return text == "true";
-  if (option.type == LSMTPD_TYPE_INT) {
-    int64_t number = 0;
-    std::from_chars(text.data(), text.data() + text.size(), number);
-    return number;
-  }
-  // A list's default is its one item.
-  if (option.type == LSMTPD_TYPE_LIST) return config::OptionValue::List{{std::string(text), {}}};
-  return std::string(text);
-}
-
 void Options::take_given(const config::Plugin& entry, std::span<const lsmtpd_option> table,
                          std::vector<config::Diagnostic>& diagnostics) {
   std::vector<std::string_view> keys;
@@ -306,7 +275,7 @@ void Report::add(bool warning, lsmtpd_str key, lsmtpd_str message) {
   diagnostics_.push_back(
       {warning,
        at,
-       fmt::format("plugin.{}: {}{}", entry_.name, where, escaped_sentence(view(message))),
+       fmt::format("plugin.{}: {}{}", entry_.name, where, escape_sentence(view(message))),
        {}});
 }
 

@@ -51,12 +51,6 @@ class Options {
   bool complete_ = false;
 };
 
-// An option's default, as the file would give it. Only where there is one.
-decltype(config::OptionValue::value) preset_value(const lsmtpd_option& option);
-
-// What a table's type is called in messages and by `lsmtpd plugins`: "size", "list", ...
-std::string_view type_name(uint32_t type);
-
 // Collects what a plugin reports at check() or start() as diagnostics at the option's place in the
 // file.
 class Report {

@@ -134,23 +134,18 @@ void Connection::resume() {
 // False, here and below: the connection is closing.
 bool Connection::keep(std::string_view input) {
   stream_->read_stop();
+  if (ending_ && !ending_->after_transaction) return waits_for_us();  // nobody will look at it
   if (!kept_memory_.grow(input.size())) return out_of_memory();
   kept_.append(input);
   return true;
-}
-
-// Half a line, a long sender or replies that are not taken are little, but not on each of ten
-// thousand connections.
-bool Connection::account() {
-  return has_room() || out_of_memory();
 }
 
 bool Connection::write_replies() {
   auto& replies = session_.replies();
   if (replies.empty()) return true;
   // What was left unread before counts, not this batch: in LMTP one message may have very many
-  // replies.
-  if (stream_->unsent() > service_.config.limits.unread_replies) {
+  // replies. The last reply of all is no reason to give up those before it.
+  if (stream_->unsent() > service_.config.limits.unread_replies && !session_.closing()) {
     log_closed(log::Level::warn, "limits.unread_replies passed");
     close();
     return false;

@@ -57,7 +57,6 @@ class Connection final : io::TcpStream::Handler {
   void resume();
   bool keep(std::string_view input);
   bool write_replies();
-  bool account();
 
   // connection_checks.cpp: what the session asks before there is a message
   void greet();
@@ -80,7 +79,7 @@ class Connection final : io::TcpStream::Handler {
   void log_refused(std::string_view at, const smtp::Reply& reply, std::string_view why);
 
   // connection_end.cpp: how it ends
-  bool has_room();
+  bool account();
   bool out_of_memory();
   void arm_deadlines();
   void idle_too_long();

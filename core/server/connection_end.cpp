@@ -14,9 +14,17 @@ constexpr std::string_view kNoMemory = "limits.memory is used up";
 
 }  // namespace
 
-bool Connection::has_room() {
+// Half a line, a long sender or replies that are not taken are little, but not on each of ten
+// thousand connections. False: the connection is closing.
+bool Connection::account() {
   const uint64_t held = session_.held() + stream_->unsent();
-  return held_memory_.hold(held - held % kHeldStep);
+  if (held_memory_.hold(held - held % kHeldStep)) return true;
+  if (waits_for_us() && stream_->unsent() >= kHeldStep) {  // which may take long
+    log_closed(log::Level::warn, kNoMemory);
+    close();
+    return false;
+  }
+  return out_of_memory();
 }
 
 // Input is lost: nothing of the client's is done after it, but what was begun has its outcome.
@@ -100,6 +108,10 @@ void Connection::shut_down(Ending ending) {
 bool Connection::end_if_due() {
   if (!ending_ || session_.closing()) return false;
   if (ending_->after_transaction && session_.in_transaction()) return false;
+  if (auto& replies = session_.replies(); !replies.empty()) {
+    stream_->write(replies);
+    replies.clear();
+  }
   log_closed(ending_->level, ending_->why);
   body_.reset();
   session_.shut_down(ending_->reply);
@@ -110,12 +122,11 @@ bool Connection::end_if_due() {
 // Once: what ends in another way after all has its line.
 void Connection::log_closed(log::Level level, std::string_view why) {
   if (std::exchange(closed_logged_, true)) return;
-  const uint64_t unsent = stream_->unsent() + session_.replies().size();
   log::write(level, "closed",
              {{"id", session_.envelope().id},
               {"peer", peer_.text()},
               {"listener", service_.listener.name},
-              {"unsent", unsent},
+              {"unsent", stream_->unsent()},
               {"why", why}});
 }
 
@@ -145,11 +156,13 @@ void Connection::end_half_closed() {
 }
 
 // Once the client has taken its last replies, there may be a stored message's 250 in them.
-// `linger`: it may still be sending. Where even they find no memory, at once.
+// `linger`: it may still be sending. Where what it has left unread finds no memory, at once; the
+// very last reply is part of a connection's price.
 void Connection::close_when_sent(bool linger) {
   std::string().swap(kept_);
   kept_memory_.release();
-  if (!has_room()) {
+  const uint64_t unsent = stream_->unsent() - stream_->unsent() % kHeldStep;
+  if (!held_memory_.hold(unsent) && unsent > held_memory_.held() + kHeldStep) {
     log_closed(log::Level::warn, kNoMemory);
     close();
     return;
@@ -161,7 +174,7 @@ void Connection::close_when_sent(bool linger) {
 }
 
 void Connection::log_if_incomplete(std::string_view why) {
-  if (!session_.in_message() || waiting_ == Waiting::outcome) return;
+  if (waiting_ == Waiting::outcome || !(session_.in_message() || body_complete_)) return;
   log::info("cancelled", {{"id", session_.envelope().id}, {"peer", peer_.text()}, {"why", why}});
 }
 
@@ -175,7 +188,7 @@ void Connection::close() {
 }
 
 void Connection::on_closed() {
-  closed_ = true;
+  closed_ = ended_ = true;
   stream_.reset();
   go_if_idle();
 }

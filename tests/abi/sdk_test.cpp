@@ -233,6 +233,7 @@ struct Optioned : sdk::Plugin {
       sdk::option::duration("wait", "3s", "a duration"),
       sdk::option::boolean("on", "true", "a switch"),
       sdk::option::integer("count", nullptr, "a number", -5, 5),
+      sdk::option::integer("at_least_one", nullptr, "a number", 1),
       sdk::option::one_of("mode", "fast slow", "slow", "a choice"),
       sdk::option::list("items", nullptr, "a list"),
       sdk::option::map("pairs", nullptr, "a map"),
@@ -283,6 +284,7 @@ TEST(Config, WrongOnesAreAllReported) {
   lsmtpd_test_option(t, "size", "0");
   lsmtpd_test_option(t, "wait", "3 parsecs");
   lsmtpd_test_option(t, "mode", "medium");
+  lsmtpd_test_option(t, "at_least_one", "1");
   lsmtpd_test_option(t, "nmae", "x");
   EXPECT_NE(lsmtpd_test_start(t), 0);
   EXPECT_STREQ(lsmtpd_test_errors(t),

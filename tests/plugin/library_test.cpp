@@ -40,6 +40,14 @@ TEST(LibraryTest, SaysWhatFailedWhileItWasLoaded) {
   expect_has(why_not_loaded("no_factory"), {"no_factory.so", "lsmtpd.factory/1"});
 }
 
+TEST(LibraryTest, SaysWhatItsAuthorMustMend) {
+  expect_has(why_not_loaded("bad_name"), {"bad_name.so is broken: its name is not of letters"});
+  expect_has(why_not_loaded("no_run"), {"no_run.so is broken: its command has no function"});
+  expect_has(why_not_loaded("bad_options"),
+             {"bad_options.so is broken: its table of options: count allows nothing: "
+              "its minimum 1 is above its maximum 0"});
+}
+
 TEST(LibraryTest, NamesWhereItLookedAndTheNearestName) {
   expect_has(why_not_loaded("bad_filtre"),
              {"no plugin bad_filtre in", FIXTURES, "did you mean bad_filter?"});

@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 
+#include "plugin/option_table.hpp"
 #include "plugin/verdict.hpp"
 
 namespace lsmtpd::plugin {
@@ -243,6 +244,39 @@ TEST_F(OptionsTest, AnAuthorsMistakesAreErrorsToo) {
   const lsmtpd_option allowed[] = {{"odd", LSMTPD_TYPE_ENUM, 0, nullptr, 0, 0, nullptr, ""}};
   check(allowed);
   EXPECT_EQ(problems_.size(), 1u);
+}
+
+// ---- the table itself ----
+
+std::string fault_of_rows(std::vector<lsmtpd_option> rows) {
+  return fault_of({rows.data(), static_cast<uint32_t>(rows.size()), 0, nullptr});
+}
+
+TEST(OptionTableTest, OneThatIsRightHasNoFault) {
+  EXPECT_EQ(fault_of_rows({std::begin(kRows), std::end(kRows)}), "");
+  EXPECT_EQ(fault_of_rows({}), "");
+}
+
+TEST(OptionTableTest, NamesWhatNoConfigurationCanMend) {
+  const lsmtpd_option good = {"good", LSMTPD_TYPE_INT, 0, "-5", 0, 0, nullptr, ""};
+  const auto with = [&](lsmtpd_option bad) { return fault_of_rows({good, bad}); };
+  const std::string no_key = "the key of row 2 is not of letters, digits, _ and -";
+  for (const char* key : {static_cast<const char*>(nullptr), "", "a b", "a\n", "a.b", "\xc3\xb6"}) {
+    EXPECT_EQ(with({key, LSMTPD_TYPE_INT, 0, nullptr, 0, 0, nullptr, ""}), no_key);
+  }
+  EXPECT_EQ(with(good), "good is there twice");
+  EXPECT_EQ(with({"e", LSMTPD_TYPE_ENUM, 0, nullptr, 0, 0, nullptr, ""}),
+            "e is an enum without values");
+  EXPECT_EQ(with({"e", LSMTPD_TYPE_ENUM, 0, nullptr, 0, 0, "", ""}), "e is an enum without values");
+  EXPECT_EQ(with({"i", LSMTPD_TYPE_INT, 0, nullptr, 1, 0, nullptr, ""}),
+            "i allows nothing: its minimum 1 is above its maximum 0");
+  for (const char* text : {"", "x", "1x", "99999999999999999999"}) {
+    EXPECT_EQ(with({"i", LSMTPD_TYPE_INT, 0, text, 0, 0, nullptr, ""}),
+              "the default of i is no int");
+  }
+  EXPECT_EQ(with({"b", LSMTPD_TYPE_BOOL, 0, "yes", 0, 0, nullptr, ""}),
+            "the default of b is no bool");
+  EXPECT_EQ(fault_of({nullptr, 1, 0, nullptr}), "it has no rows");
 }
 
 }  // namespace

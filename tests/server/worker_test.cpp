@@ -477,6 +477,25 @@ TEST_F(WorkerTest, ThousandsOfRepliesToOneMessageAreNotTakenForAClientThatDoesNo
   EXPECT_EQ(client.ask("QUIT").substr(0, 4), "221 ");
 }
 
+TEST_F(WorkerTest, ADrainLetsAClientReadItsReplies) {
+  config_.listeners[0].protocol = config::Protocol::lmtp;
+  config_.limits.recipients = 100'000;
+  config_.limits.unread_replies = 1024;
+  // More in all than a kernel takes.
+  step("out", "test_output", {{"verdict", "reject"}, {"text", std::string(400, 'x')}});
+  serve();
+  Client client(port_, 4096);
+  begin_lmtp(client, 20'000);
+  client.send("x\r\n.\r\n");
+  EXPECT_TRUE(eventually([&] { return host_.logged("refused id="); }));
+  auto drained = begin_drain();
+  for (int i = 0; i < 20'000; ++i) ASSERT_EQ(client.reply().substr(0, 4), "554 ") << i;
+  EXPECT_EQ(client.reply().substr(0, 9), "421 4.3.2");
+  EXPECT_EQ(client.reply(), "");
+  client.close();
+  EXPECT_EQ(drained.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+}
+
 TEST_F(WorkerTest, RecipientsRefusedForLackOfMemoryAreNotRefusedForEver) {
   config_.limits.commands = 10;
   step("out", "test_output");

@@ -98,10 +98,13 @@ constexpr lsmtpd_option secret(const char* key, const char* preset, const char* 
 constexpr lsmtpd_option boolean(const char* key, const char* preset, const char* help) noexcept {
   return make(LSMTPD_TYPE_BOOL, key, preset, help);
 }
-// Bounds: minimum == maximum == 0 allows any value; a maximum alone of INT64_MAX leaves the top
-// open.
+constexpr lsmtpd_option integer(const char* key, const char* preset,
+                                const char* help) noexcept {  // any number
+  return make(LSMTPD_TYPE_INT, key, preset, help);
+}
+// Bounds, here and below: INT64_MAX leaves the top open, 0 and 0 allow any value.
 constexpr lsmtpd_option integer(const char* key, const char* preset, const char* help,
-                                int64_t minimum = 0, int64_t maximum = 0) noexcept {
+                                int64_t minimum, int64_t maximum = INT64_MAX) noexcept {
   return make(LSMTPD_TYPE_INT, key, preset, help, minimum, maximum);
 }
 constexpr lsmtpd_option size(const char* key, const char* preset, const char* help,
