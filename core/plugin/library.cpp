@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/text.hpp"
+#include "config/check.hpp"
 #include "log/log.hpp"
 #include "plugin/option_table.hpp"
 #include "plugin/thrown.hpp"
@@ -85,15 +86,14 @@ Status Library::find_abilities() {
   } catch (...) {
     return fail("{}: its abilities cannot be found: {}", file_, thrown());
   }
-  if (!is_name(view(factory_->descriptor->name)))
-    return fail("{} is broken: its name is not of letters, digits, _ and -", file_);
-  if (command_ && (!is_name(view(command_->name)) || !command_->run))
-    return fail("{} is broken: its command has no function, or no name of letters, digits, _ and -",
+  if (!config::is_name(view(factory_->descriptor->name)))
+    return fail("{} is broken: its name is not of up to 64 letters, digits, - and _", file_);
+  if (command_ && !command_->run) return fail("{} is broken: its command has no function", file_);
+  if (command_ && !config::is_name(view(command_->name)))
+    return fail("{} is broken: its command's name is not of up to 64 letters, digits, - and _",
                 file_);
-  if (!options_) return {};
-  if (const auto fault = fault_of(*options_); !fault.empty()) {
-    return fail("{} is broken: its table of options: {}", file_, fault);
-  }
+  const std::string fault = options_ ? fault_of(*options_) : "";
+  if (!fault.empty()) return fail("{} is broken: its table of options: {}", file_, fault);
   return {};
 }
 

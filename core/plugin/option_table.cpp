@@ -2,42 +2,22 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <set>
 #include <span>
 
+#include "config/check.hpp"
+
 namespace lsmtpd::plugin {
-
-namespace {
-
-// The default of types that preset_value() does not keep as text.
-bool is_preset(const lsmtpd_option& option) {
-  const std::string_view text = option.preset ? option.preset : "";
-  if (!option.preset) return true;
-  if (option.type == LSMTPD_TYPE_BOOL) return text == "true" || text == "false";
-  if (option.type != LSMTPD_TYPE_INT) return true;
-  int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc{} && end == text.data() + text.size();
-}
-
-}  // namespace
-
-bool is_name(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '-';
-  });
-}
 
 std::string fault_of(const lsmtpd_options_1& table) {
   if (table.count > 0 && !table.options) return "it has no rows";
   std::set<std::string_view> keys;
   for (const auto& option : std::span(table.options, table.count)) {
     const std::string_view key = option.key ? option.key : "";
-    if (!is_name(key)) {
-      return fmt::format("the key of row {} is not of letters, digits, _ and -", keys.size() + 1);
+    if (!config::is_name(key)) {
+      return fmt::format("the key of row {} is not of up to 64 letters, digits, - and _",
+                         keys.size() + 1);
     }
     if (!keys.insert(key).second) return fmt::format("{} is there twice", key);
     if (option.type == LSMTPD_TYPE_ENUM && (!option.allowed || !*option.allowed)) {
@@ -47,20 +27,17 @@ std::string fault_of(const lsmtpd_options_1& table) {
       return fmt::format("{} allows nothing: its minimum {} is above its maximum {}", key,
                          option.minimum, option.maximum);
     }
-    if (!is_preset(option)) {
-      return fmt::format("the default of {} is no {}", key, type_name(option.type));
-    }
   }
   return {};
 }
 
 decltype(config::OptionValue::value) preset_value(const lsmtpd_option& option) {
   const std::string_view text(option.preset);
-  if (option.type == LSMTPD_TYPE_BOOL) return text == "true";
+  if (option.type == LSMTPD_TYPE_BOOL && (text == "true" || text == "false")) return text == "true";
   if (option.type == LSMTPD_TYPE_INT) {
     int64_t number = 0;
-    std::from_chars(text.data(), text.data() + text.size(), number);
-    return number;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc{} && end == text.data() + text.size()) return number;
   }
   // A list's default is its one item.
   if (option.type == LSMTPD_TYPE_LIST) return config::OptionValue::List{{std::string(text), {}}};

@@ -9,13 +9,11 @@
 
 namespace lsmtpd::plugin {
 
-// Of letters, digits, _ and -, as names are that people write in the file and in the shell.
-bool is_name(std::string_view text);
-
 // What is wrong with the table itself, which no configuration can mend; empty: nothing.
 std::string fault_of(const lsmtpd_options_1& table);
 
-// An option's default, as the file would give it. Only where there is one.
+// An option's default, as the file would give it; text where it is none of its type, which then is
+// refused like any text. Only where there is one.
 decltype(config::OptionValue::value) preset_value(const lsmtpd_option& option);
 
 // What a table's type is called in messages and by `lsmtpd plugins`: "size", "list", ...

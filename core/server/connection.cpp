@@ -141,8 +141,7 @@ bool Connection::keep(std::string_view input) {
 }
 
 bool Connection::write_replies() {
-  auto& replies = session_.replies();
-  if (replies.empty()) return true;
+  if (session_.replies().empty()) return true;
   // What was left unread before counts, not this batch: in LMTP one message may have very many
   // replies. The last reply of all is no reason to give up those before it.
   if (stream_->unsent() > service_.config.limits.unread_replies && !session_.closing()) {
@@ -150,11 +149,17 @@ bool Connection::write_replies() {
     close();
     return false;
   }
+  send_replies();
+  if (stream_->unsent() > 0 && waiting_ == Waiting::nothing) waiting_ = Waiting::client;
+  return true;
+}
+
+void Connection::send_replies() {
+  auto& replies = session_.replies();
+  if (replies.empty()) return;
   stream_->write(replies);
   replies.clear();
   if (replies.capacity() > kRepliesKept) replies.shrink_to_fit();
-  if (stream_->unsent() > 0 && waiting_ == Waiting::nothing) waiting_ = Waiting::client;
-  return true;
 }
 
 void Connection::on_drained() {

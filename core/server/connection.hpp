@@ -57,6 +57,7 @@ class Connection final : io::TcpStream::Handler {
   void resume();
   bool keep(std::string_view input);
   bool write_replies();
+  void send_replies();
 
   // connection_checks.cpp: what the session asks before there is a message
   void greet();

@@ -108,10 +108,7 @@ void Connection::shut_down(Ending ending) {
 bool Connection::end_if_due() {
   if (!ending_ || session_.closing()) return false;
   if (ending_->after_transaction && session_.in_transaction()) return false;
-  if (auto& replies = session_.replies(); !replies.empty()) {
-    stream_->write(replies);
-    replies.clear();
-  }
+  send_replies();  // so that the log knows what the kernel did not take
   log_closed(ending_->level, ending_->why);
   body_.reset();
   session_.shut_down(ending_->reply);
@@ -145,7 +142,6 @@ void Connection::on_end(bool end) {
     half_closed_ = true;  // it gets the replies to what it has sent
     return;
   }
-  ended_ = true;
   log_if_incomplete(end ? "the client left in the middle of its message" : "connection lost");
   close();
 }
@@ -197,4 +193,5 @@ void Connection::on_closed() {
 void Connection::go_if_idle() {
   if (closed_ && !busy()) service_.gone(*this);
 }
+
 }  // namespace lsmtpd::server

@@ -41,7 +41,8 @@ TEST(LibraryTest, SaysWhatFailedWhileItWasLoaded) {
 }
 
 TEST(LibraryTest, SaysWhatItsAuthorMustMend) {
-  expect_has(why_not_loaded("bad_name"), {"bad_name.so is broken: its name is not of letters"});
+  expect_has(why_not_loaded("bad_name"),
+             {"bad_name.so is broken: its name is not of up to 64 letters"});
   expect_has(why_not_loaded("no_run"), {"no_run.so is broken: its command has no function"});
   expect_has(why_not_loaded("bad_options"),
              {"bad_options.so is broken: its table of options: count allows nothing: "
