@@ -76,7 +76,7 @@ Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port) {
   return bind_name(host, port, true);
 }
 
-Status check_free(const std::string& host, uint16_t port) {
+Status try_bind(const std::string& host, uint16_t port) {
   auto bound = bind_name(host, port, false);
   if (!bound) return tl::unexpected(bound.error());
   return {};
