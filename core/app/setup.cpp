@@ -10,6 +10,7 @@
 
 #include "app/process.hpp"
 #include "plugin/option_table.hpp"
+#include "plugin/plugin_options.hpp"
 
 namespace lsmtpd::app {
 
@@ -72,7 +73,8 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
     libraries_[entry.name] = *library;
     auto options = plugin::Options::validate(entry, (*library)->options(), diagnostics);
     if (!options->complete()) continue;
-    auto instance = plugin::Instance::create(**library, std::move(options), entry, process_);
+    auto instance = plugin::Instance::create(**library, std::move(options),
+                                             plugin::settings_of(entry), process_);
     if (instance) {
       instances_[entry.name] = std::move(*instance);
     } else {
@@ -101,7 +103,7 @@ void Setup::check_chain(const config::Chain& chain, std::vector<Diagnostic>& dia
     const auto at = i < chain.step_positions.size() ? chain.step_positions[i] : chain.position;
     if (instance.output()) {
       ++outputs;
-      if (instance.entry().fallback.empty()) without_fallback.push_back(instance.name());
+      if (instance.settings().fallback.empty()) without_fallback.push_back(instance.name());
     } else if (!instance.filter() && !instance.session() && !instance.admission()) {
       diagnostics.push_back({false,
                              at,

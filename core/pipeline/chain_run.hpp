@@ -14,6 +14,7 @@
 #include "message/message.hpp"
 #include "pipeline/chain.hpp"
 #include "pipeline/outcome.hpp"
+#include "plugin/pending_call.hpp"
 
 namespace lsmtpd::pipeline {
 
@@ -42,7 +43,7 @@ class ChainRun : public std::enable_shared_from_this<ChainRun> {
 
  private:
   void run_filters();
-  void take_filter(plugin::Completion&& completion);
+  void take_filter(Came came, plugin::Completion&& completion);
   void filter_overdue();
   void start_outputs();
   void output_settled();
@@ -59,9 +60,8 @@ class ChainRun : public std::enable_shared_from_this<ChainRun> {
   std::optional<Outcome> outcome_;
 
   size_t next_filter_ = 0;
-  lsmtpd_call call_ = 0;
-  Deadlines::Entry step_deadline_;
-  Deadlines::Entry chain_deadline_;
+  plugin::PendingCall call_;  // to a filter
+  Deadlines::Entry deadline_;
   uint64_t ends_at_ms_ = 0;
 
   std::vector<std::shared_ptr<Delivery>> deliveries_;

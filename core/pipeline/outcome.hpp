@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "config/config.hpp"
+#include "pipeline/decisions.hpp"
 #include "plugin/verdict.hpp"
 #include "smtp/reply.hpp"
 
@@ -21,14 +21,15 @@ struct Outcome {
 // For the log: "NAME: what", or the name alone.
 std::string said_by(const std::string& plugin, const std::string& what);
 
-// What on_timeout or on_error turn a silent or broken plugin into.
-plugin::Kind by_policy(config::OnFailure policy);
-
 std::string_view fate_name(Fate fate);  // "stored", "discarded", "rejected", "tempfail"
 
-// Who speaks: a filter's "later" is 4.7.1, an output's is 4.3.0.
-enum class Speaker : uint8_t { filter, output };
+// Makes `verdict` one of `kind`. A reply that was given with another kind goes: no 5xx for mail
+// that is only put off.
+void change_kind(plugin::Verdict& verdict, plugin::Kind kind);
+
+// The reply for a verdict of kind reject, or else tempfail.
 smtp::Reply to_reply(const plugin::Verdict& verdict, Speaker speaker);
+smtp::Reply to_reply(const plugin::Verdict& verdict, message::Phase phase);  // a session filter's
 
 Outcome stored(const std::string& id, std::string detail);
 Outcome discarded(const std::string& id, std::string detail);

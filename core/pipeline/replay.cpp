@@ -146,7 +146,7 @@ void Replay::list() {
   const auto item = make_item({});
   ask(
       item, storage_, kStorageDeadlineMs,
-      [this](plugin::Done done, lsmtpd_call& call) {
+      [this](plugin::Done done, plugin::CallId& call) {
         return storage_.list(std::exchange(restart_, false), kListStep, std::move(done), call);
       },
       [this, item](Completion completion) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "log/log.hpp"
+#include "pipeline/decisions.hpp"
 
 namespace lsmtpd::pipeline {
 
@@ -40,8 +41,6 @@ void Replay::item_done(const std::shared_ptr<Item>& item) {
 }
 
 void Replay::answered(const std::shared_ptr<Item>& item, Completion completion) {
-  item->deadline.disarm();
-  item->call = 0;
   item->delivering = false;
   if (auto then = std::exchange(item->then, nullptr)) then(std::move(completion));
 }
@@ -54,8 +53,8 @@ void Replay::overdue(const std::shared_ptr<Item>& item) {
     hold(item->copy_id);
     late = [this, item](Completion completion) { this->late(item, std::move(completion)); };
   }
-  item->asked->abandon(item->call, std::move(late));
-  answered(item, {plugin::Verdict::make(Kind::tempfail, "its deadline passed"), {}, {}, {}, false});
+  item->call.abandon(std::move(late));
+  answered(item, Completion::make(Kind::tempfail, "its deadline passed"));
 }
 
 void Replay::late(const std::shared_ptr<Item>& item, Completion completion) {
@@ -67,7 +66,7 @@ void Replay::load(const std::string& copy_id) {
   const auto item = make_item(copy_id);
   ask(
       item, storage_, kStorageDeadlineMs,
-      [this, &copy_id](Done done, lsmtpd_call& call) {
+      [this, &copy_id](Done done, plugin::CallId& call) {
         return storage_.load(copy_id, std::move(done), call);
       },
       [this, item](Completion completion) { take_loaded(item, std::move(completion)); });
@@ -101,11 +100,12 @@ void Replay::take_loaded(const std::shared_ptr<Item>& item, Completion completio
 
 void Replay::deliver(const std::shared_ptr<Item>& item) {
   plugin::Lane& lane = *item->target->lane;
-  const uint64_t deadline_ms = std::max(lane.instance().entry().deadline, kShortestDeadlineMs);
+  const uint64_t deadline_ms =
+      std::max(lane.instance().settings().deadline_ms, kShortestDeadlineMs);
   item->delivering = true;
   ask(
       item, lane, deadline_ms,
-      [&](Done done, lsmtpd_call& call) {
+      [&](Done done, plugin::CallId& call) {
         return lane.deliver(item->message, {item->copy_id, {}, deadline_ms, true}, std::move(done),
                             call);
       },
@@ -126,13 +126,15 @@ void Replay::take_delivered(const std::shared_ptr<Item>& item, Completion comple
     verdict.detail =
         fmt::format("lost alone with its connection {} times: {}", kMostLostAlone, verdict.detail);
   }
-  if (verdict.kind != Kind::stored && verdict.kind != Kind::reject) {
+  const auto& settings = item->target->lane->instance().settings();
+  const Next next = decide(Speaker::replay, came_of(verdict.kind), settings);
+  if (next != Next::stored && next != Next::rejected) {
     tempfailed(item, std::move(completion));
     return;
   }
   window_ = std::min(window_ * 2, kLargestWindow);
   lost_alone_.erase(item->copy_id);
-  const bool refused = verdict.kind == Kind::reject;
+  const bool refused = next == Next::rejected;
   log::write(refused ? log::Level::error : log::Level::info, "replayed",
              std::vector<log::Field>{{"id", item->message.envelope->id},
                                      {"copy", item->copy_id},
@@ -162,7 +164,7 @@ void Replay::keep_notes(const std::shared_ptr<Item>& item, std::optional<Notes> 
   }
   ask(
       item, storage_, kStorageDeadlineMs,
-      [&](Done done, lsmtpd_call& call) {
+      [&](Done done, plugin::CallId& call) {
         return storage_.deliver(notes->message, {item->copy_id, notes->target, 0, false},
                                 std::move(done), call);
       },
@@ -179,7 +181,7 @@ void Replay::remove(const std::shared_ptr<Item>& item, Kind outcome, const std::
   }
   ask(
       item, storage_, kStorageDeadlineMs,
-      [&](Done done, lsmtpd_call& call) {
+      [&](Done done, plugin::CallId& call) {
         return outcome == Kind::stored
                    ? storage_.forget(item->copy_id, std::move(done), call)
                    : storage_.dead_letter(item->copy_id, reason, std::move(done), call);

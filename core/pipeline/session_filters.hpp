@@ -7,7 +7,10 @@
 #include <string>
 
 #include "message/envelope.hpp"
+#include "message/phase.hpp"
 #include "pipeline/chain.hpp"
+#include "pipeline/decisions.hpp"
+#include "plugin/pending_call.hpp"
 #include "smtp/reply.hpp"
 
 namespace lsmtpd::pipeline {
@@ -29,26 +32,25 @@ class SessionFilters {
   SessionFilters& operator=(const SessionFilters&) = delete;
 
   // The result, or nothing: then `finished` gets it later. One event at a time; `envelope` is
-  // copied where it must live. `phase` is LSMTPD_PHASE_...
-  std::optional<Result> run(uint32_t phase, uint64_t declared_size,
+  // copied where it must live.
+  std::optional<Result> run(message::Phase phase, uint64_t declared_size,
                             const message::Envelope& envelope, Finished finished);
 
  private:
   std::optional<Result> go_on();
-  std::optional<Result> take(plugin::Verdict verdict);
-  void answered(plugin::Verdict verdict);
+  std::optional<Result> take(Came came, plugin::Verdict verdict);
+  void answered(Came came, plugin::Verdict verdict);
   void overdue();
 
   const Chain& chain_;
   const uint64_t session_;
-  uint32_t phase_ = 0;
+  message::Phase phase_ = message::Phase::connect;
   uint64_t declared_size_ = 0;
   message::Envelope envelope_;  // only while a call is under way
   const message::Envelope* asked_ = nullptr;
   Finished finished_;
   size_t next_ = 0;
-  lsmtpd_call call_ = 0;
-  Deadlines::Entry deadline_;
+  plugin::PendingCall call_;
 };
 
 }  // namespace lsmtpd::pipeline

@@ -6,6 +6,8 @@
 
 #include "log/log.hpp"
 #include "plugin/lane.hpp"
+#include "plugin/plugin_options.hpp"
+#include "plugin/report.hpp"
 #include "plugin/thrown.hpp"
 #include "plugin/verdict.hpp"
 
@@ -53,10 +55,11 @@ struct Member {
   const char* name;
   bool there;
 };
-Status require(const config::Plugin& entry, std::initializer_list<Member> members) {
+Status require(const Settings& settings, std::initializer_list<Member> members) {
   for (const Member& member : members) {
     if (!member.there)
-      return fail("plugin.{}: {} is broken: its {} is NULL", entry.name, entry.use, member.name);
+      return fail("plugin.{}: {} is broken: its {} is NULL", settings.name, settings.use,
+                  member.name);
   }
   return {};
 }
@@ -88,14 +91,13 @@ const lsmtpd_log_1 log_table = {.enabled = [](const lsmtpd_host*, uint32_t level
 
 const lsmtpd_memory_1 memory_table = {.reserve = reserve, .release = release};
 
-Instance::Instance(std::unique_ptr<Options> options, const config::Plugin& entry,
-                   const Process& process)
+Instance::Instance(std::unique_ptr<Options> options, Settings settings, const Process& process)
     : options_(std::move(options)),
-      entry_(entry),
+      settings_(std::move(settings)),
       process_(process),
       self_{&process, nullptr, &reserved_} {
   host_ = {.self = &self_,
-           .name = str(entry_.name),
+           .name = str(settings_.name),
            .hostname = str(process.hostname),
            .version = str(process.version),
            .worker = 0,
@@ -112,9 +114,10 @@ Instance::Instance(std::unique_ptr<Options> options, const config::Plugin& entry
 
 Result<std::unique_ptr<Instance>> Instance::create(const Library& library,
                                                    std::unique_ptr<Options> options,
-                                                   const config::Plugin& entry,
-                                                   const Process& process) {
-  std::unique_ptr<Instance> instance(new Instance(std::move(options), entry, process));
+                                                   Settings settings, const Process& process) {
+  std::unique_ptr<Instance> instance(
+      new Instance(std::move(options), std::move(settings), process));
+  const Settings& entry = instance->settings_;
   try {
     instance->instance_ = library.factory().create(&instance->host_, instance->options_->abi());
     if (!instance->instance_)
@@ -132,16 +135,16 @@ Result<std::unique_ptr<Instance>> Instance::create(const Library& library,
 }
 
 Status Instance::validate_functions() const {
-  return require(entry_, {{"instance.start", instance_->start != nullptr},
-                          {"instance.stop", instance_->stop != nullptr},
-                          {"instance.destroy", instance_->destroy != nullptr},
-                          {"instance.get_extension", instance_->get_extension != nullptr},
-                          {"instance.open_lane", instance_->open_lane != nullptr}});
+  return require(settings_, {{"instance.start", instance_->start != nullptr},
+                             {"instance.stop", instance_->stop != nullptr},
+                             {"instance.destroy", instance_->destroy != nullptr},
+                             {"instance.get_extension", instance_->get_extension != nullptr},
+                             {"instance.open_lane", instance_->open_lane != nullptr}});
 }
 
 Status Instance::validate_extensions() const {
   return require(
-      entry_,
+      settings_,
       {{"filter.message", !filter_ || filter_->message},
        {"session.decide", !session_ || session_->decide},
        {"admission.get", !admission_ || admission_->get},
@@ -175,21 +178,19 @@ void Instance::guarded(const char* what, void (*function)(const lsmtpd_instance*
 }
 
 Status Instance::start() {
-  std::vector<config::Diagnostic> problems;
-  Report report(entry_, problems);
+  std::string errors;
+  Report report(name(), [&](bool warning, std::string_view, const std::string& message) {
+    if (warning) {
+      log::warn("plugin_start", {{"plugin", name()}, {"warning", message}});
+    } else {
+      errors += (errors.empty() ? "" : "; ") + message;
+    }
+  });
   int32_t status = -1;
   try {
     status = instance_->start(instance_, report.abi());
   } catch (...) {
     return fail("plugin.{}: could not be started: {}", name(), thrown());
-  }
-  std::string errors;
-  for (const auto& problem : problems) {
-    if (problem.warning) {
-      log::warn("plugin_start", {{"plugin", name()}, {"warning", problem.message}});
-    } else {
-      errors += (errors.empty() ? "" : "; ") + problem.message;
-    }
   }
   if (status == 0 && !errors.empty()) guarded("stop", instance_->stop);
   if (status != 0 || !errors.empty()) {

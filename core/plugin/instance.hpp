@@ -7,16 +7,16 @@
 #include <string>
 #include <vector>
 
-#include "config/config.hpp"
 #include "io/loop.hpp"
 #include "lsmtpd/lsmtpd.h"
 #include "message/resource_limits.hpp"
 #include "plugin/library.hpp"
-#include "plugin/plugin_options.hpp"
+#include "plugin/settings.hpp"
 
 namespace lsmtpd::plugin {
 
 class Lane;
+class Options;
 
 // What every plugin's host says of the process.
 struct Process {
@@ -39,11 +39,10 @@ extern const lsmtpd_memory_1 memory_table;
 
 class Instance {
  public:
-  // Makes the instance; no side effects yet. `process` and `entry` must outlive it.
+  // Makes the instance; no side effects yet. `process` must outlive it. `options` are whole.
   static Result<std::unique_ptr<Instance>> create(const Library& library,
                                                   std::unique_ptr<Options> options,
-                                                  const config::Plugin& entry,
-                                                  const Process& process);
+                                                  Settings settings, const Process& process);
   ~Instance();  // destroys the plugin's instance; all lanes must be gone
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
@@ -52,8 +51,8 @@ class Instance {
   void stop();
   Result<std::unique_ptr<Lane>> open_lane(io::Loop& loop, uint32_t worker);  // [loop]
 
-  const std::string& name() const { return entry_.name; }
-  const config::Plugin& entry() const { return entry_; }
+  const std::string& name() const { return settings_.name; }
+  const Settings& settings() const { return settings_; }
 
   // The plugin's tables; null where it does not have them.
   const lsmtpd_filter_1* filter() const { return filter_; }
@@ -65,14 +64,14 @@ class Instance {
 
  private:
   friend class Lane;
-  Instance(std::unique_ptr<Options> options, const config::Plugin& entry, const Process& process);
+  Instance(std::unique_ptr<Options> options, Settings settings, const Process& process);
   void find_extensions();
   Status validate_functions() const;
   Status validate_extensions() const;
   void guarded(const char* what, void (*function)(const lsmtpd_instance*)) const;
 
   std::unique_ptr<Options> options_;
-  const config::Plugin& entry_;
+  const Settings settings_;
   const Process& process_;
   std::atomic<uint64_t> reserved_{0};
   HostSelf self_;

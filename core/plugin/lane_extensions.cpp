@@ -38,7 +38,7 @@ void LaneExtensions::complete(const lsmtpd_host* host, lsmtpd_call call,
                {{"plugin", view(host->name)},
                 {"hint", "set verdict.size to sizeof(lsmtpd_verdict); it counts as TEMPFAIL"}});
   }
-  of(host).take_from_any(call, {Verdict::from(verdict), {}, {}, {}, false});
+  of(host).calls_.complete_from_any(call, {Verdict::from(verdict)});
 }
 
 void LaneExtensions::lane_closed(const lsmtpd_host* host) {
@@ -147,9 +147,9 @@ int32_t LaneExtensions::resolve(const lsmtpd_host* host, lsmtpd_str name, uint32
 
 void LaneExtensions::listed(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_str* copy_ids,
                             uint32_t count, uint32_t end) {
-  Completion completion{Verdict::make(Kind::proceed), {}, {}, {}, end != 0};
+  Completion completion{.verdict = Verdict::make(Kind::proceed), .end = end != 0};
   for (uint32_t i = 0; i < count; ++i) completion.copy_ids.emplace_back(view(copy_ids[i]));
-  of(host).take_from_any(call, std::move(completion));
+  of(host).calls_.complete_from_any(call, std::move(completion));
 }
 
 const lsmtpd_message* LaneExtensions::make(const lsmtpd_host* host,
@@ -169,8 +169,8 @@ const lsmtpd_message* LaneExtensions::make(const lsmtpd_host* host,
 void LaneExtensions::loaded(const lsmtpd_host* host, lsmtpd_call call,
                             const lsmtpd_message* message, lsmtpd_str target) {
   if (!message) {
-    of(host).take_from_any(
-        call, {Verdict::make(Kind::tempfail, "loaded without a message"), {}, {}, {}, false});
+    of(host).calls_.complete_from_any(call,
+                                      Completion::make(Kind::tempfail, "loaded without a message"));
     return;
   }
   auto* built = const_cast<View*>(View::of(message));
@@ -181,7 +181,7 @@ void LaneExtensions::loaded(const lsmtpd_host* host, lsmtpd_call call,
       result ? Verdict::make(Kind::proceed) : Verdict::make(Kind::tempfail, result.error().message);
   if (result) completion.message = std::move(*result);
   completion.target = view(target);
-  of(host).take_from_any(call, std::move(completion));
+  of(host).calls_.complete_from_any(call, std::move(completion));
 }
 
 }  // namespace lsmtpd::plugin

@@ -4,6 +4,7 @@
 
 #include "base/text.hpp"
 #include "plugin/option_table.hpp"
+#include "plugin/report.hpp"
 #include "plugin/thrown.hpp"
 #include "plugin/verdict.hpp"
 
@@ -237,7 +238,11 @@ std::unique_ptr<Options> Options::validate(const config::Plugin& entry,
   options->take_defaults(entry, known, diagnostics);
   if (diagnostics.size() != before) options->complete_ = false;
   if (options->complete_ && table && table->validate) {
-    Report report(entry, diagnostics);
+    Report report(entry.name, [&](bool warning, std::string_view key, std::string message) {
+      const auto found = entry.options.find(std::string(key));
+      const auto at = found == entry.options.end() ? entry.position : found->second.value.position;
+      diagnostics.push_back({warning, at, std::move(message), {}});
+    });
     try {
       table->validate(options->abi(), report.abi());
       options->complete_ = report.errors() == 0;
@@ -253,31 +258,29 @@ std::unique_ptr<Options> Options::validate(const config::Plugin& entry,
   return options;
 }
 
-Report::Report(const config::Plugin& entry, std::vector<config::Diagnostic>& diagnostics)
-    : entry_(entry), diagnostics_(diagnostics) {
-  abi_ = {
-      .self = this,
-      .error = [](const lsmtpd_report* r, lsmtpd_str key,
-                  lsmtpd_str message) { static_cast<Report*>(r->self)->add(false, key, message); },
-      .warning =
-          [](const lsmtpd_report* r, lsmtpd_str key, lsmtpd_str message) {
-            static_cast<Report*>(r->self)->add(true, key, message);
-          }};
+namespace {
+
+OnFailure on_failure(config::OnFailure policy) {
+  switch (policy) {
+    case config::OnFailure::reject:
+      return OnFailure::reject;
+    case config::OnFailure::proceed:
+      return OnFailure::proceed;
+    case config::OnFailure::tempfail:
+      break;
+  }
+  return OnFailure::tempfail;
 }
 
-void Report::add(bool warning, lsmtpd_str key, lsmtpd_str message) {
-  config::Position at = entry_.position;
-  if (const auto found = entry_.options.find(std::string(view(key)));
-      found != entry_.options.end()) {
-    at = found->second.value.position;
-  }
-  if (!warning) ++errors_;
-  const std::string where = key.size ? fmt::format("option {}: ", view(key)) : "";
-  diagnostics_.push_back(
-      {warning,
-       at,
-       fmt::format("plugin.{}: {}{}", entry_.name, where, escape_sentence(view(message))),
-       {}});
+}  // namespace
+
+Settings settings_of(const config::Plugin& entry) {
+  return {entry.name,
+          entry.use,
+          entry.deadline,
+          on_failure(entry.on_timeout),
+          on_failure(entry.on_error),
+          entry.fallback};
 }
 
 }  // namespace lsmtpd::plugin
