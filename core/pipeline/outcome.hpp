@@ -26,7 +26,7 @@ plugin::Kind by_policy(config::OnFailure policy);
 
 std::string_view fate_name(Fate fate);  // "stored", "discarded", "rejected", "tempfail"
 
-// Who speaks: a filter's "later" is 4.7.1, an output's is 4.3.0.
+// Who speaks: a filter's tempfail is 4.7.1, an output's is 4.3.0.
 enum class Speaker : uint8_t { filter, output };
 smtp::Reply to_reply(const plugin::Verdict& verdict, Speaker speaker);
 
