@@ -113,7 +113,7 @@ class Replay {
   bool in_pass_ = false;
   bool listed_all_ = false;
   bool restart_ = true;
-  bool failed_ = false;  // this pass met "not now"
+  bool failed_ = false;  // this pass met a tempfail
   std::deque<std::string> queue_;
   std::set<std::shared_ptr<Item>> under_way_;
   struct Removal {
