@@ -36,6 +36,8 @@ struct HostSelf {
 // lsmtpd.log/1 and lsmtpd.memory/1, which instances and lanes share.
 extern const lsmtpd_log_1 log_table;
 extern const lsmtpd_memory_1 memory_table;
+// The tables that have to do with messages, which instances and lanes share; null: none of them.
+const void* message_extension(const char* id);
 
 class Instance {
  public:
@@ -50,6 +52,15 @@ class Instance {
 
   Status start();  // problems that the plugin reports are in the error
   void stop();
+
+  // New options for an instance that goes on. prepare() says why they cannot be taken: nothing has
+  // changed then. After it has succeeded, one commit() or one abort(). [main]
+  Status prepare(std::unique_ptr<Options> options);
+  void commit();
+  void abort();
+  // A second started instance of the same name may be alive beside this one.
+  bool may_be_doubled() const { return !exclusive_; }
+
   Result<std::unique_ptr<Lane>> open_lane(io::Loop& loop, uint32_t worker);  // [loop]
 
   const std::string& name() const { return entry_.name; }
@@ -62,6 +73,7 @@ class Instance {
   const lsmtpd_output_1* output() const { return output_; }
   const lsmtpd_replay_1* replay() const { return replay_; }
   const lsmtpd_probe_1* probe() const { return probe_; }
+  const lsmtpd_control_1* control() const { return control_; }
 
  private:
   friend class Lane;
@@ -85,6 +97,10 @@ class Instance {
   const lsmtpd_output_1* output_ = nullptr;
   const lsmtpd_replay_1* replay_ = nullptr;
   const lsmtpd_probe_1* probe_ = nullptr;
+  const lsmtpd_control_1* control_ = nullptr;
+  const lsmtpd_reload_1* reload_ = nullptr;
+  bool exclusive_ = false;
+  std::unique_ptr<Options> prepared_;
 };
 
 }  // namespace lsmtpd::plugin
