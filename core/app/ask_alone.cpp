@@ -6,6 +6,7 @@
 
 #include "app/daemon.hpp"
 #include "base/text.hpp"
+#include "plugin/pending_call.hpp"
 
 namespace lsmtpd::app {
 
@@ -19,7 +20,7 @@ class Conversation {
       : instance_(instance),
         question_(question),
         problem_(problem),
-        answer_deadline_([this] { overdue(); }),
+        call_([this] { overdue(); }),
         close_deadline_([this] { stuck(); }) {}
 
   std::optional<plugin::Completion> run(uint64_t deadline_ms) {
@@ -38,31 +39,35 @@ class Conversation {
       return;
     }
     lane_ = std::move(*opened);
-    loop_.deadlines().arm(answer_deadline_, deadline_ms_);
-    auto now = question_(
-        *lane_, [this](plugin::Completion later) { take(std::move(later)); }, call_);
+    auto now = call_.put(
+        *lane_, loop_.deadlines(), deadline_ms_,
+        [this](plugin::Completion later) { take(std::move(later)); },
+        [this](plugin::Done done, plugin::CallId& call) {
+          return question_(*lane_, std::move(done), call);
+        });
     if (now) take(std::move(*now));
   }
 
   void take(plugin::Completion completion) {
     answer_ = std::move(completion);
-    answer_deadline_.disarm();
     close();
   }
 
   void overdue() {
     problem_ =
         fmt::format("{}: no answer within {}", instance_.name(), format_duration(deadline_ms_));
-    lane_->abandon(call_, nullptr);
+    call_.abandon(nullptr);
     close();
   }
 
   void close() {
     loop_.deadlines().arm(close_deadline_, kCloseDeadlineMs);
-    lane_->close([this] {
-      close_deadline_.disarm();
-      loop_.stop();
-    });
+    lane_->close(
+        [this] {
+          close_deadline_.disarm();
+          loop_.stop();
+        },
+        kCloseDeadlineMs);
   }
 
   void stuck() {
@@ -78,9 +83,8 @@ class Conversation {
   uint64_t deadline_ms_ = 0;
   io::Loop loop_;
   std::unique_ptr<plugin::Lane> lane_;
-  lsmtpd_call call_ = 0;
   std::optional<plugin::Completion> answer_;
-  Deadlines::Entry answer_deadline_;
+  plugin::PendingCall call_;
   Deadlines::Entry close_deadline_;
 };
 

@@ -13,7 +13,7 @@ namespace lsmtpd::app {
 
 // One of Lane's functions, with all but `done` and `call` bound.
 using Question = std::function<std::optional<plugin::Completion>(
-    plugin::Lane& lane, plugin::Done done, lsmtpd_call& call)>;
+    plugin::Lane& lane, plugin::Done done, plugin::CallId& call)>;
 
 // Starts `instance` and stops it again. Nothing, and `problem` says why: it cannot be started, has
 // no lane, or gave no answer within `deadline_ms`. Where it does not even close its lane then, the

@@ -38,8 +38,7 @@ void print_rows(const std::vector<lsmtpd_option>& rows, const std::string& prefi
     }
     std::printf("    %-20s %s\n    %-20s   %s\n", (prefix + o.key).c_str(), facts.c_str(), "",
                 text(o.help).c_str());
-    if (o.type == LSMTPD_TYPE_TABLES)
-      print_rows(plugin::columns_of(o), prefix + o.key + "[].");
+    if (o.type == LSMTPD_TYPE_TABLES) print_rows(plugin::columns_of(o), prefix + o.key + "[].");
   }
 }
 

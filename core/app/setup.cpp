@@ -10,6 +10,7 @@
 
 #include "app/process.hpp"
 #include "plugin/option_table.hpp"
+#include "plugin/plugin_options.hpp"
 
 namespace lsmtpd::app {
 
@@ -72,7 +73,8 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
     libraries_[entry.name] = *library;
     auto options = plugin::Options::validate(entry, (*library)->options(), diagnostics);
     if (!options->complete()) continue;
-    auto instance = plugin::Instance::create(**library, std::move(options), entry, process_);
+    auto instance = plugin::Instance::create(**library, std::move(options),
+                                             plugin::settings_of(entry), process_);
     if (instance) {
       instances_[entry.name] = std::move(*instance);
     } else {
@@ -101,7 +103,7 @@ void Setup::check_chain(const config::Chain& chain, std::vector<Diagnostic>& dia
     const auto at = i < chain.step_positions.size() ? chain.step_positions[i] : chain.position;
     if (instance.output()) {
       ++outputs;
-      if (instance.entry().fallback.empty()) without_fallback.push_back(instance.name());
+      if (instance.settings().fallback.empty()) without_fallback.push_back(instance.name());
     } else if (!instance.filter() && !instance.session() && !instance.admission()) {
       diagnostics.push_back({false,
                              at,
@@ -171,10 +173,12 @@ void Setup::check_policies(const config::Plugin& entry,
 std::vector<std::string> Setup::secrets() const {
   std::vector<std::string> secrets;
   for (const auto& [name, library] : libraries_) {
-    const auto* table = library->options();
-    for (uint32_t i = 0; table && i < table->count; ++i) {
-      if (table->options[i].type == LSMTPD_TYPE_SECRET)
-        secrets.push_back(name + "." + table->options[i].key);
+    for (const auto& option : plugin::rows_of(library->options())) {
+      if (option.type == LSMTPD_TYPE_SECRET) secrets.push_back(name + "." + option.key);
+      for (const auto& column : plugin::columns_of(option)) {
+        if (column.type == LSMTPD_TYPE_SECRET)
+          secrets.push_back(name + "." + option.key + "[]." + column.key);
+      }
     }
   }
   return secrets;
@@ -186,8 +190,7 @@ config::Config Setup::effective() const {
   for (auto& entry : all.plugins) {
     const auto found = libraries_.find(entry.name);
     const auto* table = found == libraries_.end() ? nullptr : found->second->options();
-    for (uint32_t i = 0; table && i < table->count; ++i) {
-      const auto& option = table->options[i];
+    for (const auto& option : plugin::rows_of(table)) {
       if (!option.default_value || entry.options.contains(option.key)) continue;
       config::OptionValue value{plugin::default_of(option), {}};
       entry.options.emplace(option.key, config::Option{std::move(value), {}});

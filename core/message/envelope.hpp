@@ -13,7 +13,7 @@ namespace lsmtpd::message {
 struct Recipient {
   std::string address;  // forward-path without brackets; a source route is dropped
   std::string
-      parameters;  // ESMTP parameters as given: "NOTIFY=NEVER ORCPT=rfc822;a@b"; may be empty
+      parameters;       // ESMTP parameters as given: "NOTIFY=NEVER ORCPT=rfc822;a@b"; may be empty
   uint32_t number = 0;  // among Envelope::recipient_total, where that is not 0
 };
 
@@ -59,9 +59,9 @@ struct Envelope {
   std::string peer_name;      // confirmed by a look-up both ways; empty: none
   std::string local_address;  // ours, that the peer connected to
   uint16_t local_port = 0;
-  std::string proxy_address;          // of the trusted proxy in front; empty: none
-  std::shared_ptr<const Tls> tls;     // null: clear text
-  std::shared_ptr<const Auth> auth;   // null: not authenticated
+  std::string proxy_address;         // of the trusted proxy in front; empty: none
+  std::shared_ptr<const Tls> tls;    // null: clear text
+  std::shared_ptr<const Auth> auth;  // null: not authenticated
 };
 
 inline uint64_t memory_of(const Envelope& envelope) {

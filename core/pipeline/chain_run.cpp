@@ -1,5 +1,7 @@
 #include "pipeline/chain_run.hpp"
 
+#include <algorithm>
+
 #include "pipeline/delivery.hpp"
 
 namespace lsmtpd::pipeline {
@@ -11,14 +13,15 @@ using plugin::Verdict;
 ChainRun::ChainRun(Private, const Chain& chain, message::Message message)
     : chain_(chain),
       message_(std::move(message)),
-      step_deadline_([this] { filter_overdue(); }),
-      chain_deadline_([this] { chain_overdue(); }) {}
+      asked_for_(message_.envelope),
+      call_([this] { filter_overdue(); }),
+      deadline_([this] { chain_overdue(); }) {}
 
 ChainRun::~ChainRun() = default;
 
 std::optional<Outcome> ChainRun::run(Finished finished) {
   running_ = true;
-  chain_.deadlines->arm(chain_deadline_, chain_.deadline_ms);
+  chain_.deadlines->arm(deadline_, chain_.deadline_ms);
   if (chain_.deadline_ms) ends_at_ms_ = chain_.deadlines->now() + chain_.deadline_ms;
   run_filters();
   running_ = false;
@@ -30,56 +33,59 @@ std::optional<Outcome> ChainRun::run(Finished finished) {
 void ChainRun::run_filters() {
   while (next_filter_ < chain_.filters.size()) {
     auto self = shared_from_this();
-    auto answer = filter().filter(
-        message_,
+    auto answer = call_.put(
+        filter(), *chain_.deadlines, filter().instance().settings().deadline_ms,
         [self](Completion completion) {
-          self->call_ = 0;
-          self->step_deadline_.disarm();
-          self->take_filter(std::move(completion));
+          self->take_filter(came_of(completion.verdict.kind), std::move(completion));
           if (!self->outcome_) self->run_filters();
         },
-        call_);
-    if (!answer) {
-      chain_.deadlines->arm(step_deadline_, filter().instance().entry().deadline);
-      return;
-    }
-    take_filter(std::move(*answer));
+        [this](plugin::Done done, plugin::CallId& call) {
+          return filter().filter(message_, time_for_filter(), std::move(done), call);
+        });
+    if (!answer) return;
+    take_filter(came_of(answer->verdict.kind), std::move(*answer));
     if (outcome_) return;
   }
   start_outputs();
 }
 
 // Acts on a filter's answer: either the next filter's turn comes, or the outcome is known.
-void ChainRun::take_filter(Completion&& completion) {
+void ChainRun::take_filter(Came came, Completion&& completion) {
   Verdict& verdict = completion.verdict;
-  if (verdict.kind == Kind::failed) verdict.kind = by_policy(filter().instance().entry().on_error);
   std::string detail = said_by(filter().name(), verdict.detail);
-  switch (verdict.kind) {
-    case Kind::proceed:
+  switch (decide(Speaker::filter, came, filter().instance().settings())) {
+    case Next::go_on:
       if (completion.message) message_ = std::move(*completion.message);
       ++next_filter_;
       return;
-    case Kind::discard:
+    case Next::skip:
+      if (completion.message) message_ = std::move(*completion.message);
+      next_filter_ = chain_.filters.size();
+      return;
+    case Next::discarded:
       finish(discarded(id(), std::move(detail)));
       return;
-    case Kind::reject:
+    case Next::rejected:
+      change_kind(verdict, Kind::reject);
       finish({Fate::rejected, to_reply(verdict, Speaker::filter), std::move(detail)});
       return;
-    default:  // "stored" makes no sense from a filter
-      verdict.kind = Kind::tempfail;
+    default:
+      change_kind(verdict, Kind::tempfail);
       finish({Fate::tempfail, to_reply(verdict, Speaker::filter), std::move(detail)});
   }
 }
 
+// How long anybody waits for the filter whose turn it is: its own deadline or what is left of the
+// chain's; 0: there is no end.
+uint64_t ChainRun::time_for_filter() {
+  return time_left(filter().instance().settings().deadline_ms, ends_at_ms_,
+                   chain_.deadlines->now());
+}
+
 void ChainRun::filter_overdue() {
   auto self = shared_from_this();
-  filter().abandon(std::exchange(call_, 0), nullptr);
-  take_filter(
-      {Verdict::make(by_policy(filter().instance().entry().on_timeout), "its deadline passed"),
-       {},
-       {},
-       {},
-       false});
+  call_.abandon(nullptr);
+  take_filter(Came::deadline, Completion::make(Kind::tempfail, "its deadline passed"));
   if (!outcome_) run_filters();
 }
 
@@ -116,24 +122,58 @@ Outcome ChainRun::merge() const {
   if (rank(*worst) == 0) return stored(id(), stored_by);
   if (!stored_by.empty()) others += "; stored all the same by " + stored_by;
   return {worst->verdict().kind == Kind::reject ? Fate::rejected : Fate::tempfail,
-          to_reply(worst->verdict(), Speaker::output), others};
+          to_reply(worst->verdict(), Speaker::output), others, replies()};
+}
+
+namespace {
+
+int rank(const Verdict& verdict) {
+  return verdict.kind == Kind::reject ? 2 : verdict.kind == Kind::stored ? 0 : 1;
+}
+
+}  // namespace
+
+// Each recipient's own reply, by the same rule; empty where all have the same. A recipient that a
+// filter took away has what was asked for: it counts as stored.
+std::vector<smtp::Reply> ChainRun::replies() const {
+  const bool any = std::any_of(deliveries_.begin(), deliveries_.end(),
+                               [](const auto& d) { return !d->recipients().empty(); });
+  if (!any) return {};
+  std::vector<smtp::Reply> all;
+  const auto& delivered = message_.envelope->recipients;
+  std::vector<bool> used(delivered.size());
+  for (const auto& recipient : asked_for_->recipients) {
+    size_t place = 0;
+    while (place < delivered.size() &&
+           (used[place] || delivered[place].address != recipient.address))
+      ++place;
+    const Verdict* worst = nullptr;
+    for (const auto& delivery : deliveries_) {
+      if (place == delivered.size()) break;
+      used[place] = true;
+      const auto& each = delivery->recipients();
+      const Verdict& one = each.empty() ? delivery->verdict() : each[place];
+      if (!worst || rank(one) > rank(*worst)) worst = &one;
+    }
+    all.push_back(!worst || rank(*worst) == 0 ? stored(id(), {}).reply
+                                              : to_reply(*worst, Speaker::output));
+  }
+  return all;
 }
 
 void ChainRun::chain_overdue() {
   auto self = shared_from_this();
   if (deliveries_.empty()) {
-    if (call_) filter().abandon(std::exchange(call_, 0), nullptr);
-    finish({Fate::tempfail, to_reply(Verdict::make(Kind::tempfail), Speaker::filter),
-            said_by(filter().name(), "timeouts.chain passed")});
+    call_.abandon(nullptr);
+    take_filter(Came::chain_deadline, Completion::make(Kind::tempfail, "timeouts.chain passed"));
     return;
   }
-  for (const auto& delivery : deliveries_) delivery->give_up("timeouts.chain passed");
+  for (const auto& delivery : deliveries_) delivery->chain_overdue();
 }
 
 void ChainRun::finish(Outcome outcome) {
   if (outcome_) return;
-  step_deadline_.disarm();
-  chain_deadline_.disarm();
+  deadline_.disarm();
   outcome_ = std::move(outcome);
   if (!running_ && finished_) std::exchange(finished_, nullptr)(*outcome_);
 }
@@ -141,7 +181,7 @@ void ChainRun::finish(Outcome outcome) {
 bool ChainRun::cancel() {
   if (!deliveries_.empty() || outcome_) return false;
   auto self = shared_from_this();
-  if (call_) filter().abandon(std::exchange(call_, 0), nullptr);
+  call_.abandon(nullptr);
   finished_ = nullptr;
   finish({Fate::tempfail, {}, "the client is gone"});
   return true;

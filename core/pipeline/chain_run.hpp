@@ -14,6 +14,7 @@
 #include "message/message.hpp"
 #include "pipeline/chain.hpp"
 #include "pipeline/outcome.hpp"
+#include "plugin/pending_call.hpp"
 
 namespace lsmtpd::pipeline {
 
@@ -42,26 +43,28 @@ class ChainRun : public std::enable_shared_from_this<ChainRun> {
 
  private:
   void run_filters();
-  void take_filter(plugin::Completion&& completion);
+  void take_filter(Came came, plugin::Completion&& completion);
   void filter_overdue();
   void start_outputs();
   void output_settled();
   void chain_overdue();
   void finish(Outcome outcome);
   Outcome merge() const;
+  std::vector<smtp::Reply> replies() const;
+  uint64_t time_for_filter();
   plugin::Lane& filter() { return *chain_.filters[next_filter_]; }
   const std::string& id() const { return message_.envelope->id; }
 
   const Chain& chain_;
   message::Message message_;
+  const std::shared_ptr<const message::Envelope> asked_for_;  // before any filter
   Finished finished_;
   bool running_ = false;  // inside run(): the outcome is returned, not handed on
   std::optional<Outcome> outcome_;
 
   size_t next_filter_ = 0;
-  lsmtpd_call call_ = 0;
-  Deadlines::Entry step_deadline_;
-  Deadlines::Entry chain_deadline_;
+  plugin::PendingCall call_;  // to a filter
+  Deadlines::Entry deadline_;
   uint64_t ends_at_ms_ = 0;
 
   std::vector<std::shared_ptr<Delivery>> deliveries_;

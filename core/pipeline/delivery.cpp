@@ -4,6 +4,8 @@
 #include <optional>
 
 #include "log/log.hpp"
+#include "pipeline/outcome.hpp"
+#include "pipeline/recipients.hpp"
 #include "pipeline/replay.hpp"
 
 namespace lsmtpd::pipeline {
@@ -36,6 +38,12 @@ struct Delivery::Late {
   }
 };
 
+uint64_t time_left(uint64_t own_ms, uint64_t ends_at_ms, uint64_t now_ms) {
+  if (ends_at_ms == 0) return own_ms;
+  const uint64_t left = ends_at_ms > now_ms ? ends_at_ms - now_ms : 1;
+  return own_ms == 0 ? left : std::min(own_ms, left);
+}
+
 Delivery::Delivery(Deadlines& deadlines, const OutputStep& step, std::string copy_id,
                    uint64_t ends_at_ms)
     : deadlines_(deadlines),
@@ -43,67 +51,100 @@ Delivery::Delivery(Deadlines& deadlines, const OutputStep& step, std::string cop
       copy_id_(std::move(copy_id)),
       ends_at_ms_(ends_at_ms),
       speaker_(step.lane),
-      deadline_([this] { overdue(); }) {}
+      call_([this] { overdue(Came::deadline); }) {}
 
 Delivery::~Delivery() = default;
 
 void Delivery::run(const message::Message& message, std::function<void()> settled) {
   message_ = message;
   settled_ = std::move(settled);
-  ask(*step_.lane, {});
+  ask(*step_.lane, {.copy_id = copy_id_, .deadline_ms = time_for_output()});
 }
 
-// How long anybody waits for `lane`: its own deadline or what is left of the chain's; 0: there is
-// no end.
-uint64_t Delivery::time_for(plugin::Lane& lane) const {
-  const uint64_t own = lane.instance().entry().deadline;
-  if (ends_at_ms_ == 0) return own;
-  const uint64_t left = ends_at_ms_ > deadlines_.now() ? ends_at_ms_ - deadlines_.now() : 1;
-  return own == 0 ? left : std::min(own, left);
+Speaker Delivery::speaks() const {
+  return in_fallback_     ? Speaker::fallback
+         : step_.fallback ? Speaker::output_with_fallback
+                          : Speaker::output;
 }
 
-void Delivery::ask(plugin::Lane& lane, std::string target) {
+// How long anybody waits for the output: its own deadline or what is left of the chain's; 0: there
+// is no end.
+uint64_t Delivery::time_for_output() const {
+  return time_left(step_.lane->instance().settings().deadline_ms, ends_at_ms_, deadlines_.now());
+}
+
+// The deadline in `how` is told to the plugin; the chain's own deadline does its part of it.
+void Delivery::ask(plugin::Lane& lane, plugin::Delivery how) {
   auto self = shared_from_this();
-  auto answer = lane.deliver(
-      message_, {copy_id_, std::move(target), time_for(lane), false},
+  auto answer = call_.put(
+      lane, deadlines_, lane.instance().settings().deadline_ms,
       [self](Completion completion) {
-        self->call_ = 0;
-        self->deadline_.disarm();
-        self->take(std::move(completion));
+        self->take(came_of(completion.verdict.kind), std::move(completion));
       },
-      call_);
-  if (answer) {
-    take(std::move(*answer));
-  } else {
-    deadlines_.arm(deadline_, lane.instance().entry().deadline);
-  }
+      [&](plugin::Done done, plugin::CallId& call) {
+        return lane.deliver(message_, std::move(how), std::move(done), call);
+      });
+  if (answer) take(came_of(answer->verdict.kind), std::move(*answer));
 }
 
-void Delivery::take(Completion&& completion) {
-  if (in_fallback_) {
-    take_fallback(std::move(completion.verdict));
-  } else {
-    take_primary(std::move(completion));
-  }
-}
-
-void Delivery::take_primary(Completion&& completion) {
+void Delivery::take(Came came, Completion&& completion) {
   Verdict& verdict = completion.verdict;
-  if (verdict.kind == Kind::failed && !step_.fallback &&
-      step_.lane->instance().entry().on_error == config::OnFailure::reject) {
-    verdict.kind = Kind::reject;
-  }
-  if (verdict.kind == Kind::stored || verdict.kind == Kind::reject) {
-    settle(std::move(verdict), *step_.lane);
+  if (in_fallback_) {
+    take_fallback(std::move(verdict));
     return;
   }
-  if (completion.message)
-    message_ = std::move(*completion.message);  // what the output noted down for its next try
-  use_fallback(std::move(verdict));
+  if (take_recipients(completion)) return;
+  switch (decide(speaks(), came, step_.lane->instance().settings())) {
+    case Next::stored:
+      break;
+    case Next::rejected:
+      change_kind(verdict, Kind::reject);
+      break;
+    case Next::use_fallback:  // with what the output noted down for its next try
+      if (completion.message) message_ = std::move(*completion.message);
+      use_fallback(std::move(verdict));
+      return;
+    default:
+      change_kind(verdict, Kind::tempfail);
+  }
+  settle(std::move(verdict), *step_.lane);
+}
+
+// An answer recipient by recipient. True: the fallback is asked for those that were put off.
+bool Delivery::take_recipients(Completion& completion) {
+  if (completion.recipients.empty()) return false;
+  recipients_ = completion.recipients;
+  std::vector<bool> put_off;
+  const Verdict* why = nullptr;
+  for (auto& verdict : recipients_) {
+    const Next next =
+        decide(Speaker::output, came_of(verdict.kind), step_.lane->instance().settings());
+    change_kind(verdict, next == Next::stored     ? Kind::stored
+                         : next == Next::rejected ? Kind::reject
+                                                  : Kind::tempfail);
+    put_off.push_back(verdict.kind == Kind::tempfail);
+    if (put_off.back() && (!why || verdict.in_doubt)) why = &verdict;
+  }
+  if (!why || !step_.fallback) return false;
+  message_ = with_recipients(completion.message.value_or(message_), put_off);
+  use_fallback(*why);
+  return true;
+}
+
+// The fallback has answered for those that were put off.
+void Delivery::merge_recipients(Verdict& verdict) {
+  if (recipients_.empty()) return;
+  for (auto& each : recipients_) {
+    if (each.kind == Kind::tempfail) each = verdict;
+  }
+  const auto refused = std::find_if(recipients_.begin(), recipients_.end(),
+                                    [](const Verdict& v) { return v.kind == Kind::reject; });
+  if (refused != recipients_.end()) verdict = *refused;
 }
 
 void Delivery::take_fallback(Verdict verdict) {
-  const bool kept = verdict.kind == Kind::stored;
+  const auto& settings = step_.fallback->instance().settings();
+  const bool kept = decide(Speaker::fallback, came_of(verdict.kind), settings) == Next::stored;
   if (late_) {
     late_->kept = kept;
     late_->settle();
@@ -112,44 +153,57 @@ void Delivery::take_fallback(Verdict verdict) {
   if (kept) {
     step_.replay->wake();
     verdict.detail += " (fallback of " + step_.lane->name() + ": " + primary_.detail + ")";
+    merge_recipients(verdict);
     settle(std::move(verdict), *step_.fallback);
     return;
   }
-  verdict.kind = Kind::tempfail;
+  change_kind(verdict, Kind::tempfail);
   verdict.detail = primary_.detail + "; fallback " + step_.fallback->name() + ": " + verdict.detail;
+  merge_recipients(verdict);
   settle(std::move(verdict), *step_.lane);
 }
 
+void Delivery::chain_overdue() {
+  if (!done_) overdue(Came::chain_deadline);
+}
+
 // The output or the fallback took too long.
-void Delivery::overdue() {
+void Delivery::overdue(Came which) {
   auto self = shared_from_this();
+  const char* why = which == Came::deadline ? "its deadline passed" : "timeouts.chain passed";
+  plugin::Lane& lane = in_fallback_ ? *step_.fallback : *step_.lane;
+  const Next next = decide(speaks(), which, lane.instance().settings());
+  if (next == Next::wait_on) return;
   if (in_fallback_) {
-    fallback_overdue("its deadline passed");
-    return;
+    leave_fallback(why);
+  } else {
+    leave_output(why, next);
   }
-  Verdict why = Verdict::make(Kind::tempfail, "its deadline passed");
-  if (step_.fallback) {
+}
+
+void Delivery::leave_output(const char* why, Next next) {
+  Verdict verdict = Verdict::make(Kind::tempfail, why);
+  if (next == Next::use_fallback) {
+    verdict.in_doubt = true;  // it may be on its way to the broker
     leave_to_fallback();
-    use_fallback(std::move(why));
+    use_fallback(std::move(verdict));
     return;
   }
   leave_for_good();
-  if (step_.lane->instance().entry().on_timeout == config::OnFailure::reject)
-    why.kind = Kind::reject;
-  settle(std::move(why), *step_.lane);
+  if (next == Next::rejected) verdict.kind = Kind::reject;
+  settle(std::move(verdict), *step_.lane);
 }
 
-void Delivery::fallback_overdue(const char* why) {
-  step_.fallback->abandon(std::exchange(call_, 0),
-                          [late = std::move(late_), replay = step_.replay](Completion completion) {
-                            const bool kept = completion.verdict.kind == Kind::stored;
-                            if (late) {
-                              late->kept = kept;
-                              late->settle();
-                            } else if (kept) {
-                              replay->wake();
-                            }
-                          });
+void Delivery::leave_fallback(const char* why) {
+  call_.abandon([late = std::move(late_), replay = step_.replay](Completion completion) {
+    const bool kept = completion.verdict.kind == Kind::stored;
+    if (late) {
+      late->kept = kept;
+      late->settle();
+    } else if (kept) {
+      replay->wake();
+    }
+  });
   late_ = nullptr;
   take_fallback(Verdict::make(Kind::tempfail, why));
 }
@@ -157,8 +211,7 @@ void Delivery::fallback_overdue(const char* why) {
 // Nobody else takes the message; if the output does so yet, the log says that the client may send
 // it again.
 void Delivery::leave_for_good() {
-  step_.lane->abandon(std::exchange(call_, 0), [copy_id = copy_id_,
-                                                name = step_.lane->name()](Completion completion) {
+  call_.abandon([copy_id = copy_id_, name = step_.lane->name()](Completion completion) {
     if (completion.verdict.kind == Kind::stored) {
       log::warn("late_outcome",
                 {{"copy", copy_id},
@@ -171,13 +224,16 @@ void Delivery::leave_for_good() {
 
 // The output keeps its call, but nobody waits for it; see Late for what its outcome still does.
 void Delivery::leave_to_fallback() {
-  const lsmtpd_call call = std::exchange(call_, 0);
   late_ = std::make_shared<Late>(Late{*step_.replay, copy_id_, step_.lane->name()});
   step_.replay->hold(copy_id_);
   std::weak_ptr<Delivery> weak = weak_from_this();
-  step_.lane->abandon(call, [late = late_, weak, message = message_](Completion completion) {
-    late->notes = Replay::notes_of(message, completion, late->output);
+  call_.abandon([late = late_, weak, message = message_](Completion completion) {
+    Rest rest = rest_of(message, completion);
     late->outcome = std::move(completion.verdict);
+    late->outcome->kind = rest.outcome;
+    // It was stored as one in doubt: only what has changed of the message counts.
+    late->notes = Replay::notes_of(std::move(rest), *late->outcome,
+                                   {.target = late->output, .attempts = 0, .in_doubt = true});
     const auto delivery = weak.lock();
     if (delivery && !delivery->done_ && late->outcome->kind == Kind::stored) {
       delivery->settle(*late->outcome, *delivery->step_.lane);
@@ -187,26 +243,14 @@ void Delivery::leave_to_fallback() {
 }
 
 void Delivery::use_fallback(Verdict why) {
-  if (!step_.fallback) {
-    why.kind = Kind::tempfail;
-    settle(std::move(why), *step_.lane);
-    return;
-  }
   primary_ = std::move(why);
   in_fallback_ = true;
-  ask(*step_.fallback, step_.lane->name());
-}
-
-void Delivery::give_up(const char* why) {
-  if (done_) return;
-  auto self = shared_from_this();
-  deadline_.disarm();
-  if (in_fallback_) {
-    fallback_overdue(why);
-    return;
-  }
-  if (call_) leave_for_good();
-  settle(Verdict::make(Kind::tempfail, why), *step_.lane);
+  ask(*step_.fallback, {.copy_id = copy_id_,
+                        .target = step_.lane->name(),
+                        .deadline_ms = step_.fallback->instance().settings().deadline_ms,
+                        .reason = primary_.reason(),
+                        .attempts = 1,
+                        .in_doubt = primary_.in_doubt});
 }
 
 void Delivery::settle(Verdict verdict, const plugin::Lane& speaker) {

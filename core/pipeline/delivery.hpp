@@ -2,9 +2,10 @@
 // cannot take it.
 //
 // Settles exactly once with a verdict of kind stored, reject or tempfail. An output that is
-// overdue is left alone, and the fallback stores the copy; while its outcome may still come, Replay
-// holds that copy back, and what comes late is put right there: accepted, and the stored copy is
-// forgotten; refused, and it is buried.
+// overdue, by its own deadline or the chain's, is left alone, and the fallback stores the copy
+// within a deadline of its own; while the output's outcome may still come, Replay holds that copy
+// back, and what comes late is put right there: accepted, and the stored copy is forgotten;
+// refused, and it is a dead letter.
 #pragma once
 
 #include <functional>
@@ -13,8 +14,13 @@
 
 #include "message/message.hpp"
 #include "pipeline/chain.hpp"
+#include "pipeline/decisions.hpp"
+#include "plugin/pending_call.hpp"
 
 namespace lsmtpd::pipeline {
+
+// The shorter of `own_ms` and what is left until `ends_at_ms`; for both 0 is no end.
+uint64_t time_left(uint64_t own_ms, uint64_t ends_at_ms, uint64_t now_ms);
 
 class Delivery : public std::enable_shared_from_this<Delivery> {
  public:
@@ -24,24 +30,29 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
 
   // `settled` comes once, perhaps from inside.
   void run(const message::Message& message, std::function<void()> settled);
-  // Nobody waits any more: settles as tempfail, if it has not settled yet.
-  void give_up(const char* why);
+  // timeouts.chain passed: an output that has not answered is left, to its fallback if it has one.
+  void chain_overdue();
 
   const plugin::Verdict& verdict() const { return verdict_; }
+  // Each recipient's own, in the order of the message's envelope; empty: all have verdict().
+  const std::vector<plugin::Verdict>& recipients() const { return recipients_; }
   const plugin::Lane& speaker() const { return *speaker_; }  // whose verdict it is
 
  private:
   struct Late;
 
-  void ask(plugin::Lane& lane, std::string target);
-  void take(plugin::Completion&& completion);
-  void take_primary(plugin::Completion&& completion);
+  void ask(plugin::Lane& lane, plugin::Delivery how);
+  void take(Came came, plugin::Completion&& completion);
+  bool take_recipients(plugin::Completion& completion);
+  void merge_recipients(plugin::Verdict& verdict);
   void take_fallback(plugin::Verdict verdict);
-  void overdue();
-  void fallback_overdue(const char* why);
+  void overdue(Came which);
+  void leave_fallback(const char* why);
+  void leave_output(const char* why, Next next);
   void leave_for_good();
   void leave_to_fallback();
-  uint64_t time_for(plugin::Lane& lane) const;
+  Speaker speaks() const;
+  uint64_t time_for_output() const;
   void use_fallback(plugin::Verdict why);
   void settle(plugin::Verdict verdict, const plugin::Lane& speaker);
 
@@ -52,12 +63,12 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   message::Message message_;
   std::function<void()> settled_;
   plugin::Verdict verdict_;
+  std::vector<plugin::Verdict> recipients_;
   plugin::Verdict primary_;  // why the fallback is needed
   const plugin::Lane* speaker_;
-  lsmtpd_call call_ = 0;
   bool in_fallback_ = false;
   bool done_ = false;
-  Deadlines::Entry deadline_;
+  plugin::PendingCall call_;
   std::shared_ptr<Late> late_;  // set once the output was left alone
 };
 

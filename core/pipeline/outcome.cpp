@@ -1,19 +1,18 @@
 #include "pipeline/outcome.hpp"
 
+#include <utility>
+
 namespace lsmtpd::pipeline {
 
 namespace {
 
-struct DefaultReply {
-  int code;
-  const char* enhanced;
-  const char* text;
-};
-
-constexpr DefaultReply kRejected = {554, "5.7.1", "Message refused"};
-constexpr DefaultReply kFilterTempfail = {451, "4.7.1", "Try again later"};
-constexpr DefaultReply kOutputTempfail = {451, "4.3.0",
-                                          "Message cannot be stored now, try again later"};
+smtp::Reply reply_of(const plugin::Verdict& verdict, const DefaultReply& otherwise) {
+  smtp::Reply reply;
+  reply.code = verdict.code != 0 ? verdict.code : otherwise.code;
+  reply.enhanced = !verdict.enhanced.empty() ? verdict.enhanced : otherwise.enhanced;
+  reply.text = !verdict.text.empty() ? verdict.text : otherwise.text;
+  return reply;
+}
 
 }  // namespace
 
@@ -21,16 +20,11 @@ std::string said_by(const std::string& plugin, const std::string& what) {
   return what.empty() ? plugin : plugin + ": " + what;
 }
 
-plugin::Kind by_policy(config::OnFailure policy) {
-  switch (policy) {
-    case config::OnFailure::reject:
-      return plugin::Kind::reject;
-    case config::OnFailure::proceed:
-      return plugin::Kind::proceed;
-    case config::OnFailure::tempfail:
-      break;
-  }
-  return plugin::Kind::tempfail;
+void change_kind(plugin::Verdict& verdict, plugin::Kind kind) {
+  if (std::exchange(verdict.kind, kind) == kind) return;
+  verdict.code = 0;
+  verdict.enhanced.clear();
+  verdict.text.clear();
 }
 
 std::string_view fate_name(Fate fate) {
@@ -48,15 +42,11 @@ std::string_view fate_name(Fate fate) {
 }
 
 smtp::Reply to_reply(const plugin::Verdict& verdict, Speaker speaker) {
-  const DefaultReply& fallback_reply = verdict.kind == plugin::Kind::reject ? kRejected
-                                       : speaker == Speaker::filter         ? kFilterTempfail
-                                                                            : kOutputTempfail;
-  const bool own_code = verdict.code != 0;
-  smtp::Reply reply;
-  reply.code = own_code ? verdict.code : fallback_reply.code;
-  reply.enhanced = !verdict.enhanced.empty() ? verdict.enhanced : fallback_reply.enhanced;
-  reply.text = !verdict.text.empty() ? verdict.text : fallback_reply.text;
-  return reply;
+  return reply_of(verdict, default_reply(speaker, verdict.kind == plugin::Kind::reject));
+}
+
+smtp::Reply to_reply(const plugin::Verdict& verdict, message::Phase phase) {
+  return reply_of(verdict, default_reply(phase, verdict.kind == plugin::Kind::reject));
 }
 
 Outcome stored(const std::string& id, std::string detail) {

@@ -3,8 +3,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
-#include "config/config.hpp"
+#include "pipeline/decisions.hpp"
 #include "plugin/verdict.hpp"
 #include "smtp/reply.hpp"
 
@@ -16,19 +17,22 @@ struct Outcome {
   Fate fate = Fate::tempfail;
   smtp::Reply reply;
   std::string detail;  // for the log: by which plugin, why, where it was stored
+  // LMTP: each recipient's own, in the order of RCPT; empty: all have `reply`.
+  std::vector<smtp::Reply> recipients = {};
 };
 
 // For the log: "NAME: what", or the name alone.
 std::string said_by(const std::string& plugin, const std::string& what);
 
-// What on_timeout or on_error turn a silent or broken plugin into.
-plugin::Kind by_policy(config::OnFailure policy);
-
 std::string_view fate_name(Fate fate);  // "stored", "discarded", "rejected", "tempfail"
 
-// Who speaks: a filter's "later" is 4.7.1, an output's is 4.3.0.
-enum class Speaker : uint8_t { filter, output };
+// Makes `verdict` one of `kind`. A reply that was given with another kind goes: no 5xx for mail
+// that is only put off.
+void change_kind(plugin::Verdict& verdict, plugin::Kind kind);
+
+// The reply for a verdict of kind reject, or else tempfail.
 smtp::Reply to_reply(const plugin::Verdict& verdict, Speaker speaker);
+smtp::Reply to_reply(const plugin::Verdict& verdict, message::Phase phase);  // a session filter's
 
 Outcome stored(const std::string& id, std::string detail);
 Outcome discarded(const std::string& id, std::string detail);

@@ -3,25 +3,24 @@
 #pragma once
 
 #include "pipeline/replay.hpp"
+#include "plugin/pending_call.hpp"
 
 namespace lsmtpd::pipeline {
 
 struct Replay::Item {
   Item(Replay& r, std::string id)
-      : replay(r), copy_id(std::move(id)), deadline([this] { replay.overdue(self.lock()); }) {}
+      : replay(r), copy_id(std::move(id)), call([this] { replay.overdue(self.lock()); }) {}
 
   Replay& replay;
   const std::string copy_id;  // empty: the list
   std::weak_ptr<Item> self;
   message::Message message;
-  std::string target_name;
+  plugin::Delivery stored;  // as it was stored
   Target* target = nullptr;
 
-  plugin::Lane* asked = nullptr;  // who has the call
-  lsmtpd_call call = 0;
-  plugin::Done then;  // who gets the answer
+  plugin::PendingCall call;
+  plugin::Done then;  // gets the answer
   bool delivering = false;
-  Deadlines::Entry deadline;
 };
 
 // Puts a question to `lane`. `then` gets the answer, later and once; what takes too long is "not
@@ -29,15 +28,11 @@ struct Replay::Item {
 template <class Ask>
 void Replay::ask(const std::shared_ptr<Item>& item, plugin::Lane& lane, uint64_t deadline_ms,
                  Ask&& put, plugin::Done then) {
-  item->asked = &lane;
   item->then = std::move(then);
-  auto answer =
-      put([this, item](plugin::Completion c) { answered(item, std::move(c)); }, item->call);
-  if (answer) {
-    loop_.defer([this, item, a = std::move(*answer)] { answered(item, a); });
-  } else {
-    loop_.deadlines().arm(item->deadline, deadline_ms);
-  }
+  auto answer = item->call.put(
+      lane, loop_.deadlines(), deadline_ms,
+      [this, item](plugin::Completion c) { answered(item, std::move(c)); }, std::forward<Ask>(put));
+  if (answer) loop_.defer([this, item, a = std::move(*answer)] { answered(item, a); });
 }
 
 }  // namespace lsmtpd::pipeline

@@ -1,22 +1,26 @@
 #include "pipeline/session_filters.hpp"
 
-#include "lsmtpd/session.h"
 #include "pipeline/outcome.hpp"
 
 namespace lsmtpd::pipeline {
 
+using plugin::Completion;
 using plugin::Kind;
-using plugin::Verdict;
 
 SessionFilters::SessionFilters(const Chain& chain, uint64_t session)
-    : chain_(chain), session_(session), deadline_([this] { overdue(); }) {}
+    : chain_(chain), session_(session), call_([this] { overdue(); }) {}
 
 SessionFilters::~SessionFilters() {
-  if (call_) chain_.sessions[next_]->abandon(call_, nullptr);
+  call_.abandon(nullptr);
   for (auto* lane : chain_.sessions) lane->session_closed(session_);
 }
 
-std::optional<SessionFilters::Result> SessionFilters::run(uint32_t phase, uint64_t declared_size,
+void SessionFilters::transaction_ended(const std::string& id, message::TransactionEnd how) {
+  for (auto* lane : chain_.sessions) lane->transaction_ended(session_, id, how);
+}
+
+std::optional<SessionFilters::Result> SessionFilters::run(message::Phase phase,
+                                                          uint64_t declared_size,
                                                           const message::Envelope& envelope,
                                                           Finished finished) {
   if (chain_.sessions.empty()) return Result{};
@@ -36,44 +40,47 @@ std::optional<SessionFilters::Result> SessionFilters::run(uint32_t phase, uint64
 std::optional<SessionFilters::Result> SessionFilters::go_on() {
   for (; next_ < chain_.sessions.size(); ++next_) {
     plugin::Lane& lane = *chain_.sessions[next_];
-    if (!(lane.instance().session()->phases & phase_)) continue;
-    auto answer = lane.decide(
-        phase_, session_, declared_size_, *asked_,
-        [this](plugin::Completion completion) {
-          call_ = 0;
-          deadline_.disarm();
-          answered(std::move(completion.verdict));
+    if (!(lane.instance().session()->phases & static_cast<uint32_t>(phase_))) continue;
+    auto answer = call_.put(
+        lane, *chain_.deadlines, lane.instance().settings().deadline_ms,
+        [this](Completion completion) {
+          answered(came_of(completion.verdict.kind), std::move(completion));
         },
-        call_);
-    if (!answer) {
-      chain_.deadlines->arm(deadline_, lane.instance().entry().deadline);
-      return std::nullopt;
-    }
-    if (auto result = take(std::move(answer->verdict))) return result;
+        [&](plugin::Done done, plugin::CallId& call) {
+          const plugin::SessionEvent event{.phase = phase_,
+                                           .session = session_,
+                                           .declared_size = declared_size_,
+                                           .envelope = asked_,
+                                           .annotations = annotations_,
+                                           .deadline_ms = lane.instance().settings().deadline_ms};
+          return lane.decide(event, std::move(done), call);
+        });
+    if (!answer) return std::nullopt;
+    if (auto result = take(came_of(answer->verdict.kind), std::move(*answer))) return result;
   }
   return Result{};
 }
 
 // Nothing: this filter lets it pass.
-std::optional<SessionFilters::Result> SessionFilters::take(Verdict verdict) {
-  const auto& entry = chain_.sessions[next_]->instance().entry();
-  if (verdict.kind == Kind::failed) verdict.kind = by_policy(entry.on_error);
-  if (verdict.kind == Kind::proceed) return std::nullopt;
-  if (verdict.kind != Kind::reject) verdict.kind = Kind::tempfail;
-  if (verdict.kind == Kind::reject && verdict.code == 0 && phase_ == LSMTPD_PHASE_RCPT)
-    verdict.code = 550;
-  return Result{to_reply(verdict, Speaker::filter), said_by(entry.name, verdict.detail)};
+std::optional<SessionFilters::Result> SessionFilters::take(Came came, Completion completion) {
+  const auto& settings = chain_.sessions[next_]->instance().settings();
+  const Next next = decide(Speaker::session_filter, came, settings);
+  if (completion.annotations) annotations_ = std::move(completion.annotations);
+  if (next == Next::go_on) return std::nullopt;
+  if (next == Next::skip) return Result{};
+  auto& verdict = completion.verdict;
+  change_kind(verdict, next == Next::rejected ? Kind::reject : Kind::tempfail);
+  return Result{to_reply(verdict, phase_), said_by(settings.name, verdict.detail)};
 }
 
 void SessionFilters::overdue() {
-  plugin::Lane& lane = *chain_.sessions[next_];
-  lane.abandon(std::exchange(call_, 0), nullptr);
-  answered(Verdict::make(by_policy(lane.instance().entry().on_timeout), "its deadline passed"));
+  call_.abandon(nullptr);
+  answered(Came::deadline, Completion::make(Kind::tempfail, "its deadline passed"));
 }
 
 // An answer that was waited for.
-void SessionFilters::answered(Verdict verdict) {
-  auto result = take(std::move(verdict));
+void SessionFilters::answered(Came came, Completion completion) {
+  auto result = take(came, std::move(completion));
   if (!result) {
     ++next_;
     result = go_on();

@@ -7,7 +7,11 @@
 #include <string>
 
 #include "message/envelope.hpp"
+#include "message/message.hpp"
+#include "message/phase.hpp"
 #include "pipeline/chain.hpp"
+#include "pipeline/decisions.hpp"
+#include "plugin/pending_call.hpp"
 #include "smtp/reply.hpp"
 
 namespace lsmtpd::pipeline {
@@ -29,26 +33,32 @@ class SessionFilters {
   SessionFilters& operator=(const SessionFilters&) = delete;
 
   // The result, or nothing: then `finished` gets it later. One event at a time; `envelope` is
-  // copied where it must live. `phase` is LSMTPD_PHASE_...
-  std::optional<Result> run(uint32_t phase, uint64_t declared_size,
+  // copied where it must live.
+  std::optional<Result> run(message::Phase phase, uint64_t declared_size,
                             const message::Envelope& envelope, Finished finished);
+
+  // A transaction of the session ended: after an accepted MAIL, once.
+  void transaction_ended(const std::string& id, message::TransactionEnd how);
+
+  // What the filters noted down on the session: it belongs to each of its messages. May be null.
+  const std::shared_ptr<const message::Annotations>& annotations() const { return annotations_; }
 
  private:
   std::optional<Result> go_on();
-  std::optional<Result> take(plugin::Verdict verdict);
-  void answered(plugin::Verdict verdict);
+  std::optional<Result> take(Came came, plugin::Completion completion);
+  void answered(Came came, plugin::Completion completion);
   void overdue();
 
   const Chain& chain_;
   const uint64_t session_;
-  uint32_t phase_ = 0;
+  message::Phase phase_ = message::Phase::connect;
   uint64_t declared_size_ = 0;
   message::Envelope envelope_;  // only while a call is under way
   const message::Envelope* asked_ = nullptr;
+  std::shared_ptr<const message::Annotations> annotations_;
   Finished finished_;
   size_t next_ = 0;
-  lsmtpd_call call_ = 0;
-  Deadlines::Entry deadline_;
+  plugin::PendingCall call_;
 };
 
 }  // namespace lsmtpd::pipeline

@@ -89,10 +89,10 @@ std::optional<message::Envelope> to_envelope(const lsmtpd_envelope& abi) {
   e.peer_port = static_cast<uint16_t>(abi.peer_port);
   e.local_port = static_cast<uint16_t>(abi.local_port);
   if (abi.tls && abi.tls->size >= sizeof(lsmtpd_tls)) {
-    e.tls = std::make_shared<message::Tls>(message::Tls{
-        text(abi.tls->version), text(abi.tls->cipher), text(abi.tls->server_name),
-        text(abi.tls->client_subject), text(abi.tls->client_sha256), text(abi.tls->by),
-        abi.tls->client_verified != 0});
+    e.tls = std::make_shared<message::Tls>(
+        message::Tls{text(abi.tls->version), text(abi.tls->cipher), text(abi.tls->server_name),
+                     text(abi.tls->client_subject), text(abi.tls->client_sha256), text(abi.tls->by),
+                     abi.tls->client_verified != 0});
   }
   if (abi.auth && abi.auth->size >= sizeof(lsmtpd_auth)) {
     e.auth = std::make_shared<message::Auth>(

@@ -6,6 +6,8 @@
 
 #include "log/log.hpp"
 #include "plugin/lane.hpp"
+#include "plugin/plugin_options.hpp"
+#include "plugin/report.hpp"
 #include "plugin/thrown.hpp"
 #include "plugin/verdict.hpp"
 
@@ -53,10 +55,11 @@ struct Member {
   const char* name;
   bool there;
 };
-Status require(const config::Plugin& entry, std::initializer_list<Member> members) {
+Status require(const Settings& settings, std::initializer_list<Member> members) {
   for (const Member& member : members) {
     if (!member.there)
-      return fail("plugin.{}: {} is broken: its {} is NULL", entry.name, entry.use, member.name);
+      return fail("plugin.{}: {} is broken: its {} is NULL", settings.name, settings.use,
+                  member.name);
   }
   return {};
 }
@@ -99,38 +102,38 @@ const lsmtpd_log_1 log_table = {.enabled = [](const lsmtpd_host*, uint32_t level
 
 const lsmtpd_memory_1 memory_table = {.reserve = reserve, .release = release};
 
-Instance::Instance(std::unique_ptr<Options> options, const config::Plugin& entry,
-                   const Process& process)
+Instance::Instance(std::unique_ptr<Options> options, Settings settings, const Process& process)
     : options_(std::move(options)),
-      entry_(entry),
+      settings_(std::move(settings)),
       process_(process),
-      self_{&process, nullptr, &reserved_} {
-  host_ = {.size = sizeof(lsmtpd_host),
-           .worker = 0,
-           .workers = process.workers,
-           .reserved = 0,
-           .self = &self_,
-           .name = str(entry_.name),
-           .hostname = str(process.hostname),
-           .version = str(process.version),
-           .get_extension = instance_extension,
-           .complete =
-               [](const lsmtpd_host* host, lsmtpd_call, const lsmtpd_verdict*) {
-                 log::error(
-                     "call_completed_on_instance",
-                     {{"plugin", view(host->name)}, {"hint", "complete calls on the lane's host"}});
-               },
-           .complete_recipients =
-               [](const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_verdict*, uint32_t,
-                  uint32_t) { host->complete(host, call, nullptr); },
-           .lane_closed = [](const lsmtpd_host*) {}};
+      self_(process, reserved_) {
+  host_ = {
+      .size = sizeof(lsmtpd_host),
+      .worker = 0,
+      .workers = process.workers,
+      .reserved = 0,
+      .self = &self_,
+      .name = str(settings_.name),
+      .hostname = str(process.hostname),
+      .version = str(process.version),
+      .get_extension = instance_extension,
+      .complete =
+          [](const lsmtpd_host* host, lsmtpd_call, const lsmtpd_verdict*) {
+            log::error(
+                "call_completed_on_instance",
+                {{"plugin", view(host->name)}, {"hint", "complete calls on the lane's host"}});
+          },
+      .complete_recipients = [](const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_verdict*,
+                                uint32_t, uint32_t) { host->complete(host, call, nullptr); },
+      .lane_closed = [](const lsmtpd_host*) {}};
 }
 
 Result<std::unique_ptr<Instance>> Instance::create(const Library& library,
                                                    std::unique_ptr<Options> options,
-                                                   const config::Plugin& entry,
-                                                   const Process& process) {
-  std::unique_ptr<Instance> instance(new Instance(std::move(options), entry, process));
+                                                   Settings settings, const Process& process) {
+  std::unique_ptr<Instance> instance(
+      new Instance(std::move(options), std::move(settings), process));
+  const Settings& entry = instance->settings_;
   try {
     instance->instance_ = library.factory().create(&instance->host_, instance->options_->abi());
     if (!instance->instance_)
@@ -148,17 +151,22 @@ Result<std::unique_ptr<Instance>> Instance::create(const Library& library,
   return instance;
 }
 
+LaneHost& Instance::new_lane_host() {
+  std::lock_guard lock(lane_hosts_mutex_);
+  return *lane_hosts_.emplace_back(std::make_unique<LaneHost>(process_, reserved_));
+}
+
 Status Instance::validate_functions() const {
-  return require(entry_, {{"instance.start", instance_->start != nullptr},
-                          {"instance.stop", instance_->stop != nullptr},
-                          {"instance.destroy", instance_->destroy != nullptr},
-                          {"instance.get_extension", instance_->get_extension != nullptr},
-                          {"instance.open_lane", instance_->open_lane != nullptr}});
+  return require(settings_, {{"instance.start", instance_->start != nullptr},
+                             {"instance.stop", instance_->stop != nullptr},
+                             {"instance.destroy", instance_->destroy != nullptr},
+                             {"instance.get_extension", instance_->get_extension != nullptr},
+                             {"instance.open_lane", instance_->open_lane != nullptr}});
 }
 
 Status Instance::validate_extensions() const {
   return require(
-      entry_,
+      settings_,
       {{"filter.message", !filter_ || filter_->message},
        {"session.decide", !session_ || session_->decide},
        {"admission.get", !admission_ || admission_->get},
@@ -197,21 +205,19 @@ void Instance::guarded(const char* what, void (*function)(const lsmtpd_instance*
 }
 
 Status Instance::start() {
-  std::vector<config::Diagnostic> problems;
-  Report report(entry_, problems);
+  std::string errors;
+  Report report(name(), [&](bool warning, std::string_view, const std::string& message) {
+    if (warning) {
+      log::warn("plugin_start", {{"plugin", name()}, {"warning", message}});
+    } else {
+      errors += (errors.empty() ? "" : "; ") + message;
+    }
+  });
   int32_t status = -1;
   try {
     status = instance_->start(instance_, report.abi());
   } catch (...) {
     return fail("plugin.{}: could not be started: {}", name(), thrown());
-  }
-  std::string errors;
-  for (const auto& problem : problems) {
-    if (problem.warning) {
-      log::warn("plugin_start", {{"plugin", name()}, {"warning", problem.message}});
-    } else {
-      errors += (errors.empty() ? "" : "; ") + problem.message;
-    }
   }
   if (status == 0 && !errors.empty()) guarded("stop", instance_->stop);
   if (status != 0 || !errors.empty()) {
@@ -229,17 +235,22 @@ Status Instance::prepare(std::unique_ptr<Options> options) {
     return fail("plugin.{}: {} cannot change while it runs: restart lsmtpd", name(),
                 fmt::join(changed, ", "));
   }
-  std::vector<config::Diagnostic> problems;
-  Report report(entry_, problems);
+  std::string why;
+  Report report(name(), [&](bool warning, std::string_view, const std::string& message) {
+    if (warning) {
+      log::warn("plugin_reload", {{"plugin", name()}, {"warning", message}});
+    } else {
+      why += (why.empty() ? "" : "; ") + message;
+    }
+  });
   int32_t status = -1;
   try {
     status = reload_->prepare(instance_, options->abi(), report.abi());
   } catch (...) {
     return fail("plugin.{}: the new options could not be prepared: {}", name(), thrown());
   }
-  if (status != 0) {
-    std::string why;
-    for (const auto& problem : problems) why += (why.empty() ? "" : "; ") + problem.message;
+  if (status == 0 && !why.empty()) guarded("abort", reload_->abort);
+  if (status != 0 || !why.empty()) {
     if (why.empty()) why = fmt::format("plugin.{}: prepare failed with {}", name(), status);
     return fail("{}", why);
   }

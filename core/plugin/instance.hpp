@@ -4,19 +4,21 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
-#include "config/config.hpp"
 #include "io/loop.hpp"
 #include "lsmtpd/lsmtpd.h"
 #include "message/resource_limits.hpp"
 #include "plugin/library.hpp"
-#include "plugin/plugin_options.hpp"
+#include "plugin/settings.hpp"
 
 namespace lsmtpd::plugin {
 
 class Lane;
+class Options;
 
 // What every plugin's host says of the process.
 struct Process {
@@ -26,11 +28,21 @@ struct Process {
   uint32_t workers = 1;
 };
 
-// What `self` of every host struct points to.
+// What `self` of every host struct points to. Lives until the instance is destroyed.
 struct HostSelf {
+  HostSelf(const Process& p, std::atomic<uint64_t>& bytes) : process(&p), reserved(&bytes) {}
+
   const Process* process;
-  Lane* lane;                       // null: the instance's host
   std::atomic<uint64_t>* reserved;  // bytes that the plugin holds of the budget
+  // Null: the instance's host, or the lane is gone. Written on the loop and read on it; other
+  // threads read it, and use the lane, under `mutex`.
+  Lane* lane = nullptr;
+  std::shared_mutex mutex;
+};
+struct LaneHost {
+  LaneHost(const Process& process, std::atomic<uint64_t>& reserved) : self(process, reserved) {}
+  HostSelf self;
+  lsmtpd_host abi{};
 };
 
 // lsmtpd.log/1 and lsmtpd.memory/1, which instances and lanes share.
@@ -41,11 +53,10 @@ const void* message_extension(const char* id);
 
 class Instance {
  public:
-  // Makes the instance; no side effects yet. `process` and `entry` must outlive it.
+  // Makes the instance; no side effects yet. `process` must outlive it. `options` are whole.
   static Result<std::unique_ptr<Instance>> create(const Library& library,
                                                   std::unique_ptr<Options> options,
-                                                  const config::Plugin& entry,
-                                                  const Process& process);
+                                                  Settings settings, const Process& process);
   ~Instance();  // destroys the plugin's instance; all lanes must be gone
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
@@ -63,8 +74,8 @@ class Instance {
 
   Result<std::unique_ptr<Lane>> open_lane(io::Loop& loop, uint32_t worker);  // [loop]
 
-  const std::string& name() const { return entry_.name; }
-  const config::Plugin& entry() const { return entry_; }
+  const std::string& name() const { return settings_.name; }
+  const Settings& settings() const { return settings_; }
 
   // The plugin's tables; null where it does not have them.
   const lsmtpd_filter_1* filter() const { return filter_; }
@@ -77,18 +88,21 @@ class Instance {
 
  private:
   friend class Lane;
-  Instance(std::unique_ptr<Options> options, const config::Plugin& entry, const Process& process);
+  Instance(std::unique_ptr<Options> options, Settings settings, const Process& process);
   void find_extensions();
   Status validate_functions() const;
   Status validate_extensions() const;
   void guarded(const char* what, void (*function)(const lsmtpd_instance*)) const;
+  LaneHost& new_lane_host();  // [any]
 
   std::unique_ptr<Options> options_;
-  const config::Plugin& entry_;
+  const Settings settings_;
   const Process& process_;
   std::atomic<uint64_t> reserved_{0};
   HostSelf self_;
   lsmtpd_host host_;
+  std::mutex lane_hosts_mutex_;
+  std::vector<std::unique_ptr<LaneHost>> lane_hosts_;  // guarded by lane_hosts_mutex_
   const lsmtpd_instance* instance_ = nullptr;
   bool started_ = false;
   const lsmtpd_filter_1* filter_ = nullptr;

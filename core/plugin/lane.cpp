@@ -1,7 +1,5 @@
 #include "plugin/lane.hpp"
 
-#include <algorithm>
-
 #include "log/log.hpp"
 #include "plugin/lane_extensions.hpp"
 #include "plugin/thrown.hpp"
@@ -11,22 +9,29 @@ namespace lsmtpd::plugin {
 Lane::Lane(Instance& instance, io::Loop& loop, uint32_t worker)
     : instance_(instance),
       loop_(loop),
-      self_{&instance.process_, this, &instance.reserved_},
+      host_(instance.new_lane_host()),
+      calls_(loop, instance.name(), worker),
       resources_(std::make_unique<Resources>()) {
-  host_ = instance.host_;
-  host_.self = &self_;
-  host_.worker = worker;
-  host_.get_extension = LaneExtensions::get;
-  host_.complete = LaneExtensions::complete;
-  host_.lane_closed = LaneExtensions::lane_closed;
+  host_.self.lane = this;
+  host_.abi = instance.host_;
+  host_.abi.self = &host_.self;
+  host_.abi.worker = worker;
+  host_.abi.get_extension = LaneExtensions::get;
+  host_.abi.complete = LaneExtensions::complete;
+  host_.abi.complete_recipients = LaneExtensions::complete_recipients;
+  host_.abi.lane_closed = LaneExtensions::lane_closed;
 }
 
-Lane::~Lane() = default;
+// The host outlives the lane: a thread of the plugin may hold it still.
+Lane::~Lane() {
+  const std::unique_lock lock(host_.self.mutex);
+  host_.self.lane = nullptr;
+}
 
 Result<std::unique_ptr<Lane>> Instance::open_lane(io::Loop& loop, uint32_t worker) {
   auto lane = std::make_unique<Lane>(*this, loop, worker);
   try {
-    lane->lane_ = instance_->open_lane(instance_, &lane->host_);
+    lane->lane_ = instance_->open_lane(instance_, &lane->host_.abi);
   } catch (...) {
     return fail("plugin.{}: could not open a lane: {}", name(), thrown());
   }
@@ -35,214 +40,121 @@ Result<std::unique_ptr<Lane>> Instance::open_lane(io::Loop& loop, uint32_t worke
   return lane;
 }
 
-template <class Ask>
-std::optional<Completion> Lane::ask(std::unique_ptr<Question> question, Done done,
-                                    lsmtpd_call& call, Ask&& put) {
+static_assert(static_cast<uint32_t>(message::Phase::connect) == LSMTPD_PHASE_CONNECT &&
+              static_cast<uint32_t>(message::Phase::helo) == LSMTPD_PHASE_HELO &&
+              static_cast<uint32_t>(message::Phase::auth) == LSMTPD_PHASE_AUTH &&
+              static_cast<uint32_t>(message::Phase::mail) == LSMTPD_PHASE_MAIL &&
+              static_cast<uint32_t>(message::Phase::rcpt) == LSMTPD_PHASE_RCPT &&
+              static_cast<uint32_t>(message::Phase::data) == LSMTPD_PHASE_DATA);
+static_assert(static_cast<uint32_t>(message::TransactionEnd::accepted) == LSMTPD_ENDED_ACCEPTED &&
+              static_cast<uint32_t>(message::TransactionEnd::refused) == LSMTPD_ENDED_REFUSED &&
+              static_cast<uint32_t>(message::TransactionEnd::reset) == LSMTPD_ENDED_RESET);
+
+template <class Give>
+std::optional<Completion> Lane::put(std::unique_ptr<Question> question, Done done, CallId& call,
+                                    Give&& give) {
   call = 0;
-  if (is_closed_)
-    return Completion{Verdict::make(Kind::tempfail, "the lane is closed"), {}, {}, {}, false};
-  if (failed())
-    return Completion{Verdict::make(Kind::failed, "too many calls are stuck"), {}, {}, {}, false};
-  uint32_t index;
-  if (free_.empty() && slots_.size() == kSlots)
-    return Completion{Verdict::make(Kind::failed, "too many calls are open"), {}, {}, {}, false};
-  if (free_.empty()) {
-    index = static_cast<uint32_t>(slots_.size());
-    slots_.emplace_back();
-  } else {
-    index = free_.back();
-    free_.pop_back();
-  }
-  Slot& slot = slots_[index];
-  slot.open = true;
-  slot.abandoned = false;
-  slot.done = std::move(done);
-  slot.question = std::move(question);
-  call = call_id(index);
-
-  const lsmtpd_call outer = std::exchange(asking_, call);
-  const Question& asked = *slot.question;
-  if (!guarded("a call", [&] { put(call, asked); }) && find(call)) {
-    take(call, {Verdict::make(Kind::failed, "the plugin threw an exception"), {}, {}, {}, false});
-  }
-  asking_ = outer;
-  if (at_once_) call = 0;
-  return std::exchange(at_once_, std::nullopt);
-}
-
-std::optional<Completion> Lane::filter(const message::Message& message, Done done,
-                                       lsmtpd_call& call) {
-  auto question = std::make_unique<Question>();
-  question->view = View::make(message, View::Rights::edit, loop_, instance_.process_.resources);
-  return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
-    instance_.filter_->message(lane_, c, q.view->abi());
+  if (is_closed_) return Completion::make(Kind::tempfail, "the lane is closed");
+  return calls_.put(std::move(question), std::move(done), call, [&](CallId c, const Question& q) {
+    return guarded("a call", [&] { give(c, q); });
   });
 }
 
-std::optional<Completion> Lane::decide(uint32_t phase, uint64_t session, uint64_t declared_size,
-                                       const message::Envelope& envelope, Done done,
-                                       lsmtpd_call& call) {
-  auto question = std::make_unique<Question>();
+std::optional<Completion> Lane::filter(const message::Message& message, uint64_t deadline_ms,
+                                       Done done, CallId& call) {
+  auto question = std::make_unique<Question>(CallKind::filter);
+  question->view = View::make(message, View::Rights::edit, loop_, instance_.process_.resources);
+  question->filter = {.size = sizeof(lsmtpd_filter_event),
+                      .reserved = 0,
+                      .edits = question->view->edits_abi(),
+                      .annotations = question->view->notes().abi(),
+                      .deadline_ms = deadline_ms};
+  return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
+    instance_.filter_->message(lane_, c, q.view->abi(), &q.filter);
+  });
+}
+
+std::optional<Completion> Lane::decide(const SessionEvent& event, Done done, CallId& call) {
+  auto question = std::make_unique<Question>(CallKind::decide);
   // A copy: the session may be gone before the plugin answers.
-  question->envelope = std::make_unique<const message::Envelope>(envelope);
+  question->envelope = std::make_unique<const message::Envelope>(*event.envelope);
   question->envelope_view = std::make_unique<EnvelopeView>(*question->envelope);
+  question->notes = std::make_unique<Notes>(event.annotations, instance_.process_.resources.memory);
   question->event = {.size = sizeof(lsmtpd_session_event),
-                     .phase = phase,
-                     .session = session,
-                     .declared_size = declared_size,
-                     .envelope = question->envelope_view->get()};
-  return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
+                     .phase = static_cast<uint32_t>(event.phase),
+                     .session = event.session,
+                     .declared_size = event.declared_size,
+                     .envelope = question->envelope_view->get(),
+                     .annotations = question->notes->abi(),
+                     .deadline_ms = event.deadline_ms};
+  return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
     instance_.session_->decide(lane_, c, &q.event);
   });
 }
 
 std::optional<Completion> Lane::deliver(const message::Message& message, Delivery delivery,
-                                        Done done, lsmtpd_call& call) {
-  auto question = std::make_unique<Question>();
+                                        Done done, CallId& call) {
+  auto question = std::make_unique<Question>(CallKind::deliver);
   question->view = View::make(message, View::Rights::annotate, loop_, instance_.process_.resources);
   question->delivery = std::move(delivery);
+  const Delivery& d = question->delivery;
   question->abi_delivery = {.size = sizeof(lsmtpd_delivery),
-                            .flags = question->delivery.replay ? LSMTPD_DELIVERY_REPLAY : 0,
-                            .copy_id = str(question->delivery.copy_id),
-                            .target = str(question->delivery.target),
-                            .deadline_ms = question->delivery.deadline_ms};
-  return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
+                            .flags = (d.replay ? LSMTPD_DELIVERY_REPLAY : 0) |
+                                     (d.in_doubt ? LSMTPD_DELIVERY_IN_DOUBT : 0),
+                            .copy_id = str(d.copy_id),
+                            .target = str(d.target),
+                            .reason = str(d.reason),
+                            .deadline_ms = d.deadline_ms,
+                            .attempts = d.attempts,
+                            .reserved = 0,
+                            .annotations = question->view->notes().abi()};
+  return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
     instance_.output_->deliver(lane_, c, q.view->abi(), &q.abi_delivery);
   });
 }
 
-std::optional<Completion> Lane::list(bool restart, uint32_t most, Done done, lsmtpd_call& call) {
-  return ask(
-      std::make_unique<Question>(), std::move(done), call,
-      [&](lsmtpd_call c, const Question&) { instance_.replay_->list(lane_, c, restart, most); });
+std::optional<Completion> Lane::list(bool restart, uint32_t most, Done done, CallId& call) {
+  return put(std::make_unique<Question>(CallKind::list), std::move(done), call,
+             [&](CallId c, const Question&) { instance_.replay_->list(lane_, c, restart, most); });
 }
 
-std::optional<Completion> Lane::load(const std::string& copy_id, Done done, lsmtpd_call& call) {
-  auto question = std::make_unique<Question>();
+std::optional<Completion> Lane::load(const std::string& copy_id, Done done, CallId& call) {
+  auto question = std::make_unique<Question>(CallKind::load);
   question->copy_id = copy_id;
-  return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
+  return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
     instance_.replay_->load(lane_, c, str(q.copy_id));
   });
 }
 
-std::optional<Completion> Lane::forget(const std::string& copy_id, Done done, lsmtpd_call& call) {
-  auto question = std::make_unique<Question>();
+std::optional<Completion> Lane::forget(const std::string& copy_id, Done done, CallId& call) {
+  auto question = std::make_unique<Question>(CallKind::forget);
   question->copy_id = copy_id;
-  return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
+  return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
     instance_.replay_->forget(lane_, c, str(q.copy_id));
   });
 }
 
 std::optional<Completion> Lane::dead_letter(const std::string& copy_id, const std::string& reason,
-                                            Done done, lsmtpd_call& call) {
-  auto question = std::make_unique<Question>();
+                                            Done done, CallId& call) {
+  auto question = std::make_unique<Question>(CallKind::dead_letter);
   question->copy_id = copy_id;
   question->reason = reason;
-  return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
+  return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
     instance_.replay_->dead_letter(lane_, c, str(q.copy_id), str(q.reason));
   });
 }
 
-std::optional<Completion> Lane::probe(const lsmtpd_probe_report* report, Done done,
-                                      lsmtpd_call& call) {
-  return ask(std::make_unique<Question>(), std::move(done), call,
-             [&](lsmtpd_call c, const Question&) { instance_.probe_->probe(lane_, c, report); });
+std::optional<Completion> Lane::probe(const lsmtpd_probe_report* report, Done done, CallId& call) {
+  return put(std::make_unique<Question>(CallKind::probe), std::move(done), call,
+             [&](CallId c, const Question&) { instance_.probe_->probe(lane_, c, report); });
 }
 
-// With the worker in it: a plugin that takes one lane's host for another's answers no other call.
-lsmtpd_call Lane::call_id(uint32_t index) const {
-  return (static_cast<uint64_t>(slots_[index].generation) << 32) |
-         (host_.worker % kWorkers * kSlots) | index;
-}
-
-Lane::Slot* Lane::find(lsmtpd_call call) {
-  const uint32_t index = static_cast<uint32_t>(call) % kSlots;
-  if (index >= slots_.size()) return nullptr;
-  return slots_[index].open && call_id(index) == call ? &slots_[index] : nullptr;
-}
-
-void Lane::take(lsmtpd_call call, Completion&& completion) {
-  Slot* slot = find(call);
-  if (!slot) {
-    log::error("call_not_open",
-               {{"plugin", name()},
-                {"call", call},
-                {"hint", "the plugin completed a call twice, or one it never got"}});
-    return;
-  }
-  auto question = std::move(slot->question);
-  if (question->view) {
-    const bool from_output = question->abi_delivery.size != 0;
-    completion.message = question->view->close(completion.verdict.kind ==
-                                               (from_output ? Kind::tempfail : Kind::proceed));
-  }
-  Done done = std::move(slot->done);
-  if (slot->abandoned) --stuck_;
-  slot->open = false;
-  if (++slot->generation == 0) slot->generation = 1;
-  free_.push_back(static_cast<uint32_t>(call) % kSlots);
-
-  if (call == asking_ && !at_once_) {
-    at_once_ = std::move(completion);
-  } else if (done) {
-    if (ready_.empty()) loop_.defer([this] { hand_on_ready(); });
-    ready_.push_back({call, std::move(done), std::move(completion)});
-  }
-}
-
-// Those that are handed on may abandon others of this very batch, and ask for more: ready_ grows
-// meanwhile.
-void Lane::hand_on_ready() {
-  for (handed_on_ = 0; handed_on_ < ready_.size();) {
-    Ready answer = std::move(ready_[handed_on_++]);
-    if (answer.done) answer.done(std::move(answer.completion));
-  }
-  ready_.clear();
-  handed_on_ = 0;
-}
-
-void Lane::take_from_any(lsmtpd_call call, Completion&& completion) {
-  if (loop_.on_thread()) {
-    take(call, std::move(completion));
-    return;
-  }
-  std::lock_guard lock(mutex_);
-  from_others_.emplace_back(call, std::move(completion));
-  if (from_others_.size() > 1) return;  // the loop was told with the first one
-  loop_.post([this] {
-    std::vector<std::pair<lsmtpd_call, Completion>> answers;
-    {
-      std::lock_guard guard(mutex_);
-      answers.swap(from_others_);
-    }
-    for (auto& [c, answer] : answers) take(c, std::move(answer));
-  });
-}
-
-void Lane::abandon(lsmtpd_call call, Done late) {
-  Slot* slot = find(call);
-  if (!slot) {
-    // It was answered in this very turn, and the answer is about to be handed on: to `late`, then.
-    const auto answered =
-        std::find_if(ready_.begin() + static_cast<std::ptrdiff_t>(handed_on_), ready_.end(),
-                     [&](const auto& ready) { return ready.call == call; });
-    if (answered != ready_.end()) answered->done = std::move(late);
-    return;
-  }
-  slot->done = std::move(late);
-  if (slot->abandoned) return;
-  slot->abandoned = true;
-  ++stuck_;
-  if (stuck_ == kMostStuck + 1) {
-    log::error("plugin_stuck",
-               {{"plugin", name()},
-                {"calls", stuck_},
-                {"hint", "the plugin does not complete its calls and counts as failed"}});
-  }
-  const auto cancel = instance_.output_ && slot->question->abi_delivery.size
-                          ? instance_.output_->cancel
-                      : slot->question->event.size ? instance_.session_->cancel
-                      : slot->question->view       ? instance_.filter_->cancel
+void Lane::abandon(CallId call, Done late) {
+  const auto kind = calls_.abandon(call, std::move(late));
+  if (!kind) return;
+  const auto cancel = *kind == CallKind::filter    ? instance_.filter_->cancel
+                      : *kind == CallKind::decide  ? instance_.session_->cancel
+                      : *kind == CallKind::deliver ? instance_.output_->cancel
                                                    : nullptr;
   if (cancel) guarded("cancel", [&] { cancel(lane_, call); });
 }
@@ -256,20 +168,34 @@ Admission Lane::admission() {
   return {out.ready != 0, out.max_message_size, std::string(view(out.reason))};
 }
 
+void Lane::transaction_ended(uint64_t session, const std::string& id, message::TransactionEnd how) {
+  if (!instance_.session_ || !instance_.session_->ended || is_closed_) return;
+  const lsmtpd_transaction_end end{.size = sizeof(lsmtpd_transaction_end),
+                                   .how = static_cast<uint32_t>(how),
+                                   .session = session,
+                                   .id = str(id)};
+  guarded("ended", [&] { instance_.session_->ended(lane_, &end); });
+}
+
+void Lane::retry_now() {
+  if (!instance_.control_ || is_closed_) return;
+  guarded("retry_now", [&] { instance_.control_->retry_now(lane_); });
+}
+
 void Lane::session_closed(uint64_t session) {
   if (instance_.session_ && instance_.session_->closed && !is_closed_) {
     guarded("closed", [&] { instance_.session_->closed(lane_, session); });
   }
 }
 
-void Lane::close(io::Task closed) {
+void Lane::close(io::Task closed, uint64_t deadline_ms) {
   if (is_closed_) {  // the plugin ended it unasked
     loop_.defer(std::move(closed));
     return;
   }
   closed_ = std::move(closed);
   close_asked_ = true;
-  if (!guarded("close", [&] { lane_->close(lane_); }) && !is_closed_) lane_closed();
+  if (!guarded("close", [&] { lane_->close(lane_, deadline_ms); }) && !is_closed_) lane_closed();
 }
 
 void Lane::lane_closed() {
@@ -285,30 +211,20 @@ void Lane::lane_closed() {
   if (!close_asked_) {
     log::error("lane_closed_unasked",
                {{"plugin", name()},
-                {"worker", host_.worker},
+                {"worker", host_.abi.worker},
                 {"hint",
                  "host->lane_closed() answers close(): this worker does without the plugin"
                  " until a restart"}});
   }
   resources_->clear();
-  fail_open_calls();
+  if (const size_t open = calls_.fail_open()) {
+    log::error("calls_left_open", {{"plugin", name()},
+                                   {"calls", open},
+                                   {"hint", "the plugin closed its lane without completing them"}});
+  }
   loop_.defer([this] {
     if (auto told = std::exchange(closed_, nullptr)) told();
   });
-}
-
-void Lane::fail_open_calls() {
-  const auto open =
-      std::count_if(slots_.begin(), slots_.end(), [](const Slot& slot) { return slot.open; });
-  if (open == 0) return;
-  log::error("calls_left_open", {{"plugin", name()},
-                                 {"calls", open},
-                                 {"hint", "the plugin closed its lane without completing them"}});
-  for (uint32_t i = 0; i < slots_.size(); ++i) {
-    if (!slots_[i].open) continue;
-    take(call_id(i),
-         {Verdict::make(Kind::tempfail, "the plugin closed its lane"), {}, {}, {}, false});
-  }
 }
 
 }  // namespace lsmtpd::plugin

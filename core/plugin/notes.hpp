@@ -23,9 +23,7 @@ class Notes {
 
   lsmtpd_annotations* abi() { return reinterpret_cast<lsmtpd_annotations*>(this); }
   static Notes& of(lsmtpd_annotations* a) { return *reinterpret_cast<Notes*>(a); }
-  static const Notes& of(const lsmtpd_annotations* a) {
-    return *reinterpret_cast<const Notes*>(a);
-  }
+  static const Notes& of(const lsmtpd_annotations* a) { return *reinterpret_cast<const Notes*>(a); }
 
   bool set(std::string_view key, std::string_view value);
   std::string_view find(std::string_view key) const;

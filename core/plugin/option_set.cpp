@@ -142,7 +142,8 @@ bool OptionSet::set_number(const lsmtpd_option& option, int64_t number, std::str
   return true;
 }
 
-bool OptionSet::set_text(const lsmtpd_option& option, const std::string& text, std::string& problem) {
+bool OptionSet::set_text(const lsmtpd_option& option, const std::string& text,
+                         std::string& problem) {
   if (bit(option.type) & (bit(LSMTPD_TYPE_SIZE) | bit(LSMTPD_TYPE_DURATION))) {
     const auto number = option.type == LSMTPD_TYPE_SIZE ? parse_size(text) : parse_duration(text);
     if (number && *number > INT64_MAX) {
@@ -169,7 +170,7 @@ bool OptionSet::set_text(const lsmtpd_option& option, const std::string& text, s
 }
 
 bool OptionSet::set_items(const lsmtpd_option& option, const config::OptionValue& value,
-                        std::string& problem) {
+                          std::string& problem) {
   Value result{option.type, {}, 0, {}, {}};
   bool right = true;
   const auto add = [&](const std::string& key, const config::OptionValue& item) {
@@ -228,8 +229,8 @@ bool OptionSet::fill(const config::OptionValue::Map& given, const config::Positi
     if (!option) {
       std::vector<std::string_view> keys;
       for (const auto& each : rows_) keys.emplace_back(each.key);
-      problem = fmt::format("{} is unknown (allowed: {})", escape_for_log(key),
-                            fmt::join(keys, ", "));
+      problem =
+          fmt::format("{} is unknown (allowed: {})", escape_for_log(key), fmt::join(keys, ", "));
       return false;
     }
     if (!set(*option, value, problem, at)) {

@@ -87,9 +87,9 @@ decltype(config::OptionValue::value) default_of(const lsmtpd_option& option) {
 }
 
 std::string_view type_name(uint32_t type) {
-  static constexpr std::string_view kNames[] = {
-      "", "string", "secret", "bool", "int", "size",
-      "duration", "enum", "path", "list", "map", "tables"};
+  static constexpr std::string_view kNames[] = {"",     "string", "secret",   "bool",
+                                                "int",  "size",   "duration", "enum",
+                                                "path", "list",   "map",      "tables"};
   return type < std::size(kNames) ? kNames[type] : "unknown";
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/text.hpp"
 #include "plugin/option_table.hpp"
+#include "plugin/report.hpp"
 #include "plugin/thrown.hpp"
 #include "plugin/verdict.hpp"
 
@@ -33,11 +34,11 @@ void Options::take_given(const config::Plugin& entry,
     config::Position at = given.value.position;
     if (!given.broken && !values_.set(*option, given.value, problem, at)) {
       const char* between = problem.starts_with('[') ? "" : " ";
-      diagnostics.push_back({false,
-                             at,
-                             fmt::format("plugin.{}: option {}{}{}", entry.name, key, between,
-                                         problem),
-                             {}});
+      diagnostics.push_back(
+          {false,
+           at,
+           fmt::format("plugin.{}: option {}{}{}", entry.name, key, between, problem),
+           {}});
     }
   }
 }
@@ -63,6 +64,30 @@ void Options::take_defaults(const config::Plugin& entry,
   }
 }
 
+namespace {
+
+// Of "KEY", or of "KEY[2].COLUMN"; the nearest place that is in the file.
+config::Position position_of(const config::Plugin& entry, std::string_view key) {
+  const size_t bracket = std::min(key.find('['), key.size());
+  const auto found = entry.options.find(std::string(key.substr(0, bracket)));
+  if (found == entry.options.end()) return entry.position;
+  const config::OptionValue& value = found->second.value;
+  const auto* list = std::get_if<config::OptionValue::List>(&value.value);
+  size_t index = 0;
+  if (!list || bracket == key.size() ||
+      std::from_chars(key.data() + bracket + 1, key.data() + key.size(), index).ec != std::errc{} ||
+      index >= list->size())
+    return value.position;
+  const config::OptionValue& item = (*list)[index];
+  const auto* map = std::get_if<config::OptionValue::Map>(&item.value);
+  const size_t dot = key.find("].");
+  if (!map || dot == std::string_view::npos) return item.position;
+  const auto column = map->find(std::string(key.substr(dot + 2)));
+  return column == map->end() ? item.position : column->second.position;
+}
+
+}  // namespace
+
 std::unique_ptr<Options> Options::validate(const config::Plugin& entry,
                                            const lsmtpd_options_1* table,
                                            std::vector<config::Diagnostic>& diagnostics) {
@@ -73,7 +98,9 @@ std::unique_ptr<Options> Options::validate(const config::Plugin& entry,
   options->take_defaults(entry, diagnostics);
   if (diagnostics.size() != before) options->complete_ = false;
   if (options->complete_ && table && table->validate) {
-    Report report(entry, diagnostics);
+    Report report(entry.name, [&](bool warning, std::string_view key, std::string message) {
+      diagnostics.push_back({warning, position_of(entry, key), std::move(message), {}});
+    });
     try {
       table->validate(options->abi(), report.abi());
       options->complete_ = report.errors() == 0;
@@ -89,48 +116,29 @@ std::unique_ptr<Options> Options::validate(const config::Plugin& entry,
   return options;
 }
 
-Report::Report(const config::Plugin& entry, std::vector<config::Diagnostic>& diagnostics)
-    : entry_(entry), diagnostics_(diagnostics) {
-  abi_ = {
-      .self = this,
-      .error = [](const lsmtpd_report* r, lsmtpd_str key,
-                  lsmtpd_str message) { static_cast<Report*>(r->self)->add(false, key, message); },
-      .warning =
-          [](const lsmtpd_report* r, lsmtpd_str key, lsmtpd_str message) {
-            static_cast<Report*>(r->self)->add(true, key, message);
-          }};
+namespace {
+
+OnFailure on_failure(config::OnFailure policy) {
+  switch (policy) {
+    case config::OnFailure::reject:
+      return OnFailure::reject;
+    case config::OnFailure::proceed:
+      return OnFailure::proceed;
+    case config::OnFailure::tempfail:
+      break;
+  }
+  return OnFailure::tempfail;
 }
 
-// Of "KEY", or of "KEY[2].COLUMN"; the nearest place that is in the file.
-config::Position Report::position_of(std::string_view key) const {
-  const size_t bracket = std::min(key.find('['), key.size());
-  const auto found = entry_.options.find(std::string(key.substr(0, bracket)));
-  if (found == entry_.options.end()) return entry_.position;
-  const config::OptionValue& value = found->second.value;
-  const auto* list = std::get_if<config::OptionValue::List>(&value.value);
-  size_t index = 0;
-  const char* first = key.data() + bracket + 1;
-  if (!list || bracket == key.size() ||
-      std::from_chars(first, key.data() + key.size(), index).ec != std::errc{} ||
-      index >= list->size())
-    return value.position;
-  const config::OptionValue& item = (*list)[index];
-  const auto* map = std::get_if<config::OptionValue::Map>(&item.value);
-  const size_t dot = key.find("].");
-  if (!map || dot == std::string_view::npos) return item.position;
-  const auto column = map->find(std::string(key.substr(dot + 2)));
-  return column == map->end() ? item.position : column->second.position;
-}
+}  // namespace
 
-void Report::add(bool warning, lsmtpd_str key, lsmtpd_str message) {
-  const config::Position at = position_of(view(key));
-  if (!warning) ++errors_;
-  const std::string where = key.size ? fmt::format("option {}: ", view(key)) : "";
-  diagnostics_.push_back(
-      {warning,
-       at,
-       fmt::format("plugin.{}: {}{}", entry_.name, where, escape_sentence(view(message))),
-       {}});
+Settings settings_of(const config::Plugin& entry) {
+  return {entry.name,
+          entry.use,
+          entry.deadline,
+          on_failure(entry.on_timeout),
+          on_failure(entry.on_error),
+          entry.fallback};
 }
 
 }  // namespace lsmtpd::plugin

@@ -9,6 +9,7 @@
 
 #include "config/config.hpp"
 #include "lsmtpd/options.h"
+#include "plugin/settings.hpp"
 
 namespace lsmtpd::plugin {
 
@@ -82,21 +83,7 @@ class Options {
   bool complete_ = false;
 };
 
-// Collects what a plugin reports at validate() or start() as diagnostics at the option's place in
-// the file.
-class Report {
- public:
-  Report(const config::Plugin& entry, std::vector<config::Diagnostic>& diagnostics);
-  const lsmtpd_report* abi() const { return &abi_; }
-  uint32_t errors() const { return errors_; }
-
- private:
-  void add(bool warning, lsmtpd_str key, lsmtpd_str message);
-  config::Position position_of(std::string_view key) const;
-  const config::Plugin& entry_;
-  std::vector<config::Diagnostic>& diagnostics_;
-  uint32_t errors_ = 0;
-  lsmtpd_report abi_;
-};
+// The rest of the entry: what an Instance keeps of it.
+Settings settings_of(const config::Plugin& entry);
 
 }  // namespace lsmtpd::plugin

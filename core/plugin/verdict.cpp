@@ -48,7 +48,8 @@ std::string safe_line(std::string_view text) {
   return line;
 }
 
-// Lines end with LF or CRLF; the last may have no end. Nothing else becomes a line end of the reply.
+// Lines end with LF or CRLF; the last may have no end. Nothing else becomes a line end of the
+// reply.
 std::string safe_lines(std::string_view text) {
   std::string lines;
   for (size_t count = 0; count < kMostLines && !text.empty(); ++count) {

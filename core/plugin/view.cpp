@@ -39,8 +39,8 @@ std::optional<message::Message> View::close(bool keep_edits) {
   return result;
 }
 
-// The new prefix is what was prepended, and then the header, where it was edited, or the prefix that
-// was there before.
+// The new prefix is what was prepended, and then the header, where it was edited, or the prefix
+// that was there before.
 void View::apply_content(message::Message& result) {
   const HeaderFields* header = header_if_read();
   if (edits_->body) {

@@ -45,6 +45,7 @@ class View {
   // there are none to keep. [loop]
   std::optional<message::Message> close(bool keep_edits);
 
+  const message::Envelope* envelope() const { return message_.envelope.get(); }
   const message::Annotations* annotations() const { return message_.annotations.get(); }
   // Reads them at the first call; null where that fails. May block on the disk. [any]
   const HeaderFields* header() const;

@@ -17,9 +17,8 @@ bool has_control(std::string_view text) {
   return std::any_of(text.begin(), text.end(), is_control);
 }
 bool is_reverse_path(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) {
-    return is_control(c) || c == ' ' || c == '<' || c == '>';
-  });
+  return std::none_of(text.begin(), text.end(),
+                      [](char c) { return is_control(c) || c == ' ' || c == '<' || c == '>'; });
 }
 
 }  // namespace
@@ -27,8 +26,7 @@ bool is_reverse_path(std::string_view text) {
 struct EditFunctions {
   // The envelope is copied when it is edited.
   static bool begin_envelope(const View& v, View::Edits& e) {
-    return e.edits_envelope() ||
-           e.envelope_memory.resize(message::memory_of(*v.message_.envelope));
+    return e.edits_envelope() || e.envelope_memory.resize(message::memory_of(*v.message_.envelope));
   }
   static int32_t set_reverse_path(lsmtpd_edits* handle, lsmtpd_str address) {
     View& v = *View::of(handle);
@@ -89,8 +87,8 @@ struct EditFunctions {
     e->writer = nullptr;
     return 0;
   }
-  // What an edit of a field may cost is reserved when it is made; the first one pays for the copy of
-  // the header.
+  // What an edit of a field may cost is reserved when it is made; the first one pays for the copy
+  // of the header.
   static int32_t edit_field(lsmtpd_edits* handle, uint64_t index, bool insert,
                             std::string_view field) {
     constexpr uint64_t kNode = 96;

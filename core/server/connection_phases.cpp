@@ -39,13 +39,14 @@ void Connection::ask_phase(uint32_t phase) {
     return;
   }
   waiting_ = Waiting::phase;
-  auto result = session_filters_->run(phase, session_.declared_size(), session_.envelope(),
-                                      [this, phase](const pipeline::SessionFilters::Result& later) {
-                                        if (ended_) return;
-                                        waiting_ = Waiting::nothing;
-                                        decided(phase, later);
-                                        if (waiting_ == Waiting::nothing) resume();
-                                      });
+  auto result =
+      session_filters_->run(message::Phase{phase}, session_.declared_size(), session_.envelope(),
+                            [this, phase](const pipeline::SessionFilters::Result& later) {
+                              if (ended_) return;
+                              waiting_ = Waiting::nothing;
+                              decided(phase, later);
+                              if (waiting_ == Waiting::nothing) resume();
+                            });
   if (!result) return;
   waiting_ = Waiting::nothing;
   decided(phase, *result);

@@ -76,7 +76,7 @@ void Worker::make_chains() {
       const plugin::Instance& instance = lane->instance();
       if (instance.session()) chain.sessions.push_back(lane);
       if (instance.output()) {
-        const std::string& fallback = instance.entry().fallback;
+        const std::string& fallback = instance.settings().fallback;
         pipeline::OutputStep output{lane, nullptr, nullptr};
         if (!fallback.empty()) {
           output.fallback = lanes_.at(fallback).get();

@@ -12,6 +12,8 @@ ROOT = pathlib.Path(__file__).parents[2]
     ("core/base/a.hpp", '#include "smtp/session.hpp"', "does not stand left"),
     ("core/log/a.cpp", '#include "config/config.hpp"', "does not stand left"),
     ("core/pipeline/a.cpp", '#include "server/listener.hpp"', "does not stand left"),
+    ("core/pipeline/a.cpp", '#include "config/config.hpp"', "does without config/"),
+    ("core/pipeline/a.cpp", '#include "lsmtpd/session.h"', "does without lsmtpd/"),
     ("core/server/a.cpp", "#include <uv.h>", "core/io only"),
     ("core/app/a.cpp", "#include <toml++/toml.h>", "core/config only"),
     ("core/app/a.cpp", "#  include <spdlog/spdlog.h>", "core/log only"),

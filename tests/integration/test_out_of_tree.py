@@ -172,7 +172,7 @@ def test_filter_http_asks_the_service(installed, built, service, status, verdict
 
 def test_filter_http_without_a_service_is_tried_later(installed, built):
     output = installed.try_plugin(built("filter_http"), "url=http://127.0.0.1:1/", status=1)
-    assert "verdict: try later" in output
+    assert "verdict: tempfail" in output
 
 
 def test_examples_in_a_daemon(built, daemon, service, tmp_path):

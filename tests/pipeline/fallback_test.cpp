@@ -209,16 +209,40 @@ TEST_F(FallbackTest, BothOverdueAndBothLateTheCopyIsForgotten) {
   EXPECT_EQ(broker_.count("deliver"), 1u);
 }
 
-TEST_F(FallbackTest, TheChainsDeadlineEndsItAndSaysSo) {
+// Its 5xx is not the client's: the output may take the mail next time.
+TEST_F(FallbackTest, ThatRefusesWithAReplyOfItsOwnIs451All) {
+  set_up({{"verdict", "tempfail"}},
+         {{"verdict", "reject"}, {"code", "552"}, {"enhanced", "5.3.4"}, {"text", "too large"}});
+  t_.start();
+  EXPECT_EQ(t_.reply(), "451 4.3.0 Message cannot be stored now, try again later");
+}
+
+TEST_F(FallbackTest, StoresWhatTheOutputHasNotAnsweredWhenTheChainsDeadlinePasses) {
+  t_.chain.deadline_ms = 5'000;
+  set_up({{"delay", "50ms"}});
+  t_.start();
+  t_.advance(5'000);
+  EXPECT_EQ(t_.reply(), kQueued);
+  EXPECT_EQ(t_.outcome().detail,
+            "spool: memory " + kId + " (fallback of broker: timeouts.chain passed)");
+  EXPECT_TRUE(t_.run_until([&] { return spool_.count("forget " + kId) == 1; }))
+      << "what the output stored late is forgotten here too";
+  EXPECT_EQ(broker_.count("deliver"), 1u);
+}
+
+TEST_F(FallbackTest, HasAllOfItsOwnDeadlineWhateverIsLeftOfTheChains) {
   t_.chain.deadline_ms = 15'000;
   set_up({{"verdict", "never"}}, {{"verdict", "never"}});
   t_.start();
   t_.advance(10'000);
   EXPECT_TRUE(t_.run_until([&] { return spool_.count("deliver") == 1; }));
   t_.advance(5'000);
+  turn(t_.loop);
+  EXPECT_EQ(t_.outcomes, 0) << "the chain's deadline does not end it";
+  t_.advance(5'000);
   EXPECT_EQ(t_.outcome().reply.code, 451);
   EXPECT_EQ(t_.outcome().detail,
-            "broker: its deadline passed; fallback spool: timeouts.chain passed");
+            "broker: its deadline passed; fallback spool: its deadline passed");
 }
 
 }  // namespace

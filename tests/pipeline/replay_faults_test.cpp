@@ -179,7 +179,7 @@ TEST_F(ReplayFaultsTest, AnOutputThatIsStuckIsNotAsked) {
   auto& stuck = t_.target("broker", {{"verdict", "never"}}, false);
   on_loop(t_.loop, [&] {
     const auto message = t_.mail();
-    for (uint32_t i = 0; i <= plugin::Lane::kMostStuck; ++i) {
+    for (uint32_t i = 0; i <= plugin::Calls::kMostStuck; ++i) {
       lsmtpd_call call = 0;
       EXPECT_FALSE(stuck.deliver(message, {"x", "", 0, false}, nullptr, call));
       stuck.abandon(call, nullptr);

@@ -103,7 +103,7 @@ TEST_F(LaneTest, TooManyStuckCallsAreAFailure) {
   auto& lane = host_.lane("bad", "bad_filter", {{"mode", "never"}});
   const auto message = host_.mail();
   on_loop(host_.loop, [&] {
-    for (uint32_t i = 0; i <= Lane::kMostStuck; ++i) {
+    for (uint32_t i = 0; i <= Calls::kMostStuck; ++i) {
       EXPECT_FALSE(lane.failed());
       lsmtpd_call call = 0;
       ASSERT_FALSE(lane.filter(message, never(), call));
@@ -123,7 +123,7 @@ TEST_F(LaneTest, ALaneRecoversWhenItsStuckCallsComplete) {
   auto& lane = host_.lane("bad", "bad_filter", {{"mode", "after_cancel"}, {"delay", "1ms"}});
   const auto message = host_.mail();
   on_loop(host_.loop, [&] {
-    for (uint32_t i = 0; i <= Lane::kMostStuck; ++i) {
+    for (uint32_t i = 0; i <= Calls::kMostStuck; ++i) {
       lsmtpd_call call = 0;
       ASSERT_FALSE(lane.filter(message, never(), call));
       lane.abandon(call, nullptr);
@@ -241,7 +241,7 @@ TEST_F(LaneTest, SessionEventsAreACopy) {
     auto gone = std::make_unique<message::Envelope>(envelope);
     lsmtpd_call call = 0;
     EXPECT_FALSE(lane.decide(
-        LSMTPD_PHASE_HELO, 1, 0, *gone, [&](Completion c) { answer = std::move(c); }, call));
+        message::Phase::helo, 1, 0, *gone, [&](Completion c) { answer = std::move(c); }, call));
   });
   EXPECT_TRUE(host_.run_until([&] { return answer.has_value(); }));
   EXPECT_EQ(answer->verdict.kind, Kind::reject);

@@ -25,6 +25,7 @@
 #include "plugin/instance.hpp"
 #include "plugin/lane.hpp"
 #include "plugin/library.hpp"
+#include "plugin/pending_call.hpp"
 #include "plugin/plugin_options.hpp"
 #include "run_loop.hpp"
 
@@ -79,8 +80,8 @@ class PluginHost {
     std::vector<config::Diagnostic> problems;
     auto options = plugin::Options::validate(entries_.back(), (*library)->options(), problems);
     if (!problems.empty()) return fail("{}", problems[0].message);
-    auto instance =
-        plugin::Instance::create(**library, std::move(options), entries_.back(), process);
+    auto instance = plugin::Instance::create(**library, std::move(options),
+                                             plugin::settings_of(entries_.back()), process);
     if (!instance) return tl::unexpected(instance.error());
     instances_.push_back(std::move(*instance));
     return instances_.back().get();

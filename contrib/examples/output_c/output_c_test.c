@@ -63,7 +63,7 @@ static void takes_back_what_it_cannot_finish(void) {
   expect(strcmp(verdict->detail, "cannot read the message") == 0, verdict->detail);
   expect(strlen(contents()) == before, "nothing of it stays");
   t->no_offload = 1;
-  expect(lsmtpd_test_deliver(t, mail)->kind == LSMTPD_TEMPFAIL, "no thread: try later");
+  expect(lsmtpd_test_deliver(t, mail)->kind == LSMTPD_TEMPFAIL, "no thread: tempfail");
   finish(t);
 }
 

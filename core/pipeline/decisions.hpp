@@ -1,0 +1,150 @@
+// The one table of decisions: a plugin answered, failed, or let a deadline pass; this is what
+// happens next, and the reply that stands for it where the plugin gave none.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "message/phase.hpp"
+#include "plugin/settings.hpp"
+#include "plugin/verdict.hpp"
+
+namespace lsmtpd::pipeline {
+
+// Asked, and in which part.
+enum class Speaker : uint8_t {
+  filter,
+  session_filter,
+  output,                // without a fallback
+  output_with_fallback,  //
+  fallback,              // of an output that could not take the message
+  replay,                // an output that gets a message back from its fallback
+};
+
+// What came of it.
+enum class Came : uint8_t {
+  proceed,
+  accept,
+  stored,
+  reject,
+  tempfail,
+  discard,
+  failed,          // the plugin threw, or is stuck
+  deadline,        // its own passed
+  chain_deadline,  // timeouts.chain passed
+};
+
+enum class Next : uint8_t {
+  go_on,         // the next filter's turn, or the next command
+  skip,          // the outputs' turn, or the next command: no filter that is left is asked
+  stored,        // safe; on replay: forget the fallback's copy
+  discarded,     // 250, and gone
+  rejected,      // 5xx; on replay: a dead letter
+  tempfail,      // 4xx; on replay: it waits
+  use_fallback,  // the fallback is asked
+  wait_on,       // nothing changes: the answer is waited for
+};
+
+inline constexpr size_t kSpeakers = 6, kCame = 9;
+
+namespace table {
+
+enum class Cell : uint8_t { go, skip, store, discard, reject, tempf, fallb, wait, on_err, on_tmo };
+using enum Cell;
+
+// A discard is a filter's only, "stored" an output's: from others they make no sense, and no mail
+// is lost or claimed to be safe for that. The deadline of the chain ends filters and outputs, not
+// the fallback, which has all of its own: the client's mail is to be safe rather than quick.
+inline constexpr std::array<std::array<Cell, kCame>, kSpeakers> kCells = {{
+    // proceed accept stored  reject  tempfail discard failed  deadline chain
+    {{go, skip, tempf, reject, tempf, discard, on_err, on_tmo, tempf}},    // filter
+    {{go, skip, tempf, reject, tempf, tempf, on_err, on_tmo, tempf}},      // session_filter
+    {{tempf, tempf, store, reject, tempf, tempf, on_err, on_tmo, tempf}},  // output
+    {{fallb, fallb, store, reject, fallb, fallb, fallb, fallb, fallb}},    // output_with_fallback
+    {{tempf, tempf, store, tempf, tempf, tempf, tempf, tempf, wait}},      // fallback
+    {{tempf, tempf, store, reject, tempf, tempf, tempf, tempf, wait}},     // replay
+}};
+
+// An output that failed cannot be passed by: nobody would have the message.
+constexpr Next by_policy(plugin::OnFailure policy, Speaker speaker) {
+  if (policy == plugin::OnFailure::reject) return Next::rejected;
+  const bool passable = speaker == Speaker::filter || speaker == Speaker::session_filter;
+  return policy == plugin::OnFailure::proceed && passable ? Next::go_on : Next::tempfail;
+}
+
+}  // namespace table
+
+constexpr Next decide(Speaker speaker, Came came, plugin::OnFailure on_error,
+                      plugin::OnFailure on_timeout) {
+  switch (table::kCells[static_cast<size_t>(speaker)][static_cast<size_t>(came)]) {
+    case table::Cell::go:
+      return Next::go_on;
+    case table::Cell::skip:
+      return Next::skip;
+    case table::Cell::store:
+      return Next::stored;
+    case table::Cell::discard:
+      return Next::discarded;
+    case table::Cell::reject:
+      return Next::rejected;
+    case table::Cell::fallb:
+      return Next::use_fallback;
+    case table::Cell::wait:
+      return Next::wait_on;
+    case table::Cell::on_err:
+      return table::by_policy(on_error, speaker);
+    case table::Cell::on_tmo:
+      return table::by_policy(on_timeout, speaker);
+    case table::Cell::tempf:
+      break;
+  }
+  return Next::tempfail;
+}
+
+inline Next decide(Speaker speaker, Came came, const plugin::Settings& settings) {
+  return decide(speaker, came, settings.on_error, settings.on_timeout);
+}
+
+constexpr Came came_of(plugin::Kind kind) {
+  switch (kind) {
+    case plugin::Kind::proceed:
+      return Came::proceed;
+    case plugin::Kind::accept:
+      return Came::accept;
+    case plugin::Kind::stored:
+      return Came::stored;
+    case plugin::Kind::reject:
+      return Came::reject;
+    case plugin::Kind::tempfail:
+      return Came::tempfail;
+    case plugin::Kind::discard:
+      return Came::discard;
+    case plugin::Kind::failed:
+      break;
+  }
+  return Came::failed;
+}
+
+// Where the plugin gave no reply of its own.
+struct DefaultReply {
+  int code;
+  const char* enhanced;
+  const char* text;
+};
+
+constexpr DefaultReply default_reply(Speaker speaker, bool refused) {
+  if (refused) return {554, "5.7.1", "Message refused"};
+  const bool filters = speaker == Speaker::filter || speaker == Speaker::session_filter;
+  if (filters) return {451, "4.7.1", "Try again later"};
+  return {451, "4.3.0", "Message cannot be stored now, try again later"};
+}
+
+// A session filter's. RFC 5321 4.2.2: 550 is a mailbox that is not to be had.
+constexpr DefaultReply default_reply(message::Phase phase, bool refused) {
+  DefaultReply reply = default_reply(Speaker::session_filter, refused);
+  if (refused && phase == message::Phase::rcpt) reply.code = 550;
+  return reply;
+}
+
+}  // namespace lsmtpd::pipeline

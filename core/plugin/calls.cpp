@@ -1,0 +1,157 @@
+#include "plugin/calls.hpp"
+
+#include <algorithm>
+
+#include "log/log.hpp"
+
+namespace lsmtpd::plugin {
+
+namespace {
+
+// As the client sees it: refused is worse than put off, and that is worse than stored.
+int rank(const Verdict& verdict) {
+  return verdict.kind == Kind::reject ? 2 : verdict.kind == Kind::stored ? 0 : 1;
+}
+
+}  // namespace
+
+void Question::close(Completion& completion) {
+  auto& verdicts = completion.recipients;
+  if (!verdicts.empty()) {
+    const auto* envelope = kind == CallKind::deliver ? view->envelope() : nullptr;
+    if (envelope && envelope->recipients.size() == verdicts.size()) {
+      completion.verdict =
+          *std::max_element(verdicts.begin(), verdicts.end(),
+                            [](const Verdict& a, const Verdict& b) { return rank(a) < rank(b); });
+    } else {
+      verdicts.clear();
+      completion.verdict = Verdict::make(Kind::tempfail, "not one verdict for each recipient");
+    }
+  }
+  const Kind said = completion.verdict.kind;
+  const bool good = said == Kind::proceed || said == Kind::accept;
+  if (view) {
+    // An output's annotations go to its fallback, a filter's edits to the next step.
+    const bool keeps = kind == CallKind::deliver ? said != Kind::stored : good;
+    completion.message = view->close(keeps);
+  }
+  if (notes) {
+    notes->close();
+    if (good && notes->changed()) completion.annotations = notes->result();
+  }
+}
+
+Calls::Calls(io::Loop& loop, const std::string& plugin, uint32_t worker)
+    : loop_(loop), plugin_(plugin), worker_(worker % kWorkers) {}
+
+std::optional<uint32_t> Calls::free_slot() {
+  if (free_.empty()) {
+    if (slots_.size() == kSlots) return std::nullopt;
+    slots_.emplace_back();
+    return static_cast<uint32_t>(slots_.size() - 1);
+  }
+  const uint32_t index = free_.back();
+  free_.pop_back();
+  return index;
+}
+
+// With the worker in it: a plugin that takes one lane's host for another's answers no other call.
+CallId Calls::id_of(uint32_t index) const {
+  return (static_cast<uint64_t>(slots_[index].generation) << 32) | (worker_ * kSlots) | index;
+}
+
+Calls::Slot* Calls::find(CallId call) {
+  const uint32_t index = static_cast<uint32_t>(call) % kSlots;
+  if (index >= slots_.size()) return nullptr;
+  return slots_[index].open && id_of(index) == call ? &slots_[index] : nullptr;
+}
+
+void Calls::complete(CallId call, Completion&& completion) {
+  Slot* slot = find(call);
+  if (!slot) {
+    log::error("call_not_open",
+               {{"plugin", plugin_},
+                {"call", call},
+                {"hint", "the plugin completed a call twice, or one it never got"}});
+    return;
+  }
+  auto question = std::move(slot->question);
+  question->close(completion);
+  Done done = std::move(slot->done);
+  if (slot->abandoned) --stuck_;
+  slot->open = false;
+  if (++slot->generation == 0) slot->generation = 1;
+  free_.push_back(static_cast<uint32_t>(call) % kSlots);
+
+  if (putting_ && putting_->call == call) {
+    putting_->answer = std::move(completion);
+    putting_->question = std::move(question);
+  } else if (done) {
+    if (ready_.empty()) loop_.defer([this] { hand_on_ready(); });
+    ready_.push_back({call, std::move(done), std::move(completion)});
+  }
+}
+
+// Those that are handed on may abandon others of this very batch, and ask for more: ready_ grows
+// meanwhile.
+void Calls::hand_on_ready() {
+  for (handed_on_ = 0; handed_on_ < ready_.size();) {
+    Ready answer = std::move(ready_[handed_on_++]);
+    if (answer.done) answer.done(std::move(answer.completion));
+  }
+  ready_.clear();
+  handed_on_ = 0;
+}
+
+void Calls::complete_from_any(CallId call, Completion&& completion) {
+  if (loop_.on_thread()) {
+    complete(call, std::move(completion));
+    return;
+  }
+  std::lock_guard lock(mutex_);
+  from_others_.emplace_back(call, std::move(completion));
+  if (from_others_.size() > 1) return;  // the loop was told with the first one
+  loop_.post([this] {
+    std::vector<std::pair<CallId, Completion>> answers;
+    {
+      std::lock_guard guard(mutex_);
+      answers.swap(from_others_);
+    }
+    for (auto& [c, answer] : answers) complete(c, std::move(answer));
+  });
+}
+
+std::optional<CallKind> Calls::abandon(CallId call, Done late) {
+  Slot* slot = find(call);
+  if (!slot) {
+    // It was answered in this very turn, and the answer is about to be handed on: to `late`, then.
+    const auto answered =
+        std::find_if(ready_.begin() + static_cast<std::ptrdiff_t>(handed_on_), ready_.end(),
+                     [&](const auto& ready) { return ready.call == call; });
+    if (answered != ready_.end()) answered->done = std::move(late);
+    return std::nullopt;
+  }
+  const CallKind kind = slot->question->kind;
+  const Done before = std::exchange(slot->done, std::move(late));
+  if (std::exchange(slot->abandoned, true)) return std::nullopt;
+  ++stuck_;
+  if (stuck_ == kMostStuck + 1) {
+    log::error("plugin_stuck",
+               {{"plugin", plugin_},
+                {"calls", stuck_},
+                {"hint", "the plugin does not complete its calls and counts as failed"}});
+  }
+  return kind;
+}
+
+size_t Calls::fail_open() {
+  std::vector<CallId> open;
+  for (uint32_t i = 0; i < slots_.size(); ++i) {
+    if (slots_[i].open) open.push_back(id_of(i));
+  }
+  for (const CallId call : open)
+    complete(call, Completion::make(Kind::tempfail, "the plugin closed its lane"));
+  return open.size();
+}
+
+}  // namespace lsmtpd::plugin
