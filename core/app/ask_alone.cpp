@@ -62,10 +62,12 @@ class Conversation {
 
   void close() {
     loop_.deadlines().arm(close_deadline_, kCloseDeadlineMs);
-    lane_->close([this] {
-      close_deadline_.disarm();
-      loop_.stop();
-    });
+    lane_->close(
+        [this] {
+          close_deadline_.disarm();
+          loop_.stop();
+        },
+        kCloseDeadlineMs);
   }
 
   void stuck() {

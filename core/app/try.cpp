@@ -34,8 +34,8 @@ void set_option(config::Plugin& entry, const lsmtpd_options_1* table, const std:
     key.resize(dot);
   }
   uint32_t type = LSMTPD_TYPE_STRING;
-  for (uint32_t i = 0; table && i < table->count; ++i) {
-    if (key == table->options[i].key) type = table->options[i].type;
+  for (const auto& option : plugin::rows_of(table)) {
+    if (key == option.key) type = option.type;
   }
   auto& slot = entry.options[key].value.value;
   int64_t number = 0;

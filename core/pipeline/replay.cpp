@@ -70,12 +70,18 @@ void Replay::settle_held(const std::string& copy_id, Kind outcome, const std::st
       wake();
       item_done(item);
     };
-    if (outcome == Kind::stored || outcome == Kind::reject) {
-      remove(item, outcome, reason, release);
-    } else {
-      keep_notes(item, std::move(notes), release);
-    }
+    settle(item, outcome, reason, std::move(notes), release);
   });
+}
+
+void Replay::retry_now() {
+  for (auto& [name, target] : targets_) target.lane->retry_now();
+  storage_.retry_now();
+  if (stopped_ || in_pass_) return;
+  dirty_ = true;
+  pause_ms_ = kFirstPauseMs;
+  timer_.disarm();
+  begin_pass();
 }
 
 bool Replay::all_paused() const {
@@ -163,8 +169,8 @@ void Replay::take_list(Completion completion) {
     give_up_pass();
     return;
   }
-  listed_all_ = completion.end || completion.copy_ids.empty();
-  queue_.insert(queue_.end(), completion.copy_ids.begin(), completion.copy_ids.end());
+  listed_all_ = completion.end || completion.copies.empty();
+  for (auto& copy : completion.copies) queue_.push_back(std::move(copy.copy_id));
 }
 
 Replay::Target* Replay::target_of(const std::string& name) {

@@ -3,9 +3,10 @@
 // outputs' lanes are.
 //
 // A pass lists the storage in steps, loads some messages at a time and delivers them: stored ones
-// are forgotten, refused ones buried. "Not now" ends the pass; after a pause (backoff) the next one
-// begins with one message at a time, and the window doubles as long as all goes well. No order is
-// promised.
+// are forgotten, refused ones become dead letters. "Not now" ends the pass; after a pause (backoff)
+// the next one begins with one message at a time, and the window doubles as long as all goes well.
+// The storage lists those in doubt first, then the oldest; several are under way at a time, so no
+// order is promised.
 //
 // Copies that an overdue output may still have accepted are held back until their outcome is known:
 // hold(), settle_held() and wake() are [any], everything else [loop of worker 0].
@@ -22,6 +23,7 @@
 
 #include "base/deadlines.hpp"
 #include "io/loop.hpp"
+#include "pipeline/recipients.hpp"
 #include "plugin/lane.hpp"
 
 namespace lsmtpd::pipeline {
@@ -48,18 +50,20 @@ class Replay {
   void stop(io::Task idle);
 
   void wake();  // the storage has something new
+  // An operator's order: the outputs make no pause, and the next pass begins now.
+  void retry_now();
   void hold(const std::string& copy_id);
-  // What an output noted down on a message that it may still take part of.
+  // What an attempt changed of a copy that stays: its message, and how it is stored.
   struct Notes {
     message::Message message;
-    std::string target;
+    plugin::Delivery stored;
   };
-  // None where the output changed nothing. [any]
-  static std::optional<Notes> notes_of(const message::Message& before,
-                                       const plugin::Completion& completion,
-                                       const std::string& target);
-  // The outcome of a held copy: stored forgets it, reject buries it, anything else leaves it to
-  // replay, with the notes.
+  // None where the attempt changed nothing that must outlive a restart. `before` is how the copy is
+  // stored. [any]
+  static std::optional<Notes> notes_of(Rest rest, const plugin::Verdict& verdict,
+                                       plugin::Delivery before);
+  // The outcome of a held copy: stored forgets it, reject makes it a dead letter, anything else
+  // leaves it to replay; the notes are stored before.
   void settle_held(const std::string& copy_id, plugin::Kind outcome, const std::string& reason,
                    std::optional<Notes> notes = {});
 
@@ -95,9 +99,11 @@ class Replay {
   void take_delivered(const std::shared_ptr<Item>& item, plugin::Completion completion);
   bool kills_connections(const Item& item, const plugin::Verdict& verdict);
   void overdue(const std::shared_ptr<Item>& item);
-  void tempfailed(const std::shared_ptr<Item>& item, plugin::Completion completion);
+  void tempfailed(const std::shared_ptr<Item>& item, std::optional<Notes> notes);
   void late(const std::shared_ptr<Item>& item, plugin::Completion completion);
   void keep_notes(const std::shared_ptr<Item>& item, std::optional<Notes> notes, io::Task then);
+  void settle(const std::shared_ptr<Item>& item, plugin::Kind outcome, const std::string& reason,
+              std::optional<Notes> notes, io::Task then);
   void remove(const std::shared_ptr<Item>& item, plugin::Kind outcome, const std::string& reason,
               io::Task then);
   void item_done(const std::shared_ptr<Item>& item);
@@ -123,6 +129,7 @@ class Replay {
   std::map<std::string, Removal>
       to_remove_;  // settled, but the storage has not removed them: the next pass begins here
   std::map<std::string, uint32_t> lost_alone_;  // how often, by copy_id; those that were, only
+  std::map<std::string, uint32_t> attempts_;    // since the start, of those that failed
   uint32_t window_ = 1;
   uint64_t pause_ms_ = kFirstPauseMs;
 

@@ -90,6 +90,7 @@ void Connection::run_chain() {
       hold_reserved(session_.take_envelope(),
                     std::exchange(envelope_memory_, Reservation(service_.resources.memory)));
   message.envelope = envelope_;
+  if (session_filters_) message.annotations = session_filters_->annotations();
   body_end_ms_ = service_.loop.now_ms();
   waiting_ = Waiting::outcome;
   chain_run_ = pipeline::ChainRun::make(service_.chain, std::move(message));
