@@ -213,7 +213,7 @@ void Options::take_defaults(const config::Plugin& entry, std::span<const lsmtpd_
     if (option.default_value) {
       if (!set(option, {default_of(option), {}}, problem)) {
         diagnostics.push_back(
-            {false, entry.use_position,
+            {false, entry.given["use"],
              fmt::format("{}: its own default of {} {}", entry.use, option.key, problem),
              "the plugin's author must mend it"});
       }
@@ -245,7 +245,7 @@ std::unique_ptr<Options> Options::validate(const config::Plugin& entry,
       options->complete_ = false;
       diagnostics.push_back(
           {false,
-           entry.use_position,
+           entry.given["use"],
            fmt::format("plugin.{}: the options could not be checked: {}", entry.name, thrown()),
            {}});
     }
