@@ -3,6 +3,7 @@
 
 #include "app/ask_alone.hpp"
 #include "app/daemon.hpp"
+#include "app/preflight.hpp"
 #include "app/process.hpp"
 #include "app/setup.hpp"
 #include "app/subcommands.hpp"
@@ -46,43 +47,36 @@ int probe(plugin::Instance& instance) {
 
 int run_daemon(const std::string& file) {
   const auto loaded = load_config(file);
-  if (!loaded.ok()) {
-    // Every mistake is shown, those in plugins' options too; their code does not run as root for
-    // that.
-    if (!drop_privileges(loaded.config.server.user)) {
-      show(loaded.diagnostics, loaded.config.file);
-      return kExitUsage;
-    }
-    return run_check(file, false, false);
-  }
+  if (!loaded.ok()) return run_check(file, {});  // shows every mistake, not only those of the file
   show(loaded.diagnostics, loaded.config.file);  // warnings
   return Daemon(loaded.config).run();
 }
 
-int run_check(const std::string& file, bool print, bool live) {
+int run_check(const std::string& file, const CheckOptions& options) {
   ignore_fatal_signals();
   const auto loaded = load_config(file);
-  auto diagnostics = loaded.diagnostics;
-  Setup setup(loaded.config);
-  setup.load(diagnostics);
   const auto& config = loaded.config;
-  const auto require = [&](const Status& status, config::Position at) {
-    if (!status) diagnostics.push_back({false, at, status.error().message, {}});
-  };
-  require(check_user(config.server.user), config.server.user_position);
-  require(check_log_file(config.log.file), config.log.file_position);
-  require(raise_descriptor_limit(config.limits.connections), config.limits.connections_position);
+  auto diagnostics = loaded.diagnostics;
+  check_machine(config, diagnostics);
+  become_daemon_user(config, options.user, diagnostics);
+  Setup setup(config);
+  setup.load(diagnostics);
+  require(check_log_file(config.log.file), config.log.given["file"], diagnostics);
   config::sort_by_position(diagnostics);
-  show(diagnostics, loaded.config.file);
+  show(diagnostics, config.file);
   if (has_errors(diagnostics)) return kExitUsage;
-  if (print) std::printf("%s", config::print(setup.effective(), setup.secrets()).c_str());
+  const bool print = options.print || options.changed;
+  if (print) {
+    const auto& shown = options.changed ? setup.changed() : setup.effective();
+    std::printf("%s", config::print(shown, setup.printing(options.changed)).c_str());
+  }
   int status = kExitOk;
   for (const auto& [name, instance] : setup.instances()) {
-    if (!live || !instance->probe()) continue;
+    if (!options.live || !instance->probe()) continue;
     const int result = probe(*instance);
     if (status == kExitOk) status = result;
   }
-  if (!print && status == kExitOk) std::printf("%s: ok\n", loaded.config.file.c_str());
+  if (!print && status == kExitOk) std::printf("%s: ok\n", config.file.c_str());
   return status;
 }
 

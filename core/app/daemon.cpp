@@ -6,6 +6,7 @@
 #include <set>
 
 #include "app/process.hpp"
+#include "app/settings.hpp"
 #include "log/log.hpp"
 
 namespace lsmtpd::app {
@@ -19,32 +20,20 @@ constexpr uint64_t kConnectionMemory = 2048;  // one that is idle; see test_floo
 
 Daemon::Daemon(const config::Config& config)
     : config_(config),
-      workers_wanted_(config.server.workers ? config.server.workers : allowed_cores()),
+      workers_wanted_(worker_count(config.server)),
       drain_deadline_([this] { end("timeouts.drain passed"); }) {}
 
 Daemon::~Daemon() = default;
 
 int Daemon::run() {
   ignore_fatal_signals();
-  ::signal(SIGHUP, SIG_IGN);  // until there is a log to reopen
-  Status status = raise_descriptor_limit(config_.limits.connections);
-  if (status) status = bind();
-  if (status) status = drop_privileges(config_.server.user);
-  if (status) status = open_log();
-  if (!status) {
-    log::error("cannot_start", {{"why", status.error().message}});
-    log::close();
-    return kExitFailed;
-  }
-  setup_ = std::make_unique<Setup>(config_);
-  std::vector<config::Diagnostic> diagnostics;
-  setup_->load(diagnostics);
-  show(diagnostics, config_.file);
-  if (has_errors(diagnostics)) {
+  // Until there is a log to reopen; SIGUSR2 has no meaning.
+  for (const int signal : {SIGHUP, SIGUSR1, SIGUSR2}) ::signal(signal, SIG_IGN);
+  if (!prepare()) {
     log::close();
     return kExitUsage;
   }
-  status = start_instances();
+  auto status = start_instances();
   if (status) status = start_workers();
   if (status) status = serve();
   if (!status) {
@@ -56,32 +45,52 @@ int Daemon::run() {
   return status ? kExitOk : kExitFailed;
 }
 
-// After privileges were dropped: SIGHUP must be able to open the file again.
-Status Daemon::open_log() const {
-  const auto level = log::parse_level(config_.log.level);
-  return log::open(
-      {level.value_or(log::Level::info), config_.log.format == "json", config_.log.file});
+// Everything that `check` looks for too. False: not all of it is there, which has been shown.
+bool Daemon::prepare() {
+  Diagnostics diagnostics;
+  const auto& limits = config_.limits;
+  require(raise_descriptor_limit(limits.connections), limits.given["connections"], diagnostics);
+  bind(diagnostics);
+  if (!has_errors(diagnostics)) {
+    require(drop_privileges(config_.server.user), config_.server.given["user"], diagnostics);
+  }
+  // After privileges were dropped: SIGHUP must be able to open the file again.
+  if (!has_errors(diagnostics))
+    require(log::open(log_settings(config_.log)), config_.log.given["file"], diagnostics);
+  if (!has_errors(diagnostics)) {
+    setup_ = std::make_unique<Setup>(config_);
+    setup_->load(diagnostics);
+  }
+  config::sort_by_position(diagnostics);
+  show(diagnostics, config_.file);
+  return !has_errors(diagnostics);
+}
+
+void Daemon::bind(Diagnostics& diagnostics) {
+  for (size_t i = 0; i < config_.listeners.size(); ++i) {
+    const auto status = bind(i);
+    const auto& listener = config_.listeners[i];
+    if (status) continue;
+    require(fail("listener {}: {}", listener.name, status.error().message),
+            listener.given["address"], diagnostics);
+  }
 }
 
 // Every worker has a socket of its own; the first one of a listener decides the port where it is 0.
-Status Daemon::bind() {
-  for (size_t i = 0; i < config_.listeners.size(); ++i) {
-    const auto& listener = config_.listeners[i];
-    Bound bound{i, {}, {}};
-    uint16_t port = listener.port;
-    if (auto free = io::try_bind(listener.host, port); !free) {
-      return fail("listener {}: {}", listener.name, free.error().message);
-    }
-    for (uint32_t worker = 0; worker < workers_wanted_; ++worker) {
-      auto socket = io::bind_tcp(listener.host, port);
-      if (!socket) return fail("listener {}: {}", listener.name, socket.error().message);
-      const auto at = io::local_endpoint(socket->get());
-      port = at.port;
-      bound.address = at.text();
-      bound.sockets.push_back(std::move(*socket));
-    }
-    bound_.push_back(std::move(bound));
+Status Daemon::bind(size_t index) {
+  const auto& listener = config_.listeners[index];
+  Bound bound{index, {}, {}};
+  uint16_t port = listener.port;
+  if (auto free = io::try_bind(listener.host, port); !free) return free;
+  for (uint32_t worker = 0; worker < workers_wanted_; ++worker) {
+    auto socket = io::bind_tcp(listener.host, port);
+    if (!socket) return tl::unexpected(socket.error());
+    const auto at = io::local_endpoint(socket->get());
+    port = at.port;
+    bound.address = at.text();
+    bound.sockets.push_back(std::move(*socket));
   }
+  bound_.push_back(std::move(bound));
   return {};
 }
 
@@ -133,6 +142,7 @@ Status Daemon::serve() {
   io::Signal term(loop_, SIGTERM, [this] { drain(); });
   io::Signal interrupt(loop_, SIGINT, [this] { drain(); });
   io::Signal hangup(loop_, SIGHUP, [] { log::reopen(); });
+  io::Signal user1(loop_, SIGUSR1, [] { log::reopen(); });
   if (auto status = listen(); !status) return status;
   SurplusMemory surplus;
   io::Timer trim(loop_, [&] {

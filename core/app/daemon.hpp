@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/preflight.hpp"
 #include "app/setup.hpp"
 #include "base/unique_fd.hpp"
 #include "io/loop.hpp"
@@ -33,8 +34,9 @@ class Daemon {
     std::vector<UniqueFd> sockets;  // one a worker
   };
 
-  Status bind();
-  Status open_log() const;
+  bool prepare();
+  void bind(Diagnostics& diagnostics);
+  Status bind(size_t listener);
   Status start_instances();
   Status start_workers();
   Status listen();

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "app/daemon.hpp"
+#include "app/standard_streams.hpp"
 #include "app/subcommands.hpp"
 #include "app/try.hpp"
 #include "app/version.hpp"
@@ -35,11 +36,15 @@ int main(int argc, char** argv) {
 
   cli.add_subcommand("run", "serve (what a bare lsmtpd does)");
 
-  bool print = false, live = false;
+  CheckOptions checking;
   auto* check =
       cli.add_subcommand("check", "check the configuration and the plugins, without side effects");
-  check->add_flag("--print", print, "print the whole effective configuration, secrets hidden");
-  check->add_flag("--live", live,
+  check->add_flag("--print", checking.print,
+                  "print the whole effective configuration, secrets hidden");
+  check->add_flag("--changed", checking.changed, "print what differs from the defaults");
+  check->add_option("--user", checking.user, "check as this user, who will run the daemon")
+      ->type_name("NAME");
+  check->add_flag("--live", checking.live,
                   "also connect to what the outputs are for, and say which step failed");
 
   std::vector<std::string> names;
@@ -70,7 +75,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return cli.exit(e) == 0 ? kExitOk : kExitUsage;
   }
-  if (check->parsed()) return run_check(file, print, live);
+  if (check->parsed()) return run_check(file, checking);
   if (plugins->parsed()) return run_plugins(file, names);
   if (attempts->parsed()) return run_try(file, attempt);
   return run_daemon(file);
@@ -80,8 +85,9 @@ int main(int argc, char** argv) {
 }  // namespace lsmtpd::app
 
 int main(int argc, char** argv) {
+  lsmtpd::app::open_standard_descriptors();
   try {
-    return lsmtpd::app::main(argc, argv);
+    return lsmtpd::app::finish_output(lsmtpd::app::main(argc, argv));
   } catch (const std::exception& e) {
     std::fprintf(stderr, "lsmtpd: %s\n", e.what());
     return lsmtpd::app::kExitFailed;

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "app/process.hpp"
+#include "app/settings.hpp"
 #include "plugin/option_table.hpp"
 #include "plugin/plugin_options.hpp"
 
@@ -49,8 +50,7 @@ Setup::Setup(const config::Config& config)
     : config_(config),
       resources_(config.limits.memory, config.limits.spill, config.limits.spill_directory,
                  descriptors_for_spill(config.limits.connections)),
-      process_{resources_, config.server.hostname, kVersion,
-               config.server.workers ? config.server.workers : allowed_cores()} {}
+      process_{resources_, config.server.hostname, kVersion, worker_count(config.server)} {}
 
 Setup::~Setup() = default;
 
@@ -59,7 +59,7 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
     diagnostics.push_back({false, at, std::move(message), {}});
   };
   if (::access(config_.limits.spill_directory.c_str(), W_OK | X_OK) != 0) {
-    error(config_.limits.spill_directory_position,
+    error(config_.limits.given["spill_directory"],
           fmt::format("limits.spill_directory = \"{}\" cannot be written to",
                       config_.limits.spill_directory));
   }
@@ -67,7 +67,7 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
   for (const auto& entry : config_.plugins) {
     const auto library = plugin::Library::load(entry.use, path);
     if (!library) {
-      error(entry.use_position, fmt::format("plugin.{}: {}", entry.name, library.error().message));
+      error(entry.given["use"], fmt::format("plugin.{}: {}", entry.name, library.error().message));
       continue;
     }
     libraries_[entry.name] = *library;
@@ -78,7 +78,7 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
     if (instance) {
       instances_[entry.name] = std::move(*instance);
     } else {
-      error(entry.use_position, instance.error().message);
+      error(entry.given["use"], instance.error().message);
     }
   }
   for (const auto& chain : config_.chains) check_chain(chain, diagnostics);
@@ -140,13 +140,13 @@ void Setup::check_fallback(const config::Plugin& entry,
   if (entry.fallback.empty() || found == instances_.end() || self == instances_.end()) return;
   if (!self->second->output()) {
     diagnostics.push_back({false,
-                           entry.fallback_position,
+                           entry.given["fallback"],
                            fmt::format("plugin.{}: only an output can have a fallback", entry.name),
                            {}});
   }
   if (!found->second->output() || !found->second->replay()) {
     diagnostics.push_back(
-        {false, entry.fallback_position,
+        {false, entry.given["fallback"],
          fmt::format("plugin.{}: {} cannot be a fallback: it does not give back what it stores "
                      "(extension {})",
                      entry.name, entry.fallback, LSMTPD_REPLAY),
@@ -166,37 +166,55 @@ void Setup::check_policies(const config::Plugin& entry,
          fmt::format("plugin.{}.{} is \"continue\", which is for filters", entry.name, key),
          "allowed for an output: \"tempfail\", \"reject\""});
   };
-  check("on_timeout", entry.on_timeout, entry.on_timeout_position);
-  check("on_error", entry.on_error, entry.on_error_position);
+  check("on_timeout", entry.on_timeout, entry.given["on_timeout"]);
+  check("on_error", entry.on_error, entry.given["on_error"]);
 }
 
-std::vector<std::string> Setup::secrets() const {
-  std::vector<std::string> secrets;
-  for (const auto& [name, library] : libraries_) {
-    for (const auto& option : plugin::rows_of(library->options())) {
-      if (option.type == LSMTPD_TYPE_SECRET) secrets.push_back(name + "." + option.key);
+config::Printing Setup::printing(bool only_changed) const {
+  config::Printing how;
+  how.only_changed = only_changed;
+  for (const auto& entry : config_.plugins) {
+    for (const auto& option : options_of(entry.name)) {
+      const std::string name = fmt::format("{}.{}", entry.name, option.key);
+      if (option.type == LSMTPD_TYPE_SECRET) how.secrets.push_back(name);
       for (const auto& column : plugin::columns_of(option)) {
         if (column.type == LSMTPD_TYPE_SECRET)
-          secrets.push_back(name + "." + option.key + "[]." + column.key);
+          how.secrets.push_back(fmt::format("{}[].{}", name, column.key));
       }
+      if (!option.default_value && !entry.options.contains(option.key)) how.unset.push_back(name);
     }
   }
-  return secrets;
+  return how;
 }
 
 config::Config Setup::effective() const {
   config::Config all = config_;
   all.server.workers = process_.workers;
   for (auto& entry : all.plugins) {
-    const auto found = libraries_.find(entry.name);
-    const auto* table = found == libraries_.end() ? nullptr : found->second->options();
-    for (const auto& option : plugin::rows_of(table)) {
+    for (const auto& option : options_of(entry.name)) {
       if (!option.default_value || entry.options.contains(option.key)) continue;
       config::OptionValue value{plugin::default_of(option), {}};
       entry.options.emplace(option.key, config::Option{std::move(value), {}});
     }
   }
   return all;
+}
+
+config::Config Setup::changed() const {
+  config::Config all = config_;
+  for (auto& entry : all.plugins) {
+    for (const auto& option : options_of(entry.name)) {
+      const auto given = entry.options.find(option.key);
+      if (given == entry.options.end() || !option.default_value) continue;
+      if (plugin::is_default(option, given->second.value)) entry.options.erase(given);
+    }
+  }
+  return all;
+}
+
+std::vector<lsmtpd_option> Setup::options_of(const std::string& name) const {
+  const auto found = libraries_.find(name);
+  return plugin::rows_of(found == libraries_.end() ? nullptr : found->second->options());
 }
 
 }  // namespace lsmtpd::app

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,10 +42,12 @@ class Setup {
   const std::map<std::string, std::unique_ptr<plugin::Instance>>& instances() const {
     return instances_;
   }
-  // "PLUGIN.KEY" of every option that no one may see.
-  std::vector<std::string> secrets() const;
-  // The configuration with the defaults of plugin options filled in.
+  // The configuration with the defaults of plugin options filled in, and the number of workers.
   config::Config effective() const;
+  // The configuration without the plugin options that have their default.
+  config::Config changed() const;
+  // How config::print() shows either: the secrets among the options, and those that are not set.
+  config::Printing printing(bool only_changed) const;
 
  private:
   void check_chain(const config::Chain& chain, std::vector<config::Diagnostic>& diagnostics) const;
@@ -52,6 +55,7 @@ class Setup {
                       std::vector<config::Diagnostic>& diagnostics) const;
   void check_policies(const config::Plugin& entry,
                       std::vector<config::Diagnostic>& diagnostics) const;
+  std::vector<lsmtpd_option> options_of(const std::string& name) const;
 
   const config::Config& config_;
   message::ResourceLimits resources_;

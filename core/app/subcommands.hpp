@@ -14,10 +14,16 @@ inline constexpr std::array<std::string_view, 4> kOwnCommands{"run", "check", "p
 // `lsmtpd run`
 int run_daemon(const std::string& file);
 
-// `lsmtpd check`: everything start-up does short of listening and of side effects. `print`: the
-// effective configuration, secrets hidden. `live`: also connects where plugins can
-// (lsmtpd.probe/1); the status is then that of the first step that failed.
-int run_check(const std::string& file, bool print, bool live);
+struct CheckOptions {
+  bool print = false;    // print the effective configuration, secrets hidden
+  bool changed = false;  // print what differs from the defaults
+  bool live = false;     // also connect where plugins can (lsmtpd.probe/1)
+  std::string user;      // whose permissions count; empty: server.user's, if started as root
+};
+
+// `lsmtpd check`: everything start-up does, but without listening and without side effects. With
+// `live` the status is that of the first step that failed.
+int run_check(const std::string& file, const CheckOptions& options);
 
 // `lsmtpd plugins [NAME...]`: what is installed, with every option.
 int run_plugins(const std::string& file, const std::vector<std::string>& names);

@@ -1,15 +1,16 @@
 // The whole effective configuration, as plain values. Read once at start, const afterwards.
 //
-// Who makes it: load_file() from TOML, or from_environment() from LSMTPD's variables.
-// Who reads it: app hands each part to the layer it concerns. Defaults stand here and nowhere else.
-// Durations are milliseconds, sizes bytes. A duration of 0 means no limit where the comment says
-// so.
+// load_file() makes it from TOML, from_environment() from LSMTPD's variables. app hands each part
+// to the layer it concerns. Each constructor gives its section the defaults of the key table
+// (keys.hpp), where key, type, default, range and help of every member stand. Durations are
+// milliseconds, sizes bytes.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -36,76 +37,89 @@ struct Option {
   bool broken = false;  // given, but with a mistake that has been reported
 };
 
+// Which keys of a section the configuration gives, and where their values stand.
+struct Given {
+  std::map<std::string_view, Position> places;  // by Key::name
+
+  bool has(std::string_view key) const { return places.contains(key); }
+  // Line 0 where the key is not given.
+  Position operator[](std::string_view key) const {
+    const auto found = places.find(key);
+    return found == places.end() ? Position{} : found->second;
+  }
+};
+
 enum class Protocol { smtp, lmtp };
 enum class BareLf { reject, normalize };
 enum class OnFailure { tempfail, reject, proceed };  // "tempfail", "reject", "continue"
 
 struct Server {
-  std::string hostname;  // default: the machine's name
-  uint32_t workers = 0;  // 0 = cores allowed to the process
-  std::string user;      // dropped to after binding when started as root; empty = stay
-  std::vector<std::string> plugin_path;  // searched before the built-in places
-  Position user_position = {};
+  Server();
+  std::string hostname;  // load_file() and from_environment() put the machine's name for empty
+  uint32_t workers = 0;
+  std::string user;
+  std::vector<std::string> plugin_path;
+  Given given;
 };
 
 struct Listener {
+  Listener();
   std::string name;
   std::string host;  // as given, without brackets; "*" and "::" mean any
   uint16_t port = 0;
-  Protocol protocol = Protocol::smtp;
-  BareLf bare_lf = BareLf::reject;
-  std::string chain = "default";
-  uint64_t greet_delay = 0;  // how long a client must stay silent before the banner; 0 = none
+  Protocol protocol = {};
+  BareLf bare_lf = {};
+  std::string chain;
+  uint64_t greet_delay = 0;
   Position position;
-  Position address_position;
-  Position chain_position;
+  Given given;
 };
 
 struct Limits {
-  uint64_t message_size = 10u << 20;
-  uint32_t recipients = 1000;
-  uint32_t connections = 10000;
-  uint32_t connections_per_peer = 100;
-  // On a connection since the last message that was accepted:
-  uint32_t commands = 1000;     // commands that carry no mail forward (NOOP, RSET, VRFY, ...)
-  uint32_t errors = 20;         // 5xx replies to commands
-  uint64_t memory = 48u << 20;  // one budget for the process
-  uint64_t spill = 1u << 30;    // all unlinked body files together
-  std::string spill_directory = "/var/tmp";
-  uint64_t unread_replies = 64u << 10;  // reply bytes a client may leave unread
-  uint64_t data_rate = 100;  // bytes a second while data is read, averaged over 30 s; 0 = none
-  Position connections_position = {};
-  Position spill_directory_position = {};
+  Limits();
+  uint64_t message_size = 0;
+  uint32_t recipients = 0;
+  uint32_t connections = 0;
+  uint32_t connections_per_peer = 0;
+  uint32_t commands = 0;
+  uint32_t errors = 0;
+  uint64_t memory = 0;
+  uint64_t spill = 0;
+  std::string spill_directory;
+  uint64_t unread_replies = 0;
+  uint64_t data_rate = 0;
+  Given given;
 };
 
 struct Timeouts {
-  uint64_t command = 300'000;
-  uint64_t data_idle = 180'000;
-  uint64_t session = 0;  // 0 = no limit
-  uint64_t chain = 30'000;
-  uint64_t drain = 25'000;
+  Timeouts();
+  uint64_t command = 0;
+  uint64_t data_idle = 0;
+  uint64_t session = 0;
+  uint64_t chain = 0;
+  uint64_t drain = 0;
+  Given given;
 };
 
 struct Log {
-  std::string level = "info";   // trace, debug, info, warn, error, off
-  std::string format = "text";  // or "json"
-  std::string file;             // empty: standard error
-  Position file_position = {};
+  Log();
+  std::string level;
+  std::string format;
+  std::string file;
+  Given given;
 };
 
 struct Plugin {
+  Plugin();
   std::string name;  // [plugin.NAME]
-  std::string use;   // the .so, by name or, with a slash, by path
-  uint64_t deadline = 10'000;
-  OnFailure on_timeout = OnFailure::tempfail;
-  OnFailure on_error = OnFailure::tempfail;
-  std::string fallback;  // name of another plugin entry; empty: none
+  std::string use;
+  uint64_t deadline = 0;
+  OnFailure on_timeout = {};
+  OnFailure on_error = {};
+  std::string fallback;
   std::map<std::string, Option> options;
   Position position;
-  Position use_position;
-  Position on_timeout_position;
-  Position on_error_position;
-  Position fallback_position;
+  Given given;
 };
 
 struct Chain {
@@ -113,6 +127,7 @@ struct Chain {
   std::vector<std::string> steps;
   std::vector<Position> step_positions;
   Position position;
+  Given given;
 };
 
 struct Config {
@@ -157,8 +172,14 @@ Loaded load_text(const std::string& text, const std::string& file_name);
 // `default_file`, which is not there.
 Loaded from_environment(const std::string& default_file);
 
-// The effective configuration as TOML that load_text() takes again. Option keys named in `secrets`
-// (as "PLUGIN.KEY") show as "***".
-std::string print(const Config& config, const std::vector<std::string>& secrets);
+struct Printing {
+  std::vector<std::string>
+      secrets;  // options, as "PLUGIN.KEY" or "PLUGIN.KEY[].COLUMN", that show as "***"
+  std::vector<std::string> unset;  // options that have no value, which a comment says
+  bool only_changed = false;       // leaves out keys that have their default
+};
+
+// The effective configuration as TOML that load_text() takes again.
+std::string print(const Config& config, const Printing& how = {});
 
 }  // namespace lsmtpd::config

@@ -1,31 +1,34 @@
-// LSMTPD's variables, as a drop-in replacement finds them in its unit's EnvironmentFile. A variable
-// that is empty counts as not set, as it did there.
+// LSMTPD's variables, as its unit's EnvironmentFile has them. An empty variable counts as not set,
+// as it did there. Those that stand for a key of the core take its range and checks from the key
+// table.
 
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <limits>
+#include <optional>
 
 #include "base/text.hpp"
 #include "config/host.hpp"
+#include "config/keys.hpp"
 #include "config/validate.hpp"
 
 namespace lsmtpd::config {
 namespace {
 
-constexpr std::string_view spool_directory = "/var/spool/lsmtpd";
-constexpr uint64_t amqps_port = 5671;
+constexpr std::string_view kSpoolDirectory = "/var/spool/lsmtpd";
+constexpr uint64_t kAmqpsPort = 5671;
 
-// RUST_LOG is not among them: it may be set for anything written in Rust.
-constexpr std::string_view variables[] = {
+// RUST_LOG does not count as one of them: it may be set for any other program written in Rust.
+constexpr std::string_view kVariables[] = {
     "SERVER_NAME",      "BIND_ADDRESS",    "BIND_PORT",  "MAX_EMAIL_SIZE_BYTES",
     "MAX_TIMEOUT_SECS", "TEMP_EMAIL_DIR",  "AMQP_HOST",  "AMQP_PORT",
     "AMQP_USERNAME",    "AMQP_PASSWORD",   "AMQP_VHOST", "AMQP_EXCHANGE",
     "AMQP_ROUTING_KEY", "AMQP_BUFFER_SIZE"};
 
-// The deliveries in flight that its package set, 10, would throttle every broker.
-constexpr uint64_t least_in_flight = 100;
-constexpr uint64_t most_in_flight = 100'000;
+// LSMTPD's package set 10 deliveries in flight, which would throttle every broker.
+constexpr uint64_t kLeastInFlight = 100;
+constexpr uint64_t kMostInFlight = 100'000;
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -60,7 +63,8 @@ class Environment {
 
  private:
   std::string text(const char* name);
-  uint64_t number(const char* name, uint64_t absent, uint64_t least, uint64_t most);
+  std::optional<uint64_t> number(const char* name, Range allowed);
+  void number_of(const char* name, const Key& key, uint64_t unit, void* section);
   void error(std::string_view name, std::string_view problem, std::string hint = {});
 
   void server();
@@ -93,19 +97,28 @@ std::string Environment::text(const char* name) {
   return {};
 }
 
-uint64_t Environment::number(const char* name, uint64_t absent, uint64_t least, uint64_t most) {
+std::optional<uint64_t> Environment::number(const char* name, Range allowed) {
   const std::string given = text(name);
-  if (given.empty()) return absent;
+  if (given.empty()) return std::nullopt;
   uint64_t value = 0;
   const char* end = given.data() + given.size();
   const auto [rest, problem] = std::from_chars(given.data(), end, value);
-  if (problem == std::errc{} && rest == end && value >= least && value <= most) return value;
-  error(name, fmt::format("is \"{}\"; allowed: {} to {}", escape_for_log(given), least, most));
-  return absent;
+  if (problem == std::errc{} && rest == end && value >= allowed.least && value <= allowed.most)
+    return value;
+  error(name, fmt::format("is \"{}\"; allowed: {} to {}", escape_for_log(given), allowed.least,
+                          allowed.most));
+  return std::nullopt;
+}
+
+// A variable that counts `unit`s of a key of the table, with the key's range.
+void Environment::number_of(const char* name, const Key& key, uint64_t unit, void* section) {
+  constexpr uint64_t most = std::numeric_limits<int64_t>::max();  // what TOML can hold
+  const Range range{key.range.least / unit, std::min(key.range.most, most) / unit};
+  if (const auto value = number(name, range)) key.set(section, unit * *value);
 }
 
 void Environment::run(const std::string& default_file) {
-  const bool any = std::any_of(std::begin(variables), std::end(variables), [](auto name) {
+  const bool any = std::any_of(std::begin(kVariables), std::end(kVariables), [](auto name) {
     const char* value = std::getenv(std::string(name).c_str());
     return value && *value;
   });
@@ -121,27 +134,23 @@ void Environment::run(const std::string& default_file) {
   const bool to_broker = !text("AMQP_HOST").empty();
   if (to_broker) broker();
   spool();
-  config_.chains.push_back({"default", {"size", to_broker ? "broker" : "spool"}, {}, {}});
+  config_.chains.push_back({"default", {"size", to_broker ? "broker" : "spool"}, {}, {}, {}});
   check(config_, errors_);
 }
 
 void Environment::server() {
   std::string& hostname = config_.server.hostname;
   hostname = text("SERVER_NAME");
-  if (hostname.empty()) {
-    hostname = machine_name();
-  } else if (!is_hostname(hostname)) {
-    error("SERVER_NAME", fmt::format("is \"{}\", which is neither a domain nor an address literal",
-                                     escape_for_log(hostname)));
-  }
-  constexpr uint64_t most = 30ull * 24 * 3600;
-  config_.timeouts.session = 1000 * number("MAX_TIMEOUT_SECS", 0, 0, most);
+  if (const Status status = check_value(key(Section::server, "hostname"), hostname); !status)
+    error("SERVER_NAME", status.error().message);
+  if (hostname.empty()) hostname = machine_name();
+  number_of("MAX_TIMEOUT_SECS", key(Section::timeouts, "session"), 1000, &config_.timeouts);
 }
 
 void Environment::listener() {
   Listener listener;
   listener.name = "smtp";
-  const auto port = static_cast<uint16_t>(number("BIND_PORT", 25, 0, 65535));
+  const auto port = static_cast<uint16_t>(number("BIND_PORT", {0, 65535}).value_or(25));
   std::string host = text("BIND_ADDRESS");
   if (host.empty()) host = "0.0.0.0";
   const bool bracketed = host.starts_with('[');
@@ -157,8 +166,8 @@ void Environment::listener() {
   config_.listeners.push_back(std::move(listener));
 }
 
-// env_logger's syntax: "info", "lsmtpd=debug", "warn,lsmtpd::smtp=trace". What names this program
-// goes before what names none; directives for others say nothing to us.
+// env_logger's syntax: "info", "lsmtpd=debug", "warn,lsmtpd::smtp=trace". A directive for this
+// program takes precedence over one without a target; directives for others are ignored.
 void Environment::log_level() {
   const std::string given = text("RUST_LOG");
   std::string general, ours;
@@ -171,7 +180,7 @@ void Environment::log_level() {
     const size_t equals = directive.find('=');
     const std::string target = equals == std::string::npos ? "" : directive.substr(0, equals);
     const std::string word = directive.substr(equals == std::string::npos ? 0 : equals + 1);
-    for (const std::string_view level : level_names) {
+    for (const std::string_view level : key(Section::log, "level").words) {
       if (!equals_ignoring_case(word, level)) continue;
       if (target.empty()) general = level;
       if (target == "LSMTPD") ours = level;
@@ -190,29 +199,32 @@ Plugin& Environment::add_plugin(std::string name, std::string use) {
 
 void Environment::size_filter() {
   Limits& limits = config_.limits;
-  constexpr uint64_t most = std::numeric_limits<int64_t>::max();
-  limits.message_size = number("MAX_EMAIL_SIZE_BYTES", limits.message_size, 1, most);
+  number_of("MAX_EMAIL_SIZE_BYTES", key(Section::limits, "message_size"), 1, &limits);
   set(add_plugin("size", "filter_size"), "max", format_size(limits.message_size));
 }
 
 void Environment::spool() {
   std::string directory = text("TEMP_EMAIL_DIR");
   // Not LSMTPD's own default, which is below /tmp: what is spooled must outlive a restart.
-  if (directory.empty()) directory = spool_directory;
+  if (directory.empty()) directory = kSpoolDirectory;
   set(add_plugin("spool", "output_json_spool"), "directory", std::move(directory));
 }
 
 void Environment::broker() {
   const std::string host = text("AMQP_HOST");
-  const uint64_t port = number("AMQP_PORT", 5672, 1, 65535);
+  const uint64_t port = number("AMQP_PORT", {1, 65535}).value_or(5672);
   const bool bracketed = host.starts_with('[');
   const std::string address = bracketed ? fmt::format("{}:{}", host, port)
                                         : format_address(host, static_cast<uint16_t>(port));
   const auto parsed = parse_address(address);
-  if (!parsed || parsed->host == "*") {
+  if (host.find('@') != std::string::npos) {
+    // Pasted from a URI, where a password may stand before the @: not to be shown.
+    error("AMQP_HOST", "is not a host: it holds an @",
+          "put user and password into AMQP_USERNAME and AMQP_PASSWORD");
+  } else if (!parsed || parsed->host == "*") {
     error("AMQP_HOST", fmt::format("is \"{}\", which is not a host", escape_for_log(host)));
   }
-  const std::string url = (port == amqps_port ? "amqps://" : "amqp://") + address;
+  const std::string url = (port == kAmqpsPort ? "amqps://" : "amqp://") + address;
   Plugin& broker = add_plugin("broker", "output_amqp");
   broker.fallback = "spool";
   set(broker, "urls", OptionValue::List{OptionValue{url, {}}});
@@ -220,11 +232,10 @@ void Environment::broker() {
   add_decoded(broker, "password", "AMQP_PASSWORD");
   add_decoded(broker, "vhost", "AMQP_VHOST");
   broker_target(broker);
-  constexpr uint64_t most = std::numeric_limits<uint32_t>::max();
-  const uint64_t in_flight = number("AMQP_BUFFER_SIZE", 0, 1, most);
-  if (in_flight == 0) return;  // not set: the plugin's own default
+  const auto in_flight = number("AMQP_BUFFER_SIZE", {1, std::numeric_limits<uint32_t>::max()});
+  if (!in_flight) return;  // the plugin's own default
   set(broker, "in_flight",
-      static_cast<int64_t>(std::clamp(in_flight, least_in_flight, most_in_flight)));
+      static_cast<int64_t>(std::clamp(*in_flight, kLeastInFlight, kMostInFlight)));
 }
 
 // The options are templates, in which braces stand for placeholders. LSMTPD's values are names.

@@ -13,7 +13,7 @@
 namespace lsmtpd::config {
 namespace {
 
-constexpr uint64_t largest_file = 1u << 20;
+constexpr uint64_t kLargestFile = 1u << 20;
 
 class Loader {
  public:
@@ -25,8 +25,8 @@ class Loader {
   Config run() &&;
 
  private:
-  template <class Read>
-  void section(const std::string& path, Read read);
+  template <class Struct>
+  void section(Section section, Struct& target);
   template <class Read>
   void named_sections(const std::string& kind, Read read);
   void listeners();
@@ -40,11 +40,11 @@ class Loader {
 };
 
 Config Loader::run() && {
-  section("server", [&](Reader& reader) { read_server(reader, config_.server); });
+  section(Section::server, config_.server);
   listeners();
-  section("limits", [&](Reader& reader) { read_limits(reader, config_.limits); });
-  section("timeouts", [&](Reader& reader) { read_timeouts(reader, config_.timeouts); });
-  section("log", [&](Reader& reader) { read_log(reader, config_.log); });
+  section(Section::limits, config_.limits);
+  section(Section::timeouts, config_.timeouts);
+  section(Section::log, config_.log);
   named_sections("plugin", [&](Reader& reader, const Entry& entry) { plugin(reader, entry); });
   named_sections("chain", [&](Reader& reader, const Entry& entry) { chain(reader, entry); });
   root_.finish();
@@ -52,12 +52,13 @@ Config Loader::run() && {
   return std::move(config_);
 }
 
-template <class Read>
-void Loader::section(const std::string& path, Read read) {
+template <class Struct>
+void Loader::section(Section section, Struct& target) {
+  const std::string path(info(section).name);
   const Table* table = root_.table(path);
   if (!table) return;
-  Reader reader(*table, path, fmt::format("[{}]", path), diagnostics_);
-  read(reader);
+  Reader reader(*table, path, std::string(info(section).header), diagnostics_);
+  read_section(reader, section, &target, target.given);
   reader.finish();
 }
 
@@ -87,19 +88,20 @@ void Loader::named_sections(const std::string& kind, Read read) {
   }
 }
 
-// A name that is none is an error by now; escaped, it does not harm the lines of later checks.
+// A name that is not allowed is an error by now. Escaped, it does not harm the lines of later
+// checks.
 void Loader::plugin(Reader& reader, const Entry& entry) {
   Plugin& plugin = config_.plugins.emplace_back();
   plugin.name = escape_for_log(entry.key);
   plugin.position = entry.key_position;
-  read_plugin(reader, plugin, config_.timeouts.chain, diagnostics_);
+  read_plugin(reader, plugin, diagnostics_);
 }
 
 void Loader::chain(Reader& reader, const Entry& entry) {
   Chain& chain = config_.chains.emplace_back();
   chain.name = escape_for_log(entry.key);
   chain.position = entry.key_position;
-  read_chain(reader, chain);
+  read_section(reader, Section::chain, &chain, chain.given, chain.position, &chain.step_positions);
 }
 
 void Loader::listeners() {
@@ -129,7 +131,7 @@ void Loader::listener(const Table& table, Position position) {
   Listener& listener = config_.listeners.emplace_back();
   listener.name = fmt::format("listener-{}", config_.listeners.size());
   listener.position = position;
-  read_listener(reader, listener);
+  read_section(reader, Section::listener, &listener, listener.given, position);
   reader.finish();
 }
 
@@ -146,11 +148,11 @@ Result<std::string> read_file(const std::string& path) {
   if (S_ISDIR(status.st_mode)) return fail("is a directory");
   std::ifstream file(path, std::ios::binary);
   if (!file) return fail("cannot open: {}", std::strerror(errno));
-  std::string text(largest_file + 1, '\0');
+  std::string text(kLargestFile + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(file.gcount()));
   if (file.bad()) return fail("cannot read: {}", std::strerror(errno));
-  if (text.size() > largest_file) return fail("is larger than {}", format_size(largest_file));
+  if (text.size() > kLargestFile) return fail("is larger than {}", format_size(kLargestFile));
   return text;
 }
 

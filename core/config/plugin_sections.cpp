@@ -1,12 +1,10 @@
-#include <limits>
-
 #include "base/text.hpp"
 #include "config/sections.hpp"
 
 namespace lsmtpd::config {
 namespace {
 
-// False: the value, or one inside it, is not one that a plugin can be given; it has been reported.
+// Returns false if the value, or one inside it, cannot be given to a plugin, and reports it.
 bool read_value(const Node& node, const std::string& path, OptionValue& out,
                 Diagnostics& diagnostics) {
   out.position = node.position;
@@ -59,38 +57,9 @@ void read_options(Reader& reader, Plugin& plugin, Diagnostics& diagnostics) {
 
 }  // namespace
 
-void read_plugin(Reader& reader, Plugin& plugin, uint64_t chain, Diagnostics& diagnostics) {
-  reader.require("use", plugin.position, "such as use = \"filter_size\"");
-  if (const Node* use = reader.text("use", plugin.use)) {
-    plugin.use_position = use->position;
-    if (plugin.use.empty()) reader.error(*use, "use", "is empty", "such as \"filter_size\"");
-  }
-  const Node* deadline = reader.duration("deadline", plugin.deadline, {1, longest_wait});
-  const bool chosen = deadline && plugin.deadline != Plugin{}.deadline;  // and not the default
-  if (chosen && plugin.deadline > chain) {
-    reader.warning(*deadline, "deadline",
-                   fmt::format("is {}, but timeouts.chain ends first, after {}",
-                               format_duration(plugin.deadline), format_duration(chain)));
-  }
-  if (const Node* policy = reader.choice("on_timeout", plugin.on_timeout, on_failure_names)) {
-    plugin.on_timeout_position = policy->position;
-  }
-  if (const Node* policy = reader.choice("on_error", plugin.on_error, on_failure_names)) {
-    plugin.on_error_position = policy->position;
-  }
-  if (const Node* fallback = reader.text("fallback", plugin.fallback)) {
-    plugin.fallback_position = fallback->position;
-  }
+void read_plugin(Reader& reader, Plugin& plugin, Diagnostics& diagnostics) {
+  read_section(reader, Section::plugin, &plugin, plugin.given, plugin.position);
   read_options(reader, plugin, diagnostics);
-}
-
-void read_chain(Reader& reader, Chain& chain) {
-  reader.require("steps", chain.position, "such as steps = [\"size\", \"spool\"]");
-  const Node* steps = reader.texts("steps", chain.steps, &chain.step_positions);
-  if (steps && std::get<Node::List>(steps->value).empty()) {
-    reader.error(*steps, "steps", "is empty: nothing would store the mail",
-                 "such as [\"size\", \"spool\"]");
-  }
 }
 
 }  // namespace lsmtpd::config

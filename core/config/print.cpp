@@ -6,34 +6,12 @@
 #include "base/text.hpp"
 #include "config/config.hpp"
 #include "config/host.hpp"
-#include "config/names.hpp"
-#include "config/substitute.hpp"
+#include "config/keys.hpp"
 
 namespace lsmtpd::config {
 namespace {
 
-constexpr std::string_view hidden = "\"***\"";
-
-std::string basic_string(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte == 0x7f) {
-      out += fmt::format("\\u{:04X}", byte);
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
-}
-
-// A value that loads to `text` again. Keys have no `${NAME}` to keep from being replaced.
-std::string quoted(std::string_view text) {
-  return basic_string(protect(text));
-}
+const std::string kHidden = "\"***\"";
 
 std::string key_text(std::string_view key) {
   const bool bare = !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
@@ -41,19 +19,6 @@ std::string key_text(std::string_view key) {
            c == '-';
   });
   return bare ? std::string(key) : basic_string(key);
-}
-
-std::string size(uint64_t bytes) {
-  return quoted(format_size(bytes));
-}
-std::string duration(uint64_t milliseconds) {
-  return quoted(format_duration(milliseconds));
-}
-
-std::string strings(const std::vector<std::string>& texts) {
-  std::string out = "[";
-  for (const std::string& text : texts) out += (out.size() > 1 ? ", " : "") + quoted(text);
-  return out + "]";
 }
 
 std::string real(double number) {
@@ -90,115 +55,101 @@ std::string value_text(const OptionValue& option) {
 
 class Printer {
  public:
-  explicit Printer(const std::vector<std::string>& secrets) : secrets_(secrets) {}
+  explicit Printer(const Printing& how) : how_(how) {}
 
   std::string print(const Config& config) &&;
 
  private:
-  void section(const std::string& header) { out_ += fmt::format("\n{}\n", header); }
-  template <class Value>
-  void line(std::string_view key, const Value& value) {
-    out_ += fmt::format("{} = {}\n", key_text(key), value);
-  }
-  void server(const Server& server);
-  void listener(const Listener& listener);
-  void limits(const Limits& limits);
-  void timeouts(const Timeouts& timeouts);
-  void log(const Log& log);
-  void plugin(const Plugin& plugin);
-  bool is_secret(const std::string& plugin, const std::string& key) const;
+  // Its header, and the keys; `number` counts the sections of the kind.
+  void section(Section section, const void* values, const std::string& header, size_t number = 0);
+  void options(const Plugin& plugin);
+  bool is_secret(const std::string& name) const;
+  std::string option_text(const std::string& name, const OptionValue& option) const;
+  bool is_default(const Key& key, const Value& value, size_t number) const;
 
-  const std::vector<std::string>& secrets_;
+  const Printing& how_;
   std::string out_;
 };
 
 std::string Printer::print(const Config& config) && {
-  out_ = "# the effective configuration of " + escape_for_log(config.file) + "\n";
-  server(config.server);
-  for (const Listener& one : config.listeners) listener(one);
-  limits(config.limits);
-  timeouts(config.timeouts);
-  log(config.log);
-  for (const Plugin& one : config.plugins) plugin(one);
-  for (const Chain& chain : config.chains) {
-    section(fmt::format("[chain.{}]", key_text(chain.name)));
-    line("steps", strings(chain.steps));
+  out_ = fmt::format("# {} configuration of {}\n",
+                     how_.only_changed ? "what differs from the defaults in the" : "the effective",
+                     escape_for_log(config.file));
+  section(Section::server, &config.server, "[server]");
+  size_t number = 0;
+  for (const Listener& one : config.listeners)
+    section(Section::listener, &one, "[[listener]]", ++number);
+  section(Section::limits, &config.limits, "[limits]");
+  section(Section::timeouts, &config.timeouts, "[timeouts]");
+  section(Section::log, &config.log, "[log]");
+  for (const Plugin& one : config.plugins) {
+    section(Section::plugin, &one, fmt::format("[plugin.{}]", key_text(one.name)));
+    options(one);
   }
+  for (const Chain& one : config.chains)
+    section(Section::chain, &one, fmt::format("[chain.{}]", key_text(one.name)));
   return std::move(out_);
 }
 
-void Printer::server(const Server& server) {
-  section("[server]");
-  line("hostname", quoted(server.hostname));
-  line("workers", server.workers);
-  line("user", quoted(server.user));
-  line("plugin_path", strings(server.plugin_path));
-}
-
-void Printer::listener(const Listener& listener) {
-  section("[[listener]]");
-  line("name", quoted(listener.name));
-  line("address", quoted(format_address(listener.host, listener.port)));
-  line("protocol", quoted(name_of(protocol_names, listener.protocol)));
-  line("bare_lf", quoted(name_of(bare_lf_names, listener.bare_lf)));
-  line("chain", quoted(listener.chain));
-  line("greet_delay", duration(listener.greet_delay));
-}
-
-void Printer::limits(const Limits& limits) {
-  section("[limits]");
-  line("message_size", size(limits.message_size));
-  line("recipients", limits.recipients);
-  line("connections", limits.connections);
-  line("connections_per_peer", limits.connections_per_peer);
-  line("commands", limits.commands);
-  line("errors", limits.errors);
-  line("memory", size(limits.memory));
-  line("spill", size(limits.spill));
-  line("spill_directory", quoted(limits.spill_directory));
-  line("unread_replies", size(limits.unread_replies));
-  line("data_rate", size(limits.data_rate));
-}
-
-void Printer::timeouts(const Timeouts& timeouts) {
-  section("[timeouts]");
-  line("command", duration(timeouts.command));
-  line("data_idle", duration(timeouts.data_idle));
-  line("session", duration(timeouts.session));
-  line("chain", duration(timeouts.chain));
-  line("drain", duration(timeouts.drain));
-}
-
-void Printer::log(const Log& log) {
-  section("[log]");
-  line("level", quoted(log.level));
-  line("format", quoted(log.format));
-  line("file", quoted(log.file));
-}
-
-void Printer::plugin(const Plugin& plugin) {
-  const std::string name = key_text(plugin.name);
-  section(fmt::format("[plugin.{}]", name));
-  line("use", quoted(plugin.use));
-  line("deadline", duration(plugin.deadline));
-  line("on_timeout", quoted(name_of(on_failure_names, plugin.on_timeout)));
-  line("on_error", quoted(name_of(on_failure_names, plugin.on_error)));
-  if (!plugin.fallback.empty()) line("fallback", quoted(plugin.fallback));
-  if (plugin.options.empty()) return;
-  section(fmt::format("[plugin.{}.options]", name));
-  for (const auto& [key, option] : plugin.options) {
-    line(key, is_secret(plugin.name, key) ? std::string(hidden) : value_text(option.value));
+void Printer::section(Section section, const void* values, const std::string& header,
+                      size_t number) {
+  std::string lines;
+  for (const Key& key : keys_of(section)) {
+    if (key.type == Type::options) continue;
+    const Value value = key.get(values);
+    if (how_.only_changed && is_default(key, value, number)) continue;
+    lines += fmt::format("{} = {}\n", key.name, toml_text(key, value));
   }
+  if (!lines.empty()) out_ += fmt::format("\n{}\n{}", header, lines);
 }
 
-bool Printer::is_secret(const std::string& plugin, const std::string& key) const {
-  return std::find(secrets_.begin(), secrets_.end(), plugin + "." + key) != secrets_.end();
+bool Printer::is_default(const Key& key, const Value& value, size_t number) const {
+  if (key.required) return false;
+  if (key.type == Type::hostname) return value == Value(machine_name());
+  if (key.type == Type::name) return value == Value(fmt::format("listener-{}", number));
+  const auto given = toml_text(key, value);
+  if (key.type != Type::size && key.type != Type::duration) return given == default_text(key);
+  return value == *parse_value(key, key.default_value);
+}
+
+bool Printer::is_secret(const std::string& name) const {
+  return std::find(how_.secrets.begin(), how_.secrets.end(), name) != how_.secrets.end();
+}
+
+// `name` as in Printing::secrets. Columns of a list of tables may be secret on their own.
+std::string Printer::option_text(const std::string& name, const OptionValue& option) const {
+  if (is_secret(name)) return std::string(kHidden);
+  const auto* list = std::get_if<OptionValue::List>(&option.value);
+  if (!list) return value_text(option);
+  OptionValue::List shown = *list;
+  for (OptionValue& item : shown) {
+    auto* table = std::get_if<OptionValue::Map>(&item.value);
+    if (!table) continue;
+    for (auto& [column, value] : *table) {
+      if (is_secret(name + "[]." + column)) value = {std::string("***"), {}};
+    }
+  }
+  return value_text({shown, option.position});
+}
+
+void Printer::options(const Plugin& plugin) {
+  std::string lines;
+  for (const auto& [key, option] : plugin.options) {
+    lines +=
+        fmt::format("{} = {}\n", key_text(key), option_text(plugin.name + "." + key, option.value));
+  }
+  for (const std::string& name : how_.unset) {
+    if (how_.only_changed || !name.starts_with(plugin.name + ".")) continue;
+    lines += fmt::format("# {} is not set\n", name.substr(plugin.name.size() + 1));
+  }
+  if (!lines.empty())
+    out_ += fmt::format("\n[plugin.{}.options]\n{}", key_text(plugin.name), lines);
 }
 
 }  // namespace
 
-std::string print(const Config& config, const std::vector<std::string>& secrets) {
-  return Printer(secrets).print(config);
+std::string print(const Config& config, const Printing& how) {
+  return Printer(how).print(config);
 }
 
 }  // namespace lsmtpd::config

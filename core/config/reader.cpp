@@ -1,32 +1,20 @@
 #include "config/reader.hpp"
 
 #include <algorithm>
-#include <limits>
 
 #include "base/text.hpp"
 
 namespace lsmtpd::config {
 namespace {
 
-std::string quoted_list(std::span<const std::string_view> words) {
-  std::string list;
-  for (const std::string_view word : words) {
-    list += fmt::format("{}\"{}\"", list.empty() ? "" : ", ", word);
-  }
-  return list;
-}
-
-template <class Number, class Format>
-std::string out_of_range(Number value, Range<Number> range, Format format) {
-  const bool open = range.most == std::numeric_limits<Number>::max();
-  return fmt::format("is {}; allowed: {}", format(value),
-                     open ? fmt::format("{} or more", format(range.least))
-                          : fmt::format("{} to {}", format(range.least), format(range.most)));
-}
-
-template <class Number>
-bool inside(Number value, Range<Number> range) {
-  return value >= range.least && value <= range.most;
+// Where the value is no more than empty or malformed, an example helps.
+std::string hint_for(const Key& key, const Value& value) {
+  const auto* text = std::get_if<std::string>(&value);
+  if (key.type == Type::word) return did_you_mean(*text, key.words);
+  const auto* texts = std::get_if<std::vector<std::string>>(&value);
+  const bool empty = (text && text->empty()) || (texts && texts->empty());
+  if (key.example.empty() || (!empty && key.type != Type::hostname)) return {};
+  return fmt::format("such as {}", key.example);
 }
 
 }  // namespace
@@ -66,140 +54,129 @@ void Reader::error(const Node& node, std::string_view key, std::string_view prob
   add_error(diagnostics_, node.position, fmt::format("{} {}", full(key), problem), std::move(hint));
 }
 
-void Reader::warning(const Node& node, std::string_view key, std::string_view problem,
-                     std::string hint) {
-  add_warning(diagnostics_, node.position, fmt::format("{} {}", full(key), problem),
-              std::move(hint));
-}
-
 void Reader::wrong_type(const Node& node, std::string_view key, std::string_view wanted,
                         std::string hint) {
   error(node, key, fmt::format("must be {}, not {}", wanted, type_name(node)), std::move(hint));
 }
 
-const Node* Reader::text(std::string_view key, std::string& out) {
-  const Node* node = take(key);
+const Node* Reader::read(const Key& key, void* target, Given& given, std::vector<Position>* items) {
+  const Node* node = take(key.name);
   if (!node) return nullptr;
-  const auto* value = std::get_if<std::string>(&node->value);
-  if (!value) {
-    wrong_type(*node, key, "a string");
+  const auto value = value_of(key, *node, items);
+  if (!value) return nullptr;
+  given.places[key.name] = node->position;
+  if (const Status status = check_value(key, *value); !status) {
+    error(*node, key.name, status.error().message, hint_for(key, *value));
     return nullptr;
   }
-  if (value->find('\0') != std::string::npos) {
-    error(*node, key, "contains a NUL");  // the system would see only what stands before it
-    return nullptr;
-  }
-  out = *value;
+  key.set(target, *value);
   return node;
 }
 
-const Node* Reader::texts(std::string_view key, std::vector<std::string>& out,
-                          std::vector<Position>* positions) {
-  const Node* node = take(key);
-  if (!node) return nullptr;
-  const auto* list = std::get_if<Node::List>(&node->value);
-  if (!list) {
-    const auto* single = std::get_if<std::string>(&node->value);
-    wrong_type(*node, key, "a list of strings",
-               single ? fmt::format("write [\"{}\"]", escape_for_log(*single)) : "");
-    return nullptr;
+std::optional<Value> Reader::value_of(const Key& key, const Node& node,
+                                      std::vector<Position>* items) {
+  switch (key.type) {
+    case Type::integer:
+      return integer(key, node);
+    case Type::size:
+      return size(key, node);
+    case Type::duration:
+      return duration(key, node);
+    case Type::texts:
+    case Type::networks:
+      return list(key, node, items);
+    default:
+      return text(key, node);
   }
-  out.clear();
-  for (const Node& item : *list) {
-    const auto* value = std::get_if<std::string>(&item.value);
-    if (!value) {
-      wrong_type(item, key, "a list of strings");
-    } else if (!item.broken) {
-      out.push_back(*value);
-      if (positions) positions->push_back(item.position);
-    }
-  }
-  return node;
 }
 
-const Node* Reader::integer(std::string_view key, uint32_t& out, Range<uint32_t> range) {
-  const Node* node = take(key);
-  if (!node) return nullptr;
-  const auto* value = std::get_if<int64_t>(&node->value);
-  if (!value) {
-    wrong_type(*node, key, "an integer");
-    return nullptr;
+std::optional<Value> Reader::text(const Key& key, const Node& node) {
+  if (const auto* text = std::get_if<std::string>(&node.value)) return *text;
+  wrong_type(node, key.name, "a string");
+  return std::nullopt;
+}
+
+std::optional<Value> Reader::integer(const Key& key, const Node& node) {
+  const auto* number = std::get_if<int64_t>(&node.value);
+  if (!number) {
+    wrong_type(node, key.name, "an integer");
+    return std::nullopt;
   }
-  if (!inside<int64_t>(*value, {range.least, range.most})) {
-    error(*node, key, out_of_range<int64_t>(*value, {range.least, range.most}, [](int64_t n) {
-      return std::to_string(n);
-    }));
-    return nullptr;
+  if (*number < 0) {
+    error(node, key.name, fmt::format("is {}; allowed: {}", *number, allowed_text(key)));
+    return std::nullopt;
   }
-  out = static_cast<uint32_t>(*value);
-  return node;
+  return static_cast<uint64_t>(*number);
 }
 
 // A size is a string with a unit, or an integer that counts bytes: there is no second reading.
-const Node* Reader::size(std::string_view key, uint64_t& out, Range<uint64_t> range) {
-  const Node* node = take(key);
-  if (!node) return nullptr;
-  Result<uint64_t> bytes = 0;
-  if (const auto* text = std::get_if<std::string>(&node->value)) {
-    bytes = parse_size(*text);
-  } else if (const auto* count = std::get_if<int64_t>(&node->value)) {
-    if (*count < 0)
-      bytes = fail("is negative");
-    else
-      bytes = static_cast<uint64_t>(*count);
-  } else {
-    wrong_type(*node, key, "a size", "such as \"10MiB\"");
-    return nullptr;
+std::optional<Value> Reader::size(const Key& key, const Node& node) {
+  const auto* text = std::get_if<std::string>(&node.value);
+  const auto* count = std::get_if<int64_t>(&node.value);
+  if (!text && !count) {
+    wrong_type(node, key.name, "a size", "such as \"10MiB\"");
+    return std::nullopt;
   }
-  if (!bytes) {
-    error(*node, key, bytes.error().message);
-  } else if (!inside(*bytes, range)) {
-    error(*node, key, out_of_range(*bytes, range, format_size));
-  } else {
-    out = *bytes;
-    return node;
+  if (count && *count < 0) {
+    error(node, key.name, "is negative");
+    return std::nullopt;
   }
-  return nullptr;
+  if (count) return static_cast<uint64_t>(*count);
+  const auto bytes = parse_size(*text);
+  if (bytes) return *bytes;
+  error(node, key.name, bytes.error().message);
+  return std::nullopt;
 }
 
 // A duration is a string with a unit: an integer would be seconds to one reader and milliseconds to
 // another. Only 0 is the same in both.
-const Node* Reader::duration(std::string_view key, uint64_t& out, Range<uint64_t> range) {
-  const Node* node = take(key);
-  if (!node) return nullptr;
-  Result<uint64_t> milliseconds = 0;
-  const auto* count = std::get_if<int64_t>(&node->value);
-  if (const auto* text = std::get_if<std::string>(&node->value)) {
-    milliseconds = parse_duration(*text);
-  } else if (!count || *count != 0) {
-    wrong_type(*node, key, "a duration",
+std::optional<Value> Reader::duration(const Key& key, const Node& node) {
+  const auto* text = std::get_if<std::string>(&node.value);
+  const auto* count = std::get_if<int64_t>(&node.value);
+  if (count && *count == 0) return uint64_t{0};
+  if (!text) {
+    wrong_type(node, key.name, "a duration",
                count && *count > 0 ? fmt::format("write \"{}s\"", *count) : "such as \"30s\"");
-    return nullptr;
+    return std::nullopt;
   }
-  if (!milliseconds) {
-    error(*node, key, milliseconds.error().message);
-  } else if (!inside(*milliseconds, range)) {
-    error(*node, key, out_of_range(*milliseconds, range, format_duration));
-  } else {
-    out = *milliseconds;
-    return node;
-  }
-  return nullptr;
+  const auto milliseconds = parse_duration(*text);
+  if (milliseconds) return *milliseconds;
+  error(node, key.name, milliseconds.error().message);
+  return std::nullopt;
 }
 
-const Node* Reader::word(std::string_view key, std::string& out,
-                         std::span<const std::string_view> allowed) {
-  std::string given;
-  const Node* node = text(key, given);
-  if (!node) return nullptr;
-  if (std::find(allowed.begin(), allowed.end(), given) == allowed.end()) {
-    error(*node, key,
-          fmt::format("is \"{}\"; allowed: {}", escape_for_log(given), quoted_list(allowed)),
-          did_you_mean(given, allowed));
-    return nullptr;
+// An item with a mistake is reported and left out.
+std::optional<Value> Reader::list(const Key& key, const Node& node, std::vector<Position>* items) {
+  const auto wanted = key.type == Type::networks ? "a list of networks" : "a list of strings";
+  const auto* list = std::get_if<Node::List>(&node.value);
+  if (!list) {
+    const auto* single = std::get_if<std::string>(&node.value);
+    wrong_type(node, key.name, wanted,
+               single ? fmt::format("write [\"{}\"]", escape_for_log(*single)) : "");
+    return std::nullopt;
   }
-  out = std::move(given);
-  return node;
+  std::vector<std::string> texts;
+  std::vector<Network> networks;
+  for (const Node& item : *list) {
+    const auto* text = std::get_if<std::string>(&item.value);
+    if (item.broken) continue;
+    if (!text) {
+      wrong_type(item, key.name, wanted);
+    } else if (text->find('\0') != std::string::npos) {
+      error(item, key.name, "contains a NUL");
+    } else if (key.type == Type::texts) {
+      texts.push_back(*text);
+      if (items) items->push_back(item.position);
+    } else if (const auto network = parse_network(*text)) {
+      networks.push_back(*network);
+    } else {
+      error(item, key.name, network.error().message);
+    }
+  }
+  // A list that only mistakes left empty is not called empty as well.
+  if (!list->empty() && texts.empty() && networks.empty()) return std::nullopt;
+  if (key.type == Type::networks) return networks;
+  return texts;
 }
 
 const Table* Reader::table(std::string_view key) {

@@ -1,22 +1,17 @@
-// One function a kind of section: reads its keys into the struct of config.hpp. load.cpp makes the
-// Reader, sets name and position where the section has them, and finishes the Reader afterwards.
+// Reads the keys of one section, as the key table lists them. load.cpp makes the Reader, sets name
+// and position where the section has them, and finishes the Reader afterwards.
 #pragma once
 
 #include "config/reader.hpp"
 
 namespace lsmtpd::config {
 
-// The longest of every duration: catches slips, and no sum of two overflows.
-inline constexpr uint64_t longest_wait = 30ull * 24 * 3600 * 1000;
+// Into `target`, the section's struct. `where`: the place of the section, for a key that is
+// missing. `items`: the places of the items of the section's list, if it has one.
+void read_section(Reader& reader, Section section, void* target, Given& given, Position where = {},
+                  std::vector<Position>* items = nullptr);
 
-void read_server(Reader& reader, Server& server);
-void read_limits(Reader& reader, Limits& limits);
-void read_timeouts(Reader& reader, Timeouts& timeouts);
-void read_log(Reader& reader, Log& log);
-void read_listener(Reader& reader, Listener& listener);
-
-// `chain_timeout` is timeouts.chain, within which the plugin's deadline should lie.
-void read_plugin(Reader& reader, Plugin& plugin, uint64_t chain_timeout, Diagnostics& diagnostics);
-void read_chain(Reader& reader, Chain& chain);
+// [plugin.NAME], with the options whose keys the plugin defines.
+void read_plugin(Reader& reader, Plugin& plugin, Diagnostics& diagnostics);
 
 }  // namespace lsmtpd::config

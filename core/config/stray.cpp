@@ -9,7 +9,7 @@
 namespace lsmtpd::config {
 namespace {
 
-constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 // The end of the string that begins at `at`. One that is not closed ends with its line, or the
 // file.
@@ -32,14 +32,17 @@ size_t end_of_string(std::string_view text, size_t at) {
   return text.size();
 }
 
-size_t find_outside(std::string_view text) {
-  size_t at = text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0;
+// Calls `visit` with the place of each character outside of strings and comments until it returns
+// true; returns that place, or npos.
+template <class Visit>
+size_t find_outside(std::string_view text, Visit visit) {
+  size_t at = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
   while (at < text.size()) {
     if (text[at] == '#') {
       at = std::min(text.find('\n', at), text.size());
     } else if (text[at] == '"' || text[at] == '\'') {
       at = end_of_string(text, at);
-    } else if (static_cast<unsigned char>(text[at]) >= 0x80) {
+    } else if (visit(at)) {
       return at;
     } else {
       ++at;
@@ -50,9 +53,9 @@ size_t find_outside(std::string_view text) {
 
 // Lines and columns as toml++ counts them: in characters, and without the byte order mark.
 Position position_of(std::string_view text, size_t at) {
-  if (text.starts_with(byte_order_mark)) {
-    text.remove_prefix(byte_order_mark.size());
-    at -= byte_order_mark.size();
+  if (text.starts_with(kByteOrderMark)) {
+    text.remove_prefix(kByteOrderMark.size());
+    at -= kByteOrderMark.size();
   }
   Position position{1, 1};
   for (const char c : text.substr(0, at)) {
@@ -76,13 +79,47 @@ std::string hint_for(std::string_view character) {
 }  // namespace
 
 std::optional<Diagnostic> find_stray(std::string_view text) {
-  const size_t at = find_outside(text);
+  const size_t at =
+      find_outside(text, [text](size_t i) { return static_cast<unsigned char>(text[i]) >= 0x80; });
   if (at == std::string_view::npos) return std::nullopt;
   const std::string_view character = text.substr(at, utf8_sequence(text.substr(at)));
   if (character.empty()) return std::nullopt;
   return Diagnostic{false, position_of(text, at),
                     fmt::format("\"{}\" stands outside of quotes", escape_for_log(character)),
                     hint_for(character)};
+}
+
+std::optional<Diagnostic> find_nesting(std::string_view text) {
+  size_t parts = 1, depth = 0;
+  const auto too_deep = [&](size_t at) {
+    switch (text[at]) {
+      case '.':
+        return ++parts > kMostNesting;
+      case '[':
+      case '{':
+        parts = 1;
+        return ++depth > kMostNesting;
+      case ']':
+      case '}':
+        if (depth > 0) --depth;
+        parts = 1;
+        return false;
+      case '\n':
+      case ',':
+      case '=':
+        parts = 1;
+        return false;
+      default:
+        return false;
+    }
+  };
+  const size_t at = find_outside(text, too_deep);
+  if (at == std::string_view::npos) return std::nullopt;
+  return Diagnostic{false, position_of(text, at),
+                    text[at] == '.'
+                        ? fmt::format("a key has more than {} parts", kMostNesting)
+                        : fmt::format("tables or lists are nested more than {} deep", kMostNesting),
+                    "no setting needs that"};
 }
 
 }  // namespace lsmtpd::config

@@ -40,7 +40,7 @@ Table convert_table(const toml::table& table) {
     converted.entries.push_back(
         {std::string(key.str()), to_position(key.source().begin), convert(value)});
   }
-  // toml++ sorts by name; people read from top to bottom.
+  // toml++ sorts by name; messages should come in the order of the file.
   std::stable_sort(converted.entries.begin(), converted.entries.end(),
                    [](const Entry& a, const Entry& b) {
                      return std::pair(a.key_position.line, a.key_position.column) <
@@ -101,6 +101,7 @@ std::string_view type_name(const Node& node) {
 Document parse_toml(std::string_view text) {
   Document document;
   document.error = find_stray(text);
+  if (!document.error) document.error = find_nesting(text);
   if (document.error) return document;
   try {
     document.root = convert_table(toml::parse(text));

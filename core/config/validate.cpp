@@ -10,6 +10,10 @@
 namespace lsmtpd::config {
 namespace {
 
+// RFC 5321 4.5.3.1.7 and 4.5.3.1.8.
+constexpr uint64_t kLeastMessageSize = 64u << 10;
+constexpr uint32_t kLeastRecipients = 100;
+
 template <class Named>
 std::vector<std::string_view> names(const std::vector<Named>& all) {
   std::vector<std::string_view> list;
@@ -27,7 +31,9 @@ class Checker {
     for (const Chain& chain : config_.chains) steps(chain);
     for (const Plugin& plugin : config_.plugins) fallback(plugin);
     unused();
+    small_limits();
     limits();
+    timeouts();
   }
 
  private:
@@ -37,7 +43,10 @@ class Checker {
   void fallback(const Plugin& plugin);
   const Chain* chain_with(const std::string& step) const;
   void unused();
+  void small_limits();
   void limits();
+  void timeouts();
+  void warn(Position at, std::string message, std::string hint = {});
   std::string missing_plugin_hint(const std::string& name) const;
 
   const Config& config_;
@@ -64,12 +73,12 @@ void Checker::listeners() {
     }
     const auto [first, is_new] = sockets.emplace(socket_of(listener), &listener);
     if (!is_new && listener.port != 0) {
-      add_error(diagnostics_, listener.address_position,
+      add_error(diagnostics_, listener.given["address"],
                 fmt::format("listener \"{}\" has the address of listener \"{}\"", listener.name,
                             first->second->name));
     }
     if (listener.protocol == Protocol::lmtp && listener.port == 25) {
-      add_warning(diagnostics_, listener.address_position, "LMTP must not be on port 25",
+      add_warning(diagnostics_, listener.given["address"], "LMTP must not be on port 25",
                   "RFC 2033 section 5");
     }
     listener_chain(listener);
@@ -78,7 +87,7 @@ void Checker::listeners() {
 
 void Checker::listener_chain(const Listener& listener) {
   if (config_.chain(listener.chain)) return;
-  const Position given = listener.chain_position;
+  const Position given = listener.given["chain"];
   std::string hint = did_you_mean(listener.chain, names(config_.chains));
   if (hint.empty() && is_name(listener.chain))
     hint = fmt::format("add [chain.{}] with its steps", listener.chain);
@@ -123,7 +132,7 @@ const Chain* Checker::chain_with(const std::string& step) const {
 void Checker::fallback(const Plugin& plugin) {
   if (plugin.fallback.empty()) return;
   const auto wrong = [&](std::string message, std::string hint) {
-    add_error(diagnostics_, plugin.fallback_position, std::move(message), std::move(hint));
+    add_error(diagnostics_, plugin.given["fallback"], std::move(message), std::move(hint));
   };
   if (plugin.fallback == plugin.name) {
     return wrong(fmt::format("plugin.{} is its own fallback", plugin.name), "");
@@ -166,15 +175,73 @@ void Checker::unused() {
   }
 }
 
+void Checker::warn(Position at, std::string message, std::string hint) {
+  add_warning(diagnostics_, at, std::move(message), std::move(hint));
+}
+
+void Checker::small_limits() {
+  const Limits& limits = config_.limits;
+  if (limits.message_size < kLeastMessageSize) {
+    warn(limits.given["message_size"],
+         "limits.message_size is less than 64KiB, which every server must take",
+         "RFC 5321 section 4.5.3.1.7");
+  }
+  if (limits.recipients < kLeastRecipients) {
+    warn(limits.given["recipients"],
+         "limits.recipients is less than 100, which every server must take",
+         "RFC 5321 section 4.5.3.1.8");
+  }
+}
+
+// Pairs of limits of which one can never be reached.
 void Checker::limits() {
   const Limits& limits = config_.limits;
   if (limits.message_size > std::max(limits.memory, limits.spill)) {
-    add_warning(diagnostics_, {},
-                fmt::format("a message of limits.message_size ({}) fits neither limits.memory ({}) "
-                            "nor limits.spill ({})",
-                            format_size(limits.message_size), format_size(limits.memory),
-                            format_size(limits.spill)),
-                "raise limits.spill");
+    warn(limits.given["message_size"],
+         fmt::format("a message of limits.message_size ({}) fits neither limits.memory ({}) nor "
+                     "limits.spill ({})",
+                     format_size(limits.message_size), format_size(limits.memory),
+                     format_size(limits.spill)),
+         "raise limits.spill");
+  }
+  if (limits.given.has("connections_per_peer") &&
+      limits.connections_per_peer > limits.connections) {
+    warn(limits.given["connections_per_peer"],
+         fmt::format("limits.connections_per_peer ({}) is above limits.connections ({}), so it has "
+                     "no effect",
+                     limits.connections_per_peer, limits.connections));
+  }
+  if (limits.unread_replies > limits.memory) {
+    warn(limits.given["unread_replies"],
+         fmt::format("limits.unread_replies ({}) is above limits.memory ({}), so it has no effect",
+                     format_size(limits.unread_replies), format_size(limits.memory)));
+  }
+}
+
+void Checker::timeouts() {
+  const Timeouts& timeouts = config_.timeouts;
+  const auto ends_first = [&](Position at, std::string_view name, uint64_t time) {
+    if (timeouts.session == 0 || time < timeouts.session) return;
+    warn(at, fmt::format("{} is {}, but timeouts.session ends first, after {}", name,
+                         format_duration(time), format_duration(timeouts.session)));
+  };
+  if (timeouts.given.has("command"))
+    ends_first(timeouts.given["command"], "timeouts.command", timeouts.command);
+  if (timeouts.given.has("data_idle"))
+    ends_first(timeouts.given["data_idle"], "timeouts.data_idle", timeouts.data_idle);
+  for (const Listener& listener : config_.listeners) {
+    if (listener.greet_delay == 0) continue;
+    ends_first(listener.given["greet_delay"],
+               fmt::format("the greet_delay of listener \"{}\"", listener.name),
+               listener.greet_delay);
+  }
+  for (const Plugin& plugin : config_.plugins) {
+    if (!plugin.given.has("deadline") || plugin.deadline <= timeouts.chain) continue;
+    if (plugin.deadline == Plugin().deadline) continue;  // the default, only written out
+    warn(plugin.given["deadline"],
+         fmt::format("plugin.{}.deadline is {}, but timeouts.chain ends first, after {}",
+                     plugin.name, format_duration(plugin.deadline),
+                     format_duration(timeouts.chain)));
   }
 }
 

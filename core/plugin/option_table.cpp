@@ -6,13 +6,23 @@
 #include <charconv>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 #include <set>
 
+#include "base/text.hpp"
 #include "config/validate.hpp"
 
 namespace lsmtpd::plugin {
 
 namespace {
+
+// As the table of options would have it. Nothing for lists, maps and fractions.
+std::optional<std::string> scalar_text(const config::OptionValue& value) {
+  if (const auto* text = std::get_if<std::string>(&value.value)) return *text;
+  if (const auto* number = std::get_if<int64_t>(&value.value)) return std::to_string(*number);
+  if (const auto* flag = std::get_if<bool>(&value.value)) return *flag ? "true" : "false";
+  return std::nullopt;
+}
 
 // The least that a row has had since there are plugins.
 constexpr uint32_t kShortestRow = offsetof(lsmtpd_option, help) + sizeof(lsmtpd_option::help);
@@ -84,6 +94,19 @@ decltype(config::OptionValue::value) default_of(const lsmtpd_option& option) {
   // A list's default is its one item.
   if (option.type == LSMTPD_TYPE_LIST) return config::OptionValue::List{{std::string(text), {}}};
   return std::string(text);
+}
+
+bool is_default(const lsmtpd_option& option, const config::OptionValue& value) {
+  const auto* list = std::get_if<config::OptionValue::List>(&value.value);
+  const bool one_item = list && list->size() == 1 && option.type == LSMTPD_TYPE_LIST;
+  const auto text = scalar_text(one_item ? (*list)[0] : value);
+  if (!text) return false;
+  // "1024KiB", 1048576 and "1MiB" are one size; 0 and "0s" are one duration.
+  const bool is_size = option.type == LSMTPD_TYPE_SIZE;
+  if (!is_size && option.type != LSMTPD_TYPE_DURATION) return *text == option.default_value;
+  const auto parse = is_size ? parse_size : parse_duration;
+  const auto given = parse(*text), usual = parse(option.default_value);
+  return given && usual && *given == *usual;
 }
 
 std::string_view type_name(uint32_t type) {

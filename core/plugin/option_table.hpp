@@ -22,6 +22,9 @@ std::string fault_of(const lsmtpd_options_1& table);
 // refused like any text. Only where there is one.
 decltype(config::OptionValue::value) default_of(const lsmtpd_option& option);
 
+// Whether a value that the file gives is the same as the default. Only where there is one.
+bool is_default(const lsmtpd_option& option, const config::OptionValue& value);
+
 // What a table's type is called in messages and by `lsmtpd plugins`: "size", "list", ...
 std::string_view type_name(uint32_t type);
 

@@ -52,7 +52,7 @@ void Options::take_defaults(const config::Plugin& entry,
     if (option.default_value) {
       if (!values_.set(option, {default_of(option), {}}, problem, nowhere)) {
         diagnostics.push_back(
-            {false, entry.use_position,
+            {false, entry.given["use"],
              fmt::format("{}: its own default of {} {}", entry.use, option.key, problem),
              "the plugin's author must mend it"});
       }
@@ -108,7 +108,7 @@ std::unique_ptr<Options> Options::validate(const config::Plugin& entry,
       options->complete_ = false;
       diagnostics.push_back(
           {false,
-           entry.use_position,
+           entry.given["use"],
            fmt::format("plugin.{}: the options could not be checked: {}", entry.name, thrown()),
            {}});
     }

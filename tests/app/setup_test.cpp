@@ -25,8 +25,8 @@ class SetupTest : public testing::Test {
     entry.name = name;
     entry.use = use;
     entry.fallback = fallback;
-    entry.use_position = {++line_, 7};
-    entry.fallback_position = {line_, 12};
+    entry.given.places["use"] = {++line_, 7};
+    entry.given.places["fallback"] = {line_, 12};
     config_.plugins.push_back(entry);
     return config_.plugins.back();
   }

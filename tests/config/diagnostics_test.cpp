@@ -125,8 +125,27 @@ const Case values[] = {
       "5321 section 4.5.3.1.7)"}},
     {"MessagesThatFitNowhere",
      "[limits]\nmessage_size = \"2GiB\"",
-     {"f: warning: a message of limits.message_size (2GiB) fits neither limits.memory (48MiB) nor "
+     {"f:2:16: warning: a message of limits.message_size (2GiB) fits neither limits.memory (48MiB) "
+      "nor "
       "limits.spill (1GiB) (raise limits.spill)"}},
+    {"MorePerPeerThanInAll",
+     "[limits]\nconnections = 50\nconnections_per_peer = 51",
+     {"f:3:24: warning: limits.connections_per_peer (51) is above limits.connections (50), so it "
+      "has no effect"}},
+    {"MoreUnreadRepliesThanMemory",
+     "[limits]\nmemory = \"2MiB\"\nunread_replies = \"3MiB\"",
+     {"f:3:18: warning: limits.unread_replies (3MiB) is above limits.memory (2MiB), so it has no "
+      "effect"}},
+    {"TimeoutsPastTheSession",
+     "[timeouts]\nsession = \"1m\"\ncommand = \"2m\"\ndata_idle = \"1m\"",
+     {"f:3:11: warning: timeouts.command is 2m, but timeouts.session ends first, after 1m",
+      "f:4:13: warning: timeouts.data_idle is 1m, but timeouts.session ends first, after 1m"}},
+    {"GreetDelayPastTheSession",
+     "[[listener]]\nname = \"a\"\naddress = \"*:0\"\ngreet_delay = \"20s\"\n[timeouts]\nsession = "
+     "\"10s\"",
+     {"f:4:15: warning: the greet_delay of listener \"a\" is 20s, but timeouts.session ends first, "
+      "after 10s"}},
+    {"FewConnectionsAloneAreFine", "[limits]\nconnections = 50", {}},
     {"WordThatIsNotAllowed",
      "[log]\nlevel = \"warning\"\nformat = \"jsn\"",
      {"f:2:9: error: log.level is \"warning\"; allowed: \"trace\", \"debug\", \"info\", \"warn\", "
@@ -226,6 +245,45 @@ INSTANTIATE_TEST_SUITE_P(Values, Mistakes, testing::ValuesIn(values), name_of_ca
 INSTANTIATE_TEST_SUITE_P(Listeners, Mistakes, testing::ValuesIn(listeners), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Substitution, Mistakes, testing::ValuesIn(substitutions), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Syntax, Mistakes, testing::ValuesIn(syntax), name_of_case);
+
+std::string repeated(const std::string& piece, size_t count) {
+  std::string text;
+  for (size_t i = 0; i < count; ++i) text += piece;
+  return text;
+}
+
+// Each of them ended the process by exhausting its stack.
+TEST(Nesting, OfManyPartsInAKeyIsAnError) {
+  const std::string many = repeated("a.", 20'000) + "a";
+  const auto* expected = ": error: a key has more than 32 parts (no setting needs that)";
+  EXPECT_THAT(shown("[" + many + "]"), ElementsAre(std::string("f:1:65") + expected));
+  EXPECT_THAT(shown("[[" + many + "]]"), ElementsAre(std::string("f:1:66") + expected));
+  EXPECT_THAT(shown("[server]\n" + many + " = 1"), ElementsAre(std::string("f:2:64") + expected));
+  EXPECT_THAT(shown("x = {" + many + " = 1}"), ElementsAre(std::string("f:1:69") + expected));
+  EXPECT_THAT(shown(repeated("\"a.b\" . ", 20'000) + "a = 1"),
+              ElementsAre(testing::HasSubstr(expected)));
+}
+
+TEST(Nesting, OfTablesAndListsIsAnError) {
+  const auto* expected =
+      ": error: tables or lists are nested more than 32 deep (no setting needs that)";
+  EXPECT_THAT(shown("x = " + repeated("{a = ", 20'000) + "1" + repeated("}", 20'000)),
+              ElementsAre(testing::HasSubstr(expected)));
+  EXPECT_THAT(shown("x = " + repeated("[", 20'000) + repeated("]", 20'000)),
+              ElementsAre(std::string("f:1:37") + expected));
+  EXPECT_THAT(shown("x = [" + repeated("\n[", 20'000) + repeated("]", 20'000) + "]"),
+              ElementsAre(std::string("f:33:1") + expected));
+}
+
+TEST(Nesting, WithinTheLimitIsRead) {
+  const std::string parts = repeated("a.", 31) + "a", deep = repeated("[", 31) + repeated("]", 31);
+  const std::string text = "[plugin.x]\nuse = \"y\"\n[plugin.x.options]\n" + parts + " = " + deep +
+                           "\ndots = \"" + repeated(".", 100) + "\" # " + repeated("[.", 100) +
+                           "\nlist = [" + repeated("1.5, [2.5],\n", 100) +
+                           "]\n[chain.c]\nsteps = [\"x\"]\n[[listener]]\naddress = \"*:0\"\n"
+                           "chain = \"c\"";
+  EXPECT_THAT(shown(text + sound_rest), ElementsAre());
+}
 
 TEST(Diagnostics, AnEmptyFileSaysHowToBegin) {
   EXPECT_THAT(shown(""), ElementsAre("f: error: no [[listener]]: there is nothing to serve (add "

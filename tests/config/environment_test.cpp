@@ -212,6 +212,14 @@ TEST(Environment, SaysWhichVariableIsWrong) {
           "environment: error: TEMP_EMAIL_DIR is not valid UTF-8"));
 }
 
+TEST(Environment, APasswordInTheBrokersNameIsNotShown) {
+  for (const char* host : {"user:hunter2@h", "amqp://user:hunter2@h", "hunter2@"}) {
+    EXPECT_THAT(shown({{"AMQP_HOST", host}, {"AMQP_ROUTING_KEY", "q"}}),
+                ElementsAre("environment: error: AMQP_HOST is not a host: it holds an @ (put user "
+                            "and password into AMQP_USERNAME and AMQP_PASSWORD)"));
+  }
+}
+
 TEST(Environment, WithNothingSetSaysHowToBegin) {
   EXPECT_THAT(shown({{"RUST_LOG", "info"}, {"AMQP_HOST", ""}}),
               ElementsAre("environment: error: there is no configuration file, and none of "

@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "config/config.hpp"
+#include "key_values.hpp"
 
 namespace lsmtpd::config {
 namespace {
@@ -20,13 +20,26 @@ Option option(decltype(OptionValue::value) value) {
 Config unusual() {
   Config config;
   config.file = "x";
-  config.server = {"mx.example.com", 3, "mail", {"/a", "/b \"c\""}};
-  config.listeners = {
-      {"one", "::1", 2525, Protocol::lmtp, BareLf::normalize, "main", 1500, {}, {}, {}},
-      {"two", "*", 0, Protocol::smtp, BareLf::reject, "main", 0, {}, {}, {}}};
-  config.limits = {65537, 101, 102, 103, 104, 105, 1048577, 107, "/spill", 1025, 109};
-  config.timeouts = {1001, 1002, 1003, 1004, 1005};
-  config.log = {"trace", "json", "/var/log/${x}"};
+  uint64_t number = 65537;
+  for (const Section section :
+       {Section::server, Section::limits, Section::timeouts, Section::log}) {
+    for (const Key& key : keys_of(section))
+      key.set(part(config, section), other_value(key, number++));
+  }
+  config.server.hostname = "mx.example.com";
+  config.server.workers = 3;
+  config.server.plugin_path = {"/a", "/b \"c\""};
+  config.log.file = "/var/log/${x}";
+  config.limits.memory = 1048577;
+  config.limits.connections_per_peer = 103;
+  config.listeners.resize(2);
+  for (const Key& key : keys_of(Section::listener))
+    key.set(&config.listeners[0], other_value(key, number++));
+  config.listeners[0].greet_delay = 1500;
+  config.listeners[0].name = "one";
+  config.listeners[0].chain = config.listeners[1].chain = "main";
+  config.listeners[1].name = "two";
+  config.listeners[1].host = "*";
   Plugin filter;
   filter.name = "filter";
   filter.use = "./f.so";
@@ -48,53 +61,31 @@ Config unusual() {
   other.name = "other";
   other.use = "o";
   config.plugins = {filter, other};
-  config.chains = {{"main", {"filter"}, {}, {}}};
+  config.chains = {{"main", {"filter"}, {}, {}, {}}};
   return config;
 }
 
 TEST(Print, LoadsAgainToTheSameValues) {
-  const std::string printed = print(unusual(), {});
+  const std::string printed = print(unusual());
   const Loaded again = load_text(printed, "x");
   for (const Diagnostic& one : again.diagnostics) ADD_FAILURE() << format(one, "x") << printed;
-  EXPECT_EQ(print(again.config, {}), printed);
+  EXPECT_EQ(print(again.config), printed);
 }
 
 // The same text twice would also come of values that are lost twice.
 TEST(Print, LosesNoValueOnTheWay) {
-  const Config config = load_text(print(unusual(), {}), "x").config;
-  EXPECT_EQ(config.server.hostname, "mx.example.com");
-  EXPECT_EQ(config.server.workers, 3u);
-  EXPECT_EQ(config.server.user, "mail");
-  EXPECT_THAT(config.server.plugin_path, ElementsAre("/a", "/b \"c\""));
-  ASSERT_EQ(config.listeners.size(), 2u);
-  EXPECT_EQ(config.listeners[0].host, "::1");
-  EXPECT_EQ(config.listeners[0].protocol, Protocol::lmtp);
-  EXPECT_EQ(config.listeners[0].bare_lf, BareLf::normalize);
-  EXPECT_EQ(config.listeners[0].greet_delay, 1500u);
-  EXPECT_EQ(config.limits.message_size, 65537u);
-  EXPECT_EQ(config.limits.recipients, 101u);
-  EXPECT_EQ(config.limits.connections, 102u);
-  EXPECT_EQ(config.limits.connections_per_peer, 103u);
-  EXPECT_EQ(config.limits.commands, 104u);
-  EXPECT_EQ(config.limits.errors, 105u);
-  EXPECT_EQ(config.limits.memory, 1048577u);
-  EXPECT_EQ(config.limits.spill, 107u);
-  EXPECT_EQ(config.limits.spill_directory, "/spill");
-  EXPECT_EQ(config.limits.unread_replies, 1025u);
-  EXPECT_EQ(config.limits.data_rate, 109u);
-  EXPECT_EQ(config.timeouts.command, 1001u);
-  EXPECT_EQ(config.timeouts.data_idle, 1002u);
-  EXPECT_EQ(config.timeouts.session, 1003u);
-  EXPECT_EQ(config.timeouts.chain, 1004u);
-  EXPECT_EQ(config.timeouts.drain, 1005u);
-  EXPECT_EQ(config.log.level, "trace");
-  EXPECT_EQ(config.log.format, "json");
-  EXPECT_EQ(config.log.file, "/var/log/${x}");
-  EXPECT_THAT(config.chain("main")->steps, ElementsAre("filter"));
+  const Config before = unusual();
+  const Config after = load_text(print(before), "x").config;
+  for (const Key& key : all_keys()) {
+    if (key.type == Type::options) continue;
+    const Value value = key.get(part(before, key.section));
+    EXPECT_EQ(toml_text(key, value), toml_text(key, key.get(part(after, key.section)))) << key.name;
+    EXPECT_NE(toml_text(key, value), default_text(key)) << key.name << " cannot be seen to be lost";
+  }
 }
 
 TEST(Print, LosesNoOptionOnTheWay) {
-  const Config config = load_text(print(unusual(), {}), "x").config;
+  const Config config = load_text(print(unusual()), "x").config;
   const Plugin* filter = config.plugin("filter");
   ASSERT_NE(filter, nullptr);
   EXPECT_EQ(filter->deadline, 999u);
@@ -117,17 +108,51 @@ TEST(Print, HidesSecrets) {
   config.plugins[0].options["password"] = option(std::string("hunter2"));
   config.plugins[0].options["tokens"] = option(OptionValue::List{{std::string("hunter2"), {}}});
   config.plugins[1].options["password"] = option(std::string("not named as one"));
-  const std::string printed = print(config, {"filter.password", "filter.tokens"});
+  const std::string printed = print(config, {{"filter.password", "filter.tokens"}, {}});
   EXPECT_THAT(printed, Not(HasSubstr("hunter2")));
   EXPECT_THAT(printed, HasSubstr("password = \"***\"\n"));
   EXPECT_THAT(printed, HasSubstr("not named as one"));
   EXPECT_THAT(load_text(printed, "x").diagnostics, IsEmpty());
 }
 
+TEST(Print, ShowsAlsoKeysThatAreNotSet) {
+  Config config = unusual();
+  config.plugins[1].fallback.clear();
+  Printing how;
+  how.unset = {"other.tls_ca", "others.tls_ca"};
+  const std::string printed = print(config, how);
+  EXPECT_THAT(printed,
+              HasSubstr("fallback = \"\"\n\n[plugin.other.options]\n# tls_ca is not set\n"));
+  EXPECT_THAT(load_text(printed, "x").diagnostics, IsEmpty());
+}
+
+TEST(Print, OnlyChangedLeavesOutWhatHasItsDefault) {
+  Config config;
+  config.file = "x";
+  config.server.hostname = machine_name();
+  config.limits.memory = 64u << 20;
+  config.timeouts.command = 300'000;  // the default, in whatever unit
+  config.listeners.resize(2);
+  config.listeners[0].name = "listener-1";
+  config.listeners[0].host = "*";
+  config.listeners[1].name = "listener-1";
+  config.listeners[1].host = "*";
+  config.chains = {{"default", {"out"}, {}, {}, {}}};
+  Printing how;
+  how.unset = {"out.key"};
+  how.only_changed = true;
+  EXPECT_EQ(print(config, how),
+            "# what differs from the defaults in the configuration of x\n"
+            "\n[[listener]]\naddress = \"*:0\"\n"
+            "\n[[listener]]\nname = \"listener-1\"\naddress = \"*:0\"\n"
+            "\n[limits]\nmemory = \"64MiB\"\n"
+            "\n[chain.default]\nsteps = [\"out\"]\n");
+}
+
 TEST(Print, SaysWhereTheConfigurationCameFrom) {
   Config config = unusual();
   config.file = "/etc/a\nb";
-  EXPECT_THAT(print(config, {}), HasSubstr("# the effective configuration of /etc/a\\x0ab\n"));
+  EXPECT_THAT(print(config), HasSubstr("# the effective configuration of /etc/a\\x0ab\n"));
 }
 
 }  // namespace

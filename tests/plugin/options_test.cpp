@@ -35,7 +35,7 @@ class OptionsTest : public testing::Test {
     entry_.name = "x";
     entry_.use = "test_plugin";
     entry_.position = {1, 1};
-    entry_.use_position = {2, 7};
+    entry_.given.places["use"] = {2, 7};
   }
   template <class T>
   void give(const std::string& key, T value) {

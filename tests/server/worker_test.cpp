@@ -100,7 +100,7 @@ class WorkerTest : public testing::Test {
     config_.server.hostname = "mx.example.com";
     config_.listeners.push_back({});
     config_.listeners[0].name = "mx";
-    config_.chains.push_back({"default", {}, {}, {}});
+    config_.chains.push_back({"default", {}, {}, {}, {}});
   }
   ~WorkerTest() override {
     if (!drained_) drain();
