@@ -8,6 +8,7 @@
 #include "app/subcommands.hpp"
 #include "base/text.hpp"
 #include "plugin/option_table.hpp"
+#include "plugin/plugin_options.hpp"
 #include "plugin/verdict.hpp"
 
 namespace lsmtpd::app {

@@ -139,13 +139,18 @@ message::Envelope Session::take_envelope() {
           .reverse_path = std::exchange(envelope_.reverse_path, {}),
           .parameters = std::exchange(envelope_.parameters, {}),
           .recipients = std::exchange(envelope_.recipients, {}),
+          .session = envelope_.session,
           .helo = envelope_.helo,
           .protocol = std::exchange(envelope_.protocol, {}),
           .listener = envelope_.listener,
           .peer_address = envelope_.peer_address,
           .peer_port = envelope_.peer_port,
+          .peer_name = envelope_.peer_name,
+          .local_address = envelope_.local_address,
+          .local_port = envelope_.local_port,
+          .proxy_address = envelope_.proxy_address,
           .tls = envelope_.tls,
-          .auth_user = envelope_.auth_user};
+          .auth = envelope_.auth};
 }
 
 bool Session::in_data() const {
