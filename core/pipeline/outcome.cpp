@@ -1,21 +1,8 @@
 #include "pipeline/outcome.hpp"
 
+#include "smtp/replies.hpp"
+
 namespace lsmtpd::pipeline {
-
-namespace {
-
-struct DefaultReply {
-  int code;
-  const char* enhanced;
-  const char* text;
-};
-
-constexpr DefaultReply kRejected = {554, "5.7.1", "Message refused"};
-constexpr DefaultReply kFilterTempfail = {451, "4.7.1", "Try again later"};
-constexpr DefaultReply kOutputTempfail = {451, "4.3.0",
-                                          "Message cannot be stored now, try again later"};
-
-}  // namespace
 
 std::string said_by(const std::string& plugin, const std::string& what) {
   return what.empty() ? plugin : plugin + ": " + what;
@@ -48,24 +35,22 @@ std::string_view fate_name(Fate fate) {
 }
 
 smtp::Reply to_reply(const plugin::Verdict& verdict, Speaker speaker) {
-  const DefaultReply& fallback_reply = verdict.kind == plugin::Kind::reject ? kRejected
-                                       : speaker == Speaker::filter         ? kFilterTempfail
-                                                                            : kOutputTempfail;
-  const bool own_code = verdict.code != 0;
-  smtp::Reply reply;
-  reply.code = own_code ? verdict.code : fallback_reply.code;
-  reply.enhanced = !verdict.enhanced.empty() ? verdict.enhanced : fallback_reply.enhanced;
-  reply.text = !verdict.text.empty() ? verdict.text : fallback_reply.text;
+  smtp::Reply reply = make(verdict.kind == plugin::Kind::reject ? smtp::replies::message_refused
+                           : speaker == Speaker::filter         ? smtp::replies::filter_tempfail
+                                                                : smtp::replies::output_tempfail);
+  if (verdict.code != 0) reply.code = verdict.code;
+  if (!verdict.enhanced.empty()) reply.enhanced = verdict.enhanced;
+  if (!verdict.text.empty()) reply.text = verdict.text;
   return reply;
 }
 
 Outcome stored(const std::string& id, std::string detail) {
-  return {Fate::stored, {250, "2.0.0", "Ok: queued as " + id}, std::move(detail)};
+  return {Fate::stored, smtp::replies::queued(id), std::move(detail)};
 }
 
 // The client must not be able to tell: whoever discards wants it so.
 Outcome discarded(const std::string& id, std::string detail) {
-  return {Fate::discarded, {250, "2.0.0", "Ok: queued as " + id}, std::move(detail)};
+  return {Fate::discarded, smtp::replies::queued(id), std::move(detail)};
 }
 
 }  // namespace lsmtpd::pipeline

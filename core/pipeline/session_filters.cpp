@@ -8,6 +8,25 @@ namespace lsmtpd::pipeline {
 using plugin::Kind;
 using plugin::Verdict;
 
+namespace {
+
+// The one place where a phase becomes a number of the plugin ABI.
+uint32_t abi_phase(smtp::Phase phase) {
+  switch (phase) {
+    case smtp::Phase::connect:
+      return LSMTPD_PHASE_CONNECT;
+    case smtp::Phase::helo:
+      return LSMTPD_PHASE_HELO;
+    case smtp::Phase::mail:
+      return LSMTPD_PHASE_MAIL;
+    case smtp::Phase::rcpt:
+      break;
+  }
+  return LSMTPD_PHASE_RCPT;
+}
+
+}  // namespace
+
 SessionFilters::SessionFilters(const Chain& chain, uint64_t session)
     : chain_(chain), session_(session), deadline_([this] { overdue(); }) {}
 
@@ -16,7 +35,7 @@ SessionFilters::~SessionFilters() {
   for (auto* lane : chain_.sessions) lane->session_closed(session_);
 }
 
-std::optional<SessionFilters::Result> SessionFilters::run(uint32_t phase, uint64_t declared_size,
+std::optional<SessionFilters::Result> SessionFilters::run(smtp::Phase phase, uint64_t declared_size,
                                                           const message::Envelope& envelope,
                                                           Finished finished) {
   if (chain_.sessions.empty()) return Result{};
@@ -36,9 +55,9 @@ std::optional<SessionFilters::Result> SessionFilters::run(uint32_t phase, uint64
 std::optional<SessionFilters::Result> SessionFilters::go_on() {
   for (; next_ < chain_.sessions.size(); ++next_) {
     plugin::Lane& lane = *chain_.sessions[next_];
-    if (!(lane.instance().session()->phases & phase_)) continue;
+    if (!(lane.instance().session()->phases & abi_phase(phase_))) continue;
     auto answer = lane.decide(
-        phase_, session_, declared_size_, *asked_,
+        abi_phase(phase_), session_, declared_size_, *asked_,
         [this](plugin::Completion completion) {
           call_ = 0;
           deadline_.disarm();
@@ -60,7 +79,7 @@ std::optional<SessionFilters::Result> SessionFilters::take(Verdict verdict) {
   if (verdict.kind == Kind::failed) verdict.kind = by_policy(entry.on_error);
   if (verdict.kind == Kind::proceed) return std::nullopt;
   if (verdict.kind != Kind::reject) verdict.kind = Kind::tempfail;
-  if (verdict.kind == Kind::reject && verdict.code == 0 && phase_ == LSMTPD_PHASE_RCPT)
+  if (verdict.kind == Kind::reject && verdict.code == 0 && phase_ == smtp::Phase::rcpt)
     verdict.code = 550;
   return Result{to_reply(verdict, Speaker::filter), said_by(entry.name, verdict.detail)};
 }

@@ -8,6 +8,7 @@
 
 #include "message/envelope.hpp"
 #include "pipeline/chain.hpp"
+#include "smtp/phase.hpp"
 #include "smtp/reply.hpp"
 
 namespace lsmtpd::pipeline {
@@ -29,8 +30,8 @@ class SessionFilters {
   SessionFilters& operator=(const SessionFilters&) = delete;
 
   // The result, or nothing: then `finished` gets it later. One event at a time; `envelope` is
-  // copied where it must live. `phase` is LSMTPD_PHASE_...
-  std::optional<Result> run(uint32_t phase, uint64_t declared_size,
+  // copied where it must live.
+  std::optional<Result> run(smtp::Phase phase, uint64_t declared_size,
                             const message::Envelope& envelope, Finished finished);
 
  private:
@@ -41,7 +42,7 @@ class SessionFilters {
 
   const Chain& chain_;
   const uint64_t session_;
-  uint32_t phase_ = 0;
+  smtp::Phase phase_ = smtp::Phase::connect;
   uint64_t declared_size_ = 0;
   message::Envelope envelope_;  // only while a call is under way
   const message::Envelope* asked_ = nullptr;

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "chain_host.hpp"
-#include "lsmtpd/session.h"
 
 namespace lsmtpd::pipeline {
 namespace {
@@ -24,7 +23,7 @@ class SessionFiltersTest : public testing::Test {
     add(t_.entry(name, "session_filter", settings));
   }
 
-  void start(uint32_t phase, uint64_t declared = 0) {
+  void start(smtp::Phase phase, uint64_t declared = 0) {
     result_.reset();
     times_ = 0;
     envelope_.helo = "bad.example";
@@ -49,7 +48,7 @@ class SessionFiltersTest : public testing::Test {
     return refusal ? std::to_string(refusal->code) + " " + refusal->enhanced + " " + refusal->text
                    : "go on";
   }
-  std::string ask(uint32_t phase, uint64_t declared = 0) {
+  std::string ask(smtp::Phase phase, uint64_t declared = 0) {
     start(phase, declared);
     return reply();
   }
@@ -62,7 +61,7 @@ class SessionFiltersTest : public testing::Test {
 };
 
 TEST_F(SessionFiltersTest, NobodyToAskMeansGoOn) {
-  EXPECT_EQ(ask(LSMTPD_PHASE_CONNECT), "go on");
+  EXPECT_EQ(ask(smtp::Phase::connect), "go on");
 }
 
 TEST_F(SessionFiltersTest, EachPhaseHasItsDefaultReply) {
@@ -70,51 +69,51 @@ TEST_F(SessionFiltersTest, EachPhaseHasItsDefaultReply) {
             {"helo", "bad.example"},
             {"from", "bad@example.org"},
             {"rcpt", "bad@example.com"}});
-  EXPECT_EQ(ask(LSMTPD_PHASE_CONNECT), "554 5.7.1 refused by session_filter");
-  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "554 5.7.1 refused by session_filter");
-  EXPECT_EQ(ask(LSMTPD_PHASE_MAIL), "554 5.7.1 refused by session_filter");
-  EXPECT_EQ(ask(LSMTPD_PHASE_RCPT), "550 5.7.1 refused by session_filter");
+  EXPECT_EQ(ask(smtp::Phase::connect), "554 5.7.1 refused by session_filter");
+  EXPECT_EQ(ask(smtp::Phase::helo), "554 5.7.1 refused by session_filter");
+  EXPECT_EQ(ask(smtp::Phase::mail), "554 5.7.1 refused by session_filter");
+  EXPECT_EQ(ask(smtp::Phase::rcpt), "550 5.7.1 refused by session_filter");
   EXPECT_EQ(result_->detail, "s");
 }
 
 TEST_F(SessionFiltersTest, OnlyTheNewRecipientIsLookedAt) {
   add("s", {{"rcpt", "good@example.org"}});
-  EXPECT_EQ(ask(LSMTPD_PHASE_RCPT), "go on");
+  EXPECT_EQ(ask(smtp::Phase::rcpt), "go on");
 }
 
 TEST_F(SessionFiltersTest, TheDeclaredSizeIsKnownAtMail) {
   add("s", {{"declared", "1KiB"}, {"code", "552"}, {"enhanced", "5.3.4"}, {"text", "too large"}});
-  EXPECT_EQ(ask(LSMTPD_PHASE_MAIL, 1024), "go on");
-  EXPECT_EQ(ask(LSMTPD_PHASE_MAIL, 1025), "552 5.3.4 too large");
+  EXPECT_EQ(ask(smtp::Phase::mail, 1024), "go on");
+  EXPECT_EQ(ask(smtp::Phase::mail, 1025), "552 5.3.4 too large");
 }
 
 TEST_F(SessionFiltersTest, FiltersAreAskedOnlyAboutThePhasesTheyWant) {
   add("s", {{"helo", "bad.example"}, {"phases", "5"}});  // connect and MAIL
-  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "go on");
+  EXPECT_EQ(ask(smtp::Phase::helo), "go on");
 }
 
 TEST_F(SessionFiltersTest, TempfailIs451) {
   add("s", {{"helo", "bad.example"}, {"verdict", "tempfail"}, {"text", ""}});
-  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "451 4.7.1 Try again later");
+  EXPECT_EQ(ask(smtp::Phase::helo), "451 4.7.1 Try again later");
 }
 
 TEST_F(SessionFiltersTest, A421OfTheirOwnIsKept) {
   add("s",
       {{"helo", "bad.example"}, {"verdict", "tempfail"}, {"code", "421"}, {"text", "go away"}});
-  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "421 4.7.1 go away");
+  EXPECT_EQ(ask(smtp::Phase::helo), "421 4.7.1 go away");
 }
 
 TEST_F(SessionFiltersTest, DiscardAndExceptionsMeanTempfail) {
   add("s", {{"helo", "bad.example"}, {"verdict", "discard"}});
-  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "451 4.7.1 Try again later");
+  EXPECT_EQ(ask(smtp::Phase::helo), "451 4.7.1 Try again later");
   t_.chain.sessions.clear();
   add("t", {{"helo", "bad.example"}, {"verdict", "throws"}});
-  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "451 4.7.1 Try again later");
+  EXPECT_EQ(ask(smtp::Phase::helo), "451 4.7.1 Try again later");
 }
 
 TEST_F(SessionFiltersTest, AnswersMayComeLater) {
   add("s", {{"from", "bad@example.org"}, {"delay", "2ms"}});
-  start(LSMTPD_PHASE_MAIL);
+  start(smtp::Phase::mail);
   envelope_.reverse_path = "changed meanwhile";
   EXPECT_EQ(reply(), "554 5.7.1 refused by session_filter");
   EXPECT_EQ(times_, 1);
@@ -128,7 +127,7 @@ TEST_F(SessionFiltersTest, SeveralAreAskedInOrderAtOnceAndLater) {
   add(std::move(patient));
   add("refuses", {{"helo", "bad.example"}, {"delay", "2ms"}, {"text", "the third"}});
   add("fourth", {{"helo", "bad.example"}, {"text", "the fourth"}});
-  start(LSMTPD_PHASE_HELO);
+  start(smtp::Phase::helo);
   EXPECT_FALSE(result_);
   t_.advance(10'000);
   EXPECT_EQ(reply(), "554 5.7.1 the third");
@@ -136,7 +135,7 @@ TEST_F(SessionFiltersTest, SeveralAreAskedInOrderAtOnceAndLater) {
 
 TEST_F(SessionFiltersTest, SilenceIsTempfailedByDefaultOrByPolicy) {
   add("s", {{"helo", "bad.example"}, {"verdict", "never"}});
-  start(LSMTPD_PHASE_HELO);
+  start(smtp::Phase::helo);
   t_.advance(10'000);
   EXPECT_EQ(reply(), "451 4.7.1 Try again later");
   EXPECT_EQ(result_->detail, "s: its deadline passed");
@@ -145,14 +144,14 @@ TEST_F(SessionFiltersTest, SilenceIsTempfailedByDefaultOrByPolicy) {
       t_.entry("t", "session_filter", {{"rcpt", "bad@example.com"}, {"verdict", "never"}});
   strict.on_timeout = OnFailure::reject;
   add(std::move(strict));
-  start(LSMTPD_PHASE_RCPT);
+  start(smtp::Phase::rcpt);
   t_.advance(10'000);
   EXPECT_EQ(reply(), "550 5.7.1 Message refused");
 }
 
 TEST_F(SessionFiltersTest, AnAnswerInTimeStopsTheDeadline) {
   add("s", {{"helo", "bad.example"}, {"delay", "1ms"}});
-  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "554 5.7.1 refused by session_filter");
+  EXPECT_EQ(ask(smtp::Phase::helo), "554 5.7.1 refused by session_filter");
   t_.advance(60'000);
   turn(t_.loop);
   EXPECT_EQ(times_, 1);
@@ -160,7 +159,7 @@ TEST_F(SessionFiltersTest, AnAnswerInTimeStopsTheDeadline) {
 
 TEST_F(SessionFiltersTest, DestroyedWhileACallIsOpenNobodyHearsOfIt) {
   add("s", {{"helo", "bad.example"}, {"delay", "2ms"}});
-  start(LSMTPD_PHASE_HELO);
+  start(smtp::Phase::helo);
   on_loop(t_.loop, [&] { session_filters_.reset(); });
   turn(t_.loop, 30);
   t_.advance(60'000);
@@ -172,7 +171,7 @@ TEST_F(SessionFiltersTest, DestroyedWhileACallIsOpenNobodyHearsOfIt) {
 TEST_F(SessionFiltersTest, MayBeDestroyedByWhoGetsTheResult) {
   add("s", {{"helo", "bad.example"}, {"delay", "1ms"}});
   add("silent", {{"from", "bad@example.org"}, {"verdict", "never"}});
-  for (const uint32_t phase : {LSMTPD_PHASE_HELO, LSMTPD_PHASE_MAIL}) {
+  for (const smtp::Phase phase : {smtp::Phase::helo, smtp::Phase::mail}) {
     int heard = 0;
     envelope_.helo = "bad.example";
     envelope_.reverse_path = "bad@example.org";
@@ -183,7 +182,7 @@ TEST_F(SessionFiltersTest, MayBeDestroyedByWhoGetsTheResult) {
         ++heard;
       }));
     });
-    if (phase == LSMTPD_PHASE_MAIL) t_.advance(10'000);
+    if (phase == smtp::Phase::mail) t_.advance(10'000);
     EXPECT_TRUE(t_.run_until([&] { return heard == 1; }));
   }
 }
