@@ -18,8 +18,9 @@ int rank(const Verdict& verdict) {
 void Question::close(Completion& completion) {
   auto& verdicts = completion.recipients;
   if (!verdicts.empty()) {
-    const auto* envelope = kind == CallKind::deliver ? view->envelope() : nullptr;
-    if (envelope && envelope->recipients.size() == verdicts.size()) {
+    const bool fits =
+        kind == CallKind::deliver && view->envelope()->recipients.size() == verdicts.size();
+    if (fits) {
       completion.verdict =
           *std::max_element(verdicts.begin(), verdicts.end(),
                             [](const Verdict& a, const Verdict& b) { return rank(a) < rank(b); });
