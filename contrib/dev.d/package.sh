@@ -5,7 +5,7 @@ cmd_package() {
   local tree=$root/build-package/tree version architecture depends
   ensure_packages "${packages_build[@]}" dpkg-dev
   configure build-package -DLSMTPD_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr
-  ninja --quiet -C build-package
+  build build-package
   rm -rf "$tree"
   DESTDIR=$tree cmake --install build-package --strip >/dev/null
   version=$(sed -n 's/^CMAKE_PROJECT_VERSION:STATIC=//p' build-package/CMakeCache.txt)
