@@ -5,6 +5,7 @@
 
 #include "app/commands.hpp"
 #include "app/daemon.hpp"
+#include "app/listening.hpp"
 #include "app/try.hpp"
 #include "app/version.hpp"
 #include "plugin/library.hpp"
@@ -35,12 +36,17 @@ int main(int argc, char** argv) {
 
   cli.add_subcommand("run", "serve (what a bare lsmtpd does)");
 
-  bool print = false, live = false;
+  bool print = false, live = false, listening = false;
   auto* check =
       cli.add_subcommand("check", "check the configuration and the plugins, without side effects");
   check->add_flag("--print", print, "print the whole effective configuration, secrets hidden");
   check->add_flag("--live", live,
                   "also connect to what the outputs are for, and say which step failed");
+  check
+      ->add_flag("--listening", listening,
+                 "ask the running daemon instead: does each listener answer?")
+      ->excludes("--print")
+      ->excludes("--live");
 
   std::vector<std::string> names;
   auto* plugins =
@@ -70,6 +76,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return cli.exit(e) == 0 ? kExitOk : kExitUsage;
   }
+  if (check->parsed() && listening) return run_check_listening(file);
   if (check->parsed()) return run_check(file, print, live);
   if (plugins->parsed()) return run_plugins(file, names);
   if (attempts->parsed()) return run_try(file, attempt);
