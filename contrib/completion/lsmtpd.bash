@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Bash completion for lsmtpd(8). tests/integration/test_manual.py compares it with `lsmtpd --help`.
 
 # What the words before the cursor say: the command, and the action of `spool`.

@@ -2,8 +2,7 @@
 # Configure, build, run, test.
 
 # One ccache for all build folders: what is compiled in build-package with the options of build is not compiled again.
-# The sloppiness is what precompiled headers need.
-export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
 
 # configure FOLDER [-DNAME=VALUE...]: only when the folder is new or a value differs from its cache;
 # ninja runs cmake again by itself when a CMakeLists.txt changed. Warnings are errors unless told otherwise.
@@ -15,7 +14,7 @@ configure() {
   if [ -f "$folder/build.ninja" ]; then
     for def in "$@"; do
       name=${def#-D}
-      grep -qE "^${name%%=*}:[A-Z]+=${name#*=}$" "$folder/CMakeCache.txt" || stale=1
+      [ "$(sed -n "s/^${name%%=*}:[A-Z]*=//p" "$folder/CMakeCache.txt")" = "${name#*=}" ] || stale=1
     done
     [ -n "$stale" ] || return 0
   fi

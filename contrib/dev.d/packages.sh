@@ -13,7 +13,8 @@ packages_build=(
   libexpected-dev libcli11-dev libssl-dev
 )
 packages_run=(swaks python3) # the tour in README.md sends with one of them
-packages_lint=(clang-format clang-tidy shellcheck git python3)
+packages_lint=(clang-format shellcheck git python3)
+packages_tidy=(clang-tidy)
 packages_fuzz=(clang "$(by_release libclang-rt-14-dev libclang-rt-19-dev)")
 packages_test=(
   libgtest-dev libgmock-dev libcurl4-openssl-dev clang-format git
@@ -127,13 +128,27 @@ unpack_package() {
   [ -d "$2" ] || die "could not get Debian's $1"
 }
 
+# packages [--list] [GROUP...]: installs the groups, or prints their names, a line each.
 cmd_packages() {
-  case "${1:-build}" in
-    build) ensure_packages "${packages_build[@]}" ;;
-    lint) ensure_packages "${packages_lint[@]}" ;;
-    fuzz) ensure_packages "${packages_fuzz[@]}" ;;
-    test) ensure_packages "${packages_build[@]}" "${packages_test[@]}" ;;
-    brokers) ensure_packages "${packages_brokers[@]}" ;;
-    *) die "packages: no group '$1'; there are build, lint, fuzz, test, brokers" ;;
-  esac
+  local list='' group
+  local -a names=()
+  if [ "${1:-}" = --list ]; then
+    list=1
+    shift
+  fi
+  for group in "${@:-build}"; do
+    case "$group" in
+      build) names+=("${packages_build[@]}") ;;
+      lint) names+=("${packages_lint[@]}" "${packages_tidy[@]}") ;;
+      fuzz) names+=("${packages_fuzz[@]}") ;;
+      test) names+=("${packages_build[@]}" "${packages_test[@]}") ;;
+      brokers) names+=("${packages_brokers[@]}") ;;
+      *) die "packages: no group '$group'; there are build, lint, fuzz, test, brokers" ;;
+    esac
+  done
+  if [ -n "$list" ]; then
+    printf '%s\n' "${names[@]}" | sort -u
+  else
+    ensure_packages "${names[@]}"
+  fi
 }
