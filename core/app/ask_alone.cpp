@@ -15,8 +15,8 @@ constexpr uint64_t kCloseDeadlineMs = 5000;
 
 class Conversation {
  public:
-  Conversation(plugin::Stage& stage, const Question& question, std::string& problem)
-      : stage_(stage),
+  Conversation(plugin::Instance& instance, const Question& question, std::string& problem)
+      : instance_(instance),
         question_(question),
         problem_(problem),
         answer_deadline_([this] { overdue(); }),
@@ -31,7 +31,7 @@ class Conversation {
 
  private:
   void begin() {
-    auto opened = stage_.open_lane(loop_, 0);
+    auto opened = instance_.open_lane(loop_, 0);
     if (!opened) {
       problem_ = opened.error().message;
       loop_.stop();
@@ -51,7 +51,8 @@ class Conversation {
   }
 
   void overdue() {
-    problem_ = fmt::format("{}: no answer within {}", stage_.name(), format_duration(deadline_ms_));
+    problem_ =
+        fmt::format("{}: no answer within {}", instance_.name(), format_duration(deadline_ms_));
     lane_->abandon(call_, nullptr);
     close();
   }
@@ -66,12 +67,12 @@ class Conversation {
 
   void stuck() {
     std::fprintf(stderr, "lsmtpd: %s%s%s: the lane does not close\n", problem_.c_str(),
-                 problem_.empty() ? "" : "; ", stage_.name().c_str());
+                 problem_.empty() ? "" : "; ", instance_.name().c_str());
     std::fflush(nullptr);
     std::_Exit(kExitFailed);
   }
 
-  plugin::Stage& stage_;
+  plugin::Instance& instance_;
   const Question& question_;
   std::string& problem_;
   uint64_t deadline_ms_ = 0;
@@ -85,14 +86,14 @@ class Conversation {
 
 }  // namespace
 
-std::optional<plugin::Completion> ask_alone(plugin::Stage& stage, uint64_t deadline_ms,
+std::optional<plugin::Completion> ask_alone(plugin::Instance& instance, uint64_t deadline_ms,
                                             const Question& question, std::string& problem) {
-  if (auto started = stage.start(); !started) {
+  if (auto started = instance.start(); !started) {
     problem = started.error().message;
     return std::nullopt;
   }
-  auto answer = Conversation(stage, question, problem).run(deadline_ms);
-  stage.stop();
+  auto answer = Conversation(instance, question, problem).run(deadline_ms);
+  instance.stop();
   return answer;
 }
 

@@ -15,10 +15,10 @@ namespace lsmtpd::app {
 using Question = std::function<std::optional<plugin::Completion>(
     plugin::Lane& lane, plugin::Done done, lsmtpd_call& call)>;
 
-// Starts `stage` and stops it again. Nothing, and `problem` says why: it cannot be started, has no
-// lane, or gave no answer within `deadline_ms`. Where it does not even close its lane then, the
+// Starts `instance` and stops it again. Nothing, and `problem` says why: it cannot be started, has
+// no lane, or gave no answer within `deadline_ms`. Where it does not even close its lane then, the
 // process ends here: nothing of it may be destroyed while the plugin uses it.
-std::optional<plugin::Completion> ask_alone(plugin::Stage& stage, uint64_t deadline_ms,
+std::optional<plugin::Completion> ask_alone(plugin::Instance& instance, uint64_t deadline_ms,
                                             const Question& question, std::string& problem);
 
 }  // namespace lsmtpd::app

@@ -2,10 +2,10 @@
 #include <cstdio>
 
 #include "app/ask_alone.hpp"
-#include "app/commands.hpp"
 #include "app/daemon.hpp"
 #include "app/process.hpp"
 #include "app/setup.hpp"
+#include "app/subcommands.hpp"
 
 namespace lsmtpd::app {
 
@@ -27,12 +27,12 @@ struct Steps {
   }
 };
 
-int probe(plugin::Stage& stage) {
-  Steps steps{stage.name()};
+int probe(plugin::Instance& instance) {
+  Steps steps{instance.name()};
   const lsmtpd_probe_report report{&steps, Steps::step};
   std::string problem;
   const auto answer = ask_alone(
-      stage, kProbeDeadlineMs,
+      instance, kProbeDeadlineMs,
       [&](plugin::Lane& lane, plugin::Done done, lsmtpd_call& call) {
         return lane.probe(&report, std::move(done), call);
       },
@@ -77,9 +77,9 @@ int run_check(const std::string& file, bool print, bool live) {
   if (has_errors(diagnostics)) return kExitUsage;
   if (print) std::printf("%s", config::print(setup.effective(), setup.secrets()).c_str());
   int status = kExitOk;
-  for (const auto& [name, stage] : setup.stages()) {
-    if (!live || !stage->probe()) continue;
-    const int result = probe(*stage);
+  for (const auto& [name, instance] : setup.instances()) {
+    if (!live || !instance->probe()) continue;
+    const int result = probe(*instance);
     if (status == kExitOk) status = result;
   }
   if (!print && status == kExitOk) std::printf("%s: ok\n", loaded.config.file.c_str());

@@ -44,7 +44,7 @@ int Daemon::run() {
     log::close();
     return kExitUsage;
   }
-  status = start_stages();
+  status = start_instances();
   if (status) status = start_workers();
   if (status) status = serve();
   if (!status) {
@@ -69,7 +69,7 @@ Status Daemon::bind() {
     const auto& listener = config_.listeners[i];
     Bound bound{i, {}, {}};
     uint16_t port = listener.port;
-    if (auto free = io::check_free(listener.host, port); !free) {
+    if (auto free = io::try_bind(listener.host, port); !free) {
       return fail("listener {}: {}", listener.name, free.error().message);
     }
     for (uint32_t worker = 0; worker < workers_wanted_; ++worker) {
@@ -86,21 +86,21 @@ Status Daemon::bind() {
 }
 
 // Only what a chain uses, as a step or as a step's fallback, is started.
-Status Daemon::start_stages() {
+Status Daemon::start_instances() {
   peers_ = std::make_unique<server::Peers>(config_.limits.connections,
                                            config_.limits.connections_per_peer);
   shared_ = std::unique_ptr<server::Shared>(
-      new server::Shared{config_, setup_->store(), *peers_, {}, {}});
+      new server::Shared{config_, setup_->resources(), *peers_, {}, {}});
   std::set<std::string> used;
   for (const auto& chain : config_.chains) used.insert(chain.steps.begin(), chain.steps.end());
   for (const auto& entry : config_.plugins) {
     if (used.contains(entry.name) && !entry.fallback.empty()) used.insert(entry.fallback);
   }
-  for (const auto& [name, stage] : setup_->stages()) {
+  for (const auto& [name, instance] : setup_->instances()) {
     if (!used.contains(name)) continue;
-    if (auto status = stage->start(); !status) return status;
-    started_.push_back(stage.get());
-    shared_->stages[name] = stage.get();
+    if (auto status = instance->start(); !status) return status;
+    started_.push_back(instance.get());
+    shared_->instances[name] = instance.get();
   }
   return {};
 }
@@ -136,7 +136,7 @@ Status Daemon::serve() {
   if (auto status = listen(); !status) return status;
   SurplusMemory surplus;
   io::Timer trim(loop_, [&] {
-    surplus.give_back(setup_->store().memory.used() + peers_->count() * kConnectionMemory);
+    surplus.give_back(setup_->resources().memory.used() + peers_->count() * kConnectionMemory);
   });
   trim.start(kTrimMs, kTrimMs);
   log::info("ready", {{"version", setup_->process().version}, {"config", config_.file}});
@@ -183,7 +183,7 @@ void Daemon::end(const char* why) {
 
 void Daemon::stop() {
   for (auto& worker : workers_) worker->stop();
-  for (auto* stage : started_) stage->stop();
+  for (auto* instance : started_) instance->stop();
   workers_.clear();
   shared_.reset();
   setup_.reset();

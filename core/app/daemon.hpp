@@ -35,7 +35,7 @@ class Daemon {
 
   Status bind();
   Status open_log() const;
-  Status start_stages();
+  Status start_instances();
   Status start_workers();
   Status listen();
   Status serve();
@@ -50,7 +50,7 @@ class Daemon {
   std::unique_ptr<Setup> setup_;
   std::unique_ptr<server::Peers> peers_;
   std::unique_ptr<server::Shared> shared_;
-  std::vector<plugin::Stage*> started_;
+  std::vector<plugin::Instance*> started_;
   io::Loop loop_;  // the main thread's: signals and the drain deadline
   std::vector<std::unique_ptr<server::Worker>> workers_;
   Deadlines::Entry drain_deadline_;

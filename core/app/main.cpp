@@ -3,9 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
-#include "app/commands.hpp"
 #include "app/daemon.hpp"
 #include "app/listening.hpp"
+#include "app/subcommands.hpp"
 #include "app/try.hpp"
 #include "app/version.hpp"
 #include "plugin/library.hpp"

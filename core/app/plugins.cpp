@@ -3,9 +3,9 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "app/commands.hpp"
 #include "app/daemon.hpp"
 #include "app/setup.hpp"
+#include "app/subcommands.hpp"
 #include "base/text.hpp"
 #include "plugin/option_table.hpp"
 #include "plugin/verdict.hpp"
@@ -40,8 +40,8 @@ void print_plugin(const Library& library) {
     if (o.allowed) facts += ": " + text(o.allowed);
     if (o.required) {
       facts += ", required";
-    } else if (o.preset) {
-      facts += ", default " + text(o.preset);
+    } else if (o.default_value) {
+      facts += ", default " + text(o.default_value);
     }
     std::printf("    %-20s %s\n    %-20s   %s\n", o.key, facts.c_str(), "", text(o.help).c_str());
   }
@@ -112,7 +112,7 @@ Result<Found> find_command(const config::Config& config, const std::string& name
     if (found.entry) continue;
     std::vector<config::Diagnostic> diagnostics;
     found = {&entry, (*library)->command(),
-             plugin::Options::check(entry, (*library)->options(), diagnostics)};
+             plugin::Options::validate(entry, (*library)->options(), diagnostics)};
     if (has_errors(diagnostics)) {
       show(diagnostics, config.file);
       return fail("plugin.{} is not configured right", entry.name);

@@ -46,9 +46,9 @@ bool has_errors(const std::vector<Diagnostic>& diagnostics) {
 
 Setup::Setup(const config::Config& config)
     : config_(config),
-      store_(config.limits.memory, config.limits.spill, config.limits.spill_directory,
-             descriptors_for_spill(config.limits.connections)),
-      process_{store_, config.server.hostname, kVersion,
+      resources_(config.limits.memory, config.limits.spill, config.limits.spill_directory,
+                 descriptors_for_spill(config.limits.connections)),
+      process_{resources_, config.server.hostname, kVersion,
                config.server.workers ? config.server.workers : allowed_cores()} {}
 
 Setup::~Setup() = default;
@@ -70,13 +70,13 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
       continue;
     }
     libraries_[entry.name] = *library;
-    auto options = plugin::Options::check(entry, (*library)->options(), diagnostics);
+    auto options = plugin::Options::validate(entry, (*library)->options(), diagnostics);
     if (!options->complete()) continue;
-    auto stage = plugin::Stage::create(**library, std::move(options), entry, process_);
-    if (stage) {
-      stages_[entry.name] = std::move(*stage);
+    auto instance = plugin::Instance::create(**library, std::move(options), entry, process_);
+    if (instance) {
+      instances_[entry.name] = std::move(*instance);
     } else {
-      error(entry.use_position, stage.error().message);
+      error(entry.use_position, instance.error().message);
     }
   }
   for (const auto& chain : config_.chains) check_chain(chain, diagnostics);
@@ -91,28 +91,28 @@ void Setup::check_chain(const config::Chain& chain, std::vector<Diagnostic>& dia
   bool unknown = false;
   std::vector<std::string> without_fallback;
   for (size_t i = 0; i < chain.steps.size(); ++i) {
-    const auto found = stages_.find(chain.steps[i]);
-    if (found == stages_.end()) {
+    const auto found = instances_.find(chain.steps[i]);
+    if (found == instances_.end()) {
       unknown = true;  // said already
       continue;
     }
-    const plugin::Stage& stage = *found->second;
+    const plugin::Instance& instance = *found->second;
     // From the environment there are no positions.
     const auto at = i < chain.step_positions.size() ? chain.step_positions[i] : chain.position;
-    if (stage.output()) {
+    if (instance.output()) {
       ++outputs;
-      if (stage.entry().fallback.empty()) without_fallback.push_back(stage.name());
-    } else if (!stage.filter() && !stage.session() && !stage.admission()) {
-      diagnostics.push_back(
-          {false,
-           at,
-           fmt::format("chain.{}: {} is neither a filter nor an output", chain.name, stage.name()),
-           {}});
+      if (instance.entry().fallback.empty()) without_fallback.push_back(instance.name());
+    } else if (!instance.filter() && !instance.session() && !instance.admission()) {
+      diagnostics.push_back({false,
+                             at,
+                             fmt::format("chain.{}: {} is neither a filter nor an output",
+                                         chain.name, instance.name()),
+                             {}});
     } else if (outputs > 0) {
-      diagnostics.push_back(
-          {false, at,
-           fmt::format("chain.{}: the filter {} stands behind an output", chain.name, stage.name()),
-           "filters come first"});
+      diagnostics.push_back({false, at,
+                             fmt::format("chain.{}: the filter {} stands behind an output",
+                                         chain.name, instance.name()),
+                             "filters come first"});
     }
   }
   if (outputs == 0 && !unknown) {
@@ -133,9 +133,9 @@ void Setup::check_chain(const config::Chain& chain, std::vector<Diagnostic>& dia
 
 void Setup::check_fallback(const config::Plugin& entry,
                            std::vector<Diagnostic>& diagnostics) const {
-  const auto found = stages_.find(entry.fallback);
-  const auto self = stages_.find(entry.name);
-  if (entry.fallback.empty() || found == stages_.end() || self == stages_.end()) return;
+  const auto found = instances_.find(entry.fallback);
+  const auto self = instances_.find(entry.name);
+  if (entry.fallback.empty() || found == instances_.end() || self == instances_.end()) return;
   if (!self->second->output()) {
     diagnostics.push_back({false,
                            entry.fallback_position,
@@ -146,7 +146,7 @@ void Setup::check_fallback(const config::Plugin& entry,
     diagnostics.push_back(
         {false, entry.fallback_position,
          fmt::format("plugin.{}: {} cannot be a fallback: it does not give back what it stores "
-                     "(ability {})",
+                     "(extension {})",
                      entry.name, entry.fallback, LSMTPD_REPLAY),
          "use output_json_spool"});
   }
@@ -155,8 +155,8 @@ void Setup::check_fallback(const config::Plugin& entry,
 // An output that failed cannot be passed by: nobody would have the message.
 void Setup::check_policies(const config::Plugin& entry,
                            std::vector<Diagnostic>& diagnostics) const {
-  const auto found = stages_.find(entry.name);
-  if (found == stages_.end() || !found->second->output()) return;
+  const auto found = instances_.find(entry.name);
+  if (found == instances_.end() || !found->second->output()) return;
   const auto check = [&](const char* key, config::OnFailure policy, config::Position at) {
     if (policy != config::OnFailure::proceed) return;
     diagnostics.push_back(
@@ -188,8 +188,8 @@ config::Config Setup::effective() const {
     const auto* table = found == libraries_.end() ? nullptr : found->second->options();
     for (uint32_t i = 0; table && i < table->count; ++i) {
       const auto& option = table->options[i];
-      if (!option.preset || entry.options.contains(option.key)) continue;
-      config::OptionValue value{plugin::preset_value(option), {}};
+      if (!option.default_value || entry.options.contains(option.key)) continue;
+      config::OptionValue value{plugin::default_of(option), {}};
       entry.options.emplace(option.key, config::Option{std::move(value), {}});
     }
   }

@@ -9,9 +9,9 @@
 
 #include "app/version.hpp"
 #include "config/config.hpp"
-#include "message/store.hpp"
+#include "message/resource_limits.hpp"
+#include "plugin/instance.hpp"
 #include "plugin/library.hpp"
-#include "plugin/stage.hpp"
 
 namespace lsmtpd::app {
 
@@ -32,13 +32,15 @@ class Setup {
   Setup(const Setup&) = delete;
   Setup& operator=(const Setup&) = delete;
 
-  // Loads the plugins, checks their options and their places in the chains, and makes the stages.
-  // What is wrong is appended to `diagnostics`.
+  // Loads the plugins, checks their options and their places in the chains, and makes the
+  // instances. What is wrong is appended to `diagnostics`.
   void load(std::vector<config::Diagnostic>& diagnostics);
 
-  message::Store& store() { return store_; }
+  message::ResourceLimits& resources() { return resources_; }
   const plugin::Process& process() const { return process_; }
-  const std::map<std::string, std::unique_ptr<plugin::Stage>>& stages() const { return stages_; }
+  const std::map<std::string, std::unique_ptr<plugin::Instance>>& instances() const {
+    return instances_;
+  }
   // "PLUGIN.KEY" of every option that no one may see.
   std::vector<std::string> secrets() const;
   // The configuration with the defaults of plugin options filled in.
@@ -52,10 +54,10 @@ class Setup {
                       std::vector<config::Diagnostic>& diagnostics) const;
 
   const config::Config& config_;
-  message::Store store_;
+  message::ResourceLimits resources_;
   plugin::Process process_;
   std::map<std::string, const plugin::Library*> libraries_;  // by plugin name
-  std::map<std::string, std::unique_ptr<plugin::Stage>> stages_;
+  std::map<std::string, std::unique_ptr<plugin::Instance>> instances_;
 };
 
 }  // namespace lsmtpd::app

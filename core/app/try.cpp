@@ -61,7 +61,8 @@ void set_option(config::Plugin& entry, const lsmtpd_options_1* table, const std:
   }
 }
 
-Result<message::Message> read_message(const TryOptions& options, message::Store& store) {
+Result<message::Message> read_message(const TryOptions& options,
+                                      message::ResourceLimits& resources) {
   auto envelope = std::make_shared<message::Envelope>();
   envelope->id = new_uuid();
   envelope->time_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -75,7 +76,7 @@ Result<message::Message> read_message(const TryOptions& options, message::Store&
   envelope->peer_address = options.peer;
 
   // Mail files mostly have LF line ends; SMTP has CRLF.
-  message::BodyWriter writer(store);
+  message::BodyWriter writer(resources);
   char buffer[65536];
   bool after_cr = false;
   while (const size_t n = std::fread(buffer, 1, sizeof buffer, stdin)) {
@@ -109,7 +110,7 @@ const char* kind_name(plugin::Kind kind) {
     case plugin::Kind::failed:
       return "failed";
     default:
-      return "try later";
+      return "tempfail";
   }
 }
 
@@ -172,22 +173,22 @@ int run_try(const std::string& file, const TryOptions& options) {
   setup.load(diagnostics);
   show(diagnostics, config.file);
   if (has_errors(diagnostics)) return kExitUsage;
-  plugin::Stage& stage = *setup.stages().at(kName);
-  if (!stage.output() && !stage.filter()) {
+  plugin::Instance& instance = *setup.instances().at(kName);
+  if (!instance.output() && !instance.filter()) {
     std::fprintf(stderr, "lsmtpd: %s neither filters nor stores messages\n",
                  options.plugin.c_str());
     return kExitUsage;
   }
-  const auto message = read_message(options, setup.store());
+  const auto message = read_message(options, setup.resources());
   std::string problem = message ? "" : message.error().message;
   std::optional<plugin::Completion> answer;
   if (message) {
     answer = ask_alone(
-        stage, kDeadlineMs,
+        instance, kDeadlineMs,
         [&](plugin::Lane& lane, plugin::Done done, lsmtpd_call& call) {
           const plugin::Delivery delivery{message->envelope->id, {}, kDeadlineMs, false};
-          return stage.output() ? lane.deliver(*message, delivery, std::move(done), call)
-                                : lane.filter(*message, std::move(done), call);
+          return instance.output() ? lane.deliver(*message, delivery, std::move(done), call)
+                                   : lane.filter(*message, std::move(done), call);
         },
         problem);
   }
@@ -196,11 +197,11 @@ int run_try(const std::string& file, const TryOptions& options) {
     return kExitFailed;
   }
   // As in a chain: "stored" makes no sense from a filter.
-  if (!stage.output() && answer->verdict.kind == plugin::Kind::stored) {
-    answer->verdict.kind = plugin::Kind::try_later;
+  if (!instance.output() && answer->verdict.kind == plugin::Kind::stored) {
+    answer->verdict.kind = plugin::Kind::tempfail;
   }
   const message::Message& after = answer->message ? *answer->message : *message;
-  return print(*answer, stage.output() != nullptr, options.show ? &after : nullptr);
+  return print(*answer, instance.output() != nullptr, options.show ? &after : nullptr);
 }
 
 }  // namespace lsmtpd::app

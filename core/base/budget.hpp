@@ -16,14 +16,14 @@ class Budget {
   Budget& operator=(const Budget&) = delete;
 
   // True: `amount` is yours until you give it back. False: nothing was taken.
-  [[nodiscard]] bool take(uint64_t amount) {
+  [[nodiscard]] bool reserve(uint64_t amount) {
     uint64_t used = used_.load(std::memory_order_relaxed);
     do {
       if (amount > limit_ || used > limit_ - amount) return false;
     } while (!used_.compare_exchange_weak(used, used + amount, std::memory_order_relaxed));
     return true;
   }
-  void give(uint64_t amount) { used_.fetch_sub(amount, std::memory_order_relaxed); }
+  void release(uint64_t amount) { used_.fetch_sub(amount, std::memory_order_relaxed); }
 
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
   uint64_t limit() const { return limit_; }
@@ -34,13 +34,13 @@ class Budget {
 };
 
 // A share of a Budget that grows in steps and is given back as a whole. One thread at a time.
-class Share {
+class Reservation {
  public:
-  Share() = default;
-  explicit Share(Budget& budget) : budget_(&budget) {}
-  Share(Share&& other) noexcept
+  Reservation() = default;
+  explicit Reservation(Budget& budget) : budget_(&budget) {}
+  Reservation(Reservation&& other) noexcept
       : budget_(std::exchange(other.budget_, nullptr)), held_(std::exchange(other.held_, 0)) {}
-  Share& operator=(Share&& other) noexcept {
+  Reservation& operator=(Reservation&& other) noexcept {
     if (this != &other) {
       release();
       budget_ = std::exchange(other.budget_, nullptr);
@@ -48,24 +48,24 @@ class Share {
     }
     return *this;
   }
-  ~Share() { release(); }
+  ~Reservation() { release(); }
 
-  [[nodiscard]] bool grow(uint64_t amount) {
-    if (budget_ && !budget_->take(amount)) return false;
+  [[nodiscard]] bool reserve(uint64_t amount) {
+    if (budget_ && !budget_->reserve(amount)) return false;
     held_ += amount;
     return true;
   }
-  void shrink(uint64_t amount) {
-    if (budget_) budget_->give(amount);
+  void release(uint64_t amount) {
+    if (budget_) budget_->release(amount);
     held_ -= amount;
   }
   void release() {
-    if (held_) shrink(held_);
+    if (held_) release(held_);
   }
   // Grows or shrinks to `amount`. False: it could not grow, and holds what it held.
-  [[nodiscard]] bool hold(uint64_t amount) {
-    if (amount > held_) return grow(amount - held_);
-    if (amount < held_) shrink(held_ - amount);
+  [[nodiscard]] bool resize(uint64_t amount) {
+    if (amount > held_) return reserve(amount - held_);
+    if (amount < held_) release(held_ - amount);
     return true;
   }
   uint64_t held() const { return held_; }
@@ -77,11 +77,11 @@ class Share {
 
 // Something shared together with its share of a budget: given back when the last owner lets go.
 template <class T>
-std::shared_ptr<const T> share(T value, Share memory) {
+std::shared_ptr<const T> hold_reserved(T value, Reservation memory) {
   struct Held {
-    Held(T&& v, Share&& m) : value(std::move(v)), memory(std::move(m)) {}
+    Held(T&& v, Reservation&& m) : value(std::move(v)), memory(std::move(m)) {}
     T value;
-    Share memory;
+    Reservation memory;
   };
   auto held = std::make_shared<Held>(std::move(value), std::move(memory));
   return {held, &held->value};

@@ -38,7 +38,7 @@ struct Option {
 
 enum class Protocol { smtp, lmtp };
 enum class BareLf { reject, normalize };
-enum class OnFailure { try_later, reject, proceed };  // "tempfail", "reject", "continue"
+enum class OnFailure { tempfail, reject, proceed };  // "tempfail", "reject", "continue"
 
 struct Server {
   std::string hostname;  // default: the machine's name
@@ -97,8 +97,8 @@ struct Plugin {
   std::string name;  // [plugin.NAME]
   std::string use;   // the .so, by name or, with a slash, by path
   uint64_t deadline = 10'000;
-  OnFailure on_timeout = OnFailure::try_later;
-  OnFailure on_error = OnFailure::try_later;
+  OnFailure on_timeout = OnFailure::tempfail;
+  OnFailure on_error = OnFailure::tempfail;
   std::string fallback;  // name of another plugin entry; empty: none
   std::map<std::string, Option> options;
   Position position;

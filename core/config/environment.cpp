@@ -7,8 +7,8 @@
 #include <limits>
 
 #include "base/text.hpp"
-#include "config/check.hpp"
 #include "config/host.hpp"
+#include "config/validate.hpp"
 
 namespace lsmtpd::config {
 namespace {

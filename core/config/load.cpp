@@ -5,10 +5,10 @@
 #include <fstream>
 
 #include "base/text.hpp"
-#include "config/check.hpp"
 #include "config/host.hpp"
 #include "config/sections.hpp"
 #include "config/substitute.hpp"
+#include "config/validate.hpp"
 
 namespace lsmtpd::config {
 namespace {

@@ -19,7 +19,7 @@ inline constexpr std::array<Name<Protocol>, 2> protocol_names{
 inline constexpr std::array<Name<BareLf>, 2> bare_lf_names{
     {{"reject", BareLf::reject}, {"normalize", BareLf::normalize}}};
 inline constexpr std::array<Name<OnFailure>, 3> on_failure_names{
-    {{"tempfail", OnFailure::try_later},
+    {{"tempfail", OnFailure::tempfail},
      {"reject", OnFailure::reject},
      {"continue", OnFailure::proceed}}};
 

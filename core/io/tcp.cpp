@@ -76,7 +76,7 @@ Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port) {
   return bind_name(host, port, true);
 }
 
-Status check_free(const std::string& host, uint16_t port) {
+Status try_bind(const std::string& host, uint16_t port) {
   auto bound = bind_name(host, port, false);
   if (!bound) return tl::unexpected(bound.error());
   return {};
@@ -235,7 +235,7 @@ void TcpStream::write(std::string_view bytes) {
         uv_buf_init(const_cast<char*>(bytes.data()), static_cast<unsigned>(bytes.size()));
     const int n = uv_try_write(reinterpret_cast<uv_stream_t*>(&impl_->handle), &buffer, 1);
     if (n > 0) bytes.remove_prefix(static_cast<size_t>(n));
-    // Errors other than "not now" come back from the uv_write below, or from the read.
+    // Errors other than EAGAIN come back from the uv_write below, or from the read.
   }
   if (bytes.empty()) return;
   impl_->kept.append(bytes);

@@ -30,7 +30,7 @@ Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port);
 Endpoint local_endpoint(int fd);
 // An error where somebody listens there already: SO_REUSEPORT alone would quietly share the address
 // with them.
-Status check_free(const std::string& host, uint16_t port);
+Status try_bind(const std::string& host, uint16_t port);
 
 // One accepted connection. [loop] After close() on_closed() comes, exactly once, and in it the
 // owner destroys the stream. Destroyed earlier, it closes at once and its handler hears no more.

@@ -52,10 +52,11 @@ int64_t Body::read(uint64_t offset, char* buffer, uint64_t size) const {
   }
 }
 
-BodyWriter::BodyWriter(Store& store) : store_(&store), body_(std::make_shared<Body>()) {
-  body_->memory_ = Share(store.memory);
-  body_->spill_ = Share(store.spill);
-  body_->descriptor_ = Share(store.spill_files);
+BodyWriter::BodyWriter(ResourceLimits& resources)
+    : resources_(&resources), body_(std::make_shared<Body>()) {
+  body_->memory_ = Reservation(resources.memory);
+  body_->spill_ = Reservation(resources.spill);
+  body_->descriptor_ = Reservation(resources.spill_files);
 }
 
 bool BodyWriter::append(std::string_view piece) {
@@ -65,13 +66,13 @@ bool BodyWriter::append(std::string_view piece) {
       // Growing with the body keeps small mails small and large ones in few chunks. Where memory is
       // short, and the body on its way to its file, it takes no more than it needs: a hundred large
       // ones must leave some to others.
-      const bool sparing = body_->spilled() || store_->memory.used() > store_->soft_limit();
+      const bool sparing = body_->spilled() || resources_->memory.used() > resources_->soft_limit();
       const uint64_t grown = sparing ? 0 : std::min(body_->size_, kLargestChunk);
       const uint64_t needed = std::min<uint64_t>(piece.size(), kLargestChunk);
       uint64_t capacity = std::max(needed, grown);
-      if (!body_->memory_.grow(capacity)) {
+      if (!body_->memory_.reserve(capacity)) {
         capacity = needed;
-        if (!body_->memory_.grow(capacity)) return false;
+        if (!body_->memory_.reserve(capacity)) return false;
       }
       // Left uninitialised on purpose: every byte is written before it is read.
       chunks.push_back({std::unique_ptr<char[]>(new char[capacity]), capacity, 0, body_->size_});
@@ -83,7 +84,7 @@ bool BodyWriter::append(std::string_view piece) {
     body_->size_ += n;
     piece.remove_prefix(n);
   }
-  short_of_memory_ = store_->memory.used() > store_->soft_limit();
+  short_of_memory_ = resources_->memory.used() > resources_->soft_limit();
   return true;
 }
 
@@ -92,21 +93,21 @@ bool BodyWriter::wants_flush() const {
 }
 
 Status BodyWriter::open_file() {
-  if (!body_->descriptor_.grow(1)) {
+  if (!body_->descriptor_.reserve(1)) {
     return fail(
         "no descriptor is left for a spill file: raise the limit (LimitNOFILE=, ulimit -n)");
   }
-  const int fd = ::open(store_->spill_directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  const int fd = ::open(resources_->spill_directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd >= 0) {
     body_->file_.reset(fd);
     return {};
   }
   // File systems without O_TMPFILE (EOPNOTSUPP, or EISDIR from old kernels).
-  std::string path = store_->spill_directory + "/lsmtpd-spill-XXXXXX";
+  std::string path = resources_->spill_directory + "/lsmtpd-spill-XXXXXX";
   body_->file_.reset(::mkostemp(path.data(), O_CLOEXEC));
   if (!body_->file_) {
     return fail("cannot make a spill file in {}: {}; see limits.spill_directory",
-                store_->spill_directory, strerror(errno));
+                resources_->spill_directory, strerror(errno));
   }
   ::unlink(path.c_str());
   return {};
@@ -117,7 +118,7 @@ Status BodyWriter::flush() {
     if (auto opened = open_file(); !opened) return opened;
   }
   auto& chunks = body_->chunks_;
-  if (!body_->spill_.grow(body_->size_ - written_)) return fail("limits.spill is used up");
+  if (!body_->spill_.reserve(body_->size_ - written_)) return fail("limits.spill is used up");
   for (const auto& chunk : chunks) {
     auto done = write_all(body_->file_.get(), chunk.bytes.get(), chunk.used, chunk.offset);
     if (!done) return done;

@@ -3,7 +3,7 @@
 //
 // A BodyWriter takes the pieces as they come [one thread at a time]; finish() turns them into a
 // Body, which never changes again and may be read from any thread. Memory and spill come out of the
-// Store's budgets and go back when the last owner lets go.
+// ResourceLimits's budgets and go back when the last owner lets go.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
-#include "message/store.hpp"
+#include "message/resource_limits.hpp"
 
 namespace lsmtpd::message {
 
@@ -39,16 +39,16 @@ class Body {
   };
 
   std::vector<Chunk> chunks_;
-  Share descriptor_;  // outlives file_, which it is for
+  Reservation descriptor_;  // outlives file_, which it is for
   UniqueFd file_;
-  Share memory_;
-  Share spill_;
+  Reservation memory_;
+  Reservation spill_;
   uint64_t size_ = 0;
 };
 
 class BodyWriter {
  public:
-  explicit BodyWriter(Store& store);
+  explicit BodyWriter(ResourceLimits& resources);
 
   // Keeps a copy of `piece`. False: not even the hard limit has room; the message cannot be kept.
   [[nodiscard]] bool append(std::string_view piece);
@@ -68,7 +68,7 @@ class BodyWriter {
  private:
   Status open_file();
 
-  Store* store_;
+  ResourceLimits* resources_;
   std::shared_ptr<Body> body_;
   uint64_t written_ = 0;  // bytes that are in the file
   bool short_of_memory_ = false;

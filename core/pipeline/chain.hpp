@@ -22,7 +22,7 @@ struct OutputStep {
 struct Chain {
   std::string name;
   std::vector<plugin::Lane*> filters;     // lsmtpd.filter/1, in order
-  std::vector<plugin::Lane*> sessions;    // lsmtpd.session/1, in order
+  std::vector<plugin::Lane*> sessions;    // lsmtpd.session_filter/1, in order
   std::vector<plugin::Lane*> admissions;  // filters with lsmtpd.admission/1
   std::vector<OutputStep> outputs;
   uint64_t deadline_ms = 0;  // timeouts.chain

@@ -28,10 +28,10 @@ struct Delivery::Late {
                                {"plugin", output},
                                {"outcome", outcome->kind == Kind::stored   ? "stored"
                                            : outcome->kind == Kind::reject ? "rejected"
-                                                                           : "try_later"},
+                                                                           : "tempfail"},
                                {"fallback_has_it", *kept}});
     // What the fallback does not have is only released.
-    replay.settle_held(copy_id, *kept ? outcome->kind : Kind::try_later, outcome->reason(),
+    replay.settle_held(copy_id, *kept ? outcome->kind : Kind::tempfail, outcome->reason(),
                        *kept ? std::move(notes) : std::nullopt);
   }
 };
@@ -56,7 +56,7 @@ void Delivery::run(const message::Message& message, std::function<void()> settle
 // How long anybody waits for `lane`: its own deadline or what is left of the chain's; 0: there is
 // no end.
 uint64_t Delivery::time_for(plugin::Lane& lane) const {
-  const uint64_t own = lane.stage().entry().deadline;
+  const uint64_t own = lane.instance().entry().deadline;
   if (ends_at_ms_ == 0) return own;
   const uint64_t left = ends_at_ms_ > deadlines_.now() ? ends_at_ms_ - deadlines_.now() : 1;
   return own == 0 ? left : std::min(own, left);
@@ -75,7 +75,7 @@ void Delivery::ask(plugin::Lane& lane, std::string target) {
   if (answer) {
     take(std::move(*answer));
   } else {
-    deadlines_.arm(deadline_, lane.stage().entry().deadline);
+    deadlines_.arm(deadline_, lane.instance().entry().deadline);
   }
 }
 
@@ -90,7 +90,7 @@ void Delivery::take(Completion&& completion) {
 void Delivery::take_primary(Completion&& completion) {
   Verdict& verdict = completion.verdict;
   if (verdict.kind == Kind::failed && !step_.fallback &&
-      step_.lane->stage().entry().on_error == config::OnFailure::reject) {
+      step_.lane->instance().entry().on_error == config::OnFailure::reject) {
     verdict.kind = Kind::reject;
   }
   if (verdict.kind == Kind::stored || verdict.kind == Kind::reject) {
@@ -115,7 +115,7 @@ void Delivery::take_fallback(Verdict verdict) {
     settle(std::move(verdict), *step_.fallback);
     return;
   }
-  verdict.kind = Kind::try_later;
+  verdict.kind = Kind::tempfail;
   verdict.detail = primary_.detail + "; fallback " + step_.fallback->name() + ": " + verdict.detail;
   settle(std::move(verdict), *step_.lane);
 }
@@ -127,14 +127,15 @@ void Delivery::overdue() {
     fallback_overdue("its deadline passed");
     return;
   }
-  Verdict why = Verdict::make(Kind::try_later, "its deadline passed");
+  Verdict why = Verdict::make(Kind::tempfail, "its deadline passed");
   if (step_.fallback) {
     leave_to_fallback();
     use_fallback(std::move(why));
     return;
   }
   leave_for_good();
-  if (step_.lane->stage().entry().on_timeout == config::OnFailure::reject) why.kind = Kind::reject;
+  if (step_.lane->instance().entry().on_timeout == config::OnFailure::reject)
+    why.kind = Kind::reject;
   settle(std::move(why), *step_.lane);
 }
 
@@ -150,7 +151,7 @@ void Delivery::fallback_overdue(const char* why) {
                             }
                           });
   late_ = nullptr;
-  take_fallback(Verdict::make(Kind::try_later, why));
+  take_fallback(Verdict::make(Kind::tempfail, why));
 }
 
 // Nobody else takes the message; if the output does so yet, the log says that the client may send
@@ -187,7 +188,7 @@ void Delivery::leave_to_fallback() {
 
 void Delivery::use_fallback(Verdict why) {
   if (!step_.fallback) {
-    why.kind = Kind::try_later;
+    why.kind = Kind::tempfail;
     settle(std::move(why), *step_.lane);
     return;
   }
@@ -205,7 +206,7 @@ void Delivery::give_up(const char* why) {
     return;
   }
   if (call_) leave_for_good();
-  settle(Verdict::make(Kind::try_later, why), *step_.lane);
+  settle(Verdict::make(Kind::tempfail, why), *step_.lane);
 }
 
 void Delivery::settle(Verdict verdict, const plugin::Lane& speaker) {

@@ -1,7 +1,7 @@
 // One copy of a message on its way to one output, and to that output's fallback when the output
 // cannot take it.
 //
-// Settles exactly once with a verdict of kind stored, reject or try_later. An output that is
+// Settles exactly once with a verdict of kind stored, reject or tempfail. An output that is
 // overdue is left alone, and the fallback stores the copy; while its outcome may still come, Replay
 // holds that copy back, and what comes late is put right there: accepted, and the stored copy is
 // forgotten; refused, and it is buried.
@@ -24,7 +24,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
 
   // `settled` comes once, perhaps from inside.
   void run(const message::Message& message, std::function<void()> settled);
-  // Nobody waits any more: settles as try_later, if it has not settled yet.
+  // Nobody waits any more: settles as tempfail, if it has not settled yet.
   void give_up(const char* why);
 
   const plugin::Verdict& verdict() const { return verdict_; }

@@ -4,15 +4,16 @@ namespace lsmtpd::pipeline {
 
 namespace {
 
-struct Preset {
+struct DefaultReply {
   int code;
   const char* enhanced;
   const char* text;
 };
 
-constexpr Preset kRejected = {554, "5.7.1", "Message refused"};
-constexpr Preset kFilterLater = {451, "4.7.1", "Try again later"};
-constexpr Preset kOutputLater = {451, "4.3.0", "Message cannot be stored now, try again later"};
+constexpr DefaultReply kRejected = {554, "5.7.1", "Message refused"};
+constexpr DefaultReply kFilterTempfail = {451, "4.7.1", "Try again later"};
+constexpr DefaultReply kOutputTempfail = {451, "4.3.0",
+                                          "Message cannot be stored now, try again later"};
 
 }  // namespace
 
@@ -26,10 +27,10 @@ plugin::Kind by_policy(config::OnFailure policy) {
       return plugin::Kind::reject;
     case config::OnFailure::proceed:
       return plugin::Kind::proceed;
-    case config::OnFailure::try_later:
+    case config::OnFailure::tempfail:
       break;
   }
-  return plugin::Kind::try_later;
+  return plugin::Kind::tempfail;
 }
 
 std::string_view fate_name(Fate fate) {
@@ -40,21 +41,21 @@ std::string_view fate_name(Fate fate) {
       return "discarded";
     case Fate::rejected:
       return "rejected";
-    case Fate::try_later:
-      return "try_later";
+    case Fate::tempfail:
+      return "tempfail";
   }
   return "";
 }
 
 smtp::Reply to_reply(const plugin::Verdict& verdict, Speaker speaker) {
-  const Preset& preset = verdict.kind == plugin::Kind::reject ? kRejected
-                         : speaker == Speaker::filter         ? kFilterLater
-                                                              : kOutputLater;
+  const DefaultReply& fallback_reply = verdict.kind == plugin::Kind::reject ? kRejected
+                                       : speaker == Speaker::filter         ? kFilterTempfail
+                                                                            : kOutputTempfail;
   const bool own_code = verdict.code != 0;
   smtp::Reply reply;
-  reply.code = own_code ? verdict.code : preset.code;
-  reply.enhanced = !verdict.enhanced.empty() ? verdict.enhanced : preset.enhanced;
-  reply.text = !verdict.text.empty() ? verdict.text : preset.text;
+  reply.code = own_code ? verdict.code : fallback_reply.code;
+  reply.enhanced = !verdict.enhanced.empty() ? verdict.enhanced : fallback_reply.enhanced;
+  reply.text = !verdict.text.empty() ? verdict.text : fallback_reply.text;
   return reply;
 }
 

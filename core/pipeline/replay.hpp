@@ -95,7 +95,7 @@ class Replay {
   void take_delivered(const std::shared_ptr<Item>& item, plugin::Completion completion);
   bool kills_connections(const Item& item, const plugin::Verdict& verdict);
   void overdue(const std::shared_ptr<Item>& item);
-  void not_now(const std::shared_ptr<Item>& item, plugin::Completion completion);
+  void tempfailed(const std::shared_ptr<Item>& item, plugin::Completion completion);
   void late(const std::shared_ptr<Item>& item, plugin::Completion completion);
   void keep_notes(const std::shared_ptr<Item>& item, std::optional<Notes> notes, io::Task then);
   void remove(const std::shared_ptr<Item>& item, plugin::Kind outcome, const std::string& reason,
@@ -113,7 +113,7 @@ class Replay {
   bool in_pass_ = false;
   bool listed_all_ = false;
   bool restart_ = true;
-  bool failed_ = false;  // this pass met "not now"
+  bool failed_ = false;  // this pass met a tempfail
   std::deque<std::string> queue_;
   std::set<std::shared_ptr<Item>> under_way_;
   struct Removal {

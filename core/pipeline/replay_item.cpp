@@ -55,8 +55,7 @@ void Replay::overdue(const std::shared_ptr<Item>& item) {
     late = [this, item](Completion completion) { this->late(item, std::move(completion)); };
   }
   item->asked->abandon(item->call, std::move(late));
-  answered(item,
-           {plugin::Verdict::make(Kind::try_later, "its deadline passed"), {}, {}, {}, false});
+  answered(item, {plugin::Verdict::make(Kind::tempfail, "its deadline passed"), {}, {}, {}, false});
 }
 
 void Replay::late(const std::shared_ptr<Item>& item, Completion completion) {
@@ -102,7 +101,7 @@ void Replay::take_loaded(const std::shared_ptr<Item>& item, Completion completio
 
 void Replay::deliver(const std::shared_ptr<Item>& item) {
   plugin::Lane& lane = *item->target->lane;
-  const uint64_t deadline_ms = std::max(lane.stage().entry().deadline, kShortestDeadlineMs);
+  const uint64_t deadline_ms = std::max(lane.instance().entry().deadline, kShortestDeadlineMs);
   item->delivering = true;
   ask(
       item, lane, deadline_ms,
@@ -122,13 +121,13 @@ bool Replay::kills_connections(const Item& item, const plugin::Verdict& verdict)
 
 void Replay::take_delivered(const std::shared_ptr<Item>& item, Completion completion) {
   auto& verdict = completion.verdict;
-  if (verdict.kind == Kind::try_later && kills_connections(*item, verdict)) {
+  if (verdict.kind == Kind::tempfail && kills_connections(*item, verdict)) {
     verdict.kind = Kind::reject;
     verdict.detail =
         fmt::format("lost alone with its connection {} times: {}", kMostLostAlone, verdict.detail);
   }
   if (verdict.kind != Kind::stored && verdict.kind != Kind::reject) {
-    not_now(item, std::move(completion));
+    tempfailed(item, std::move(completion));
     return;
   }
   window_ = std::min(window_ * 2, kLargestWindow);
@@ -144,7 +143,7 @@ void Replay::take_delivered(const std::shared_ptr<Item>& item, Completion comple
 }
 
 // The target waits for the next pass; the others go on.
-void Replay::not_now(const std::shared_ptr<Item>& item, Completion completion) {
+void Replay::tempfailed(const std::shared_ptr<Item>& item, Completion completion) {
   window_ = 1;
   failed_ = true;
   item->target->paused = true;
@@ -183,7 +182,7 @@ void Replay::remove(const std::shared_ptr<Item>& item, Kind outcome, const std::
       [&](Done done, lsmtpd_call& call) {
         return outcome == Kind::stored
                    ? storage_.forget(item->copy_id, std::move(done), call)
-                   : storage_.bury(item->copy_id, reason, std::move(done), call);
+                   : storage_.dead_letter(item->copy_id, reason, std::move(done), call);
       },
       [this, item, outcome, reason, then = std::move(then)](const Completion& completion) {
         if (completion.verdict.kind == Kind::stored) {

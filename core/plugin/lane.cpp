@@ -3,30 +3,30 @@
 #include <algorithm>
 
 #include "log/log.hpp"
-#include "plugin/lane_abilities.hpp"
+#include "plugin/lane_extensions.hpp"
 #include "plugin/thrown.hpp"
 
 namespace lsmtpd::plugin {
 
-Lane::Lane(Stage& stage, io::Loop& loop, uint32_t worker)
-    : stage_(stage),
+Lane::Lane(Instance& instance, io::Loop& loop, uint32_t worker)
+    : instance_(instance),
       loop_(loop),
-      self_{&stage.process_, this, &stage.reserved_},
+      self_{&instance.process_, this, &instance.reserved_},
       resources_(std::make_unique<Resources>()) {
-  host_ = stage.host_;
+  host_ = instance.host_;
   host_.self = &self_;
   host_.worker = worker;
-  host_.get_ability = LaneAbilities::get;
-  host_.complete = LaneAbilities::complete;
-  host_.lane_closed = LaneAbilities::lane_closed;
+  host_.get_extension = LaneExtensions::get;
+  host_.complete = LaneExtensions::complete;
+  host_.lane_closed = LaneExtensions::lane_closed;
 }
 
 Lane::~Lane() = default;
 
-Result<std::unique_ptr<Lane>> Stage::open_lane(io::Loop& loop, uint32_t worker) {
+Result<std::unique_ptr<Lane>> Instance::open_lane(io::Loop& loop, uint32_t worker) {
   auto lane = std::make_unique<Lane>(*this, loop, worker);
   try {
-    lane->lane_ = stage_->open_lane(stage_, &lane->host_);
+    lane->lane_ = instance_->open_lane(instance_, &lane->host_);
   } catch (...) {
     return fail("plugin.{}: could not open a lane: {}", name(), thrown());
   }
@@ -40,7 +40,7 @@ std::optional<Completion> Lane::ask(std::unique_ptr<Question> question, Done don
                                     lsmtpd_call& call, Ask&& put) {
   call = 0;
   if (is_closed_)
-    return Completion{Verdict::make(Kind::try_later, "the lane is closed"), {}, {}, {}, false};
+    return Completion{Verdict::make(Kind::tempfail, "the lane is closed"), {}, {}, {}, false};
   if (failed())
     return Completion{Verdict::make(Kind::failed, "too many calls are stuck"), {}, {}, {}, false};
   uint32_t index;
@@ -73,33 +73,33 @@ std::optional<Completion> Lane::ask(std::unique_ptr<Question> question, Done don
 std::optional<Completion> Lane::filter(const message::Message& message, Done done,
                                        lsmtpd_call& call) {
   auto question = std::make_unique<Question>();
-  question->view = View::make(message, View::Rights::edit, loop_, stage_.process_.store);
+  question->view = View::make(message, View::Rights::edit, loop_, instance_.process_.resources);
   return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
-    stage_.filter_->message(lane_, c, q.view->abi());
+    instance_.filter_->message(lane_, c, q.view->abi());
   });
 }
 
-std::optional<Completion> Lane::check(uint32_t stage, uint64_t session, uint64_t declared_size,
-                                      const message::Envelope& envelope, Done done,
-                                      lsmtpd_call& call) {
+std::optional<Completion> Lane::decide(uint32_t phase, uint64_t session, uint64_t declared_size,
+                                       const message::Envelope& envelope, Done done,
+                                       lsmtpd_call& call) {
   auto question = std::make_unique<Question>();
   // A copy: the session may be gone before the plugin answers.
   question->envelope = std::make_unique<const message::Envelope>(envelope);
   question->envelope_view = std::make_unique<EnvelopeView>(*question->envelope);
   question->event = {.size = sizeof(lsmtpd_session_event),
-                     .stage = stage,
+                     .phase = phase,
                      .session = session,
                      .declared_size = declared_size,
                      .envelope = question->envelope_view->get()};
   return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
-    stage_.session_->check(lane_, c, &q.event);
+    instance_.session_->decide(lane_, c, &q.event);
   });
 }
 
 std::optional<Completion> Lane::deliver(const message::Message& message, Delivery delivery,
                                         Done done, lsmtpd_call& call) {
   auto question = std::make_unique<Question>();
-  question->view = View::make(message, View::Rights::annotate, loop_, stage_.process_.store);
+  question->view = View::make(message, View::Rights::annotate, loop_, instance_.process_.resources);
   question->delivery = std::move(delivery);
   question->abi_delivery = {.size = sizeof(lsmtpd_delivery),
                             .flags = question->delivery.replay ? LSMTPD_DELIVERY_REPLAY : 0,
@@ -107,21 +107,21 @@ std::optional<Completion> Lane::deliver(const message::Message& message, Deliver
                             .target = str(question->delivery.target),
                             .deadline_ms = question->delivery.deadline_ms};
   return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
-    stage_.output_->deliver(lane_, c, q.view->abi(), &q.abi_delivery);
+    instance_.output_->deliver(lane_, c, q.view->abi(), &q.abi_delivery);
   });
 }
 
 std::optional<Completion> Lane::list(bool restart, uint32_t most, Done done, lsmtpd_call& call) {
   return ask(
       std::make_unique<Question>(), std::move(done), call,
-      [&](lsmtpd_call c, const Question&) { stage_.replay_->list(lane_, c, restart, most); });
+      [&](lsmtpd_call c, const Question&) { instance_.replay_->list(lane_, c, restart, most); });
 }
 
 std::optional<Completion> Lane::load(const std::string& copy_id, Done done, lsmtpd_call& call) {
   auto question = std::make_unique<Question>();
   question->copy_id = copy_id;
   return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
-    stage_.replay_->load(lane_, c, str(q.copy_id));
+    instance_.replay_->load(lane_, c, str(q.copy_id));
   });
 }
 
@@ -129,24 +129,24 @@ std::optional<Completion> Lane::forget(const std::string& copy_id, Done done, ls
   auto question = std::make_unique<Question>();
   question->copy_id = copy_id;
   return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
-    stage_.replay_->forget(lane_, c, str(q.copy_id));
+    instance_.replay_->forget(lane_, c, str(q.copy_id));
   });
 }
 
-std::optional<Completion> Lane::bury(const std::string& copy_id, const std::string& reason,
-                                     Done done, lsmtpd_call& call) {
+std::optional<Completion> Lane::dead_letter(const std::string& copy_id, const std::string& reason,
+                                            Done done, lsmtpd_call& call) {
   auto question = std::make_unique<Question>();
   question->copy_id = copy_id;
   question->reason = reason;
   return ask(std::move(question), std::move(done), call, [this](lsmtpd_call c, const Question& q) {
-    stage_.replay_->bury(lane_, c, str(q.copy_id), str(q.reason));
+    instance_.replay_->dead_letter(lane_, c, str(q.copy_id), str(q.reason));
   });
 }
 
 std::optional<Completion> Lane::probe(const lsmtpd_probe_report* report, Done done,
                                       lsmtpd_call& call) {
   return ask(std::make_unique<Question>(), std::move(done), call,
-             [&](lsmtpd_call c, const Question&) { stage_.probe_->probe(lane_, c, report); });
+             [&](lsmtpd_call c, const Question&) { instance_.probe_->probe(lane_, c, report); });
 }
 
 // With the worker in it: a plugin that takes one lane's host for another's answers no other call.
@@ -174,7 +174,7 @@ void Lane::take(lsmtpd_call call, Completion&& completion) {
   if (question->view) {
     const bool from_output = question->abi_delivery.size != 0;
     completion.message = question->view->close(completion.verdict.kind ==
-                                               (from_output ? Kind::try_later : Kind::proceed));
+                                               (from_output ? Kind::tempfail : Kind::proceed));
   }
   Done done = std::move(slot->done);
   if (slot->abandoned) --stuck_;
@@ -239,25 +239,26 @@ void Lane::abandon(lsmtpd_call call, Done late) {
                 {"calls", stuck_},
                 {"hint", "the plugin does not complete its calls and counts as failed"}});
   }
-  const auto cancel = stage_.output_ && slot->question->abi_delivery.size ? stage_.output_->cancel
-                      : slot->question->event.size                        ? stage_.session_->cancel
-                      : slot->question->view                              ? stage_.filter_->cancel
-                                                                          : nullptr;
+  const auto cancel = instance_.output_ && slot->question->abi_delivery.size
+                          ? instance_.output_->cancel
+                      : slot->question->event.size ? instance_.session_->cancel
+                      : slot->question->view       ? instance_.filter_->cancel
+                                                   : nullptr;
   if (cancel) guarded("cancel", [&] { cancel(lane_, call); });
 }
 
 Admission Lane::admission() {
   if (is_closed_) return {false, 0, "the lane is closed"};
-  if (!stage_.admission_) return {};
+  if (!instance_.admission_) return {};
   lsmtpd_admission out{
       .size = sizeof(lsmtpd_admission), .ready = 1, .max_message_size = 0, .reason = {nullptr, 0}};
-  if (!guarded("admission", [&] { stage_.admission_->get(lane_, &out); })) return {};
+  if (!guarded("admission", [&] { instance_.admission_->get(lane_, &out); })) return {};
   return {out.ready != 0, out.max_message_size, std::string(view(out.reason))};
 }
 
 void Lane::session_closed(uint64_t session) {
-  if (stage_.session_ && stage_.session_->closed && !is_closed_) {
-    guarded("closed", [&] { stage_.session_->closed(lane_, session); });
+  if (instance_.session_ && instance_.session_->closed && !is_closed_) {
+    guarded("closed", [&] { instance_.session_->closed(lane_, session); });
   }
 }
 
@@ -306,7 +307,7 @@ void Lane::fail_open_calls() {
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     if (!slots_[i].open) continue;
     take(call_id(i),
-         {Verdict::make(Kind::try_later, "the plugin closed its lane"), {}, {}, {}, false});
+         {Verdict::make(Kind::tempfail, "the plugin closed its lane"), {}, {}, {}, false});
   }
 }
 

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "io/loop.hpp"
-#include "plugin/stage.hpp"
+#include "plugin/instance.hpp"
 #include "plugin/verdict.hpp"
 #include "plugin/view.hpp"
 
@@ -53,26 +53,26 @@ class Lane {
   static constexpr uint32_t kSlots = 1u << 22;
   static constexpr uint32_t kWorkers = 1u << 10;
 
-  Lane(Stage& stage, io::Loop& loop, uint32_t worker);
+  Lane(Instance& instance, io::Loop& loop, uint32_t worker);
   ~Lane();
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
-  Stage& stage() { return stage_; }
-  const std::string& name() const { return stage_.name(); }
+  Instance& instance() { return instance_; }
+  const std::string& name() const { return instance_.name(); }
   bool failed() const { return stuck_ > kMostStuck || is_closed_; }
 
   // Each returns the completion, or nothing and `call` is open.
   std::optional<Completion> filter(const message::Message& message, Done done, lsmtpd_call& call);
-  std::optional<Completion> check(uint32_t stage, uint64_t session, uint64_t declared_size,
-                                  const message::Envelope& envelope, Done done, lsmtpd_call& call);
+  std::optional<Completion> decide(uint32_t phase, uint64_t session, uint64_t declared_size,
+                                   const message::Envelope& envelope, Done done, lsmtpd_call& call);
   std::optional<Completion> deliver(const message::Message& message, Delivery delivery, Done done,
                                     lsmtpd_call& call);
   std::optional<Completion> list(bool restart, uint32_t most, Done done, lsmtpd_call& call);
   std::optional<Completion> load(const std::string& copy_id, Done done, lsmtpd_call& call);
   std::optional<Completion> forget(const std::string& copy_id, Done done, lsmtpd_call& call);
-  std::optional<Completion> bury(const std::string& copy_id, const std::string& reason, Done done,
-                                 lsmtpd_call& call);
+  std::optional<Completion> dead_letter(const std::string& copy_id, const std::string& reason,
+                                        Done done, lsmtpd_call& call);
   std::optional<Completion> probe(const lsmtpd_probe_report* report, Done done, lsmtpd_call& call);
 
   // Nobody waits for the call any more: the plugin is told, and `late` gets the answer when it
@@ -83,12 +83,12 @@ class Lane {
   void session_closed(uint64_t session);
 
   // Asks the plugin's lane to end; `closed` comes when it has. Afterwards nothing of the plugin
-  // runs on this loop: calls it left open get TRY_LATER, and so does whoever still asks.
+  // runs on this loop: calls it left open get TEMPFAIL, and so does whoever still asks.
   void close(io::Task closed);
 
  private:
-  friend class Stage;
-  friend struct LaneAbilities;
+  friend class Instance;
+  friend struct LaneExtensions;
 
   // What lives until its call completes.
   struct Question {
@@ -128,7 +128,7 @@ class Lane {
   void lane_closed();
   void fail_open_calls();
 
-  Stage& stage_;
+  Instance& instance_;
   io::Loop& loop_;
   HostSelf self_;
   lsmtpd_host host_;

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "base/text.hpp"
-#include "config/check.hpp"
+#include "config/validate.hpp"
 #include "log/log.hpp"
 #include "plugin/option_table.hpp"
 #include "plugin/thrown.hpp"
@@ -68,23 +68,23 @@ Result<std::unique_ptr<Library>> Library::open(const std::string& file) {
   } catch (...) {
     return fail("{}: init failed: {}", file, thrown());
   }
-  if (auto status = library->find_abilities(); !status) {
+  if (auto status = library->find_extensions(); !status) {
     library->deinit();
     return tl::unexpected(status.error());
   }
   return library;
 }
 
-Status Library::find_abilities() {
+Status Library::find_extensions() {
   try {
     factory_ = static_cast<const lsmtpd_factory_1*>(entry_->get_factory(LSMTPD_FACTORY));
     if (!factory_ || !factory_->descriptor) return fail("{} has no {}", file_, LSMTPD_FACTORY);
-    if (!factory_->get_ability || !factory_->create)
-      return fail("{} is broken: get_ability or create of its {} is NULL", file_, LSMTPD_FACTORY);
-    options_ = static_cast<const lsmtpd_options_1*>(factory_->get_ability(LSMTPD_OPTIONS));
-    command_ = static_cast<const lsmtpd_command_1*>(factory_->get_ability(LSMTPD_COMMAND));
+    if (!factory_->get_extension || !factory_->create)
+      return fail("{} is broken: get_extension or create of its {} is NULL", file_, LSMTPD_FACTORY);
+    options_ = static_cast<const lsmtpd_options_1*>(factory_->get_extension(LSMTPD_OPTIONS));
+    command_ = static_cast<const lsmtpd_command_1*>(factory_->get_extension(LSMTPD_COMMAND));
   } catch (...) {
-    return fail("{}: its abilities cannot be found: {}", file_, thrown());
+    return fail("{}: its extensions cannot be found: {}", file_, thrown());
   }
   if (!config::is_name(view(factory_->descriptor->name)))
     return fail("{} is broken: its name is not of up to 64 letters, digits, - and _", file_);

@@ -31,7 +31,7 @@ class Library {
 
  private:
   static Result<std::unique_ptr<Library>> open(const std::string& file);
-  Status find_abilities();
+  Status find_extensions();
   void deinit() const;
 
   std::string file_;

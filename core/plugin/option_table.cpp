@@ -6,7 +6,7 @@
 #include <set>
 #include <span>
 
-#include "config/check.hpp"
+#include "config/validate.hpp"
 
 namespace lsmtpd::plugin {
 
@@ -31,8 +31,8 @@ std::string fault_of(const lsmtpd_options_1& table) {
   return {};
 }
 
-decltype(config::OptionValue::value) preset_value(const lsmtpd_option& option) {
-  const std::string_view text(option.preset);
+decltype(config::OptionValue::value) default_of(const lsmtpd_option& option) {
+  const std::string_view text(option.default_value);
   if (option.type == LSMTPD_TYPE_BOOL && (text == "true" || text == "false")) return text == "true";
   if (option.type == LSMTPD_TYPE_INT) {
     int64_t number = 0;

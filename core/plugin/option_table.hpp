@@ -14,7 +14,7 @@ std::string fault_of(const lsmtpd_options_1& table);
 
 // An option's default, as the file would give it; text where it is none of its type, which then is
 // refused like any text. Only where there is one.
-decltype(config::OptionValue::value) preset_value(const lsmtpd_option& option);
+decltype(config::OptionValue::value) default_of(const lsmtpd_option& option);
 
 // What a table's type is called in messages and by `lsmtpd plugins`: "size", "list", ...
 std::string_view type_name(uint32_t type);

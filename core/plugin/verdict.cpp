@@ -21,7 +21,7 @@ Kind kind_of(uint32_t kind) {
     case LSMTPD_DISCARD:
       return Kind::discard;
     default:
-      return Kind::try_later;
+      return Kind::tempfail;
   }
 }
 
@@ -48,11 +48,11 @@ std::string one_line(std::string_view text) {
 }  // namespace
 
 Verdict Verdict::from(const lsmtpd_verdict* v) {
-  if (!v || v->size < offsetof(lsmtpd_verdict, code)) return make(Kind::try_later, "no verdict");
+  if (!v || v->size < offsetof(lsmtpd_verdict, code)) return make(Kind::tempfail, "no verdict");
   Verdict verdict;
   verdict.kind = kind_of(v->kind);
   if (v->size < offsetof(lsmtpd_verdict, reserved)) return verdict;
-  const int klass = verdict.kind == Kind::reject ? 5 : verdict.kind == Kind::try_later ? 4 : 2;
+  const int klass = verdict.kind == Kind::reject ? 5 : verdict.kind == Kind::tempfail ? 4 : 2;
   if (klass != 2 && v->code / 100 == static_cast<uint32_t>(klass))
     verdict.code = static_cast<int>(v->code);
   if (v->size < sizeof(lsmtpd_verdict)) return verdict;

@@ -19,13 +19,13 @@ enum class Kind : uint8_t {
   proceed,
   stored,
   reject,
-  try_later,
+  tempfail,
   discard,
   failed,  // not the plugin's answer but ours: it threw, or is stuck; on_error decides
 };
 
 struct Verdict {
-  Kind kind = Kind::try_later;
+  Kind kind = Kind::tempfail;
   int code = 0;          // 0: the default of the kind
   std::string enhanced;  // valid for `code`, or empty
   std::string text;      // printable, at most 200 bytes; for the client

@@ -54,15 +54,15 @@ struct View::Edits {
   // than the call is open.
   struct Noted {
     message::Annotations all;
-    Share memory;
+    Reservation memory;
   };
 
   std::set<uint64_t> removed;
   std::vector<message::Recipient> added;
   std::string prefix;
   std::shared_ptr<Noted> annotations;
-  Share recipient_memory;
-  Share prefix_memory;
+  Reservation recipient_memory;
+  Reservation prefix_memory;
   std::unique_ptr<message::BodyWriter> writer;
   std::shared_ptr<const message::Body> body;
 
@@ -86,10 +86,11 @@ uint64_t memory_of(const message::Annotations& all) {
 
 }  // namespace
 
-View::View(const message::Message& message, Rights rights, io::Loop& loop, message::Store& store)
+View::View(const message::Message& message, Rights rights, io::Loop& loop,
+           message::ResourceLimits& resources)
     : rights_(rights),
       loop_(loop),
-      store_(store),
+      resources_(resources),
       message_(message),
       envelope_(*message.envelope) {}
 
@@ -102,7 +103,7 @@ void View::unpin() const {
 View::Edits* View::edits(bool annotate_only) const {
   if (!open_.load(std::memory_order_acquire)) return nullptr;
   if (rights_ == Rights::annotate && !annotate_only) return nullptr;
-  if (!edits_) edits_ = std::make_unique<Edits>(store_.memory);
+  if (!edits_) edits_ = std::make_unique<Edits>(resources_.memory);
   return edits_.get();
 }
 
@@ -117,7 +118,7 @@ std::optional<message::Message> View::close(bool keep_edits) {
   }
   if (!edits_->prefix.empty()) {
     if (result.prefix) edits_->prefix += *result.prefix;
-    result.prefix = share(std::move(edits_->prefix), std::move(edits_->prefix_memory));
+    result.prefix = hold_reserved(std::move(edits_->prefix), std::move(edits_->prefix_memory));
   }
   if (edits_->annotations) {
     result.annotations = {edits_->annotations, &edits_->annotations->all};
@@ -131,7 +132,7 @@ std::shared_ptr<const message::Envelope> View::edited_envelope() const {
     envelope.recipients.erase(envelope.recipients.begin() + static_cast<ptrdiff_t>(*it));
   }
   for (auto& each : edits_->added) envelope.recipients.push_back(std::move(each));
-  return share(std::move(envelope), std::move(edits_->recipient_memory));
+  return hold_reserved(std::move(envelope), std::move(edits_->recipient_memory));
 }
 
 Result<message::Message> View::finish_building() {
@@ -208,9 +209,9 @@ struct ViewTable {
   static bool begin_annotations(const View& v, View::Edits& e) {
     if (e.annotations) return true;
     auto noted = std::make_shared<View::Edits::Noted>();
-    noted->memory = Share(v.store_.memory);
+    noted->memory = Reservation(v.resources_.memory);
     if (const auto* all = v.message_.annotations.get()) {
-      if (!noted->memory.grow(memory_of(*all))) return false;
+      if (!noted->memory.reserve(memory_of(*all))) return false;
       noted->all = *all;
     }
     e.annotations = std::move(noted);
@@ -218,7 +219,7 @@ struct ViewTable {
   }
   static bool begin_recipients(const View& v, View::Edits& e) {
     return e.edits_recipients() ||
-           e.recipient_memory.hold(message::memory_of(*v.message_.envelope));
+           e.recipient_memory.resize(message::memory_of(*v.message_.envelope));
   }
   static int32_t annotate(const lsmtpd_message* m, lsmtpd_str key, lsmtpd_str value) {
     auto* e = of(m).edits(true);
@@ -228,7 +229,7 @@ struct ViewTable {
     const bool known = found != all.end();
     const uint64_t before = known ? memory_of(found->first, found->second) : 0;
     const uint64_t after = value.size == 0 ? 0 : memory_of(view(key), view(value));
-    if (!memory.hold(memory.held() - before + after)) return -1;
+    if (!memory.resize(memory.held() - before + after)) return -1;
     if (value.size != 0) {
       all.insert_or_assign(std::string(view(key)), std::string(view(value)));
     } else if (known) {
@@ -245,7 +246,7 @@ struct ViewTable {
         std::any_of(p.begin(), p.end(), bad) || !begin_recipients(of(m), *e))
       return -1;
     message::Recipient added{std::string(a), std::string(p)};
-    if (!e->recipient_memory.grow(message::memory_of(added))) return -1;
+    if (!e->recipient_memory.reserve(message::memory_of(added))) return -1;
     e->added.push_back(std::move(added));
     return 0;
   }
@@ -265,7 +266,7 @@ struct ViewTable {
     if (!e || !is_header_fields(text)) return -1;
     // The fields of earlier filters are copied behind the first.
     const auto* earlier = e->prefix.empty() ? of(m).message_.prefix.get() : nullptr;
-    if (!e->prefix_memory.grow(text.size() + (earlier ? earlier->size() : 0))) return -1;
+    if (!e->prefix_memory.reserve(text.size() + (earlier ? earlier->size() : 0))) return -1;
     e->prefix.insert(0, text);
     return 0;
   }
@@ -273,7 +274,7 @@ struct ViewTable {
     auto* e = of(m).edits(false);
     if (!e) return -1;
     const View& v = of(m);
-    if (!e->writer) e->writer = std::make_unique<message::BodyWriter>(v.store_);
+    if (!e->writer) e->writer = std::make_unique<message::BodyWriter>(v.resources_);
     if (e->writer->wants_flush() && (v.loop_.on_thread() || !e->writer->flush())) return -1;
     return e->writer->append(view(bytes)) ? 0 : -1;
   }

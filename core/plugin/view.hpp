@@ -33,8 +33,8 @@ class View {
   enum class Rights : uint8_t { annotate, edit, build };
 
   static View* make(const message::Message& message, Rights rights, io::Loop& loop,
-                    message::Store& store) {
-    return new View(message, rights, loop, store);
+                    message::ResourceLimits& resources) {
+    return new View(message, rights, loop, resources);
   }
   static const View* of(const lsmtpd_message* m) { return reinterpret_cast<const View*>(m); }
   const lsmtpd_message* abi() const { return reinterpret_cast<const lsmtpd_message*>(this); }
@@ -54,7 +54,8 @@ class View {
  private:
   struct Edits;
 
-  View(const message::Message& message, Rights rights, io::Loop& loop, message::Store& store);
+  View(const message::Message& message, Rights rights, io::Loop& loop,
+       message::ResourceLimits& resources);
   ~View();
   Edits* edits(bool annotate_only) const;
   std::shared_ptr<const message::Envelope> edited_envelope() const;
@@ -64,7 +65,7 @@ class View {
   std::atomic<bool> open_{true};
   Rights rights_;
   io::Loop& loop_;
-  message::Store& store_;
+  message::ResourceLimits& resources_;
   message::Message message_;
   EnvelopeView envelope_;
   mutable std::unique_ptr<Edits> edits_;

@@ -22,9 +22,9 @@ Connection::Connection(const Service& service, std::unique_ptr<io::TcpStream> st
       stream_(std::move(stream)),
       peer_(std::move(peer)),
       session_(service.smtp),
-      kept_memory_(service.store.memory),
-      held_memory_(service.store.memory),
-      envelope_memory_(service.store.memory),
+      kept_memory_(service.resources.memory),
+      held_memory_(service.resources.memory),
+      envelope_memory_(service.resources.memory),
       idle_deadline_([this] { idle_too_long(); }),
       session_deadline_([this] {
         shut_down({{421, "4.4.2", "Session took too long"}, "timeouts.session passed"});
@@ -33,7 +33,8 @@ Connection::Connection(const Service& service, std::unique_ptr<io::TcpStream> st
   stream_->set_handler(*this);
   session_.set_origin(service.listener.name, peer_.address, peer_.port);
   if (!service.chain.sessions.empty()) {
-    checks_ = std::make_unique<pipeline::Checks>(service.chain, service.next_session++);
+    session_filters_ =
+        std::make_unique<pipeline::SessionFilters>(service.chain, service.next_session++);
   }
 }
 
@@ -85,17 +86,17 @@ bool Connection::act(Action action) {
   switch (action) {
     case Action::need_input:
       break;
-    case Action::check_connect:
-      check(LSMTPD_STAGE_CONNECT);
+    case Action::phase_connect:
+      ask_phase(LSMTPD_PHASE_CONNECT);
       break;
-    case Action::check_helo:
-      check(LSMTPD_STAGE_HELO);
+    case Action::phase_helo:
+      ask_phase(LSMTPD_PHASE_HELO);
       break;
-    case Action::check_mail:
-      check(LSMTPD_STAGE_MAIL);
+    case Action::phase_mail:
+      ask_phase(LSMTPD_PHASE_MAIL);
       break;
-    case Action::check_rcpt:
-      check(LSMTPD_STAGE_RCPT);
+    case Action::phase_rcpt:
+      ask_phase(LSMTPD_PHASE_RCPT);
       break;
     case Action::body_start:
       start_body();
@@ -135,7 +136,7 @@ void Connection::resume() {
 bool Connection::keep(std::string_view input) {
   stream_->read_stop();
   if (ending_ && !ending_->after_transaction) return waits_for_us();  // nobody will look at it
-  if (!kept_memory_.grow(input.size())) return out_of_memory();
+  if (!kept_memory_.reserve(input.size())) return out_of_memory();
   kept_.append(input);
   return true;
 }

@@ -17,8 +17,8 @@
 #include "io/tcp.hpp"
 #include "log/log.hpp"
 #include "message/message.hpp"
-#include "pipeline/checks.hpp"
-#include "pipeline/transaction.hpp"
+#include "pipeline/chain_run.hpp"
+#include "pipeline/session_filters.hpp"
 #include "server/service.hpp"
 
 namespace lsmtpd::server {
@@ -36,7 +36,7 @@ class Connection final : io::TcpStream::Handler {
   void close();  // at once
 
  private:
-  enum class Waiting : uint8_t { nothing, banner, check, spill, outcome, client };
+  enum class Waiting : uint8_t { nothing, banner, phase, spill, outcome, client };
 
   // Why and how we end the session, once nothing of it is under way.
   struct Ending {
@@ -59,11 +59,11 @@ class Connection final : io::TcpStream::Handler {
   bool write_replies();
   void send_replies();
 
-  // connection_checks.cpp: what the session asks before there is a message
+  // connection_phases.cpp: what the session asks before there is a message
   void greet();
-  void check(uint32_t stage);
-  void decided(uint32_t stage, const pipeline::Checks::Result& result);
-  bool admit(uint32_t stage);
+  void ask_phase(uint32_t phase);
+  void decided(uint32_t phase, const pipeline::SessionFilters::Result& result);
+  bool admit(uint32_t phase);
   bool keep_recipient();
   void refuse(std::string_view at, const smtp::Reply& reply, std::string_view why);
 
@@ -92,17 +92,18 @@ class Connection final : io::TcpStream::Handler {
   void log_closed(log::Level level, std::string_view why);
   void log_if_incomplete(std::string_view why);
   void go_if_idle();
-  bool busy() const { return transaction_ || waiting_ == Waiting::spill; }
+  bool busy() const { return chain_run_ || waiting_ == Waiting::spill; }
   // The client has no part in it: what it is told must wait for that.
   bool waits_for_us() const {
-    return waiting_ == Waiting::check || waiting_ == Waiting::spill || waiting_ == Waiting::outcome;
+    return waiting_ == Waiting::phase || waiting_ == Waiting::spill || waiting_ == Waiting::outcome;
   }
 
   const Service& service_;
   std::unique_ptr<io::TcpStream> stream_;
   const io::Endpoint peer_;
   smtp::Session session_;
-  std::unique_ptr<pipeline::Checks> checks_;  // only where the chain has session filters
+  std::unique_ptr<pipeline::SessionFilters>
+      session_filters_;  // only where the chain has session filters
   Waiting waiting_ = Waiting::nothing;
   std::unique_ptr<const Ending> ending_;
   bool half_closed_ = false;  // the client sends no more, but may still read
@@ -112,15 +113,16 @@ class Connection final : io::TcpStream::Handler {
   bool closed_ = false;  // the stream is gone; we go too once nothing is under way
 
   std::string kept_;  // input that came while something was waited for
-  Share kept_memory_;
-  Share held_memory_;  // what the session and the stream hold for a client in the middle of things
+  Reservation kept_memory_;
+  Reservation
+      held_memory_;  // what the session and the stream hold for a client in the middle of things
 
   std::optional<message::BodyWriter> body_;
   bool body_refused_ = false;   // no memory, no disk: what comes is thrown away, then 452
   bool body_complete_ = false;  // body_end has come, the spill file has not
-  std::shared_ptr<pipeline::Transaction> transaction_;
+  std::shared_ptr<pipeline::ChainRun> chain_run_;
   std::shared_ptr<const message::Envelope> envelope_;  // of the message under way, for the log
-  Share envelope_memory_;                              // of the recipients
+  Reservation envelope_memory_;                        // of the recipients
   uint64_t message_size_ = 0;
   uint64_t mail_at_ms_ = 0;
   uint64_t body_end_ms_ = 0;

@@ -18,7 +18,7 @@ constexpr std::string_view kNoMemory = "limits.memory is used up";
 // thousand connections. False: the connection is closing.
 bool Connection::account() {
   const uint64_t held = session_.held() + stream_->unsent();
-  if (held_memory_.hold(held - held % kHeldStep)) return true;
+  if (held_memory_.resize(held - held % kHeldStep)) return true;
   if (waits_for_us() && stream_->unsent() >= kHeldStep) {  // which may take long
     log_closed(log::Level::warn, kNoMemory);
     close();
@@ -134,10 +134,10 @@ void Connection::drain() {
 }
 
 void Connection::on_end(bool end) {
-  if (transaction_ && transaction_->cancel()) {
+  if (chain_run_ && chain_run_->cancel()) {
     log::info("cancelled",
               {{"id", envelope_->id}, {"peer", peer_.text()}, {"why", "the client is gone"}});
-    transaction_.reset();
+    chain_run_.reset();
   } else if (end && waiting_ != Waiting::nothing && waiting_ != Waiting::banner) {
     half_closed_ = true;  // it gets the replies to what it has sent
     return;
@@ -158,7 +158,7 @@ void Connection::close_when_sent(bool linger) {
   std::string().swap(kept_);
   kept_memory_.release();
   const uint64_t unsent = stream_->unsent() - stream_->unsent() % kHeldStep;
-  if (!held_memory_.hold(unsent) && unsent > held_memory_.held() + kHeldStep) {
+  if (!held_memory_.resize(unsent) && unsent > held_memory_.held() + kHeldStep) {
     log_closed(log::Level::warn, kNoMemory);
     close();
     return;

@@ -22,7 +22,7 @@ std::string joined(const std::vector<message::Recipient>& recipients) {
 }  // namespace
 
 void Connection::start_body() {
-  body_.emplace(service_.store);
+  body_.emplace(service_.resources);
   body_refused_ = body_complete_ = false;
   session_.proceed();
 }
@@ -86,14 +86,15 @@ void Connection::run_chain() {
   message_size_ = body_->size();
   message.body = body_->finish();
   body_.reset();
-  envelope_ = share(session_.take_envelope(),
-                    std::exchange(envelope_memory_, Share(service_.store.memory)));
+  envelope_ =
+      hold_reserved(session_.take_envelope(),
+                    std::exchange(envelope_memory_, Reservation(service_.resources.memory)));
   message.envelope = envelope_;
   body_end_ms_ = service_.loop.now_ms();
   waiting_ = Waiting::outcome;
-  transaction_ = pipeline::Transaction::make(service_.chain, std::move(message));
-  auto outcome = transaction_->run([this](const pipeline::Outcome& later) {
-    transaction_.reset();
+  chain_run_ = pipeline::ChainRun::make(service_.chain, std::move(message));
+  auto outcome = chain_run_->run([this](const pipeline::Outcome& later) {
+    chain_run_.reset();
     finish(later);
     if (ended_) {
       go_if_idle();
@@ -102,7 +103,7 @@ void Connection::run_chain() {
     }
   });
   if (!outcome) return;
-  transaction_.reset();
+  chain_run_.reset();
   finish(*outcome);
 }
 

@@ -7,7 +7,7 @@
 
 #include "config/config.hpp"
 #include "io/loop.hpp"
-#include "message/store.hpp"
+#include "message/resource_limits.hpp"
 #include "pipeline/chain.hpp"
 #include "server/peers.hpp"
 #include "smtp/session.hpp"
@@ -22,7 +22,7 @@ struct Service {
   smtp::Settings smtp;
   const pipeline::Chain& chain;
   io::Loop& loop;
-  message::Store& store;
+  message::ResourceLimits& resources;
   Peers& peers;
   uint64_t& next_session;                 // of this worker
   std::function<void(Connection&)> gone;  // the connection is closed and may be destroyed

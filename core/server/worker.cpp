@@ -46,8 +46,8 @@ Status Worker::start() {
 }
 
 Status Worker::open_lanes() {
-  for (const auto& [name, stage] : shared_.stages) {
-    auto lane = stage->open_lane(loop_, index_);
+  for (const auto& [name, instance] : shared_.instances) {
+    auto lane = instance->open_lane(loop_, index_);
     if (!lane) return tl::unexpected(lane.error());
     lanes_.emplace(name, std::move(*lane));
     ++lanes_open_;
@@ -57,7 +57,7 @@ Status Worker::open_lanes() {
 
 void Worker::make_replays() {
   for (const auto& plugin : shared_.config.plugins) {
-    if (plugin.fallback.empty() || !shared_.stages.contains(plugin.name)) continue;
+    if (plugin.fallback.empty() || !shared_.instances.contains(plugin.name)) continue;
     auto& replay = shared_.replays[plugin.fallback];
     if (!replay) replay = std::make_unique<pipeline::Replay>(loop_, *lanes_.at(plugin.fallback));
     replay->add_output(*lanes_.at(plugin.name));
@@ -73,10 +73,10 @@ void Worker::make_chains() {
     chain.deadlines = &loop_.deadlines();
     for (const auto& step : configured.steps) {
       plugin::Lane* lane = lanes_.at(step).get();
-      const plugin::Stage& stage = lane->stage();
-      if (stage.session()) chain.sessions.push_back(lane);
-      if (stage.output()) {
-        const std::string& fallback = stage.entry().fallback;
+      const plugin::Instance& instance = lane->instance();
+      if (instance.session()) chain.sessions.push_back(lane);
+      if (instance.output()) {
+        const std::string& fallback = instance.entry().fallback;
         pipeline::OutputStep output{lane, nullptr, nullptr};
         if (!fallback.empty()) {
           output.fallback = lanes_.at(fallback).get();
@@ -85,8 +85,8 @@ void Worker::make_chains() {
         chain.outputs.push_back(output);
         continue;
       }
-      if (stage.filter()) chain.filters.push_back(lane);
-      if (stage.admission()) chain.admissions.push_back(lane);
+      if (instance.filter()) chain.filters.push_back(lane);
+      if (instance.admission()) chain.admissions.push_back(lane);
     }
   }
 }
@@ -104,7 +104,7 @@ Status Worker::listen(size_t listener, UniqueFd socket) {
     settings.commands = config.limits.commands;
     settings.errors = config.limits.errors;
     services_.push_back(std::make_unique<Service>(Service{
-        config, entry, std::move(settings), chains_.at(entry.chain), loop_, shared_.store,
+        config, entry, std::move(settings), chains_.at(entry.chain), loop_, shared_.resources,
         shared_.peers, next_session_, [this](Connection& connection) { gone(connection); }}));
     const Service& service = *services_.back();
     auto opened = io::Listener::open(loop_, std::move(socket),

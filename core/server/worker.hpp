@@ -17,10 +17,10 @@
 #include "config/config.hpp"
 #include "io/loop.hpp"
 #include "io/tcp.hpp"
-#include "message/store.hpp"
+#include "message/resource_limits.hpp"
 #include "pipeline/chain.hpp"
 #include "pipeline/replay.hpp"
-#include "plugin/stage.hpp"
+#include "plugin/instance.hpp"
 #include "server/connection.hpp"
 #include "server/peers.hpp"
 #include "server/service.hpp"
@@ -30,9 +30,9 @@ namespace lsmtpd::server {
 // What all workers share; outlives them.
 struct Shared {
   const config::Config& config;
-  message::Store& store;
+  message::ResourceLimits& resources;
   Peers& peers;
-  std::map<std::string, plugin::Stage*> stages;  // by plugin name
+  std::map<std::string, plugin::Instance*> instances;  // by plugin name
   std::map<std::string, std::unique_ptr<pipeline::Replay>>
       replays;  // by the fallback's name; made by worker 0
 };

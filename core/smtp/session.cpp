@@ -39,7 +39,7 @@ Action Session::next(std::string_view& input) {
 Session::Step Session::step(std::string_view& input) {
   switch (phase_) {
     case Phase::opening:
-      return wait(Waiting::connect, Action::check_connect);
+      return wait(Waiting::connect, Action::phase_connect);
     case Phase::command:
       return read_line(input);
     case Phase::overlong:

@@ -6,7 +6,7 @@
 //     std::string_view input = bytes just read;
 //     for (;;) switch (session.next(input)) {          // eats from the front of `input`
 //       case Action::need_input:  write replies(), clear it, read more; return;
-//       case Action::check_mail:  decide, now or later, then proceed() or refuse(reply); ...
+//       case Action::phase_mail:  decide, now or later, then proceed() or refuse(reply); ...
 //       case Action::refused:     log refusal(); go on, nothing to answer
 //       case Action::body:        keep session.body(); ...
 //       case Action::body_end:    hand the message on, then finish(reply); ...
@@ -52,10 +52,10 @@ struct Settings {
 
 enum class Action : uint8_t {
   need_input,     // all input is used up
-  check_connect,  // first action of all, before the banner
-  check_helo,     // envelope().helo is the argument
-  check_mail,     // envelope() has the reverse-path; declared_size() what SIZE= said
-  check_rcpt,     // envelope().recipients.back() is the new one; refuse() takes it out again
+  phase_connect,  // first action of all, before the banner
+  phase_helo,     // envelope().helo is the argument
+  phase_mail,     // envelope() has the reverse-path; declared_size() what SIZE= said
+  phase_rcpt,     // envelope().recipients.back() is the new one; refuse() takes it out again
   body_start,     // DATA or the first BDAT: get ready to store, then proceed() (354) or refuse()
   body,           // body() is the next piece of the message; valid until the next call of next()
   body_discard,  // forget what came of the body: the transaction was reset, refused or is too large
@@ -72,7 +72,7 @@ class Session {
   // Where the session belongs: goes into every envelope. Once, before the first next().
   void set_origin(std::string listener, std::string peer_address, uint16_t peer_port);
 
-  // The first call gives check_connect whatever `input` holds; give it none.
+  // The first call gives phase_connect whatever `input` holds; give it none.
   Action next(std::string_view& input);
 
   // Answers to a check_* or body_start: go on, or this reply (4xx or 5xx; 421 closes).
@@ -80,10 +80,10 @@ class Session {
   void refuse(const Reply& reply);
   // Answers body_end; in LMTP repeated for each recipient (RFC 2033 4.2).
   void finish(const Reply& reply);
-  // While answering check_connect, instead of proceed(): the client talked before the banner.
+  // While answering phase_connect, instead of proceed(): the client talked before the banner.
   // 554 5.5.0, then close.
   void early_talker();
-  // While answering check_mail, before proceed(): what the message will be known by.
+  // While answering phase_mail, before proceed(): what the message will be known by.
   void begin_transaction(std::string id, int64_t time_ns);
   // The caller's own reason to end the session (deadline, shutdown): appends `reply` (421), forgets
   // the transaction and half a command, then next() gives close. An answer that is still owed need
@@ -91,7 +91,7 @@ class Session {
   void shut_down(const Reply& reply);
 
   // The smallest size limit in force, in octets of content after unstuffing; 0 = none. Set it while
-  // answering check_helo and check_mail: EHLO announces it, MAIL SIZE= and the data are held
+  // answering phase_helo and phase_mail: EHLO announces it, MAIL SIZE= and the data are held
   // against it (552 5.3.4).
   void set_size_limit(uint64_t octets);
 

@@ -207,7 +207,7 @@ Session::Step Session::greet(const Command& command) {
   greeting_ = command.verb;
   former_helo_ = std::move(envelope_.helo);
   envelope_.helo = command.argument;
-  return wait(Waiting::helo, Action::check_helo);
+  return wait(Waiting::helo, Action::phase_helo);
 }
 
 void Session::greeted() {

@@ -48,7 +48,7 @@ Session::Step Session::mail(std::string_view argument) {
   }
   mail_ = parameters;
   envelope_.parameters = trim_left(path.rest);
-  return wait(Waiting::mail, Action::check_mail);
+  return wait(Waiting::mail, Action::phase_mail);
 }
 
 const replies::Fixed* Session::mail_fault(std::string_view argument, Path& path,
@@ -90,7 +90,7 @@ Session::Step Session::rcpt(std::string_view argument) {
     return {};
   }
   envelope_.recipients.push_back({std::string(path.address), std::string(trim_left(path.rest))});
-  return wait(Waiting::rcpt, Action::check_rcpt);
+  return wait(Waiting::rcpt, Action::phase_rcpt);
 }
 
 const replies::Fixed* Session::rcpt_fault(std::string_view argument, Path& path) const {

@@ -1,7 +1,7 @@
 /* lsmtpd plugin ABI: the types everything else uses, and the one symbol a plugin exports.
  *
  * A plugin is a shared object with one exported symbol, `lsmtpd_entry`. Everything beyond it is an
- * ability: a table of functions found by its string id ("lsmtpd.filter/1"), offered by the plugin
+ * extension: a table of functions found by its string id ("lsmtpd.filter/1"), offered by the plugin
  * to the host or by the host to the plugin. A published table never changes; what is new gets a new
  * id.
  *
@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define LSMTPD_ABI_MAJOR 1u /* a plugin of another major version is refused */
-#define LSMTPD_ABI_MINOR 0u /* abilities were added; never a reason to refuse */
+#define LSMTPD_ABI_MINOR 0u /* extensions were added; never a reason to refuse */
 
 #if defined(__cplusplus)
 #define LSMTPD_EXPORT extern "C" __attribute__((visibility("default")))
@@ -44,19 +44,19 @@ typedef struct lsmtpd_str {
  */
 typedef uint64_t lsmtpd_call;
 
-/* The answer to a call. What each kind means where is said at the abilities; an unknown kind, or
- * one that makes no sense for the call, counts as TRY_LATER. */
-#define LSMTPD_CONTINUE 1u  /* filter: go on, with the edits that were made */
-#define LSMTPD_STORED 2u    /* output: safe; nothing else says so */
-#define LSMTPD_REJECT 3u    /* refused for good: 5xx */
-#define LSMTPD_TRY_LATER 4u /* not now: 4xx, or the fallback */
+/* The answer to a call. What each kind means where is said at the extensions; an unknown kind, or
+ * one that makes no sense for the call, counts as TEMPFAIL. */
+#define LSMTPD_CONTINUE 1u /* filter: go on, with the edits that were made */
+#define LSMTPD_STORED 2u   /* output: safe; nothing else says so */
+#define LSMTPD_REJECT 3u   /* refused for good: 5xx */
+#define LSMTPD_TEMPFAIL 4u /* not now: 4xx, or the fallback */
 #define LSMTPD_DISCARD \
   5u /* filter: 250 for the client, the message goes nowhere, the log says so */
 
 typedef struct lsmtpd_verdict {
   uint32_t size;       /* sizeof(lsmtpd_verdict) */
   uint32_t kind;       /* LSMTPD_CONTINUE ... LSMTPD_DISCARD */
-  uint32_t code;       /* SMTP reply code, 0 = the default for the kind; 4xx for TRY_LATER, 5xx for
+  uint32_t code;       /* SMTP reply code, 0 = the default for the kind; 4xx for TEMPFAIL, 5xx for
                           REJECT, else ignored */
   uint32_t reserved;   /* 0 */
   lsmtpd_str enhanced; /* RFC 3463 code, "5.7.1"; its class must match `code`, else it is ignored;
@@ -75,7 +75,7 @@ typedef struct lsmtpd_entry_1 {
   /* [main] Once after loading, before anything else. `path` is the file it was loaded from. 0 is
    * success. */
   int32_t (*init)(lsmtpd_str path);
-  /* [main] Once at the end, after every stage was destroyed. The object is never unloaded. */
+  /* [main] Once at the end, after every instance was destroyed. The object is never unloaded. */
   void (*deinit)(void);
   /* [main] The factory with this id (LSMTPD_FACTORY), or NULL. Lives as long as the process. */
   const void* (*get_factory)(const char* id);

@@ -1,4 +1,4 @@
-/* "lsmtpd.admission/1" [stage]: what a plugin can take, asked before a message is read. */
+/* "lsmtpd.admission/1" [instance]: what a plugin can take, asked before a message is read. */
 #ifndef LSMTPD_ADMISSION_H
 #define LSMTPD_ADMISSION_H
 

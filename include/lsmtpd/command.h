@@ -1,5 +1,5 @@
 /* "lsmtpd.command/1" [factory]: a subcommand of the command line, as `lsmtpd spool` is. It works
- * beside a running daemon: the stage is not created.
+ * beside a running daemon: the instance is not created.
  */
 #ifndef LSMTPD_COMMAND_H
 #define LSMTPD_COMMAND_H

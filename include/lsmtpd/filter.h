@@ -1,4 +1,4 @@
-/* "lsmtpd.filter/1" [stage]: sees a whole message before any output does. */
+/* "lsmtpd.filter/1" [instance]: sees a whole message before any output does. */
 #ifndef LSMTPD_FILTER_H
 #define LSMTPD_FILTER_H
 
@@ -12,7 +12,7 @@ extern "C" {
 #define LSMTPD_FILTER "lsmtpd.filter/1"
 
 typedef struct lsmtpd_filter_1 {
-  /* [loop] Answer with CONTINUE, REJECT, TRY_LATER or DISCARD, now or later. Several calls may be
+  /* [loop] Answer with CONTINUE, REJECT, TEMPFAIL or DISCARD, now or later. Several calls may be
    * open at once. */
   void (*message)(const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_message* message);
   /* [loop] The host no longer waits for this call (deadline, client gone, shutdown): give up and

@@ -1,4 +1,5 @@
-/* "lsmtpd.loop/1" [host]: I/O on the worker's own loop, for lanes. A stage's host does not have it.
+/* "lsmtpd.loop/1" [host]: I/O on the worker's own loop, for lanes. An instance's host does not have
+ * it.
  *
  * Functions that start something return an id, 0 on failure. Callbacks run on the loop [loop],
  * never from inside the function that asked for them, and not after the thing was stopped. All of

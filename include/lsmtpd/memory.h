@@ -13,7 +13,7 @@ extern "C" {
 #define LSMTPD_MEMORY "lsmtpd.memory/1"
 
 typedef struct lsmtpd_memory_1 {
-  /* [any] 0: `bytes` are yours until released. -1: the budget is used up; wait or answer TRY_LATER.
+  /* [any] 0: `bytes` are yours until released. -1: the budget is used up; wait or answer TEMPFAIL.
    */
   int32_t (*reserve)(const lsmtpd_host* host, uint64_t bytes);
   /* [any] At most what is reserved by all lanes of the plugin: more is not given back, and logged.

@@ -66,7 +66,7 @@ typedef struct lsmtpd_message_1 {
   uint32_t (*annotation_at)(const lsmtpd_message* message, uint32_t index, lsmtpd_str* key,
                             lsmtpd_str* value);
   /* [any, one thread at a time, while the call is open] From a filter: takes effect with CONTINUE
-   * only. From an output that answers TRY_LATER: goes along to its fallback and comes back on
+   * only. From an output that answers TEMPFAIL: goes along to its fallback and comes back on
    * replay. An empty value removes. 0 is success, -1: out of memory or not allowed here. */
   int32_t (*annotate)(const lsmtpd_message* message, lsmtpd_str key, lsmtpd_str value);
 

@@ -27,14 +27,14 @@ extern "C" {
 
 typedef struct lsmtpd_option {
   const char* key;
-  uint32_t type;       /* LSMTPD_TYPE_... */
-  uint32_t required;   /* 1: there is no default */
-  const char* preset;  /* default as it would be written in TOML without quotes ("10MiB", "true");
-                          NULL: unset */
-  int64_t minimum;     /* INT, SIZE, DURATION: smallest value allowed */
-  int64_t maximum;     /* largest; minimum == maximum == 0: any value */
-  const char* allowed; /* ENUM: the values, separated by spaces; else NULL */
-  const char* help;    /* one line, shown by `lsmtpd plugins` */
+  uint32_t type;             /* LSMTPD_TYPE_... */
+  uint32_t required;         /* 1: there is no default */
+  const char* default_value; /* default as it would be written in TOML without quotes ("10MiB",
+                         "true"); NULL: unset */
+  int64_t minimum;           /* INT, SIZE, DURATION: smallest value allowed */
+  int64_t maximum;           /* largest; minimum == maximum == 0: any value */
+  const char* allowed;       /* ENUM: the values, separated by spaces; else NULL */
+  const char* help;          /* one line, shown by `lsmtpd plugins` */
 } lsmtpd_option;
 
 /* The checked options of one plugin entry, defaults filled in. Strings live as long as the config.
@@ -70,7 +70,7 @@ typedef struct lsmtpd_options_1 {
   uint32_t reserved;
   /* [main] What the table cannot say: how options depend on each other. No side effects: no file is
    * made, nothing is connected to. May be NULL. Called only when types and ranges are right. */
-  void (*check)(const lsmtpd_config* config, const lsmtpd_report* report);
+  void (*validate)(const lsmtpd_config* config, const lsmtpd_report* report);
 } lsmtpd_options_1;
 
 #ifdef __cplusplus

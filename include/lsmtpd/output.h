@@ -1,4 +1,4 @@
-/* "lsmtpd.output/1" [stage]: puts a message where it is safe. */
+/* "lsmtpd.output/1" [instance]: puts a message where it is safe. */
 #ifndef LSMTPD_OUTPUT_H
 #define LSMTPD_OUTPUT_H
 
@@ -25,7 +25,7 @@ typedef struct lsmtpd_delivery {
 
 typedef struct lsmtpd_output_1 {
   /* [loop] Answer with STORED once the message is durable, with REJECT when it never will be, with
-   * TRY_LATER otherwise; now or later. Many calls may be open at once. TRY_LATER with the enhanced
+   * TEMPFAIL otherwise; now or later. Many calls may be open at once. TEMPFAIL with the enhanced
    * code 4.4.2 says that the message was under way when the connection was lost: one that is lost
    * so three times, alone, while it is replayed is buried. Storing again under a copy_id that is
    * stored replaces it. */

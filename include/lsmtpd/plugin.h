@@ -1,9 +1,9 @@
-/* The plugin's side: factory, stage, lane.
+/* The plugin's side: factory, instance, lane.
  *
- * Each `[plugin.NAME]` of the configuration makes one stage [main]: it holds the options, locks,
- * threads and what the workers share. A stage opens one lane a worker; a lane is called on its own
- * loop only, so it needs no locks. Order: create, start, open_lane for each worker, calls, close
- * each lane, stop, destroy.
+ * Each `[plugin.NAME]` of the configuration makes one instance [main]: it holds the options, locks,
+ * threads and what the workers share. An instance opens one lane a worker; a lane is called on its
+ * own loop only, so it needs no locks. Order: create, start, open_lane for each worker, calls,
+ * close each lane, stop, destroy.
  */
 #ifndef LSMTPD_PLUGIN_H
 #define LSMTPD_PLUGIN_H
@@ -18,11 +18,11 @@ extern "C" {
 
 #define LSMTPD_FACTORY "lsmtpd.factory/1"
 
-typedef struct lsmtpd_stage lsmtpd_stage;
+typedef struct lsmtpd_instance lsmtpd_instance;
 typedef struct lsmtpd_lane lsmtpd_lane;
 
-/* No function of a factory, stage, lane or ability is NULL where its description does not allow
- * it; the plugin is refused then. `cancel`, and `closed` of LSMTPD_SESSION, may be.
+/* No function of a factory, instance, lane or extension is NULL where its description does not
+ * allow it; the plugin is refused then. `cancel`, and `closed` of LSMTPD_SESSION_FILTER, may be.
  *
  * What `lsmtpd plugins` shows. All strings live as long as the process. */
 typedef struct lsmtpd_descriptor {
@@ -36,31 +36,32 @@ typedef struct lsmtpd_descriptor {
 
 typedef struct lsmtpd_factory_1 {
   const lsmtpd_descriptor* descriptor;
-  /* [main] Abilities that need no stage: LSMTPD_OPTIONS, LSMTPD_COMMAND. NULL where there is none.
+  /* [main] Extensions that need no instance: LSMTPD_OPTIONS, LSMTPD_COMMAND. NULL where there is
+   * none.
    */
-  const void* (*get_ability)(const char* id);
-  /* [main] Makes a stage. `host` and `config` live until it is destroyed. No side effects outside
-   * memory: files, sockets and threads belong into start(). NULL is failure. */
-  const lsmtpd_stage* (*create)(const lsmtpd_host* host, const lsmtpd_config* config);
+  const void* (*get_extension)(const char* id);
+  /* [main] Makes an instance. `host` and `config` live until it is destroyed. No side effects
+   * outside memory: files, sockets and threads belong into start(). NULL is failure. */
+  const lsmtpd_instance* (*create)(const lsmtpd_host* host, const lsmtpd_config* config);
 } lsmtpd_factory_1;
 
-struct lsmtpd_stage {
+struct lsmtpd_instance {
   void* self; /* the plugin's own */
-  /* [main] Opens what the stage needs. 0 is success; otherwise say why in `report`, and the daemon
-   * does not start. */
-  int32_t (*start)(const lsmtpd_stage* stage, const lsmtpd_report* report);
+  /* [main] Opens what the instance needs. 0 is success; otherwise say why in `report`, and the
+   * daemon does not start. */
+  int32_t (*start)(const lsmtpd_instance* instance, const lsmtpd_report* report);
   /* [main] After every lane is closed: ends threads, flushes, unlocks. Only after a start() that
    * succeeded. */
-  void (*stop)(const lsmtpd_stage* stage);
-  /* [main] Frees the stage. */
-  void (*destroy)(const lsmtpd_stage* stage);
-  /* [main] Tables whose functions take a lane: LSMTPD_FILTER, LSMTPD_SESSION, LSMTPD_ADMISSION,
-   * LSMTPD_OUTPUT, LSMTPD_REPLAY, LSMTPD_PROBE. NULL where the plugin has none. They live until the
-   * stage is destroyed. */
-  const void* (*get_ability)(const lsmtpd_stage* stage, const char* id);
+  void (*stop)(const lsmtpd_instance* instance);
+  /* [main] Frees the instance. */
+  void (*destroy)(const lsmtpd_instance* instance);
+  /* [main] Tables whose functions take a lane: LSMTPD_FILTER, LSMTPD_SESSION_FILTER,
+   * LSMTPD_ADMISSION, LSMTPD_OUTPUT, LSMTPD_REPLAY, LSMTPD_PROBE. NULL where the plugin has none.
+   * They live until the instance is destroyed. */
+  const void* (*get_extension)(const lsmtpd_instance* instance, const char* id);
   /* [loop] Opens a lane on the loop that calls; `host` is that lane's host and lives until the lane
    * is closed. NULL is failure. */
-  const lsmtpd_lane* (*open_lane)(const lsmtpd_stage* stage, const lsmtpd_host* host);
+  const lsmtpd_lane* (*open_lane)(const lsmtpd_instance* instance, const lsmtpd_host* host);
 };
 
 struct lsmtpd_lane {

@@ -1,4 +1,4 @@
-/* "lsmtpd.probe/1" [stage]: tries a connection step by step, for `lsmtpd check --live`. */
+/* "lsmtpd.probe/1" [instance]: tries a connection step by step, for `lsmtpd check --live`. */
 #ifndef LSMTPD_PROBE_H
 #define LSMTPD_PROBE_H
 
@@ -22,7 +22,7 @@ struct lsmtpd_probe_report {
 };
 
 typedef struct lsmtpd_probe_1 {
-  /* [loop] On a lane that gets nothing else to do. CONTINUE when all went well, else TRY_LATER. */
+  /* [loop] On a lane that gets nothing else to do. CONTINUE when all went well, else TEMPFAIL. */
   void (*probe)(const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_probe_report* report);
 } lsmtpd_probe_1;
 

@@ -22,7 +22,7 @@ class HeadersFilter : public sdk::SimpleFilter {
           "{auth_user} {hostname} filled in"),
   };
 
-  static void check(sdk::Config config, sdk::Report report) {
+  static void validate(sdk::Config config, sdk::Report report) {
     const auto fields = config.map("add");
     for (const auto& [name, value] : fields) {
       if (!is_field_name(name))
@@ -52,8 +52,8 @@ class HeadersFilter : public sdk::SimpleFilter {
     for (const auto& [name, value] : fields_)
       text += field(name, value.expand(envelope, host().hostname()));
     if (!text.empty() && !message.prepend_header(text))
-      return call.try_later("Insufficient system storage, try again later", 452, "4.3.1",
-                            "no memory for the header fields");
+      return call.tempfail("Insufficient system storage, try again later", 452, "4.3.1",
+                           "no memory for the header fields");
     call.proceed();
   }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "sections.hpp"
+#include "message_sections.hpp"
 
 namespace lsmtpd::amqp {
 

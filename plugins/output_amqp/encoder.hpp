@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "options.hpp"
+#include "amqp_options.hpp"
 
 namespace lsmtpd::amqp {
 

@@ -16,8 +16,8 @@
 #include <string_view>
 #include <vector>
 
-#include "options.hpp"
-#include "outcome.hpp"
+#include "amqp_options.hpp"
+#include "disposition.hpp"
 
 namespace lsmtpd::amqp {
 

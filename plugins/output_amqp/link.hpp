@@ -17,7 +17,7 @@
 #include <string>
 #include <string_view>
 
-#include "connection.hpp"
+#include "amqp_connection.hpp"
 #include "encoder.hpp"
 #include "job.hpp"
 

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <utility>
 
-#include "connection.hpp"
+#include "amqp_connection.hpp"
 
 namespace lsmtpd::amqp {
 
@@ -33,7 +33,7 @@ class ProbeRun {
     concluded_ = false;
     if (number_ < brokers_) return next_(number_++);
     if (failed_) {
-      call_.try_later();
+      call_.tempfail();
     } else {
       call_.proceed();
     }

@@ -1,10 +1,10 @@
 #include "archive.hpp"
 
 #include <cerrno>
-#include <mail_json/text.hpp>
+#include <mail_json/json_text.hpp>
 #include <mail_json/timestamp.hpp>
 
-#include "names.hpp"
+#include "file_names.hpp"
 
 namespace lsmtpd::json_spool {
 namespace {
@@ -70,7 +70,7 @@ Archive::Loaded Archive::read(const std::string& id, const Make& make) {
   if (fd == -ENOENT) return Loaded::kGone;
   if (fd < 0) {
     problem_ = "cannot open it: " + error_text(fd);
-    return passes(fd) ? Loaded::kLater : Loaded::kBroken;
+    return passes(fd) ? Loaded::kTempfail : Loaded::kBroken;
   }
   const File file(files_, fd);
   FileInfo info;
@@ -97,7 +97,7 @@ Archive::Loaded Archive::read(const std::string& id, const Make& make) {
 // The disk's fault, or memory's, and not what was written: it may be readable later.
 Archive::Loaded Archive::unreadable(std::int64_t error) {
   problem_ = "cannot read it: " + error_text(error);
-  return Loaded::kLater;
+  return Loaded::kTempfail;
 }
 
 std::uint64_t Archive::size_of(const std::string& name) {
@@ -115,7 +115,7 @@ int Archive::forget(const std::string& id) {
 }
 
 // The reason first: a dead letter without one would be a riddle.
-int Archive::bury(const std::string& id, std::string_view reason) {
+int Archive::dead_letter(const std::string& id, std::string_view reason) {
   int error = write_reason(id, reason);
   if (error < 0) return error;
   const std::string name = file_name(id);

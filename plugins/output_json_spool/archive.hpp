@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include <mail_json/reader.hpp>
+#include <mail_json/mail_reader.hpp>
 #include <tl/expected.hpp>
 
 #include "capacity.hpp"
@@ -37,7 +37,7 @@ class FileInput : public mail_json::Input {
 
 class Archive {
  public:
-  enum class Loaded { kYes, kGone, kBroken, kLater };
+  enum class Loaded { kYes, kGone, kBroken, kTempfail };
   // Makes a message of what was read; false: not now. `content` gives the body once, and an error
   // where the file is broken.
   using Body = std::function<mail_json::Result<void>(const mail_json::Reader::Sink&)>;
@@ -59,7 +59,7 @@ class Archive {
 
   // 0, or an errno as a negative number. What is gone already counts as done.
   int forget(const std::string& id);
-  int bury(const std::string& id, std::string_view reason);
+  int dead_letter(const std::string& id, std::string_view reason);
 
  private:
   Loaded read(const std::string& id, const Make& make);

@@ -8,7 +8,7 @@
 
 #include "directory.hpp"
 #include "entry.hpp"
-#include "names.hpp"
+#include "file_names.hpp"
 #include "terminal_text.hpp"
 
 namespace lsmtpd::json_spool {

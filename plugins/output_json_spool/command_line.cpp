@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "names.hpp"
+#include "file_names.hpp"
 
 namespace lsmtpd::json_spool {
 

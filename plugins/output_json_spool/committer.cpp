@@ -72,7 +72,7 @@ void Committer::run() {
     try {
       commit(group, buffer.get());
     } catch (const std::exception& error) {
-      // Calls that were not answered say "try later" as they go.
+      // Calls that were not answered say "tempfail" as they go.
       host_.error("committing messages failed", {{"error", error.what()}});
       for (StoreJob& job : group) job = StoreJob();
     }
@@ -148,9 +148,9 @@ void Committer::answer(StoreJob& job, const StagedFile& file) {
   if (failure.alarming()) alarm(job, failure);
   const std::string detail = std::string(failure.what) + ": " + error_text(failure.error);
   if (is_full(failure.error)) {
-    return job.call.try_later("Insufficient system storage", 452, "4.3.1", detail);
+    return job.call.tempfail("Insufficient system storage", 452, "4.3.1", detail);
   }
-  job.call.try_later({}, 0, {}, detail);
+  job.call.tempfail({}, 0, {}, detail);
 }
 
 void Committer::alarm(const StoreJob& job, const StagedFile::Failure& failure) {

@@ -3,11 +3,11 @@
 #include <cjson/cJSON.h>
 
 #include <cerrno>
-#include <mail_json/text.hpp>
+#include <mail_json/json_text.hpp>
 #include <mail_json/timestamp.hpp>
 
 #include "archive.hpp"
-#include "names.hpp"
+#include "file_names.hpp"
 #include "terminal_text.hpp"
 
 namespace lsmtpd::json_spool {

@@ -2,7 +2,7 @@
 // memory, and may have vanished by then. [main]
 #pragma once
 
-#include <mail_json/reader.hpp>
+#include <mail_json/mail_reader.hpp>
 #include <optional>
 #include <string>
 #include <vector>

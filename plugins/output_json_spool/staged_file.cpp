@@ -4,7 +4,7 @@
 #include <cerrno>
 #include <mail_json/writer.hpp>
 
-#include "names.hpp"
+#include "file_names.hpp"
 
 namespace lsmtpd::json_spool {
 namespace {

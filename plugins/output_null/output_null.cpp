@@ -12,9 +12,9 @@ class Lane : public sdk::Lane, public sdk::Output {
   void deliver(sdk::Call call, sdk::Message, sdk::Delivery) override { call.stored("nowhere"); }
 };
 
-class Stage : public sdk::Plugin {
+class Instance : public sdk::Instance {
  public:
-  using Plugin::Plugin;
+  using sdk::Instance::Instance;
   bool start(sdk::Report&) override {
     host().warn("this output keeps nothing: every message it takes is lost");
     return true;
@@ -24,4 +24,4 @@ class Stage : public sdk::Plugin {
 
 }  // namespace
 
-LSMTPD_PLUGIN(Stage, "output_null", "1.0.0", "lsmtpd", "takes every message and forgets it");
+LSMTPD_PLUGIN(Instance, "output_null", "1.0.0", "lsmtpd", "takes every message and forgets it");

@@ -18,7 +18,7 @@
 
 CHECK(LSMTPD_ABI_MAJOR == 1u);
 CHECK(LSMTPD_CONTINUE == 1u && LSMTPD_STORED == 2u && LSMTPD_REJECT == 3u &&
-      LSMTPD_TRY_LATER == 4u && LSMTPD_DISCARD == 5u);
+      LSMTPD_TEMPFAIL == 4u && LSMTPD_DISCARD == 5u);
 CHECK(LSMTPD_LOG_DEBUG == 1u && LSMTPD_LOG_INFO == 2u && LSMTPD_LOG_WARN == 3u &&
       LSMTPD_LOG_ERROR == 4u);
 CHECK(LSMTPD_READABLE == 1u && LSMTPD_WRITABLE == 2u && LSMTPD_FD_ERROR == 4u);
@@ -27,8 +27,8 @@ CHECK(LSMTPD_TYPE_STRING == 1u && LSMTPD_TYPE_SECRET == 2u && LSMTPD_TYPE_BOOL =
       LSMTPD_TYPE_ENUM == 7u && LSMTPD_TYPE_PATH == 8u && LSMTPD_TYPE_LIST == 9u &&
       LSMTPD_TYPE_MAP == 10u);
 CHECK(LSMTPD_DELIVERY_REPLAY == 1u);
-CHECK(LSMTPD_STAGE_CONNECT == 1u && LSMTPD_STAGE_HELO == 2u && LSMTPD_STAGE_MAIL == 4u &&
-      LSMTPD_STAGE_RCPT == 8u);
+CHECK(LSMTPD_PHASE_CONNECT == 1u && LSMTPD_PHASE_HELO == 2u && LSMTPD_PHASE_MAIL == 4u &&
+      LSMTPD_PHASE_RCPT == 8u);
 
 SIZE(struct lsmtpd_str, 16);
 AT(struct lsmtpd_str, data, 0);
@@ -57,7 +57,7 @@ AT(struct lsmtpd_host, hostname, 24);
 AT(struct lsmtpd_host, version, 40);
 AT(struct lsmtpd_host, worker, 56);
 AT(struct lsmtpd_host, workers, 60);
-AT(struct lsmtpd_host, get_ability, 64);
+AT(struct lsmtpd_host, get_extension, 64);
 AT(struct lsmtpd_host, complete, 72);
 AT(struct lsmtpd_host, lane_closed, 80);
 
@@ -71,16 +71,16 @@ AT(struct lsmtpd_descriptor, description, 56);
 
 SIZE(struct lsmtpd_factory_1, 24);
 AT(struct lsmtpd_factory_1, descriptor, 0);
-AT(struct lsmtpd_factory_1, get_ability, 8);
+AT(struct lsmtpd_factory_1, get_extension, 8);
 AT(struct lsmtpd_factory_1, create, 16);
 
-SIZE(struct lsmtpd_stage, 48);
-AT(struct lsmtpd_stage, self, 0);
-AT(struct lsmtpd_stage, start, 8);
-AT(struct lsmtpd_stage, stop, 16);
-AT(struct lsmtpd_stage, destroy, 24);
-AT(struct lsmtpd_stage, get_ability, 32);
-AT(struct lsmtpd_stage, open_lane, 40);
+SIZE(struct lsmtpd_instance, 48);
+AT(struct lsmtpd_instance, self, 0);
+AT(struct lsmtpd_instance, start, 8);
+AT(struct lsmtpd_instance, stop, 16);
+AT(struct lsmtpd_instance, destroy, 24);
+AT(struct lsmtpd_instance, get_extension, 32);
+AT(struct lsmtpd_instance, open_lane, 40);
 
 SIZE(struct lsmtpd_lane, 16);
 AT(struct lsmtpd_lane, self, 0);
@@ -90,7 +90,7 @@ SIZE(struct lsmtpd_option, 56);
 AT(struct lsmtpd_option, key, 0);
 AT(struct lsmtpd_option, type, 8);
 AT(struct lsmtpd_option, required, 12);
-AT(struct lsmtpd_option, preset, 16);
+AT(struct lsmtpd_option, default_value, 16);
 AT(struct lsmtpd_option, minimum, 24);
 AT(struct lsmtpd_option, maximum, 32);
 AT(struct lsmtpd_option, allowed, 40);
@@ -114,7 +114,7 @@ SIZE(struct lsmtpd_options_1, 24);
 AT(struct lsmtpd_options_1, options, 0);
 AT(struct lsmtpd_options_1, count, 8);
 AT(struct lsmtpd_options_1, reserved, 12);
-AT(struct lsmtpd_options_1, check, 16);
+AT(struct lsmtpd_options_1, validate, 16);
 
 SIZE(struct lsmtpd_recipient, 32);
 AT(struct lsmtpd_recipient, address, 0);
@@ -158,17 +158,17 @@ AT(struct lsmtpd_filter_1, cancel, 8);
 
 SIZE(struct lsmtpd_session_event, 32);
 AT(struct lsmtpd_session_event, size, 0);
-AT(struct lsmtpd_session_event, stage, 4);
+AT(struct lsmtpd_session_event, phase, 4);
 AT(struct lsmtpd_session_event, session, 8);
 AT(struct lsmtpd_session_event, declared_size, 16);
 AT(struct lsmtpd_session_event, envelope, 24);
 
-SIZE(struct lsmtpd_session_1, 32);
-AT(struct lsmtpd_session_1, stages, 0);
-AT(struct lsmtpd_session_1, reserved, 4);
-AT(struct lsmtpd_session_1, check, 8);
-AT(struct lsmtpd_session_1, cancel, 16);
-AT(struct lsmtpd_session_1, closed, 24);
+SIZE(struct lsmtpd_session_filter_1, 32);
+AT(struct lsmtpd_session_filter_1, phases, 0);
+AT(struct lsmtpd_session_filter_1, reserved, 4);
+AT(struct lsmtpd_session_filter_1, decide, 8);
+AT(struct lsmtpd_session_filter_1, cancel, 16);
+AT(struct lsmtpd_session_filter_1, closed, 24);
 
 SIZE(struct lsmtpd_admission, 32);
 AT(struct lsmtpd_admission, size, 0);
@@ -194,7 +194,7 @@ SIZE(struct lsmtpd_replay_1, 32);
 AT(struct lsmtpd_replay_1, list, 0);
 AT(struct lsmtpd_replay_1, load, 8);
 AT(struct lsmtpd_replay_1, forget, 16);
-AT(struct lsmtpd_replay_1, bury, 24);
+AT(struct lsmtpd_replay_1, dead_letter, 24);
 
 SIZE(struct lsmtpd_replay_host_1, 24);
 AT(struct lsmtpd_replay_host_1, listed, 0);

@@ -145,7 +145,7 @@ TEST_F(SdkLoop, OffloadThatFailsDropsWhatItGot) {
   t()->no_offload = 1;
   const lsmtpd_call call = lsmtpd_test_ask_filter(t(), host_.mail());
   EXPECT_FALSE(lane_host().offload([] {}, [held = std::move(lane().held)] {}));
-  EXPECT_EQ(lsmtpd_test_wait(t(), call)->kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(lsmtpd_test_wait(t(), call)->kind, LSMTPD_TEMPFAIL);
 }
 
 TEST_F(SdkLoop, ExceptionInATaskAnswersTheCallsItHeld) {

@@ -1,4 +1,4 @@
-// sdk/plugin.hpp against the fake host: calls, messages, options, abilities, stages and lanes.
+// sdk/plugin.hpp against the fake host: calls, messages, options, extensions, instances and lanes.
 #include "sdk_support.hpp"
 
 #include <stdexcept>
@@ -7,7 +7,7 @@ namespace {
 
 namespace sdk = lsmtpd::sdk;
 
-// ---- which abilities a class offers ----
+// ---- which extensions a class offers ----
 
 struct OnlyFilter : sdk::SimpleFilter {
   using SimpleFilter::SimpleFilter;
@@ -23,9 +23,9 @@ struct Everything : sdk::Lane,
                     sdk::Probe {
   Everything(sdk::LaneHost host, sdk::Config) : sdk::Lane(std::move(host)) {}
   void message(sdk::Call call, sdk::Message) override { call.discard("why not"); }
-  void check(sdk::Call call, const lsmtpd_session_event& event) override {
-    if (event.stage == LSMTPD_STAGE_CONNECT) return call.proceed();
-    call.try_later("come back", 450, "4.7.1");
+  void decide(sdk::Call call, const lsmtpd_session_event& event) override {
+    if (event.phase == LSMTPD_PHASE_CONNECT) return call.proceed();
+    call.tempfail("come back", 450, "4.7.1");
   }
   void deliver(sdk::Call call, sdk::Message, sdk::Delivery delivery) override {
     call.stored(std::string(delivery.copy_id) + "/" + std::string(delivery.target) +
@@ -41,35 +41,35 @@ struct Everything : sdk::Lane,
     call.reject(std::string(copy_id) + " is gone");
   }
   void forget(sdk::Call call, std::string_view) override { call.stored(); }
-  void bury(sdk::Call call, std::string_view, std::string_view reason) override {
+  void dead_letter(sdk::Call call, std::string_view, std::string_view reason) override {
     call.stored(reason);
   }
   void probe(sdk::Call call, sdk::ProbeReport report) override {
     report.good("resolve", "127.0.0.1");
     report.bad("connect", 11, "refused");
-    call.try_later();
+    call.tempfail();
   }
 };
 
-TEST(Abilities, FollowFromWhatTheLaneDerivesFrom) {
-  const char* const ids[] = {LSMTPD_FILTER,    LSMTPD_SESSION, LSMTPD_OUTPUT,
-                             LSMTPD_ADMISSION, LSMTPD_REPLAY,  LSMTPD_PROBE};
+TEST(Extensions, FollowFromWhatTheLaneDerivesFrom) {
+  const char* const ids[] = {LSMTPD_FILTER,    LSMTPD_SESSION_FILTER, LSMTPD_OUTPUT,
+                             LSMTPD_ADMISSION, LSMTPD_REPLAY,         LSMTPD_PROBE};
   FakeHost one = FakeHost::of<OnlyFilter>();
   FakeHost all = FakeHost::of<Everything>();
   for (const char* id : ids) {
-    EXPECT_EQ(lsmtpd_test_ability(*one, id) != nullptr, id == ids[0]) << id;
-    EXPECT_NE(lsmtpd_test_ability(*all, id), nullptr) << id;
+    EXPECT_EQ(lsmtpd_test_extension(*one, id) != nullptr, id == ids[0]) << id;
+    EXPECT_NE(lsmtpd_test_extension(*all, id), nullptr) << id;
   }
-  EXPECT_EQ(lsmtpd_test_ability(*all, "lsmtpd.filter/2"), nullptr);
+  EXPECT_EQ(lsmtpd_test_extension(*all, "lsmtpd.filter/2"), nullptr);
 }
 
-TEST(Abilities, PassWhatTheHostAsksAndWhatThePluginAnswers) {
+TEST(Extensions, PassWhatTheHostAsksAndWhatThePluginAnswers) {
   FakeHost host = FakeHost::of<Everything>();
   EXPECT_EQ(lsmtpd_test_filter(*host, host.mail())->kind, LSMTPD_DISCARD);
-  EXPECT_EQ(lsmtpd_test_session(*host, LSMTPD_STAGE_CONNECT, 1, host.mail(), 0)->kind,
+  EXPECT_EQ(lsmtpd_test_session(*host, LSMTPD_PHASE_CONNECT, 1, host.mail(), 0)->kind,
             LSMTPD_CONTINUE);
   const lsmtpd_test_verdict* verdict =
-      lsmtpd_test_session(*host, LSMTPD_STAGE_RCPT, 1, host.mail(), 0);
+      lsmtpd_test_session(*host, LSMTPD_PHASE_RCPT, 1, host.mail(), 0);
   EXPECT_EQ(verdict->code, 450u);
   EXPECT_STREQ(verdict->text, "come back");
   EXPECT_STREQ(verdict->enhanced, "4.7.1");
@@ -83,8 +83,8 @@ TEST(Abilities, PassWhatTheHostAsksAndWhatThePluginAnswers) {
   EXPECT_STREQ(lsmtpd_test_list(*host, 1, 5)->copy_ids, "again\n5\n");
   EXPECT_STREQ(lsmtpd_test_load_copy(*host, "x")->text, "x is gone");
   EXPECT_EQ(lsmtpd_test_forget(*host, "x")->kind, LSMTPD_STORED);
-  EXPECT_STREQ(lsmtpd_test_bury(*host, "x", "poison")->detail, "poison");
-  EXPECT_EQ(lsmtpd_test_probe(*host)->kind, LSMTPD_TRY_LATER);
+  EXPECT_STREQ(lsmtpd_test_dead_letter(*host, "x", "poison")->detail, "poison");
+  EXPECT_EQ(lsmtpd_test_probe(*host)->kind, LSMTPD_TEMPFAIL);
   EXPECT_STREQ(lsmtpd_test_steps(*host), "resolve 0 127.0.0.1\nconnect 11 refused\n");
 }
 
@@ -104,10 +104,10 @@ struct Drops : OnlyFilter {
   void message(sdk::Call, sdk::Message) override {}
 };
 
-TEST(Call, DroppedOneSaysTryLater) {
+TEST(Call, DroppedOneSaysTempfail) {
   FakeHost host = FakeHost::of<Drops>();
   const lsmtpd_test_verdict* verdict = lsmtpd_test_filter(*host, host.mail());
-  EXPECT_EQ(verdict->kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(verdict->kind, LSMTPD_TEMPFAIL);
   EXPECT_STREQ(verdict->detail, "dropped by the plugin");
 }
 
@@ -117,7 +117,7 @@ TEST(Call, OneThatTheLaneHoldsIsAnsweredWhenTheLaneCloses) {
   EXPECT_EQ(lsmtpd_test_answer(*host, call), nullptr);
   lsmtpd_test_close_lane(*host);
   ASSERT_NE(lsmtpd_test_answer(*host, call), nullptr);
-  EXPECT_EQ(lsmtpd_test_answer(*host, call)->kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(lsmtpd_test_answer(*host, call)->kind, LSMTPD_TEMPFAIL);
 }
 
 TEST(Call, CancelReachesThePluginWithItsId) {
@@ -224,9 +224,9 @@ TEST(Message, EditsReachTheNextStep) {
   EXPECT_EQ(next->envelope.recipient_count, 1u);
 }
 
-// ---- options, check, command, stage ----
+// ---- options, check, command, instance ----
 
-struct Optioned : sdk::Plugin {
+struct Optioned : sdk::Instance {
   static constexpr lsmtpd_option options[] = {
       sdk::option::required(sdk::option::string("name", nullptr, "a name")),
       sdk::option::size("size", "2KiB", "a size", 1, 1 << 20),
@@ -238,7 +238,7 @@ struct Optioned : sdk::Plugin {
       sdk::option::list("items", nullptr, "a list"),
       sdk::option::map("pairs", nullptr, "a map"),
   };
-  static void check(sdk::Config config, sdk::Report report) {
+  static void validate(sdk::Config config, sdk::Report report) {
     if (config.string("name") == "bad") report.error("name", "is bad");
   }
   static constexpr const char* command_name = "optioned";
@@ -249,7 +249,7 @@ struct Optioned : sdk::Plugin {
     terminal.out(std::string(config.string("name")) + " " + std::string(arguments[0]) + "\n");
     return 2;
   }
-  using Plugin::Plugin;
+  using sdk::Instance::Instance;
   bool start(sdk::Report& report) override {
     if (config().string("name") == "fails") report.error("name", "start failed");
     return config().string("name") != "fails";
@@ -297,7 +297,7 @@ TEST(Config, WrongOnesAreAllReported) {
   lsmtpd_test_free(t);
 }
 
-TEST(Stage, CheckAndStartSayWhatIsWrong) {
+TEST(Instance, CheckAndStartSayWhatIsWrong) {
   for (const auto& [name, error] :
        {std::pair{"bad", "name: is bad\n"}, {"fails", "name: start failed\n"}}) {
     lsmtpd_test* t = lsmtpd_test_new();
@@ -311,7 +311,7 @@ TEST(Stage, CheckAndStartSayWhatIsWrong) {
   }
 }
 
-TEST(Stage, IsStoppedAtTheEndAndLogsFields) {
+TEST(Instance, IsStoppedAtTheEndAndLogsFields) {
   lsmtpd_test* t = lsmtpd_test_new();
   lsmtpd_test_use(t, &entry_of<Optioned>());
   lsmtpd_test_option(t, "name", "n");
@@ -333,14 +333,14 @@ TEST(Command, RunsWithOptionsAndArguments) {
   lsmtpd_test_free(t);
 }
 
-struct NoLane : sdk::Plugin {
-  using Plugin::Plugin;
+struct NoLane : sdk::Instance {
+  using sdk::Instance::Instance;
   std::unique_ptr<OnlyFilter> open_lane(sdk::LaneHost) {
     throw std::runtime_error("no lane today");
   }
 };
 
-TEST(Stage, LaneThatThrowsIsNotOpened) {
+TEST(Instance, LaneThatThrowsIsNotOpened) {
   lsmtpd_test* t = lsmtpd_test_new();
   lsmtpd_test_use(t, &entry_of<NoLane>());
   EXPECT_NE(lsmtpd_test_start(t), 0);

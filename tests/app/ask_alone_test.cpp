@@ -25,9 +25,9 @@ class AskAloneTest : public testing::Test {
     setup.load(problems);
     message::Message message;
     message.envelope = std::make_shared<message::Envelope>();
-    message.body = message::BodyWriter(setup.store()).finish();
+    message.body = message::BodyWriter(setup.resources()).finish();
     return ask_alone(
-        *setup.stages().at("asked"), 200,
+        *setup.instances().at("asked"), 200,
         [&](plugin::Lane& lane, plugin::Done done, lsmtpd_call& call) {
           return lane.filter(message, std::move(done), call);
         },

@@ -99,7 +99,7 @@ TEST_F(SetupTest, AChainNeedsAnOutput) {
 }
 
 TEST_F(SetupTest, WhatIsNeitherFilterNorOutputHasNoPlaceInAChain) {
-  plugin("odd", "ability_filter").options["use"] = {{std::string("nothing"), {}}, {}};
+  plugin("odd", "extension_filter").options["use"] = {{std::string("nothing"), {}}, {}};
   plugin("out", "test_output");
   chain({"odd", "out"});
   EXPECT_EQ(problems(), Problems{"101:1 chain.default: odd is neither a filter nor an output"});
@@ -113,7 +113,7 @@ TEST_F(SetupTest, AFallbackMustGiveBackWhatItStores) {
       problems(),
       Problems{
           "1:12 plugin.broker: other cannot be a fallback: it does not give back what it stores "
-          "(ability lsmtpd.replay/1)"});
+          "(extension lsmtpd.replay/1)"});
 }
 
 TEST_F(SetupTest, OnlyAnOutputHasAFallback) {

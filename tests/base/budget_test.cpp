@@ -11,25 +11,25 @@ namespace {
 
 TEST(Budget, GivesUpToItsLimitAndNotAByteMore) {
   Budget budget(100);
-  EXPECT_TRUE(budget.take(60));
-  EXPECT_TRUE(budget.take(40));
-  EXPECT_FALSE(budget.take(1));
+  EXPECT_TRUE(budget.reserve(60));
+  EXPECT_TRUE(budget.reserve(40));
+  EXPECT_FALSE(budget.reserve(1));
   EXPECT_EQ(budget.used(), 100u);
-  budget.give(1);
-  EXPECT_TRUE(budget.take(1));
+  budget.release(1);
+  EXPECT_TRUE(budget.reserve(1));
 }
 
 TEST(Budget, ARefusedTakeTakesNothing) {
   Budget budget(100);
-  EXPECT_FALSE(budget.take(101));
+  EXPECT_FALSE(budget.reserve(101));
   EXPECT_EQ(budget.used(), 0u);
 }
 
 TEST(Budget, HugeAmountsDoNotWrapAround) {
   Budget budget(100);
-  ASSERT_TRUE(budget.take(50));
-  EXPECT_FALSE(budget.take(std::numeric_limits<uint64_t>::max()));
-  EXPECT_FALSE(budget.take(std::numeric_limits<uint64_t>::max() - 49));
+  ASSERT_TRUE(budget.reserve(50));
+  EXPECT_FALSE(budget.reserve(std::numeric_limits<uint64_t>::max()));
+  EXPECT_FALSE(budget.reserve(std::numeric_limits<uint64_t>::max() - 49));
   EXPECT_EQ(budget.used(), 50u);
 }
 
@@ -41,7 +41,7 @@ TEST(Budget, HoldsWhenManyThreadsTakeAtOnce) {
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 1000; ++i) {
-        if (budget.take(3)) taken += 3;
+        if (budget.reserve(3)) taken += 3;
       }
     });
   }
@@ -50,28 +50,28 @@ TEST(Budget, HoldsWhenManyThreadsTakeAtOnce) {
   EXPECT_EQ(budget.used(), taken);
 }
 
-TEST(Share, GivesBackWhatItHoldsWhenItGoes) {
+TEST(Reservation, GivesBackWhatItHoldsWhenItGoes) {
   Budget budget(100);
   {
-    Share share(budget);
-    EXPECT_TRUE(share.grow(30));
-    EXPECT_TRUE(share.grow(30));
-    EXPECT_FALSE(share.grow(41));
-    EXPECT_EQ(share.held(), 60u);
-    share.shrink(10);
+    Reservation reservation(budget);
+    EXPECT_TRUE(reservation.reserve(30));
+    EXPECT_TRUE(reservation.reserve(30));
+    EXPECT_FALSE(reservation.reserve(41));
+    EXPECT_EQ(reservation.held(), 60u);
+    reservation.release(10);
     EXPECT_EQ(budget.used(), 50u);
   }
   EXPECT_EQ(budget.used(), 0u);
 }
 
-TEST(Share, MovesWithoutGivingBackTwice) {
+TEST(Reservation, MovesWithoutGivingBackTwice) {
   Budget budget(100);
-  Share first(budget);
-  ASSERT_TRUE(first.grow(10));
-  Share second(std::move(first));
+  Reservation first(budget);
+  ASSERT_TRUE(first.reserve(10));
+  Reservation second(std::move(first));
   EXPECT_EQ(second.held(), 10u);
-  Share third(budget);
-  ASSERT_TRUE(third.grow(20));
+  Reservation third(budget);
+  ASSERT_TRUE(third.reserve(20));
   third = std::move(second);  // what it held before goes back
   EXPECT_EQ(budget.used(), 10u);
   third.release();
@@ -79,11 +79,11 @@ TEST(Share, MovesWithoutGivingBackTwice) {
   EXPECT_EQ(budget.used(), 0u);
 }
 
-TEST(Share, WithoutABudgetOnlyCounts) {
-  Share share;
-  EXPECT_TRUE(share.grow(std::numeric_limits<uint32_t>::max()));
-  share.release();
-  EXPECT_EQ(share.held(), 0u);
+TEST(Reservation, WithoutABudgetOnlyCounts) {
+  Reservation reservation;
+  EXPECT_TRUE(reservation.reserve(std::numeric_limits<uint32_t>::max()));
+  reservation.release();
+  EXPECT_EQ(reservation.held(), 0u);
 }
 
 }  // namespace

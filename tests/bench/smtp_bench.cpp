@@ -60,7 +60,7 @@ size_t drive(Session& session, std::string_view input) {
         benchmark::DoNotOptimize(session.take_envelope());
         session.finish({250, "2.0.0", "Ok: queued as f6f326ce-2fca-4246-96ba-aab732d44ad0"});
         break;
-      case Action::check_mail:
+      case Action::phase_mail:
         session.begin_transaction("f6f326ce-2fca-4246-96ba-aab732d44ad0", 1);
         session.proceed();
         break;

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <mail_json/reader.hpp>
+#include <mail_json/mail_reader.hpp>
 #include <mail_json/writer.hpp>
 #include <memory>
 #include <semaphore>
@@ -89,7 +89,7 @@ class Host {
  public:
   Host() : view_(mail_) {
     host_.self = this;
-    host_.get_ability = [](const lsmtpd_host*, const char* id) -> const void* {
+    host_.get_extension = [](const lsmtpd_host*, const char* id) -> const void* {
       return std::strcmp(id, LSMTPD_MESSAGE) == 0 ? &kMessage : nullptr;
     };
     host_.complete = [](const lsmtpd_host* host, lsmtpd_call, const lsmtpd_verdict* verdict) {

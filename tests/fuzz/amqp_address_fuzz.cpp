@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "address.hpp"
+#include "disposition.hpp"
 #include "fuzz_input.hpp"
 #include "job.hpp"
-#include "outcome.hpp"
 #include "product.hpp"
 #include "url.hpp"
 

@@ -201,8 +201,8 @@ class Game {
   // As `lsmtpd check --live` does: before anything else, and nothing else.
   void probe() {
     const auto* table =
-        static_cast<const lsmtpd_probe_1*>(lsmtpd_test_ability(test_, LSMTPD_PROBE));
-    auto* call = lsmtpd_t_new_call(test_, 1U << LSMTPD_CONTINUE | 1U << LSMTPD_TRY_LATER, nullptr);
+        static_cast<const lsmtpd_probe_1*>(lsmtpd_test_extension(test_, LSMTPD_PROBE));
+    auto* call = lsmtpd_t_new_call(test_, 1U << LSMTPD_CONTINUE | 1U << LSMTPD_TEMPFAIL, nullptr);
     call->probe.self = test_;
     call->probe.step = lsmtpd_t_step;
     table->probe(test_->lane->lane, call->id, &call->probe);

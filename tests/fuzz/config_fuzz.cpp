@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "amqp_option_table.hpp"
+#include "amqp_options.hpp"
 #include "base/text.hpp"
 #include "config/config.hpp"
 #include "fuzz_input.hpp"
-#include "option_table.hpp"
-#include "options.hpp"
-#include "plugin/options.hpp"
+#include "plugin/plugin_options.hpp"
 
 namespace {
 
@@ -32,7 +32,7 @@ config::Loaded load(const std::string& text) {
   config::Loaded loaded = config::load_text(text, "f");
   for (const config::Plugin& plugin : loaded.config.plugins) {
     if (plugin.use == "output_amqp")
-      (void)plugin::Options::check(plugin, &kAmqpOptions, loaded.diagnostics);
+      (void)plugin::Options::validate(plugin, &kAmqpOptions, loaded.diagnostics);
   }
   return loaded;
 }

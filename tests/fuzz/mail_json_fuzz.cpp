@@ -1,7 +1,7 @@
 // Content of any bytes in pieces of any size: what is written is read back byte for byte, and its
 // size is what was measured.
 #include <algorithm>
-#include <mail_json/reader.hpp>
+#include <mail_json/mail_reader.hpp>
 #include <mail_json/writer.hpp>
 #include <string>
 

@@ -2,7 +2,7 @@
 // that was read, written again and read again is the same.
 #include <algorithm>
 #include <cstring>
-#include <mail_json/reader.hpp>
+#include <mail_json/mail_reader.hpp>
 #include <mail_json/writer.hpp>
 #include <optional>
 #include <string>

@@ -193,7 +193,7 @@ def test_try_runs_one_mail_through_a_plugin():
 def test_try_says_of_a_filter_that_stores_what_a_chain_would():
     done = run_cli("try", "--plugin", BUILD / "tests/fixtures/bad_filter.so", "-o", "mode=stored",
                    input=H + b"x\r\n")
-    assert done.returncode == 1 and "verdict: try later" in done.stdout and "reply: 451 " in done.stdout
+    assert done.returncode == 1 and "verdict: tempfail" in done.stdout and "reply: 451 " in done.stdout
 
 
 def test_try_finds_plugins_where_the_configuration_says(tmp_path):

@@ -189,7 +189,7 @@ def test_output_c_says_why_it_cannot_start(installed, built, tmp_path):
 
 
 @pytest.mark.parametrize("status,verdict,exit_status", [
-    (200, "continue", 0), (202, "discard", 0), (403, "reject", 1), (503, "try later", 1)])
+    (200, "continue", 0), (202, "discard", 0), (403, "reject", 1), (503, "tempfail", 1)])
 def test_filter_http_asks_the_service(installed, built, service, status, verdict, exit_status):
     service.answer = (status, {"Lsmtpd-Add-Header": "X-Checked: yes"}, b"go away\n")
     output = installed.try_plugin(built("filter_http"), f"url={service.url}", status=exit_status)
@@ -201,7 +201,7 @@ def test_filter_http_asks_the_service(installed, built, service, status, verdict
 
 def test_filter_http_without_a_service_is_tried_later(installed, built):
     output = installed.try_plugin(built("filter_http"), "url=http://127.0.0.1:1/", status=1)
-    assert "verdict: try later" in output
+    assert "verdict: tempfail" in output
 
 
 def test_examples_in_a_daemon(built, daemon, service, tmp_path):

@@ -50,7 +50,7 @@ def test_a_plugin_that_cannot_start_is_a_clear_error(daemon, name, said):
     ({"mode": "continue"}, "250", 1),
     ({"mode": "discard"}, "250", 0),
     ({"mode": "reject", "code": 550, "enhanced": "5.7.26", "text": "no"}, "550 5.7.26 no", 0),
-    ({"mode": "try_later", "code": 450, "enhanced": "4.2.1", "text": "soon"}, "450 4.2.1 soon", 0),
+    ({"mode": "tempfail", "code": 450, "enhanced": "4.2.1", "text": "soon"}, "450 4.2.1 soon", 0),
     ({"mode": "slow", "delay": "20ms"}, "250", 1),
     ({"mode": "never"}, "451", 0),
     ({"mode": "on_cancel"}, "451", 0),
@@ -104,13 +104,13 @@ def test_what_a_filter_edits_is_stored(daemon):
 
 
 def test_edits_of_a_filter_that_then_says_later_are_not_there_the_next_time(daemon):
-    server = daemon(filtered("bad_filter", {"mode": "edits_then_try_later"}))
+    server = daemon(filtered("bad_filter", {"mode": "edits_then_tempfail"}))
     assert deliver(server).startswith("4")
     assert len(server.spool) == 0
 
 
 @pytest.mark.parametrize("where", ["check", "create", "message", "work", "done", "timer", "admission"])
-def test_an_exception_in_the_sdk_is_try_later_and_no_crash(daemon, where):
+def test_an_exception_in_the_sdk_is_tempfail_and_no_crash(daemon, where):
     server = daemon(filtered("throwing_filter", {"where": where}, deadline="500ms"), started=False)
     server.launch()
     try:
@@ -154,7 +154,7 @@ def test_a_session_filter_refuses_before_there_is_a_message(daemon, options, ref
 
 @pytest.mark.parametrize("options, reply", [
     ({"verdict": "stored"}, "250"), ({"verdict": "reject", "code": 554, "text": "never"}, "554"),
-    ({"verdict": "try_later"}, "451 4.3.0"), ({"verdict": "never"}, "451 4.3.0"),
+    ({"verdict": "tempfail"}, "451 4.3.0"), ({"verdict": "never"}, "451 4.3.0"),
     ({"verdict": "throws"}, "451"),
 ], ids=lambda value: value.get("verdict") if isinstance(value, dict) else "")
 def test_what_an_output_says_is_the_reply(daemon, options, reply):
@@ -162,7 +162,7 @@ def test_what_an_output_says_is_the_reply(daemon, options, reply):
     assert deliver(server).startswith(reply)
 
 
-@pytest.mark.parametrize("verdict, reply, spooled", [("stored", "250", 0), ("try_later", "250", 1),
+@pytest.mark.parametrize("verdict, reply, spooled", [("stored", "250", 0), ("tempfail", "250", 1),
                                                      ("never", "250", 1), ("reject", "5", 0)])
 def test_the_fallback_stores_what_the_output_cannot_take(daemon, verdict, reply, spooled):
     server = daemon(output("test_output", {"verdict": verdict}, deadline="300ms", fallback="spool"))

@@ -29,7 +29,7 @@ TEST(BindTest, APortThatSomeoneListensOnIsNotFree) {
   ASSERT_TRUE(other);
   ASSERT_EQ(::listen(other->get(), 1), 0);
   const uint16_t port = local_endpoint(other->get()).port;
-  const auto status = check_free("127.0.0.1", port);
+  const auto status = try_bind("127.0.0.1", port);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().message,
             fmt::format("cannot bind 127.0.0.1:{}: Address already in use", port));

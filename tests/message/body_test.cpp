@@ -46,8 +46,9 @@ std::string read_all(const Body& body, size_t at_a_time) {
 }
 
 // Writes as a connection does: flushes when it is asked to.
-std::shared_ptr<const Body> write(Store& store, const std::string& text, size_t piece) {
-  BodyWriter writer(store);
+std::shared_ptr<const Body> write(ResourceLimits& resources, const std::string& text,
+                                  size_t piece) {
+  BodyWriter writer(resources);
   for (size_t at = 0; at < text.size(); at += piece) {
     if (!writer.append(std::string_view(text).substr(at, piece))) return nullptr;
     if (writer.wants_flush() && !writer.flush()) return nullptr;
@@ -58,40 +59,40 @@ std::shared_ptr<const Body> write(Store& store, const std::string& text, size_t 
 class BodyTest : public testing::Test {
  protected:
   Folder folder_;
-  Store store_{1u << 20, 4u << 20, folder_.path()};
+  ResourceLimits resources_{1u << 20, 4u << 20, folder_.path()};
 };
 
 TEST_F(BodyTest, AnEmptyOneHasNothing) {
-  BodyWriter writer(store_);
+  BodyWriter writer(resources_);
   EXPECT_FALSE(writer.wants_flush());
   const auto body = writer.finish();
   char byte;
   EXPECT_EQ(body->size(), 0u);
   EXPECT_TRUE(body->peek(0).empty());
   EXPECT_EQ(body->read(0, &byte, 1), 0);
-  EXPECT_EQ(store_.memory.used(), 0u);
+  EXPECT_EQ(resources_.memory.used(), 0u);
 }
 
 TEST_F(BodyTest, StaysInMemoryWhileThereIsRoom) {
   for (const size_t piece : {1, 7, 1000, 65536}) {
     const std::string text = content(200'000);
-    const auto body = write(store_, text, piece);
+    const auto body = write(resources_, text, piece);
     ASSERT_TRUE(body);
     EXPECT_FALSE(body->spilled());
     EXPECT_EQ(body->size(), text.size());
     EXPECT_EQ(peeked(*body), text) << piece;
     EXPECT_EQ(read_all(*body, 333), text) << piece;
-    EXPECT_GE(store_.memory.used(), text.size());
-    EXPECT_LE(store_.memory.used(), 2 * text.size() + piece);
+    EXPECT_GE(resources_.memory.used(), text.size());
+    EXPECT_LE(resources_.memory.used(), 2 * text.size() + piece);
   }
-  EXPECT_EQ(store_.memory.used(), 0u);
+  EXPECT_EQ(resources_.memory.used(), 0u);
 }
 
 TEST_F(BodyTest, CanBeReadFromEveryOffset) {
   const std::string text = content(3000);
   for (const uint64_t limit : {uint64_t{1} << 20, uint64_t{1000}}) {
-    Store store(limit, 1u << 20, folder_.path());
-    const auto body = write(store, text, 97);
+    ResourceLimits resources(limit, 1u << 20, folder_.path());
+    const auto body = write(resources, text, 97);
     ASSERT_TRUE(body);
     EXPECT_EQ(body->spilled(), limit == 1000);
     for (size_t at = 0; at <= text.size() + 1; ++at) {
@@ -117,31 +118,31 @@ TEST_F(BodyTest, CanBeReadFromEveryOffset) {
 
 TEST_F(BodyTest, SpillsPastTheSoftLimit) {
   const std::string text = content(2u << 20);
-  const auto body = write(store_, text, 65536);
+  const auto body = write(resources_, text, 65536);
   ASSERT_TRUE(body);
   EXPECT_TRUE(body->spilled());
   EXPECT_TRUE(body->peek(0).empty());
   EXPECT_EQ(read_all(*body, 10'000), text);
-  EXPECT_EQ(store_.memory.used(), 0u) << "all of it is in the file";
-  EXPECT_EQ(store_.spill.used(), text.size());
+  EXPECT_EQ(resources_.memory.used(), 0u) << "all of it is in the file";
+  EXPECT_EQ(resources_.spill.used(), text.size());
   EXPECT_TRUE(folder_.empty()) << "the file has no name";
 }
 
 TEST_F(BodyTest, GivesAllBudgetsBack) {
   {
-    const auto spilled = write(store_, content(2u << 20), 65536);
-    const auto kept = write(store_, content(100'000), 65536);
+    const auto spilled = write(resources_, content(2u << 20), 65536);
+    const auto kept = write(resources_, content(100'000), 65536);
     ASSERT_TRUE(spilled && kept);
-    BodyWriter dropped(store_);
+    BodyWriter dropped(resources_);
     ASSERT_TRUE(dropped.append(content(50'000)));
   }
-  EXPECT_EQ(store_.memory.used(), 0u);
-  EXPECT_EQ(store_.spill.used(), 0u);
+  EXPECT_EQ(resources_.memory.used(), 0u);
+  EXPECT_EQ(resources_.spill.used(), 0u);
 }
 
 TEST_F(BodyTest, WantsNoFlushBelowTheSoftLimitAndOneAbove) {
-  BodyWriter writer(store_);
-  ASSERT_TRUE(store_.memory.take(store_.soft_limit() - 10'000));
+  BodyWriter writer(resources_);
+  ASSERT_TRUE(resources_.memory.reserve(resources_.soft_limit() - 10'000));
   ASSERT_TRUE(writer.append(content(10'000)));
   EXPECT_FALSE(writer.wants_flush());
   ASSERT_TRUE(writer.append("x"));
@@ -149,7 +150,7 @@ TEST_F(BodyTest, WantsNoFlushBelowTheSoftLimitAndOneAbove) {
   ASSERT_TRUE(writer.flush());
   EXPECT_FALSE(writer.wants_flush()) << "nothing is left in memory";
   EXPECT_TRUE(writer.spilled());
-  store_.memory.give(store_.soft_limit() - 10'000);
+  resources_.memory.release(resources_.soft_limit() - 10'000);
   ASSERT_TRUE(writer.append("y"));
   EXPECT_TRUE(writer.wants_flush()) << "a body that is in its file goes on there";
   ASSERT_TRUE(writer.flush());
@@ -157,31 +158,31 @@ TEST_F(BodyTest, WantsNoFlushBelowTheSoftLimitAndOneAbove) {
 }
 
 TEST_F(BodyTest, FailsAtTheHardLimit) {
-  ASSERT_TRUE(store_.memory.take(store_.memory.limit() - 100));
+  ASSERT_TRUE(resources_.memory.reserve(resources_.memory.limit() - 100));
   {
-    BodyWriter writer(store_);
+    BodyWriter writer(resources_);
     EXPECT_TRUE(writer.append(content(100)));
     EXPECT_FALSE(writer.append("x"));
   }
-  EXPECT_EQ(store_.memory.used(), store_.memory.limit() - 100);
+  EXPECT_EQ(resources_.memory.used(), resources_.memory.limit() - 100);
 }
 
 // Once a body is in its file, each piece takes its own size and no more: else a few dozen large
 // mails on their way to their files would use up what the soft limit leaves.
 TEST_F(BodyTest, TakesNoMoreThanThePieceOnceItIsSpilled) {
-  BodyWriter writer(store_);
+  BodyWriter writer(resources_);
   ASSERT_TRUE(writer.append(content(900'000)));
   ASSERT_TRUE(writer.wants_flush());
   ASSERT_TRUE(writer.flush());
-  ASSERT_EQ(store_.memory.used(), 0u);
+  ASSERT_EQ(resources_.memory.used(), 0u);
   ASSERT_TRUE(writer.append(content(1000)));
-  EXPECT_EQ(store_.memory.used(), 1000u);
+  EXPECT_EQ(resources_.memory.used(), 1000u);
 }
 
 TEST_F(BodyTest, FailsAtTheSpillLimitAndSaysWhich) {
-  Store store(1000, 5000, folder_.path());
+  ResourceLimits resources(1000, 5000, folder_.path());
   {
-    BodyWriter writer(store);
+    BodyWriter writer(resources);
     Status status;
     size_t written = 0;
     while (status) {
@@ -193,13 +194,13 @@ TEST_F(BodyTest, FailsAtTheSpillLimitAndSaysWhich) {
     EXPECT_GT(written, 5000u);
     EXPECT_NE(status.error().message.find("limits.spill"), std::string::npos);
   }
-  EXPECT_EQ(store.spill.used(), 0u);
-  EXPECT_EQ(store.memory.used(), 0u);
+  EXPECT_EQ(resources.spill.used(), 0u);
+  EXPECT_EQ(resources.memory.used(), 0u);
 }
 
 TEST_F(BodyTest, SaysWhyThereIsNoFile) {
-  Store store(1000, 5000, folder_.path() + "/missing");
-  BodyWriter writer(store);
+  ResourceLimits resources(1000, 5000, folder_.path() + "/missing");
+  BodyWriter writer(resources);
   ASSERT_TRUE(writer.append(content(900)));
   const auto status = writer.flush();
   ASSERT_FALSE(status);
@@ -208,20 +209,20 @@ TEST_F(BodyTest, SaysWhyThereIsNoFile) {
 }
 
 TEST(BodyWriterTest, PastTheSoftLimitItTakesNoMoreThanItNeeds) {
-  Store store(1'000'000, 0, "/");
-  BodyWriter writer(store);
+  ResourceLimits resources(1'000'000, 0, "/");
+  BodyWriter writer(resources);
   ASSERT_TRUE(writer.append(content(100'000)));
-  ASSERT_TRUE(store.memory.take(700'000));
-  const uint64_t before = store.memory.used();
-  ASSERT_GT(before, store.soft_limit());
+  ASSERT_TRUE(resources.memory.reserve(700'000));
+  const uint64_t before = resources.memory.used();
+  ASSERT_GT(before, resources.soft_limit());
   ASSERT_TRUE(writer.append(content(10)));
-  EXPECT_EQ(store.memory.used(), before + 10);
+  EXPECT_EQ(resources.memory.used(), before + 10);
 }
 
 TEST(BodyWriterTest, SpillFilesAreCountedAgainstTheirLimit) {
   const Folder folder;
-  Store store(1000, 1 << 20, folder.path(), 1);
-  BodyWriter first(store), second(store);
+  ResourceLimits resources(1000, 1 << 20, folder.path(), 1);
+  BodyWriter first(resources), second(resources);
   ASSERT_TRUE(first.append(content(800)));
   ASSERT_TRUE(first.flush());
   ASSERT_TRUE(second.append(content(800)));
@@ -229,7 +230,7 @@ TEST(BodyWriterTest, SpillFilesAreCountedAgainstTheirLimit) {
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().message.find("LimitNOFILE="), std::string::npos);
   first.finish();
-  EXPECT_EQ(store.spill_files.used(), 0u);
+  EXPECT_EQ(resources.spill_files.used(), 0u);
   EXPECT_TRUE(second.flush());
   EXPECT_EQ(second.finish()->size(), 800u);
 }

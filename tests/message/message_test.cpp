@@ -7,8 +7,8 @@
 namespace lsmtpd::message {
 namespace {
 
-Message message_of(Store& store, std::string prefix, const std::string& text) {
-  BodyWriter writer(store);
+Message message_of(ResourceLimits& resources, std::string prefix, const std::string& text) {
+  BodyWriter writer(resources);
   for (size_t at = 0; at < text.size(); at += 10) {
     EXPECT_TRUE(writer.append(std::string_view(text).substr(at, 10)));
     if (!writer.wants_flush()) continue;
@@ -42,32 +42,32 @@ void expect_readable(const Message& message, const std::string& all) {
 const std::string kText = "Subject: x\r\n\r\n" + std::string(300, 'b') + "\r\n";
 
 TEST(MessageTest, IsItsBodyWhereThereIsNoPrefix) {
-  Store store(1u << 20, 1u << 20, testing::TempDir());
-  expect_readable(message_of(store, "", kText), kText);
+  ResourceLimits resources(1u << 20, 1u << 20, testing::TempDir());
+  expect_readable(message_of(resources, "", kText), kText);
 }
 
 TEST(MessageTest, HasThePrefixBeforeTheBody) {
-  Store store(1u << 20, 1u << 20, testing::TempDir());
+  ResourceLimits resources(1u << 20, 1u << 20, testing::TempDir());
   const std::string prefix = "Received: by us\r\nX-Other: header\r\n";
-  expect_readable(message_of(store, prefix, kText), prefix + kText);
+  expect_readable(message_of(resources, prefix, kText), prefix + kText);
 }
 
 TEST(MessageTest, HasThePrefixBeforeASpilledBodyToo) {
-  Store store(300, 1u << 20, testing::TempDir());
+  ResourceLimits resources(300, 1u << 20, testing::TempDir());
   const std::string prefix = "Received: by us\r\n";
-  const auto message = message_of(store, prefix, kText);
+  const auto message = message_of(resources, prefix, kText);
   EXPECT_FALSE(message.in_memory());
   EXPECT_TRUE(message.peek(0).empty()) << "nothing of a spilled message can be peeked at";
   expect_readable(message, prefix + kText);
 }
 
 TEST(MessageTest, CopiesShareTheirParts) {
-  Store store(1u << 20, 1u << 20, testing::TempDir());
-  auto message = std::make_unique<Message>(message_of(store, "X: y\r\n", kText));
+  ResourceLimits resources(1u << 20, 1u << 20, testing::TempDir());
+  auto message = std::make_unique<Message>(message_of(resources, "X: y\r\n", kText));
   const Message copy = *message;
-  const uint64_t used = store.memory.used();
+  const uint64_t used = resources.memory.used();
   message.reset();
-  EXPECT_EQ(store.memory.used(), used);
+  EXPECT_EQ(resources.memory.used(), used);
   expect_readable(copy, "X: y\r\n" + kText);
 }
 

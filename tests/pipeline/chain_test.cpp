@@ -65,9 +65,9 @@ TEST_F(ChainTest, RejectTakesTheFiltersOwnReply) {
             "550 5.6.0 a virus");
 }
 
-TEST_F(ChainTest, TryLaterIs451) {
-  EXPECT_EQ(reply_with("try_later"), "451 4.7.1 Try again later");
-  EXPECT_EQ(t_.outcome().fate, Fate::try_later);
+TEST_F(ChainTest, TempfailIs451) {
+  EXPECT_EQ(reply_with("tempfail"), "451 4.7.1 Try again later");
+  EXPECT_EQ(t_.outcome().fate, Fate::tempfail);
 }
 
 TEST_F(ChainTest, DiscardLooksLikeStoredButTheFateSaysSo) {
@@ -76,12 +76,12 @@ TEST_F(ChainTest, DiscardLooksLikeStoredButTheFateSaysSo) {
   EXPECT_TRUE(record_.lines().empty());
 }
 
-TEST_F(ChainTest, VerdictsThatMakeNoSenseMeanTryLater) {
+TEST_F(ChainTest, VerdictsThatMakeNoSenseMeanTempfail) {
   EXPECT_EQ(reply_with("stored"), "451 4.7.1 Try again later");
   EXPECT_TRUE(record_.lines().empty());
 }
 
-TEST_F(ChainTest, AnUnknownVerdictMeansTryLater) {
+TEST_F(ChainTest, AnUnknownVerdictMeansTempfail) {
   EXPECT_EQ(reply_with("unknown_kind"), "451 4.7.1 Try again later");
 }
 
@@ -105,8 +105,8 @@ TEST_F(ChainTest, EachFilterSeesTheEditsOfThoseBefore) {
   EXPECT_EQ(record_.lines()[1], "X-Edited: second\r");
 }
 
-TEST_F(ChainTest, EditsBeforeTryLaterChangeNothing) {
-  EXPECT_EQ(reply_with("edits_then_try_later"), "451 4.7.1 Try again later");
+TEST_F(ChainTest, EditsBeforeTempfailChangeNothing) {
+  EXPECT_EQ(reply_with("edits_then_tempfail"), "451 4.7.1 Try again later");
 }
 
 TEST_F(ChainTest, TheFirstRefusalEndsIt) {
@@ -116,13 +116,13 @@ TEST_F(ChainTest, TheFirstRefusalEndsIt) {
 }
 
 TEST_F(ChainTest, AFilterThatIsSilentIsTempfailedByDefault) {
-  EXPECT_EQ(reply_under("never", OnFailure::try_later, OnFailure::reject),
+  EXPECT_EQ(reply_under("never", OnFailure::tempfail, OnFailure::reject),
             "451 4.7.1 Try again later");
   EXPECT_EQ(t_.outcome().detail, "f: its deadline passed");
 }
 
 TEST_F(ChainTest, OnTimeoutRejects) {
-  EXPECT_EQ(reply_under("never", OnFailure::reject, OnFailure::try_later),
+  EXPECT_EQ(reply_under("never", OnFailure::reject, OnFailure::tempfail),
             "554 5.7.1 Message refused");
 }
 
@@ -131,13 +131,13 @@ TEST_F(ChainTest, OnTimeoutContinues) {
 }
 
 TEST_F(ChainTest, AFilterThatThrowsIsTempfailedByDefault) {
-  EXPECT_EQ(reply_under("throws", OnFailure::reject, OnFailure::try_later),
+  EXPECT_EQ(reply_under("throws", OnFailure::reject, OnFailure::tempfail),
             "451 4.7.1 Try again later");
   EXPECT_EQ(t_.outcome().detail, "f: the plugin threw an exception");
 }
 
 TEST_F(ChainTest, OnErrorRejects) {
-  EXPECT_EQ(reply_under("throws", OnFailure::try_later, OnFailure::reject),
+  EXPECT_EQ(reply_under("throws", OnFailure::tempfail, OnFailure::reject),
             "554 5.7.1 Message refused");
 }
 
@@ -193,7 +193,7 @@ TEST_F(ChainTest, TheChainsDeadlineEndsEvenPatientFilters) {
   EXPECT_EQ(t_.outcomes, 0);
   t_.advance(1);
   EXPECT_NE(t_.reply().find("4"), std::string::npos);
-  EXPECT_EQ(t_.outcome().fate, Fate::try_later);
+  EXPECT_EQ(t_.outcome().fate, Fate::tempfail);
   EXPECT_TRUE(record_.lines().empty());
 }
 
@@ -212,7 +212,7 @@ TEST_F(ChainTest, TheChainsDeadlineEndsAFilterWithoutOne) {
 TEST_F(ChainTest, CancelledBeforeTheOutputsNothingIsStored) {
   t_.filter(t_.entry("f", "bad_filter", {{"mode", "on_cancel"}}));
   t_.start();
-  on_loop(t_.loop, [&] { EXPECT_TRUE(t_.transaction->cancel()); });
+  on_loop(t_.loop, [&] { EXPECT_TRUE(t_.chain_run->cancel()); });
   t_.advance(60'000);
   test::turn(t_.loop, 30);
   EXPECT_EQ(t_.outcomes, 0);
@@ -222,16 +222,16 @@ TEST_F(ChainTest, CancelledBeforeTheOutputsNothingIsStored) {
 TEST_F(ChainTest, CancelledInTheWindowAfterAFiltersAnswerNothingIsStored) {
   t_.filter(t_.entry("f", "bad_filter", {{"mode", "slow"}, {"delay", "1ms"}}));
   t_.start();
-  t_.transaction.reset();
+  t_.chain_run.reset();
   t_.start();
   test::turn(t_.loop, 30);
-  on_loop(t_.loop, [&] { (void)t_.transaction->cancel(); });
+  on_loop(t_.loop, [&] { (void)t_.chain_run->cancel(); });
   EXPECT_TRUE(t_.run_until([&] { return t_.outcomes > 0; }));
 }
 
 TEST_F(ChainTest, CancelledAfterwardsItGoesOnItsWay) {
   t_.start();
-  on_loop(t_.loop, [&] { EXPECT_FALSE(t_.transaction->cancel()); });
+  on_loop(t_.loop, [&] { EXPECT_FALSE(t_.chain_run->cancel()); });
   EXPECT_EQ(t_.reply(), kQueued);
 }
 
@@ -240,7 +240,7 @@ TEST_F(ChainTest, ManyMessagesMayBeUnderWayAtOnce) {
   for (int i = 0; i < 50; ++i) t_.start();
   EXPECT_TRUE(t_.run_until([&] { return t_.outcomes == 50; }));
   EXPECT_EQ(record_.count("deliver"), 50u);
-  t_.transaction.reset();
+  t_.chain_run.reset();
 }
 
 TEST(ChainAdmissionTest, TakesTheSmallestLimitAndNeedsEverybody) {

@@ -54,7 +54,7 @@ TEST_F(FallbackTest, IsNotAskedWhenTheOutputRefuses) {
 }
 
 TEST_F(FallbackTest, StoresWhatTheOutputCannotTakeNow) {
-  set_up({{"verdict", "try_later"}, {"annotate", "half"}});
+  set_up({{"verdict", "tempfail"}, {"annotate", "half"}});
   t_.start();
   EXPECT_EQ(t_.reply(), kQueued);
   EXPECT_EQ(spool_.lines()[0], "deliver " + kId +
@@ -74,8 +74,8 @@ TEST_F(FallbackTest, StoresWhatTheOutputThrewOver) {
 }
 
 TEST_F(FallbackTest, ThatFailsTooIs451) {
-  set_up({{"verdict", "try_later"}, {"text", "broker"}},
-         {{"verdict", "try_later"}, {"text", "spool"}});
+  set_up({{"verdict", "tempfail"}, {"text", "broker"}},
+         {{"verdict", "tempfail"}, {"text", "spool"}});
   t_.start();
   EXPECT_EQ(t_.outcome().reply.code, 451);
   EXPECT_EQ(t_.outcome().reply.enhanced, "4.3.0");
@@ -84,7 +84,7 @@ TEST_F(FallbackTest, ThatFailsTooIs451) {
 }
 
 TEST_F(FallbackTest, ThatRefusesIs451Too) {
-  set_up({{"verdict", "try_later"}}, {{"verdict", "reject"}});
+  set_up({{"verdict", "tempfail"}}, {{"verdict", "reject"}});
   t_.start();
   EXPECT_EQ(t_.outcome().reply.code, 451);
 }
@@ -140,8 +140,8 @@ TEST_F(FallbackTest, WhatALateNotNowNotedDownIsInThatCopyBeforeItsReplay) {
 }
 
 TEST_F(FallbackTest, NothingIsNotedDownInACopyThatTheFallbackDoesNotHave) {
-  set_up({{"delay", "20ms"}, {"verdict", "try_later"}, {"annotate", "half"}},
-         {{"delay", "200ms"}, {"verdict", "try_later"}});
+  set_up({{"delay", "20ms"}, {"verdict", "tempfail"}, {"annotate", "half"}},
+         {{"delay", "200ms"}, {"verdict", "tempfail"}});
   t_.start();
   t_.advance(10'000);
   EXPECT_EQ(t_.outcome().reply.code, 451);
@@ -176,7 +176,7 @@ TEST_F(FallbackTest, AStoreThatComesBeforeTheFallbackHasStoredIsTheReply) {
 }
 
 TEST_F(FallbackTest, WhenTheFallbackFailsALateStoreIsStillTheReply) {
-  set_up({{"delay", "20ms"}}, {{"delay", "200ms"}, {"verdict", "try_later"}});
+  set_up({{"delay", "20ms"}}, {{"delay", "200ms"}, {"verdict", "tempfail"}});
   t_.start();
   t_.advance(10'000);
   EXPECT_EQ(t_.reply(), kQueued);
@@ -185,7 +185,7 @@ TEST_F(FallbackTest, WhenTheFallbackFailsALateStoreIsStillTheReply) {
 }
 
 TEST_F(FallbackTest, ThatIsOverdueIs451AndWhatItStoresLateIsReplayed) {
-  set_up({{"verdict", "try_later"}, {"fail_first", "0"}}, {{"delay", "50ms"}});
+  set_up({{"verdict", "tempfail"}, {"fail_first", "0"}}, {{"delay", "50ms"}});
   t_.start();
   EXPECT_TRUE(t_.run_until([&] { return spool_.count("deliver") == 1; }));
   t_.advance(10'000);

@@ -21,7 +21,7 @@ class OutputsTest : public testing::Test {
 };
 
 TEST_F(OutputsTest, NotNowIs451) {
-  add("out", {{"verdict", "try_later"}, {"text", ""}});
+  add("out", {{"verdict", "tempfail"}, {"text", ""}});
   t_.start();
   EXPECT_EQ(t_.reply(), "451 4.3.0 Message cannot be stored now, try again later");
   EXPECT_EQ(t_.outcome().detail, "out: test_output was told so");
@@ -88,7 +88,7 @@ TEST_F(OutputsTest, SeveralStoreCopiesOfTheirOwn) {
 
 TEST_F(OutputsTest, NotNowBeatsStored) {
   add("a", {});
-  add("b", {{"verdict", "try_later"}, {"text", "b is down"}});
+  add("b", {{"verdict", "tempfail"}, {"text", "b is down"}});
   t_.start();
   EXPECT_EQ(t_.reply(), "451 4.3.0 b is down");
   EXPECT_NE(t_.outcome().detail.find("stored all the same by a: memory "), std::string::npos)
@@ -96,7 +96,7 @@ TEST_F(OutputsTest, NotNowBeatsStored) {
 }
 
 TEST_F(OutputsTest, RefusedBeatsNotNowAndStored) {
-  add("a", {{"verdict", "try_later"}});
+  add("a", {{"verdict", "tempfail"}});
   add("b", {});
   add("c", {{"verdict", "reject"}, {"code", "550"}, {"text", "c says no"}});
   add("d", {{"verdict", "reject"}, {"code", "551"}});

@@ -54,7 +54,7 @@ TEST_F(ReplayFaultsTest, TheReplyTextIsTheReasonWhereThereIsNoDetail) {
 // The messages of a target that cannot take them must not keep those of another one from theirs.
 TEST_F(ReplayFaultsTest, AnOutputThatIsDownDoesNotBlockAnother) {
   t_.storage_with();
-  t_.target("down", {{"verdict", "try_later"}});
+  t_.target("down", {{"verdict", "tempfail"}});
   t_.target("up");
   t_.keep("id-1", "down");
   for (int i = 2; i < 8; ++i) t_.keep("id-" + std::to_string(i), "up");
@@ -115,7 +115,7 @@ TEST_F(ReplayFaultsTest, AnOverdueMessageThatWasNotTakenIsSentAgain) {
 }
 
 TEST_F(ReplayFaultsTest, WhatCannotBeLoadedNowIsTriedAgainAndWhatIsGoneIsSkipped) {
-  t_.storage_with({{"load", "try_later"}});
+  t_.storage_with({{"load", "tempfail"}});
   t_.target("broker");
   t_.keep("id-1", "broker");
   t_.start_replay();
@@ -137,7 +137,7 @@ TEST_F(ReplayFaultsTest, WhatCannotBeLoadedNowIsTriedAgainAndWhatIsGoneIsSkipped
 
 // P3: what the output has is not sent to it again because the storage cannot remove it.
 TEST_F(ReplayFaultsTest, WhatCannotBeForgottenIsNotSentTwice) {
-  t_.storage_with({{"forget", "try_later"}});
+  t_.storage_with({{"forget", "tempfail"}});
   t_.target("broker");
   t_.store_many(3, "broker");
   t_.start_replay();
@@ -150,7 +150,7 @@ TEST_F(ReplayFaultsTest, WhatCannotBeForgottenIsNotSentTwice) {
 }
 
 TEST_F(ReplayFaultsTest, WhatALateStoreCannotForgetIsNotSentEither) {
-  t_.storage_with({{"forget", "try_later"}});
+  t_.storage_with({{"forget", "tempfail"}});
   t_.target("broker");
   t_.keep("id-1", "broker");
   t_.replay->hold("id-1");

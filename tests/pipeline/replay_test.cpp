@@ -97,7 +97,7 @@ TEST_F(ReplayTest, TakesMoreAtATimeAsLongAsAllGoesWellButNeverTooMany) {
   t_.start_replay();
   t_.jump(1000);
   EXPECT_TRUE(t_.run_until([&] {
-    most = std::max(most, t_.store.memory.used());
+    most = std::max(most, t_.resources.memory.used());
     return t_.spool.count("forget") == 200;
   }));
   EXPECT_GE(most, 8'000u);
@@ -116,13 +116,13 @@ TEST_F(ReplayTest, TenThousandMessagesTakeNoMoreMemoryThanAFew) {
   while (!empty && std::chrono::steady_clock::now() < end) {
     for (int i = 0; i < 200; ++i) {
       turn(t_.loop, 1);
-      most = std::max(most, t_.store.memory.used());
+      most = std::max(most, t_.resources.memory.used());
     }
     empty = t_.kept().empty();
   }
   EXPECT_TRUE(empty);
   EXPECT_LE(most, Replay::kLargestWindow * 2'000u) << "a body and its envelope each";
-  EXPECT_EQ(t_.store.memory.used(), 0u);
+  EXPECT_EQ(t_.resources.memory.used(), 0u);
 }
 
 TEST_F(ReplayTest, EachOutputGetsItsOwn) {
@@ -178,7 +178,7 @@ TEST_F(ReplayTest, HeldCopiesStayUntilTheirOutcomeIsKnown) {
   EXPECT_EQ(t_.broker.count("deliver"), 1u);
   t_.replay->settle_held("id-1", plugin::Kind::stored, {});
   t_.replay->settle_held("id-2", plugin::Kind::reject, "too old");
-  t_.replay->settle_held("id-3", plugin::Kind::try_later, {});
+  t_.replay->settle_held("id-3", plugin::Kind::tempfail, {});
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-3") == 1; }));
   EXPECT_EQ(t_.spool.count("forget id-1"), 1u);
   EXPECT_EQ(t_.spool.count("bury id-2 too old"), 1u);
@@ -196,7 +196,7 @@ TEST_F(ReplayTest, OtherWorkersMayHoldSettleAndWakeIt) {
       const std::string id = "id-" + std::to_string(i);
       t_.replay->hold(id);
       t_.replay->wake();
-      t_.replay->settle_held(id, plugin::Kind::try_later, {});
+      t_.replay->settle_held(id, plugin::Kind::tempfail, {});
     }
   });
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-1") == 1; }));

@@ -39,7 +39,7 @@ TEST_F(FilterTest, SaysWhatItIsTold) {
   EXPECT_EQ(reject.enhanced, "5.1.7");
   EXPECT_EQ(reject.text, "not you");
   EXPECT_EQ(reject.detail, "bad_filter");
-  EXPECT_EQ(run("try_later", {{"code", "450"}}).verdict.code, 450);
+  EXPECT_EQ(run("tempfail", {{"code", "450"}}).verdict.code, 450);
 }
 
 TEST_F(FilterTest, MayAnswerLaterAndFromAnotherThread) {
@@ -77,8 +77,8 @@ TEST_F(FilterTest, EditsTakeEffectWithContinue) {
 }
 
 TEST_F(FilterTest, EditsTakeNoEffectWithAnythingElse) {
-  const auto answer = run("edits_then_try_later");
-  EXPECT_EQ(answer.verdict.kind, Kind::try_later);
+  const auto answer = run("edits_then_tempfail");
+  EXPECT_EQ(answer.verdict.kind, Kind::tempfail);
   EXPECT_FALSE(answer.message);
 }
 
@@ -130,20 +130,20 @@ TEST_F(FilterTest, VerdictsAreMadeSafe) {
   EXPECT_EQ(bad_code.code, 0);
   EXPECT_EQ(bad_code.enhanced, "");
   const auto bad_class = run("bad_class").verdict;
-  EXPECT_EQ(bad_class.kind, Kind::try_later);
+  EXPECT_EQ(bad_class.kind, Kind::tempfail);
   EXPECT_EQ(bad_class.code, 0);
   const auto bad_enhanced = run("bad_enhanced").verdict;
   EXPECT_EQ(bad_enhanced.code, 550);
   EXPECT_EQ(bad_enhanced.enhanced, "");
-  EXPECT_EQ(run("unknown_kind").verdict.kind, Kind::try_later);
+  EXPECT_EQ(run("unknown_kind").verdict.kind, Kind::tempfail);
   EXPECT_EQ(run("small_size").verdict.kind, Kind::proceed);
 }
 
-TEST_F(FilterTest, ExceptionsInsideTheSdkAnswerTryLater) {
+TEST_F(FilterTest, ExceptionsInsideTheSdkAnswerTempfail) {
   for (const char* where : {"message", "work", "done", "timer"}) {
     const auto answer =
         host_.filter(host_.lane("t", "throwing_filter", {{"where", where}}), host_.mail());
-    EXPECT_EQ(answer.verdict.kind, Kind::try_later) << where;
+    EXPECT_EQ(answer.verdict.kind, Kind::tempfail) << where;
     EXPECT_EQ(answer.verdict.detail, "thrown on purpose") << where;
   }
   EXPECT_EQ(
@@ -162,7 +162,7 @@ TEST_F(FilterTest, AdmissionIsAsked) {
   });
   auto& throwing = host_.lane("t", "throwing_filter", {{"where", "admission"}});
   on_loop(host_.loop, [&] { (void)throwing.admission(); });
-  auto& none = host_.lane("f", "ability_filter", {{"use", "defer"}});
+  auto& none = host_.lane("f", "extension_filter", {{"use", "defer"}});
   on_loop(host_.loop, [&] { EXPECT_TRUE(none.admission().ready) << "who says nothing is ready"; });
 }
 

@@ -142,9 +142,9 @@ TEST_F(LaneTest, MessagesOfOpenCallsAreFreedWithTheLane) {
       ASSERT_FALSE(lane.filter(
           host->mail(std::string(100'000, 'x')), [](const Completion&) {}, call));
     });
-    EXPECT_GE(host->store.memory.used(), 100'000u);
+    EXPECT_GE(host->resources.memory.used(), 100'000u);
     EXPECT_TRUE(host->close_lanes());
-    EXPECT_EQ(host->store.memory.used(), 0u);
+    EXPECT_EQ(host->resources.memory.used(), 0u);
   }
 }
 
@@ -152,7 +152,7 @@ TEST_F(LaneTest, CallsThatAreOpenWhenTheLaneClosesGetTheirOneAnswer) {
   auto& lane = host_.lane("bad", "bad_filter", {{"mode", "never"}});
   int answers = 0;
   ask(lane, [&](const Completion& c) {
-    EXPECT_EQ(c.verdict.kind, Kind::try_later);
+    EXPECT_EQ(c.verdict.kind, Kind::tempfail);
     EXPECT_EQ(c.verdict.detail, "the plugin closed its lane");
     ++answers;
   });
@@ -169,7 +169,7 @@ TEST_F(LaneTest, AClosedLaneIsNotCalledAnyMore) {
     lsmtpd_call call = 1;
     const auto answer = lane.filter(host_.mail(), never(), call);
     ASSERT_TRUE(answer);
-    EXPECT_EQ(answer->verdict.kind, Kind::try_later);
+    EXPECT_EQ(answer->verdict.kind, Kind::tempfail);
     EXPECT_EQ(call, 0u);
     EXPECT_FALSE(lane.admission().ready);
     EXPECT_TRUE(lane.failed());
@@ -201,9 +201,9 @@ TEST_F(LaneTest, ALaneThatNeverClosesIsWaitedForInVain) {
 }
 
 TEST_F(LaneTest, ALaneThatClosesUnaskedAnswersItsCallAndIsNotClosedAgain) {
-  auto& lane = host_.lane("f", "ability_filter", {{"use", "closes_itself"}});
+  auto& lane = host_.lane("f", "extension_filter", {{"use", "closes_itself"}});
   const auto answer = host_.filter(lane, host_.mail());
-  EXPECT_EQ(answer.verdict.kind, Kind::try_later);
+  EXPECT_EQ(answer.verdict.kind, Kind::tempfail);
   EXPECT_TRUE(lane.failed());
   EXPECT_TRUE(host_.logged("lane_closed_unasked"));
   EXPECT_TRUE(host_.close_lanes());
@@ -211,11 +211,12 @@ TEST_F(LaneTest, ALaneThatClosesUnaskedAnswersItsCallAndIsNotClosedAgain) {
 
 // A plugin may take one worker's host for another's.
 TEST_F(LaneTest, TwoWorkersNeverHaveACallOfTheSameId) {
-  Stage& stage = host_.stage(test::plugin_entry("bad", "bad_filter", {{"mode", "on_cancel"}}));
+  Instance& instance =
+      host_.instance(test::plugin_entry("bad", "bad_filter", {{"mode", "on_cancel"}}));
   std::set<lsmtpd_call> calls;
   on_loop(host_.loop, [&] {
     for (const uint32_t worker : {0u, 1u, 2u}) {
-      auto lane = *stage.open_lane(host_.loop, worker);
+      auto lane = *instance.open_lane(host_.loop, worker);
       for (int i = 0; i < 3; ++i) {
         lsmtpd_call call = 0;
         EXPECT_FALSE(lane->filter(
@@ -239,18 +240,18 @@ TEST_F(LaneTest, SessionEventsAreACopy) {
   on_loop(host_.loop, [&] {
     auto gone = std::make_unique<message::Envelope>(envelope);
     lsmtpd_call call = 0;
-    EXPECT_FALSE(lane.check(
-        LSMTPD_STAGE_HELO, 1, 0, *gone, [&](Completion c) { answer = std::move(c); }, call));
+    EXPECT_FALSE(lane.decide(
+        LSMTPD_PHASE_HELO, 1, 0, *gone, [&](Completion c) { answer = std::move(c); }, call));
   });
   EXPECT_TRUE(host_.run_until([&] { return answer.has_value(); }));
   EXPECT_EQ(answer->verdict.kind, Kind::reject);
   EXPECT_EQ(answer->verdict.text, "refused by session_filter");
 }
 
-TEST_F(LaneTest, AnOutputsNotesGoAlongWithTryLaterOnly) {
-  auto& later = host_.lane("o", "test_output", {{"verdict", "try_later"}, {"annotate", "half"}});
+TEST_F(LaneTest, AnOutputsNotesGoAlongWithTempfailOnly) {
+  auto& later = host_.lane("o", "test_output", {{"verdict", "tempfail"}, {"annotate", "half"}});
   const auto answer = host_.deliver(later, host_.mail(), "id");
-  EXPECT_EQ(answer.verdict.kind, Kind::try_later);
+  EXPECT_EQ(answer.verdict.kind, Kind::tempfail);
   EXPECT_EQ(answer.message->annotations->at("test_output.note"), "half");
   auto& stored = host_.lane("p", "test_output", {{"annotate", "half"}});
   EXPECT_FALSE(host_.deliver(stored, host_.mail(), "id").message);
@@ -280,7 +281,7 @@ TEST_F(LaneTest, AStorageGivesBackWhatItStored) {
       Kind::stored);
   EXPECT_EQ(host_
                 .answer_of([&](Done d, lsmtpd_call& c) {
-                  return lane.bury("id-2", "why", std::move(d), c);
+                  return lane.dead_letter("id-2", "why", std::move(d), c);
                 })
                 .verdict.kind,
             Kind::stored);

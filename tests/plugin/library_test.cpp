@@ -96,76 +96,77 @@ TEST(PluginPathTest, HasTheConfiguredFoldersFirstAndOnlyThoseThereAre) {
   EXPECT_EQ(std::count(path.begin(), path.end(), "/no/such/folder"), 0);
 }
 
-TEST(StageTest, SaysWhyItCannotBeCreated) {
+TEST(InstanceTest, SaysWhyItCannotBeCreated) {
   PluginHost host;
-  const auto none = host.make_stage(plugin_entry("x", "fails_create", {}));
+  const auto none = host.make_instance(plugin_entry("x", "fails_create", {}));
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().message, "plugin.x: fails_create could not be created");
-  const auto thrown = host.make_stage(plugin_entry("x", "throws_in_create", {}));
+  const auto thrown = host.make_instance(plugin_entry("x", "throws_in_create", {}));
   ASSERT_FALSE(thrown);
   expect_has(thrown.error().message,
              {"plugin.x: throws_in_create could not be created: it threw an exception: "});
 }
 
-TEST(StageTest, NamesAFunctionThatIsNull) {
+TEST(InstanceTest, NamesAFunctionThatIsNull) {
   PluginHost host;
   const auto entry = [](const char* use) {
-    return plugin_entry("x", "ability_filter", {{"use", use}});
+    return plugin_entry("x", "extension_filter", {{"use", use}});
   };
-  const auto start = host.make_stage(entry("no_start"));
+  const auto start = host.make_instance(entry("no_start"));
   ASSERT_FALSE(start);
-  EXPECT_EQ(start.error().message, "plugin.x: ability_filter is broken: its stage.start is NULL");
-  const auto message = host.make_stage(entry("no_message"));
+  EXPECT_EQ(start.error().message,
+            "plugin.x: extension_filter is broken: its instance.start is NULL");
+  const auto message = host.make_instance(entry("no_message"));
   ASSERT_FALSE(message);
   expect_has(message.error().message, {"its filter.message is NULL"});
-  Stage& stage = host.stage(entry("no_close"));
+  Instance& instance = host.instance(entry("no_close"));
   test::on_loop(host.loop, [&] {
-    const auto lane = stage.open_lane(host.loop, 0);
+    const auto lane = instance.open_lane(host.loop, 0);
     ASSERT_FALSE(lane);
     EXPECT_EQ(lane.error().message, "plugin.x: its lane.close is NULL");
   });
 }
 
-TEST(StageTest, SaysWhyItCannotBeStarted) {
+TEST(InstanceTest, SaysWhyItCannotBeStarted) {
   PluginHost host;
   const auto why = [&](const char* use) {
-    return (*host.make_stage(plugin_entry("x", use, {})))->start().error().message;
+    return (*host.make_instance(plugin_entry("x", use, {})))->start().error().message;
   };
   EXPECT_EQ(why("fails_start"), "plugin.x: the disk is on fire");
   EXPECT_EQ(why("fails_start_silently"), "plugin.x: start failed with -1");
   expect_has(why("throws_in_start"), {"plugin.x: could not be started: it threw an exception: "});
 }
 
-TEST(StageTest, SaysThatALaneCannotBeOpened) {
+TEST(InstanceTest, SaysThatALaneCannotBeOpened) {
   PluginHost host;
-  Stage& stage = host.stage(plugin_entry("x", "fails_open_lane", {}));
+  Instance& instance = host.instance(plugin_entry("x", "fails_open_lane", {}));
   test::on_loop(host.loop, [&] {
-    const auto lane = stage.open_lane(host.loop, 0);
+    const auto lane = instance.open_lane(host.loop, 0);
     ASSERT_FALSE(lane);
     EXPECT_EQ(lane.error().message, "plugin.x: could not open a lane");
   });
 }
 
-TEST(StageTest, KnowsItsAbilities) {
+TEST(InstanceTest, KnowsItsExtensions) {
   PluginHost host;
-  const Stage& filter = host.stage(plugin_entry("f", "bad_filter", {}));
+  const Instance& filter = host.instance(plugin_entry("f", "bad_filter", {}));
   EXPECT_TRUE(filter.filter() && filter.admission());
   EXPECT_FALSE(filter.output() || filter.session() || filter.replay() || filter.probe());
-  const Stage& output = host.stage(plugin_entry("o", "replay_output", {}));
+  const Instance& output = host.instance(plugin_entry("o", "replay_output", {}));
   EXPECT_TRUE(output.output() && output.replay() && output.admission());
   EXPECT_FALSE(output.filter());
-  EXPECT_TRUE(host.stage(plugin_entry("s", "session_filter", {})).session());
+  EXPECT_TRUE(host.instance(plugin_entry("s", "session_filter", {})).session());
 }
 
-TEST(StageTest, WhatTheSdkCatchesIsSaidToo) {
+TEST(InstanceTest, WhatTheSdkCatchesIsSaidToo) {
   PluginHost host;
-  const auto check = host.make_stage(plugin_entry("x", "throwing_filter", {{"where", "check"}}));
+  const auto check = host.make_instance(plugin_entry("x", "throwing_filter", {{"where", "check"}}));
   ASSERT_FALSE(check);
   expect_has(check.error().message, {"plugin.x", "thrown on purpose"});
-  Stage& stage =
-      host.stage(plugin_entry("x", "throwing_filter", {{"where", "create"}}));  // of the lane
+  Instance& instance =
+      host.instance(plugin_entry("x", "throwing_filter", {{"where", "create"}}));  // of the lane
   test::on_loop(host.loop, [&] {
-    const auto lane = stage.open_lane(host.loop, 0);
+    const auto lane = instance.open_lane(host.loop, 0);
     ASSERT_FALSE(lane);
     EXPECT_EQ(lane.error().message, "plugin.x: could not open a lane");
   });

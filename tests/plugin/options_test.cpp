@@ -1,5 +1,5 @@
 // Options of a plugin against its table: every mistake named at its place.
-#include "plugin/options.hpp"
+#include "plugin/plugin_options.hpp"
 
 #include <gtest/gtest.h>
 
@@ -42,10 +42,10 @@ class OptionsTest : public testing::Test {
     entry_.options[key] = {{value, {10, 20}}, {10, 5}};
   }
   const lsmtpd_config* check(std::span<const lsmtpd_option> rows = kRows,
-                             decltype(lsmtpd_options_1::check) f = check_ok) {
+                             decltype(lsmtpd_options_1::validate) f = check_ok) {
     problems_.clear();
     const lsmtpd_options_1 table = {rows.data(), static_cast<uint32_t>(rows.size()), 0, f};
-    options_ = Options::check(entry_, &table, problems_);
+    options_ = Options::validate(entry_, &table, problems_);
     return options_->abi();
   }
   // Of one wrong option.
@@ -141,7 +141,7 @@ TEST_F(OptionsTest, UnknownKeysNameTheNearestOrAll) {
   EXPECT_EQ(problems_[0].position.column, 5u);
   wrong("zzzzzzzzz", true);
   EXPECT_EQ(problems_[0].hint.rfind("allowed: text, secret,", 0), 0u);
-  Options::check(entry_, nullptr, problems_);
+  Options::validate(entry_, nullptr, problems_);
   EXPECT_EQ(problems_.back().hint, "test_plugin takes no options");
 }
 
@@ -233,8 +233,9 @@ TEST_F(OptionsTest, AnExceptionInCheckIsAnErrorThatSaysWhat) {
 }
 
 TEST_F(OptionsTest, AnAuthorsMistakesAreErrorsToo) {
-  const lsmtpd_option preset[] = {{"mode", LSMTPD_TYPE_ENUM, 0, "medium", 0, 0, "fast slow", ""}};
-  check(preset);
+  const lsmtpd_option bad_default[] = {
+      {"mode", LSMTPD_TYPE_ENUM, 0, "medium", 0, 0, "fast slow", ""}};
+  check(bad_default);
   ASSERT_EQ(problems_.size(), 1u);
   EXPECT_EQ(problems_[0].message, "test_plugin: its own default of mode must be one of: fast slow");
   for (const char* text : {"", "x", "1x", "99999999999999999999"}) {

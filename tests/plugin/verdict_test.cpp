@@ -14,25 +14,24 @@ Verdict given(uint32_t kind, uint32_t code = 0, std::string_view enhanced = {},
   return Verdict::from(&verdict);
 }
 
-TEST(VerdictTest, KindsAreKnownAndUnknownOnesMeanTryLater) {
+TEST(VerdictTest, KindsAreKnownAndUnknownOnesMeanTempfail) {
   EXPECT_EQ(given(LSMTPD_CONTINUE).kind, Kind::proceed);
   EXPECT_EQ(given(LSMTPD_STORED).kind, Kind::stored);
   EXPECT_EQ(given(LSMTPD_REJECT).kind, Kind::reject);
-  EXPECT_EQ(given(LSMTPD_TRY_LATER).kind, Kind::try_later);
+  EXPECT_EQ(given(LSMTPD_TEMPFAIL).kind, Kind::tempfail);
   EXPECT_EQ(given(LSMTPD_DISCARD).kind, Kind::discard);
-  for (const uint32_t kind : {0u, 6u, 77u, UINT32_MAX})
-    EXPECT_EQ(given(kind).kind, Kind::try_later);
-  EXPECT_EQ(Verdict::from(nullptr).kind, Kind::try_later);
+  for (const uint32_t kind : {0u, 6u, 77u, UINT32_MAX}) EXPECT_EQ(given(kind).kind, Kind::tempfail);
+  EXPECT_EQ(Verdict::from(nullptr).kind, Kind::tempfail);
 }
 
 TEST(VerdictTest, CodesMustFitTheKind) {
   EXPECT_EQ(given(LSMTPD_REJECT, 550).code, 550);
   EXPECT_EQ(given(LSMTPD_REJECT, 599).code, 599);
-  EXPECT_EQ(given(LSMTPD_TRY_LATER, 421).code, 421);
+  EXPECT_EQ(given(LSMTPD_TEMPFAIL, 421).code, 421);
   for (const uint32_t code : {0u, 1u, 55u, 250u, 451u, 600u, 5500u, UINT32_MAX}) {
     EXPECT_EQ(given(LSMTPD_REJECT, code).code, 0) << code;
   }
-  EXPECT_EQ(given(LSMTPD_TRY_LATER, 550).code, 0);
+  EXPECT_EQ(given(LSMTPD_TEMPFAIL, 550).code, 0);
   EXPECT_EQ(given(LSMTPD_CONTINUE, 250).code, 0);
   EXPECT_EQ(given(LSMTPD_STORED, 550).code, 0);
 }
@@ -45,7 +44,7 @@ TEST(VerdictTest, EnhancedCodesMustBeCodesOfTheSameClass) {
                           "5.1000.1", "5.7.1000", "5.7.1\r\n", "50.7.1", "5,7,1", "5.-1.1"}) {
     EXPECT_EQ(given(LSMTPD_REJECT, 550, bad).enhanced, "") << bad;
   }
-  EXPECT_EQ(given(LSMTPD_TRY_LATER, 451, "4.3.0").enhanced, "4.3.0");
+  EXPECT_EQ(given(LSMTPD_TEMPFAIL, 451, "4.3.0").enhanced, "4.3.0");
 }
 
 TEST(VerdictTest, TextsBecomeOneShortPrintableLine) {
@@ -67,7 +66,7 @@ TEST(VerdictTest, NothingBehindTheSizeIsRead) {
   verdict.size = sizeof verdict + 100;
   EXPECT_EQ(Verdict::from(&verdict).text, "text");
   verdict.size = 4;
-  EXPECT_EQ(Verdict::from(&verdict).kind, Kind::try_later);
+  EXPECT_EQ(Verdict::from(&verdict).kind, Kind::tempfail);
 }
 
 }  // namespace

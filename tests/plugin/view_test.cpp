@@ -14,12 +14,12 @@ using test::PluginHost;
 
 class ViewTest : public testing::Test {
  protected:
-  ViewTest() : mail_(host_.mail()), before_(host_.store.memory.used()) {}
+  ViewTest() : mail_(host_.mail()), before_(host_.resources.memory.used()) {}
 
   View* open(const message::Message& message) {
-    return View::make(message, View::Rights::edit, host_.loop, host_.store);
+    return View::make(message, View::Rights::edit, host_.loop, host_.resources);
   }
-  uint64_t more() const { return host_.store.memory.used() - before_; }
+  uint64_t more() const { return host_.resources.memory.used() - before_; }
   static message::Message close(View* view, bool keep = true) {
     message::Message message = view->close(keep).value_or(message::Message());
     view->unpin();
@@ -127,15 +127,15 @@ TEST_F(ViewTest, EditsThatAreNotKeptAreGivenBack) {
 TEST_F(ViewTest, WhereThereIsNoMemoryEachEditIsRefusedAndNothingHasChanged) {
   View* view = open(mail_);
   ASSERT_TRUE(annotate(view, "a.key", "value"));
-  const uint64_t rest = host_.store.memory.limit() - host_.store.memory.used();
-  ASSERT_TRUE(host_.store.memory.take(rest));
+  const uint64_t rest = host_.resources.memory.limit() - host_.resources.memory.used();
+  ASSERT_TRUE(host_.resources.memory.reserve(rest));
   EXPECT_FALSE(prepend(view, "X-A: a\r\n"));
   EXPECT_FALSE(annotate(view, "a.key", "a longer value"));
   EXPECT_FALSE(annotate(view, "a.other", "value"));
   EXPECT_FALSE(add(view, "more@example.org"));
   EXPECT_FALSE(remove(view, 0));
   EXPECT_TRUE(annotate(view, "a.key", "short")) << "less than there was";
-  host_.store.memory.give(rest);
+  host_.resources.memory.release(rest);
   const auto edited = close(view);
   EXPECT_EQ(content_of(edited), content_of(mail_));
   EXPECT_EQ(*edited.annotations, (message::Annotations{{"a.key", "short"}}));

@@ -116,7 +116,7 @@ class WorkerTest : public testing::Test {
     config_.plugins.push_back(entry);
     config_.chains[0].steps.push_back(entry.name);
     const std::string name = entry.name;
-    shared_.stages[name] = &host_.stage(std::move(entry));
+    shared_.instances[name] = &host_.instance(std::move(entry));
   }
   void step(const std::string& name, const std::string& use, test::Settings settings = {}) {
     step(plugin_entry(name, use, settings));
@@ -155,8 +155,8 @@ class WorkerTest : public testing::Test {
   }
   // Takes what there is, and says how much it was.
   uint64_t fill_memory() {
-    const uint64_t rest = host_.store.memory.limit() - host_.store.memory.used();
-    EXPECT_TRUE(host_.store.memory.take(rest));
+    const uint64_t rest = host_.resources.memory.limit() - host_.resources.memory.used();
+    EXPECT_TRUE(host_.resources.memory.reserve(rest));
     return rest;
   }
   // An LMTP client that is about to send a message to so many.
@@ -174,7 +174,7 @@ class WorkerTest : public testing::Test {
   Record record_{"server"};
   PluginHost host_{8u << 20};
   Peers peers_{10, 5};
-  Shared shared_{config_, host_.store, peers_, {}, {}};
+  Shared shared_{config_, host_.resources, peers_, {}, {}};
   std::vector<std::unique_ptr<Worker>> workers_;
   uint16_t port_ = 0;
   bool drained_ = false;
@@ -270,17 +270,17 @@ TEST_F(WorkerTest, WhenNothingCanBeStoredMailIsRefusedAndTheSmallestLimitIsAnnou
 TEST_F(WorkerTest, ALargeMessageSpillsAndIsWhole) {
   step("out", "test_output", {{"record", record_.file()}});
   serve();
-  ASSERT_TRUE(host_.store.memory.take(7u << 20));
+  ASSERT_TRUE(host_.resources.memory.reserve(7u << 20));
   Client client(port_);
   client.begin();
   std::string content;
   for (int i = 0; i < 100'000; ++i) content += "line " + std::to_string(i) + "\r\n";
   EXPECT_EQ(client.mail(content).substr(0, 4), "250 ");
   EXPECT_NE(record_.lines()[0].find(" size=" + std::to_string(content.size())), std::string::npos);
-  host_.store.memory.give(7u << 20);
+  host_.resources.memory.release(7u << 20);
   client.ask("QUIT");
-  EXPECT_TRUE(
-      eventually([&] { return host_.store.memory.used() == 0 && host_.store.spill.used() == 0; }));
+  EXPECT_TRUE(eventually(
+      [&] { return host_.resources.memory.used() == 0 && host_.resources.spill.used() == 0; }));
 }
 
 TEST_F(WorkerTest, WithoutAnyMemoryTheMessageGets452AndTheConnectionGoesOn) {
@@ -294,7 +294,7 @@ TEST_F(WorkerTest, WithoutAnyMemoryTheMessageGets452AndTheConnectionGoesOn) {
   const uint64_t rest = fill_memory();
   EXPECT_EQ(client.ask("some content\r\n.").substr(0, 9), "452 4.3.1");
   EXPECT_TRUE(eventually([&] { return host_.logged("refused at=data id="); }));
-  host_.store.memory.give(rest);
+  host_.resources.memory.release(rest);
   EXPECT_EQ(client.mail().substr(0, 4), "250 ");
 }
 
@@ -320,27 +320,27 @@ TEST_F(WorkerTest, WhatIsHeldForAClientInTheMiddleOfThingsIsCounted) {
   serve();
   Client client(port_);
   client.begin();
-  EXPECT_EQ(host_.store.memory.used(), 0u);
+  EXPECT_EQ(host_.resources.memory.used(), 0u);
   client.send("NOOP " + std::string(1500, 'x'));
-  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() >= 1024; }));
+  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() >= 1024; }));
   EXPECT_EQ(client.ask(""), "250 2.0.0 Ok");
-  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() == 0; }));
+  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() == 0; }));
   // A reverse-path with its parameters, until the transaction ends.
   EXPECT_EQ(client.ask("MAIL FROM:<a@b>" + std::string(1500, ' ') + "SIZE=1" +
                        std::string(300, ' ') + "RET=FULL"),
             "250 2.1.0 Ok");
-  EXPECT_EQ(host_.store.memory.used(), 0u) << "blanks in front are not kept";
+  EXPECT_EQ(host_.resources.memory.used(), 0u) << "blanks in front are not kept";
   EXPECT_EQ(client.ask("RSET"), "250 2.0.0 Ok");
   EXPECT_EQ(client.ask("MAIL FROM:<a@b> SIZE=1" + std::string(1500, ' ') + "RET=FULL"),
             "250 2.1.0 Ok");
-  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() >= 1024; }));
+  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() >= 1024; }));
   EXPECT_EQ(client.ask("RSET"), "250 2.0.0 Ok");
-  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() == 0; }));
+  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() == 0; }));
 
-  ASSERT_TRUE(host_.store.memory.take(host_.store.memory.limit()));
+  ASSERT_TRUE(host_.resources.memory.reserve(host_.resources.memory.limit()));
   client.send("NOOP " + std::string(1500, 'x'));
   EXPECT_EQ(client.reply(), "421 4.3.2 Out of memory, try again later");
-  host_.store.memory.give(host_.store.memory.limit());
+  host_.resources.memory.release(host_.resources.memory.limit());
 }
 
 TEST_F(WorkerTest, RepliesThatAreNotReadAreCounted) {
@@ -349,17 +349,17 @@ TEST_F(WorkerTest, RepliesThatAreNotReadAreCounted) {
   serve();
   Client client(port_);
   client.begin();
-  EXPECT_EQ(host_.store.memory.used(), 0u);
+  EXPECT_EQ(host_.resources.memory.used(), 0u);
   std::string batch;
   for (int i = 0; i < 1000; ++i) batch += "HELP\r\n";
-  const auto waiting = [&] { return host_.store.memory.used() >= 4096; };
+  const auto waiting = [&] { return host_.resources.memory.used() >= 4096; };
   bool seen = false;  // once: the system's buffers may grow, and take it all again
   EXPECT_TRUE(eventually([&] {
     client.send_some(batch);
     return seen = seen || waiting();
   }));
   client.abort();
-  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() == 0; }));
+  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() == 0; }));
 }
 
 TEST_F(WorkerTest, RepliesThatTheKernelTakesNeedNoRoom) {
@@ -369,14 +369,14 @@ TEST_F(WorkerTest, RepliesThatTheKernelTakesNeedNoRoom) {
   Client client(port_);
   begin_lmtp(client, 500);
   client.send("hello\r\n");
-  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() > 0; }));
+  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() > 0; }));
   // Enough for the message on its way, and not for the replies.
-  const uint64_t rest = host_.store.memory.limit() - host_.store.memory.used() - 8192;
-  ASSERT_TRUE(host_.store.memory.take(rest));
+  const uint64_t rest = host_.resources.memory.limit() - host_.resources.memory.used() - 8192;
+  ASSERT_TRUE(host_.resources.memory.reserve(rest));
   client.send(".\r\n");
   for (int i = 0; i < 500; ++i) ASSERT_EQ(client.reply().substr(0, 3), "250") << i;
   EXPECT_EQ(client.ask("NOOP"), "250 2.0.0 Ok");
-  host_.store.memory.give(rest);
+  host_.resources.memory.release(rest);
 }
 
 // The client has not read them yet, and closing on what it has sent behind would reset them away.
@@ -388,15 +388,15 @@ TEST_F(WorkerTest, RepliesOnTheirWayOutliveTheEndForWantOfMemory) {
   begin_lmtp(client, 500);
   client.send("hello\r\n.\r\n");
   EXPECT_TRUE(eventually([&] { return host_.logged("accepted id="); }));
-  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() == 0; }));
-  ASSERT_TRUE(host_.store.memory.take(host_.store.memory.limit()));
+  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() == 0; }));
+  ASSERT_TRUE(host_.resources.memory.reserve(host_.resources.memory.limit()));
   client.send("NOOP " + std::string(1500, 'x'));
   EXPECT_TRUE(eventually([&] { return host_.logged("closed id="); }));
   client.send("and more");
   for (int i = 0; i < 500; ++i) ASSERT_EQ(client.reply().substr(0, 3), "250") << i;
   EXPECT_EQ(client.reply(), kOutOfMemory);
   EXPECT_EQ(client.reply(), "");
-  host_.store.memory.give(host_.store.memory.limit());
+  host_.resources.memory.release(host_.resources.memory.limit());
 }
 
 TEST_F(WorkerTest, RepliesThatAreNotReadAndFindNoRoomEndTheConnectionAtOnce) {
@@ -405,7 +405,7 @@ TEST_F(WorkerTest, RepliesThatAreNotReadAndFindNoRoomEndTheConnectionAtOnce) {
   serve();
   Client client(port_);
   client.begin();
-  ASSERT_TRUE(host_.store.memory.take(host_.store.memory.limit()));
+  ASSERT_TRUE(host_.resources.memory.reserve(host_.resources.memory.limit()));
   std::string batch;
   for (int i = 0; i < 1000; ++i) batch += "HELP\r\n";
   EXPECT_TRUE(eventually([&] {
@@ -415,7 +415,7 @@ TEST_F(WorkerTest, RepliesThatAreNotReadAndFindNoRoomEndTheConnectionAtOnce) {
   EXPECT_EQ(times_logged("closed id="), 1u);
   EXPECT_TRUE(host_.logged(" why=\"limits.memory is used up\""));
   EXPECT_FALSE(host_.logged(" unsent=0 ")) << "how much it had not taken";
-  host_.store.memory.give(host_.store.memory.limit());
+  host_.resources.memory.release(host_.resources.memory.limit());
 }
 
 // It was begun, so it may be stored: its client must hear of that before all else.
@@ -435,13 +435,13 @@ TEST_F(WorkerTest, InputThatFindsNoRoomLetsTheMessageBeforeItHaveItsOutcome) {
   EXPECT_EQ(client.reply(), "");
   EXPECT_TRUE(host_.logged("reply_lost=false"));
   EXPECT_EQ(times_logged("closed id="), 1u);
-  host_.store.memory.give(rest);
+  host_.resources.memory.release(rest);
 }
 
 // What came meanwhile is lost: the transaction must not go on behind the hole, a drain or not.
 TEST_F(WorkerTest, InputThatFindsNoRoomEndsTheSessionThoughADrainWouldLetItGoOn) {
   step("who", "session_filter",
-       {{"rcpt", "nobody@example.org"}, {"verdict", "try_later"}, {"delay", "1s"}});
+       {{"rcpt", "nobody@example.org"}, {"verdict", "tempfail"}, {"delay", "1s"}});
   step("out", "test_output", {{"record", record_.file()}});
   serve();
   Client client(port_);
@@ -459,7 +459,7 @@ TEST_F(WorkerTest, InputThatFindsNoRoomEndsTheSessionThoughADrainWouldLetItGoOn)
   client.close();
   EXPECT_EQ(drained.wait_for(std::chrono::seconds(20)), std::future_status::ready);
   EXPECT_EQ(times_logged("closed id="), 1u);
-  host_.store.memory.give(rest);
+  host_.resources.memory.release(rest);
 }
 
 TEST_F(WorkerTest, ThousandsOfRepliesToOneMessageAreNotTakenForAClientThatDoesNotRead) {
@@ -503,7 +503,7 @@ TEST_F(WorkerTest, RecipientsRefusedForLackOfMemoryAreNotRefusedForEver) {
   Client client(port_);
   client.begin();
   EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
-  ASSERT_TRUE(host_.store.memory.take(host_.store.memory.limit()));
+  ASSERT_TRUE(host_.resources.memory.reserve(host_.resources.memory.limit()));
   std::string last;
   int refused = 0;
   for (; refused < 20; ++refused) {
@@ -512,15 +512,15 @@ TEST_F(WorkerTest, RecipientsRefusedForLackOfMemoryAreNotRefusedForEver) {
   }
   EXPECT_EQ(last.substr(0, 9), "421 4.7.0");
   EXPECT_EQ(refused, 9) << "the EHLO is the tenth";
-  host_.store.memory.give(host_.store.memory.limit());
+  host_.resources.memory.release(host_.resources.memory.limit());
 }
 
 TEST_F(WorkerTest, WhereMemoryIsShortOnlyLargeEnvelopesStopGrowing) {
   config_.limits.recipients = 10'000;
   step("out", "test_output");
   serve();
-  const uint64_t taken = host_.store.soft_limit() + 1;
-  ASSERT_TRUE(host_.store.memory.take(taken));
+  const uint64_t taken = host_.resources.soft_limit() + 1;
+  ASSERT_TRUE(host_.resources.memory.reserve(taken));
   Client large(port_), small(port_);
   large.begin();
   small.begin();
@@ -531,7 +531,7 @@ TEST_F(WorkerTest, WhereMemoryIsShortOnlyLargeEnvelopesStopGrowing) {
   EXPECT_GE(accepted, 100) << "what RFC 5321 4.5.3.1.8 asks for";
   EXPECT_LT(accepted, 200);
   EXPECT_EQ(small.mail().substr(0, 4), "250 ");
-  host_.store.memory.give(taken);
+  host_.resources.memory.release(taken);
   EXPECT_EQ(large.ask(address).substr(0, 4), "250 ");
 }
 
@@ -544,7 +544,7 @@ TEST_F(WorkerTest, AClientThatGoesBeforeTheOutputsStartCancels) {
   client.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
   for (int i = 0; i < 3; ++i) client.reply();
   client.send("x\r\n.\r\n");
-  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() > 0; }));
+  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() > 0; }));
   client.abort();
   EXPECT_TRUE(eventually([&] { return peers_.count() == 0; }));
   EXPECT_TRUE(record_.lines().empty());
@@ -599,7 +599,7 @@ TEST_F(WorkerTest, DrainEndsASessionWhoseTransactionIsReset) {
 
 TEST_F(WorkerTest, DrainEndsASessionThatWaitsForAFilter) {
   step("who", "session_filter",
-       {{"helo", "client.example"}, {"verdict", "try_later"}, {"delay", "500ms"}});
+       {{"helo", "client.example"}, {"verdict", "tempfail"}, {"delay", "500ms"}});
   step("out", "test_output");
   serve();
   Client client(port_);
@@ -635,13 +635,13 @@ TEST_F(WorkerTest, AClientThatNeverPausesBetweenRefusedMessagesHoldsOneEnvelope)
   client.send(envelope);
   client.reply();
   client.reply();
-  const uint64_t one = host_.store.memory.used();
+  const uint64_t one = host_.resources.memory.used();
   EXPECT_GT(one, 0u);
   for (int i = 0; i < 20; ++i) {
     client.send("BDAT 11 LAST\r\n12345678901" + envelope);
     for (const char* code : {"552 ", "250 ", "250 "}) EXPECT_EQ(client.reply().substr(0, 4), code);
   }
-  EXPECT_TRUE(eventually([&] { return host_.store.memory.used() == one; }));
+  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() == one; }));
 }
 
 TEST_F(WorkerTest, ARefusedMessageIsInTheLogWithItsEnvelope) {
@@ -662,7 +662,7 @@ TEST_F(WorkerTest, ARefusedMessageIsInTheLogWithItsEnvelope) {
 }
 
 TEST_F(WorkerTest, ALaneThatCannotBeOpenedIsAnError) {
-  shared_.stages["bad"] = &host_.stage(plugin_entry("bad", "fails_open_lane", {}));
+  shared_.instances["bad"] = &host_.instance(plugin_entry("bad", "fails_open_lane", {}));
   workers_.push_back(std::make_unique<Worker>(0, shared_));
   const auto status = workers_[0]->start();
   ASSERT_FALSE(status);

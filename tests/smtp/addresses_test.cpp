@@ -13,7 +13,7 @@ struct Good {
   std::string_view rest;
 };
 
-TEST(Addresses, reads_what_real_mail_has) {
+TEST(Addresses, ReadsWhatRealMailHas) {
   const Good cases[] = {
       {"<>", "", ""},
       {"<a@b>", "a@b", ""},
@@ -50,7 +50,7 @@ TEST(Addresses, reads_what_real_mail_has) {
   }
 }
 
-TEST(Addresses, refuses_what_could_be_read_in_two_ways) {
+TEST(Addresses, RefusesWhatCouldBeReadInTwoWays) {
   for (const std::string_view text : {"",
                                       " ",
                                       "<",
@@ -98,7 +98,7 @@ TEST(Addresses, refuses_what_could_be_read_in_two_ways) {
   }
 }
 
-TEST(Addresses, refuses_control_characters_anywhere) {
+TEST(Addresses, RefusesControlCharactersAnywhere) {
   for (int c = 0; c < 32; ++c) {
     for (const std::string& text :
          {std::string("<a") + char(c) + "@b>", std::string("<\"") + char(c) + "\"@b>",
@@ -110,7 +110,7 @@ TEST(Addresses, refuses_control_characters_anywhere) {
   }
 }
 
-TEST(Addresses, knows_utf8) {
+TEST(Addresses, KnowsUtf8) {
   Path path;
   EXPECT_EQ(parse_path("<@\xc3\xb6:a@b>", path), PathFault::none);
   EXPECT_TRUE(path.utf8) << "in a source route too";
@@ -130,7 +130,7 @@ TEST(Addresses, knows_utf8) {
   }
 }
 
-TEST(Addresses, holds_paths_to_256_octets) {
+TEST(Addresses, HoldsPathsTo256Octets) {
   const auto path_of = [](size_t octets) { return "<" + std::string(octets - 4, 'a') + "@b>"; };
   Path path;
   EXPECT_EQ(parse_path(path_of(256), path), PathFault::none);

@@ -17,7 +17,7 @@ Played expect_bdat(std::string_view script, const Host& host = {}, bool normaliz
       settings, host);
 }
 
-TEST(Bdat, joins_its_chunks) {
+TEST(Bdat, JoinsItsChunks) {
   expect_bdat(R"(
     C: BDAT 10
     R: Subject: x
@@ -30,7 +30,7 @@ TEST(Bdat, joins_its_chunks) {
     M: Subject: x\r\n\r\n.\r\n.y)");
 }
 
-TEST(Bdat, ends_with_an_empty_chunk_and_may_be_empty) {
+TEST(Bdat, EndsWithAnEmptyChunkAndMayBeEmpty) {
   expect_bdat(R"(
     C: BDAT 3
     R: x\r\n
@@ -47,12 +47,12 @@ TEST(Bdat, ends_with_an_empty_chunk_and_may_be_empty) {
     M:)");
 }
 
-TEST(Bdat, may_split_a_line_end) {
+TEST(Bdat, MaySplitALineEnd) {
   expect_bdat(
       "C: BDAT 2\nR: x\\r\nS: 250\nC: BDAT 2 LAST\nR: \\ny\nS: 250 2.0.0 Ok: queued\nM: x\\r\\ny");
 }
 
-TEST(Bdat, refuses_bare_cr_and_lf_at_last_and_lives) {
+TEST(Bdat, RefusesBareCrAndLfAtLastAndLives) {
   for (const char* chunk : {"a\\nb", "a\\rb", "ab\\r", "\\nab", "\\rab"}) {
     SCOPED_TRACE(chunk);
     const bool lf = std::string_view(chunk).find("\\n") != std::string_view::npos;
@@ -62,12 +62,12 @@ TEST(Bdat, refuses_bare_cr_and_lf_at_last_and_lives) {
   }
 }
 
-TEST(Bdat, normalises_bare_lf_where_the_listener_says_so) {
+TEST(Bdat, NormalisesBareLfWhereTheListenerSaysSo) {
   expect_bdat("C: BDAT 8 LAST\nR: a\\n.\\n\\r\\nb\\n\nS: 250\nM: a\\r\\n.\\r\\n\\r\\nb\\r\\n", {},
               true);
 }
 
-TEST(Bdat, tells_of_a_bare_lf_in_an_earlier_chunk_at_last) {
+TEST(Bdat, TellsOfABareLfInAnEarlierChunkAtLast) {
   const Played played = expect_bdat(R"(
     C: BDAT 3
     R: a\nb
@@ -85,7 +85,7 @@ TEST(Bdat, tells_of_a_bare_lf_in_an_earlier_chunk_at_last) {
   EXPECT_EQ(played.discarded, 1U);
 }
 
-TEST(Bdat, forgets_a_bare_lf_at_rset) {
+TEST(Bdat, ForgetsABareLfAtRset) {
   expect_bdat(R"(
     C: BDAT 3
     R: a\nb
@@ -102,7 +102,7 @@ TEST(Bdat, forgets_a_bare_lf_at_rset) {
     M: \r\n)");
 }
 
-TEST(Bdat, stays_failed_until_rset) {
+TEST(Bdat, StaysFailedUntilRset) {
   Host host;
   host.size_limit = 8;
   const Played played = expect_bdat(R"(
@@ -129,7 +129,7 @@ TEST(Bdat, stays_failed_until_rset) {
   EXPECT_EQ(played.discarded, 1U);
 }
 
-TEST(Bdat, takes_anything_as_binary) {
+TEST(Bdat, TakesAnythingAsBinary) {
   const auto settings = test_settings();
   expect_script(R"(
     S: 220
@@ -146,7 +146,7 @@ TEST(Bdat, takes_anything_as_binary) {
                 settings);
 }
 
-TEST(Bdat, is_not_mixed_with_data) {
+TEST(Bdat, IsNotMixedWithData) {
   expect_bdat(R"(
     C: BDAT 3
     R: x\r\n
@@ -164,7 +164,7 @@ TEST(Bdat, is_not_mixed_with_data) {
     M: x\r\n)");
 }
 
-TEST(Bdat, drains_a_chunk_without_a_transaction) {
+TEST(Bdat, DrainsAChunkWithoutATransaction) {
   const auto settings = test_settings();
   expect_script(R"(
     S: 220
@@ -190,7 +190,7 @@ TEST(Bdat, drains_a_chunk_without_a_transaction) {
                 settings);
 }
 
-TEST(Bdat, closes_where_its_size_cannot_be_read) {
+TEST(Bdat, ClosesWhereItsSizeCannotBeRead) {
   for (const char* size : {"", "x", "-1", "+1", "1x", "1 FIRST", "1LAST", "18446744073709551616",
                            "99999999999999999999999", "1 LAST LAST", "0x10", "1\\x01", "1\\xe4"}) {
     SCOPED_TRACE(size);
@@ -198,7 +198,7 @@ TEST(Bdat, closes_where_its_size_cannot_be_read) {
   }
 }
 
-TEST(Bdat, discards_at_rset_and_a_new_greeting) {
+TEST(Bdat, DiscardsAtRsetAndANewGreeting) {
   for (const char* command : {"RSET", "HELO c"}) {
     const Played played = expect_bdat("C: BDAT 2\nR: ab\nS: 250\nC: " + std::string(command) +
                                       "\nS: 250\nC: BDAT 2\nR: ab\nS: 503 5.5.1\nC: DATA\nS: 503");
@@ -206,7 +206,7 @@ TEST(Bdat, discards_at_rset_and_a_new_greeting) {
   }
 }
 
-TEST(Bdat, answers_a_refusal_of_the_caller_after_the_chunk) {
+TEST(Bdat, AnswersARefusalOfTheCallerAfterTheChunk) {
   const Host host{0, [](Action action, const smtp::Session&) -> std::optional<Reply> {
                     if (action != Action::body_start) return {};
                     return Reply{452, "4.3.1", "No room"};
@@ -224,7 +224,7 @@ TEST(Bdat, answers_a_refusal_of_the_caller_after_the_chunk) {
   EXPECT_EQ(played.discarded, 0U);
 }
 
-TEST(Bdat, holds_the_sum_of_its_chunks_against_the_limit) {
+TEST(Bdat, HoldsTheSumOfItsChunksAgainstTheLimit) {
   Host host;
   host.size_limit = 8;
   expect_bdat(R"(
@@ -250,14 +250,14 @@ TEST(Bdat, holds_the_sum_of_its_chunks_against_the_limit) {
               host);
 }
 
-TEST(Bdat, closes_past_twice_the_limit) {
+TEST(Bdat, ClosesPastTwiceTheLimit) {
   Host host;
   host.size_limit = 8;
   expect_bdat("C: BDAT 18446744073709551615 LAST\nR: 1234567812345678x\nS: 552 5.3.4\nX:", host);
   expect_bdat("C: BDAT 16 LAST\nR: 1234567812345678\nS: 552 5.3.4\nC: NOOP\nS: 250", host);
 }
 
-TEST(Bdat, does_not_count_drained_chunks_as_content) {
+TEST(Bdat, DoesNotCountDrainedChunksAsContent) {
   const auto settings = test_settings();
   Host host;
   host.size_limit = 8;
@@ -278,7 +278,7 @@ TEST(Bdat, does_not_count_drained_chunks_as_content) {
                 settings, host);
 }
 
-TEST(Bdat, tells_the_first_fault_when_there_are_two) {
+TEST(Bdat, TellsTheFirstFaultWhenThereAreTwo) {
   Host host;
   host.size_limit = 8;
   expect_bdat(R"(
@@ -295,7 +295,7 @@ TEST(Bdat, tells_the_first_fault_when_there_are_two) {
               host);
 }
 
-TEST(Bdat, counts_chunks_without_a_transaction_as_errors) {
+TEST(Bdat, CountsChunksWithoutATransactionAsErrors) {
   auto settings = test_settings();
   settings.errors = 2;
   expect_script(R"(
@@ -312,7 +312,7 @@ TEST(Bdat, counts_chunks_without_a_transaction_as_errors) {
                 settings);
 }
 
-TEST(Bdat, keeps_no_memory_of_thousands_of_tiny_chunks) {
+TEST(Bdat, KeepsNoMemoryOfThousandsOfTinyChunks) {
   const auto settings = test_settings();
   Player player(settings, {});
   player.feed("MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n");
@@ -321,7 +321,7 @@ TEST(Bdat, keeps_no_memory_of_thousands_of_tiny_chunks) {
   EXPECT_EQ(player.played().messages.at(0).body, std::string(20'000, 'x'));
 }
 
-TEST(Bdat, allows_empty_chunks_only_so_often) {
+TEST(Bdat, AllowsEmptyChunksOnlySoOften) {
   auto settings = test_settings();
   settings.commands = 10;
   std::string input = "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n";

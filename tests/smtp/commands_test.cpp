@@ -5,7 +5,7 @@
 namespace lsmtpd::smtp {
 namespace {
 
-TEST(Commands, finds_the_verb_in_any_case) {
+TEST(Commands, FindsTheVerbInAnyCase) {
   EXPECT_EQ(parse_command("MAIL FROM:<a@b>").verb, Verb::mail);
   EXPECT_EQ(parse_command("mail from:<a@b>").verb, Verb::mail);
   EXPECT_EQ(parse_command("RcPt\tTO:<a@b>").verb, Verb::rcpt);
@@ -17,12 +17,12 @@ TEST(Commands, finds_the_verb_in_any_case) {
   }
 }
 
-TEST(Commands, trims_the_argument) {
+TEST(Commands, TrimsTheArgument) {
   EXPECT_EQ(parse_command("EHLO   a b \t ").argument, "a b");
   EXPECT_EQ(parse_command("QUIT  ").argument, "");
 }
 
-TEST(Commands, knows_who_takes_an_argument) {
+TEST(Commands, KnowsWhoTakesAnArgument) {
   for (const std::string_view line :
        {"QUIT", "QUIT ", "NOOP", "NOOP x", "HELP", "HELP x", "VRFY x", "EHLO x"}) {
     EXPECT_TRUE(parse_command(line).argument_fits) << line;
@@ -33,7 +33,7 @@ TEST(Commands, knows_who_takes_an_argument) {
   }
 }
 
-TEST(Commands, sees_what_octets_a_line_has) {
+TEST(Commands, SeesWhatOctetsALineHas) {
   EXPECT_FALSE(kind_of("NOOP \t~").control);
   EXPECT_TRUE(kind_of("NOOP \x7f").control);
   EXPECT_TRUE(kind_of(std::string_view("a\0b", 3)).control);
@@ -42,7 +42,7 @@ TEST(Commands, sees_what_octets_a_line_has) {
   EXPECT_TRUE(kind_of("ab\x80").eight_bit);
 }
 
-TEST(Commands, sees_every_octet_wherever_it_stands) {
+TEST(Commands, SeesEveryOctetWhereverItStands) {
   for (size_t size = 1; size < 20; ++size) {
     for (size_t at = 0; at < size; ++at) {
       for (int octet = 0; octet < 256; ++octet) {
@@ -56,7 +56,7 @@ TEST(Commands, sees_every_octet_wherever_it_stands) {
   }
 }
 
-TEST(Commands, eats_the_keyword_with_blanks_around_its_colon) {
+TEST(Commands, EatsTheKeywordWithBlanksAroundItsColon) {
   for (const std::string_view text :
        {"FROM:<a>", "from:<a>", "From: <a>", "FROM :<a>", "FROM \t:  <a>"}) {
     std::string_view argument = text;
@@ -69,7 +69,7 @@ TEST(Commands, eats_the_keyword_with_blanks_around_its_colon) {
   }
 }
 
-TEST(Commands, knows_an_http_request) {
+TEST(Commands, KnowsAnHttpRequest) {
   EXPECT_TRUE(is_http_request("GET / HTTP/1.1"));
   EXPECT_TRUE(is_http_request("PRI * HTTP/2.0"));
   EXPECT_TRUE(is_http_request("OPTIONS * HTTP/1.0"));

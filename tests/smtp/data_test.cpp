@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view opening = "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n";
 
-TEST(Data, takes_a_message_as_large_as_the_limit) {
+TEST(Data, TakesAMessageAsLargeAsTheLimit) {
   const auto settings = test_settings();
   expect_script(R"(
     S: 220
@@ -24,7 +24,7 @@ TEST(Data, takes_a_message_as_large_as_the_limit) {
                 settings, limited(8));
 }
 
-TEST(Data, refuses_a_larger_one_at_its_end_and_lives) {
+TEST(Data, RefusesALargerOneAtItsEndAndLives) {
   const auto settings = test_settings();
   const Played played = expect_script(R"(
     S: 220
@@ -48,7 +48,7 @@ TEST(Data, refuses_a_larger_one_at_its_end_and_lives) {
   EXPECT_EQ(played.discarded, 1U);
 }
 
-TEST(Data, closes_past_twice_the_limit) {
+TEST(Data, ClosesPastTwiceTheLimit) {
   const auto settings = test_settings();
   expect_script(R"(
     S: 220
@@ -64,7 +64,7 @@ TEST(Data, closes_past_twice_the_limit) {
                 settings, limited(8));
 }
 
-TEST(Data, keeps_a_line_of_any_length) {
+TEST(Data, KeepsALineOfAnyLength) {
   const auto settings = test_settings();
   const std::string line(10'000'000, 'x');
   const Played played =
@@ -73,7 +73,7 @@ TEST(Data, keeps_a_line_of_any_length) {
   EXPECT_EQ(played.messages[0].body, line + "\r\n");
 }
 
-TEST(Data, refuses_a_mail_loop) {
+TEST(Data, RefusesAMailLoop) {
   auto settings = test_settings();
   settings.received_headers = 3;
   const Played played = expect_script(R"(
@@ -101,7 +101,7 @@ TEST(Data, refuses_a_mail_loop) {
   EXPECT_EQ(played.discarded, 1U);
 }
 
-TEST(Data, tells_of_a_loop_or_of_the_size_whichever_comes_first) {
+TEST(Data, TellsOfALoopOrOfTheSizeWhicheverComesFirst) {
   auto settings = test_settings();
   settings.received_headers = 0;
   const std::string before =
@@ -110,20 +110,20 @@ TEST(Data, tells_of_a_loop_or_of_the_size_whichever_comes_first) {
   expect_script(before + "R: Received:\\r\\n.\\r\\n\nS: 552 5.3.4", settings, limited(8));
 }
 
-TEST(Data, says_in_the_log_how_bare_lf_could_be_allowed) {
+TEST(Data, SaysInTheLogHowBareLfCouldBeAllowed) {
   const auto settings = test_settings();
   const Played played = play_whole(settings, {}, std::string(opening) + "a\nb\r\n.\r\n");
   EXPECT_THAT(played.refusals, testing::ElementsAre(testing::HasSubstr("bare_lf = \"normalize\"")));
 }
 
-TEST(Data, takes_a_limit_set_while_mail_is_checked) {
+TEST(Data, TakesALimitSetWhileMailIsChecked) {
   const auto settings = test_settings();
   smtp::Session session(settings);
   std::string_view input;
   session.next(input);
   session.proceed();
   input = "MAIL FROM:<a@b> SIZE=100\r\n";
-  ASSERT_EQ(session.next(input), smtp::Action::check_mail);
+  ASSERT_EQ(session.next(input), smtp::Action::phase_mail);
   session.set_size_limit(99);
   session.proceed();
   EXPECT_EQ(session.next(input), smtp::Action::refused);

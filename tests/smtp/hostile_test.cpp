@@ -350,7 +350,7 @@ constexpr Case commands[] = {
 
 class Hostile : public testing::TestWithParam<Case> {};
 
-TEST_P(Hostile, gets_its_reply) {
+TEST_P(Hostile, GetsItsReply) {
   const Case& one = GetParam();
   const auto settings = test_settings();
   std::string script(one.in_data ? opening : "");
@@ -367,7 +367,7 @@ INSTANTIATE_TEST_SUITE_P(Content, Hostile, testing::ValuesIn(content), name_of);
 INSTANTIATE_TEST_SUITE_P(Commands, Hostile, testing::ValuesIn(commands), name_of);
 
 // 14: cut at every octet, in two packets.
-TEST(HostileInTwoPackets, gets_its_reply_wherever_it_is_cut) {
+TEST(HostileInTwoPackets, GetsItsReplyWhereverItIsCut) {
   const auto settings = test_settings();
   for (const Case& one : false_ends) {
     const Script script(std::string(opening) + std::string(one.script));
@@ -383,7 +383,7 @@ TEST(HostileInTwoPackets, gets_its_reply_wherever_it_is_cut) {
 
 // The same false ends where LF is normalised: still one message at most, and never one that ended
 // early.
-TEST(HostileNormalized, false_ends_never_end_a_message) {
+TEST(HostileNormalized, FalseEndsNeverEndAMessage) {
   auto settings = test_settings();
   settings.normalize_bare_lf = true;
   for (const Case& one : false_ends) {

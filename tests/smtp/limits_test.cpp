@@ -15,7 +15,7 @@ std::string repeat(std::string_view text, int times) {
   return out;
 }
 
-TEST(Limits, a_command_line_has_2048_octets_with_its_line_end) {
+TEST(Limits, ACommandLineHas2048OctetsWithItsLineEnd) {
   const auto settings = test_settings();
   const std::string longest = "NOOP " + std::string(2048 - 7, 'x');
   expect_script("S: 220\nC: " + longest + "\nS: 250 2.0.0\nC: " + longest +
@@ -23,7 +23,7 @@ TEST(Limits, a_command_line_has_2048_octets_with_its_line_end) {
                 settings);
 }
 
-TEST(Limits, ten_megabytes_without_a_line_end_get_one_reply_and_hold_no_memory) {
+TEST(Limits, TenMegabytesWithoutALineEndGetOneReplyAndHoldNoMemory) {
   const auto settings = test_settings();
   Player player(settings, {});
   const std::string part(64 * 1024, 'x');
@@ -34,21 +34,21 @@ TEST(Limits, ten_megabytes_without_a_line_end_get_one_reply_and_hold_no_memory) 
 }
 
 // The octets of its chunk would be commands.
-TEST(Limits, an_overlong_bdat_closes) {
+TEST(Limits, AnOverlongBdatCloses) {
   const auto settings = test_settings();
   expect_script("S: 220\nR: bdat 30" + std::string(3000, ' ') +
                     "LAST\\r\\nRSET\\r\\n\nS: 500 5.5.2 Command line\nX:",
                 settings);
 }
 
-TEST(Limits, an_overlong_line_that_ends_in_a_bare_lf_closes) {
+TEST(Limits, AnOverlongLineThatEndsInABareLfCloses) {
   const auto settings = test_settings();
   expect_script("S: 220\nR: " + std::string(3000, 'x') +
                     "\\nNOOP\\r\\n\nS: 500 5.5.2 Command line\nS: 500 5.5.2 Bare\nX:",
                 settings);
 }
 
-TEST(Limits, errors_end_the_session) {
+TEST(Limits, ErrorsEndTheSession) {
   auto settings = test_settings();
   settings.errors = 3;
   expect_script(
@@ -57,11 +57,11 @@ TEST(Limits, errors_end_the_session) {
       settings);
 }
 
-TEST(Limits, recipients_that_the_caller_refuses_count_as_errors) {
+TEST(Limits, RecipientsThatTheCallerRefusesCountAsErrors) {
   auto settings = test_settings();
   settings.errors = 3;
   const Host host{0, [](smtp::Action action, const smtp::Session&) -> std::optional<smtp::Reply> {
-                    if (action != smtp::Action::check_rcpt) return {};
+                    if (action != smtp::Action::phase_rcpt) return {};
                     return smtp::Reply{550, "5.1.1", "Unknown"};
                   }};
   expect_script(
@@ -71,7 +71,7 @@ TEST(Limits, recipients_that_the_caller_refuses_count_as_errors) {
       settings, host);
 }
 
-TEST(Limits, commands_without_mail_end_the_session) {
+TEST(Limits, CommandsWithoutMailEndTheSession) {
   auto settings = test_settings();
   settings.commands = 1000;
   settings.errors = 10'000;
@@ -85,7 +85,7 @@ TEST(Limits, commands_without_mail_end_the_session) {
   }
 }
 
-TEST(Limits, a_message_accepted_clears_the_counts) {
+TEST(Limits, AMessageAcceptedClearsTheCounts) {
   auto settings = test_settings();
   settings.commands = 3;
   settings.errors = 1;
@@ -95,7 +95,7 @@ TEST(Limits, a_message_accepted_clears_the_counts) {
   EXPECT_EQ(played.messages.size(), 20U);
 }
 
-TEST(Limits, one_recipient_too_many_is_refused_and_the_others_are_kept) {
+TEST(Limits, OneRecipientTooManyIsRefusedAndTheOthersAreKept) {
   const auto settings = test_settings();
   std::string input = "MAIL FROM:<>\r\n" + repeat("RCPT TO:<a@b>\r\n", 1001) + "DATA\r\n.\r\n";
   const Played played = play_whole(settings, {}, input);
@@ -103,7 +103,7 @@ TEST(Limits, one_recipient_too_many_is_refused_and_the_others_are_kept) {
   EXPECT_EQ(played.messages.at(0).envelope.recipients.size(), 1000U);
 }
 
-TEST(Limits, recipients_too_many_may_not_go_on_for_ever) {
+TEST(Limits, RecipientsTooManyMayNotGoOnForEver) {
   const auto settings = test_settings();
   const Played played =
       play_whole(settings, {}, "MAIL FROM:<>\r\n" + repeat("RCPT TO:<a@b>\r\n", 10'000));
@@ -112,7 +112,7 @@ TEST(Limits, recipients_too_many_may_not_go_on_for_ever) {
               EndsWith("421 4.7.0 Too many commands without mail, closing connection\r\n"));
 }
 
-TEST(Limits, a_greeting_has_255_octets) {
+TEST(Limits, AGreetingHas255Octets) {
   const auto settings = test_settings();
   expect_script("S: 220\nC: HELO " + std::string(255, 'x') + "\nS: 250\nC: HELO " +
                     std::string(256, 'x') + "\nS: 501 5.5.4",

@@ -37,7 +37,7 @@ Played expect_lmtp(std::string_view script, const Host& host = {}) {
   return expect_script(std::string(greeting) + std::string(script), settings, host);
 }
 
-TEST(Lmtp, takes_lhlo_only) {
+TEST(Lmtp, TakesLhloOnly) {
   const auto settings = lmtp_settings();
   expect_script(R"(
     S: 220 mx.test LMTP lsmtpd
@@ -48,7 +48,7 @@ TEST(Lmtp, takes_lhlo_only) {
                 settings);
 }
 
-TEST(Lmtp, past_twice_the_size_limit_each_recipient_hears_of_it) {
+TEST(Lmtp, PastTwiceTheSizeLimitEachRecipientHearsOfIt) {
   expect_lmtp(R"(
     C: RCPT TO:<one@d>
     S: 250
@@ -64,7 +64,7 @@ TEST(Lmtp, past_twice_the_size_limit_each_recipient_hears_of_it) {
 }
 
 // A chunk that is not the last one has one reply (RFC 3030 2, RFC 2033 4.2).
-TEST(Lmtp, past_twice_the_size_limit_in_a_chunk_each_recipient_hears_of_it_where_it_is_the_last) {
+TEST(Lmtp, PastTwiceTheSizeLimitInAChunkEachRecipientHearsOfItWhereItIsTheLast) {
   const std::string to_two = R"(
     C: RCPT TO:<one@d>
     S: 250
@@ -85,7 +85,7 @@ TEST(Lmtp, past_twice_the_size_limit_in_a_chunk_each_recipient_hears_of_it_where
               limited(8));
 }
 
-TEST(Lmtp, repeats_the_verdict_for_each_recipient) {
+TEST(Lmtp, RepeatsTheVerdictForEachRecipient) {
   const Played played = expect_lmtp(R"(
     C: RCPT TO:<one@d>
     S: 250
@@ -105,7 +105,7 @@ TEST(Lmtp, repeats_the_verdict_for_each_recipient) {
   EXPECT_EQ(played.messages.at(0).envelope.protocol, "LMTP");
 }
 
-TEST(Lmtp, repeats_its_own_refusal_for_each_recipient) {
+TEST(Lmtp, RepeatsItsOwnRefusalForEachRecipient) {
   expect_lmtp(R"(
     C: RCPT TO:<one@d>
     S: 250
@@ -119,7 +119,7 @@ TEST(Lmtp, repeats_its_own_refusal_for_each_recipient) {
     X:)");
 }
 
-TEST(Lmtp, answers_bdat_last_for_each_recipient_and_other_chunks_once) {
+TEST(Lmtp, AnswersBdatLastForEachRecipientAndOtherChunksOnce) {
   expect_lmtp(R"(
     C: RCPT TO:<one@d>
     S: 250
@@ -135,7 +135,7 @@ TEST(Lmtp, answers_bdat_last_for_each_recipient_and_other_chunks_once) {
     M: ab\r\n)");
 }
 
-TEST(Lmtp, needs_a_recipient_for_data) {
+TEST(Lmtp, NeedsARecipientForData) {
   expect_lmtp(R"(
     C: DATA
     S: 503 5.5.1

@@ -6,7 +6,7 @@
 namespace lsmtpd::test {
 namespace {
 
-TEST(OldClients, send_no_greeting_no_brackets_lower_case_and_blanks) {
+TEST(OldClients, SendNoGreetingNoBracketsLowerCaseAndBlanks) {
   const auto settings = test_settings();
   const Played played = expect_script(R"(
     S: 220
@@ -40,7 +40,7 @@ TEST(OldClients, send_no_greeting_no_brackets_lower_case_and_blanks) {
   EXPECT_EQ(envelope.recipients[2].address, "g@h");
 }
 
-TEST(OldClients, send_blanks_at_the_end_of_a_line_and_odd_greetings) {
+TEST(OldClients, SendBlanksAtTheEndOfALineAndOddGreetings) {
   const auto settings = test_settings();
   const Played played = expect_script(
       "S: 220\nC: HELO MY PC_1 \nS: 250\nC: MAIL FROM:<a@b> \nS: 250\nC: RCPT TO:<c@d> \nS: "
@@ -51,7 +51,7 @@ TEST(OldClients, send_blanks_at_the_end_of_a_line_and_odd_greetings) {
   EXPECT_EQ(played.messages.at(0).envelope.parameters, "");
 }
 
-TEST(OldClients, are_served_with_bare_lf_where_the_listener_says_so) {
+TEST(OldClients, AreServedWithBareLfWhereTheListenerSaysSo) {
   auto settings = test_settings();
   settings.normalize_bare_lf = true;
   expect_script(R"(
@@ -73,7 +73,7 @@ TEST(OldClients, are_served_with_bare_lf_where_the_listener_says_so) {
                 settings);
 }
 
-TEST(OldClients, are_still_refused_a_bare_cr_there) {
+TEST(OldClients, AreStillRefusedABareCrThere) {
   auto settings = test_settings();
   settings.normalize_bare_lf = true;
   expect_script(R"(

@@ -7,7 +7,7 @@
 namespace lsmtpd::smtp {
 namespace {
 
-TEST(MailParameters, reads_values) {
+TEST(MailParameters, ReadsValues) {
   MailParameters parameters;
   EXPECT_EQ(
       parse_mail_parameters(" SIZE=1000 BODY=BINARYMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb", parameters),
@@ -23,14 +23,14 @@ TEST(MailParameters, reads_values) {
   EXPECT_FALSE(parameters.smtputf8);
 }
 
-TEST(MailParameters, allows_none) {
+TEST(MailParameters, AllowsNone) {
   MailParameters parameters;
   EXPECT_EQ(parse_mail_parameters("", parameters), ParameterFault::none);
   EXPECT_EQ(parse_mail_parameters("   ", parameters), ParameterFault::none);
   EXPECT_EQ(parameters.size, 0U);
 }
 
-TEST(MailParameters, refuses_bad_values) {
+TEST(MailParameters, RefusesBadValues) {
   MailParameters parameters;
   for (const std::string_view text : {"SIZE",
                                       "SIZE=",
@@ -69,7 +69,7 @@ TEST(MailParameters, refuses_bad_values) {
             ParameterFault::syntax);
 }
 
-TEST(MailParameters, does_not_know_what_is_not_offered) {
+TEST(MailParameters, DoesNotKnowWhatIsNotOffered) {
   MailParameters parameters;
   for (const std::string_view text :
        {"FOO", "FOO=bar", "SIZES=1", "SIZE=1 AUTH=<>", "NOTIFY=NEVER", "ORCPT=rfc822;a",
@@ -78,7 +78,7 @@ TEST(MailParameters, does_not_know_what_is_not_offered) {
   }
 }
 
-TEST(RcptParameters, reads_dsn) {
+TEST(RcptParameters, ReadsDsn) {
   for (const std::string_view text :
        {"NOTIFY=NEVER", "notify=success,failure,delay", "NOTIFY=DELAY", "ORCPT=rfc822;a@b",
         "NOTIFY=FAILURE ORCPT=rfc822;a+2Bb@c", "ORCPT=x400;/C=", "ORCPT=utf-8;a\\x{C3}b@c"}) {
@@ -88,7 +88,7 @@ TEST(RcptParameters, reads_dsn) {
   }
 }
 
-TEST(RcptParameters, refuses_bad_values) {
+TEST(RcptParameters, RefusesBadValues) {
   for (const std::string_view text :
        {"NOTIFY", "NOTIFY=", "NOTIFY=ALWAYS", "NOTIFY=NEVER,SUCCESS", "NOTIFY=SUCCESS,",
         "NOTIFY=,SUCCESS", "NOTIFY=SUCCESS,SUCCESS", "NOTIFY=NEVER NOTIFY=NEVER", "ORCPT",
@@ -100,7 +100,7 @@ TEST(RcptParameters, refuses_bad_values) {
   EXPECT_EQ(parse_rcpt_parameters("SIZE=1", false), ParameterFault::unknown);
 }
 
-TEST(RcptParameters, takes_utf8_in_orcpt_with_smtputf8_only) {
+TEST(RcptParameters, TakesUtf8InOrcptWithSmtputf8Only) {
   EXPECT_EQ(parse_rcpt_parameters("ORCPT=utf-8;\xc3\xa4@b", true), ParameterFault::none);
   EXPECT_EQ(parse_rcpt_parameters("ORCPT=utf-8;\xc3\xa4@b", false), ParameterFault::syntax);
   EXPECT_EQ(parse_rcpt_parameters("ORCPT=rfc822;\xc3\xa4@b", true), ParameterFault::syntax);

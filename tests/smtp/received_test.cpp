@@ -17,11 +17,11 @@ uint32_t fields_in(std::string_view text) {
   return whole.fields();
 }
 
-TEST(ReceivedCounter, counts_fields_in_any_case) {
+TEST(ReceivedCounter, CountsFieldsInAnyCase) {
   EXPECT_EQ(fields_in("Received: x\r\nRECEIVED:y\r\nreceived :z\r\nreceived\t: z\r\n"), 4U);
 }
 
-TEST(ReceivedCounter, counts_nothing_else) {
+TEST(ReceivedCounter, CountsNothingElse) {
   EXPECT_EQ(
       fields_in(
           "X-Received: x\r\n Received: folded\r\nReceived-SPF: x\r\nReceive: x\r\nReceivedx: y\r\n"
@@ -29,18 +29,18 @@ TEST(ReceivedCounter, counts_nothing_else) {
       0U);
 }
 
-TEST(ReceivedCounter, stops_at_the_body) {
+TEST(ReceivedCounter, StopsAtTheBody) {
   EXPECT_EQ(fields_in("Received: x\r\n\r\nReceived: y\r\n"), 1U);
   EXPECT_EQ(fields_in("\r\nReceived: y\r\n"), 0U);
   EXPECT_EQ(fields_in("Received: x\n\nReceived: y\n"), 1U);
 }
 
-TEST(ReceivedCounter, is_not_misled_by_a_short_line) {
+TEST(ReceivedCounter, IsNotMisledByAShortLine) {
   EXPECT_EQ(fields_in("R\nReceived\nReceived: x\r\n"), 1U);
   EXPECT_EQ(fields_in("\rReceived: x\r\nReceived: y\r\n"), 1U);
 }
 
-TEST(ReceivedCounter, reads_a_header_of_100000_lines) {
+TEST(ReceivedCounter, ReadsAHeaderOf100000Lines) {
   std::string header;
   for (int i = 0; i < 100'000; ++i) header += "R: x\r\n";
   EXPECT_EQ(fields_in(header + "Received: x\r\n"), 1U);

@@ -59,13 +59,13 @@ void expect_agreement(smtp::FindSpecial find, smtp::FindSpecial plain) {
   }
 }
 
-TEST(FindSpecial, agrees_in_all_versions) {
+TEST(FindSpecial, AgreesInAllVersions) {
   const auto versions = smtp::find_special_versions();
   for (const smtp::FindSpecial find : versions) expect_agreement(find, versions.front());
   expect_agreement(smtp::find_special, versions.front());
 }
 
-TEST(FindSpecial, finds_one_octet_wherever_it_stands) {
+TEST(FindSpecial, FindsOneOctetWhereverItStands) {
   const Want everything{~uint64_t{0}, ~uint64_t{0}, ~uint64_t{0}};
   for (const std::string_view bad : {"\n", "\rx", "\r\n."}) {
     for (size_t at = 0; at < 300; ++at) {
@@ -143,15 +143,15 @@ void expect_agreement_on_data(bool normalize) {
   }
 }
 
-TEST(Scanner, agrees_with_the_reference_on_data) {
+TEST(Scanner, AgreesWithTheReferenceOnData) {
   expect_agreement_on_data(false);
 }
 
-TEST(Scanner, agrees_with_the_reference_on_normalised_data) {
+TEST(Scanner, AgreesWithTheReferenceOnNormalisedData) {
   expect_agreement_on_data(true);
 }
 
-TEST(Scanner, agrees_with_the_reference_on_chunks) {
+TEST(Scanner, AgreesWithTheReferenceOnChunks) {
   std::mt19937 random(3);
   for (int round = 0; round < 30'000; ++round) {
     const std::string text = random_octets(random, random() % 200, round % 2 == 0);
@@ -168,7 +168,7 @@ TEST(Scanner, agrees_with_the_reference_on_chunks) {
   }
 }
 
-TEST(Scanner, gives_the_whole_input_as_one_piece_where_nothing_is_special) {
+TEST(Scanner, GivesTheWholeInputAsOnePieceWhereNothingIsSpecial) {
   std::string text;
   for (int i = 0; i < 1000; ++i) text += "A line with a dot. And .another one\r\n";
   Scanner scanner(Scanner::Framing::dots, false);
@@ -180,7 +180,7 @@ TEST(Scanner, gives_the_whole_input_as_one_piece_where_nothing_is_special) {
   EXPECT_EQ(scanner.scan(input, piece), Found::nothing);
 }
 
-TEST(Scanner, holds_no_octet_back) {
+TEST(Scanner, HoldsNoOctetBack) {
   Scanner scanner(Scanner::Framing::dots, false);
   std::string_view input = "x\r";
   std::string_view piece;

@@ -19,7 +19,7 @@ Host refusing(Action at, Reply reply) {
           }};
 }
 
-TEST(Session, takes_one_message) {
+TEST(Session, TakesOneMessage) {
   const auto settings = test_settings();
   const Played played = expect_script(R"(
     S: 220 mx.test ESMTP lsmtpd
@@ -69,7 +69,7 @@ TEST(Session, takes_one_message) {
   EXPECT_EQ(envelope.peer_port, 4711);
 }
 
-TEST(Session, takes_many_messages_on_one_connection) {
+TEST(Session, TakesManyMessagesOnOneConnection) {
   const auto settings = test_settings();
   std::string script = "S: 220\nC: HELO c\nS: 250 mx.test\n";
   for (int i = 0; i < 40; ++i) {
@@ -84,7 +84,7 @@ TEST(Session, takes_many_messages_on_one_connection) {
   EXPECT_EQ(played.messages.back().envelope.recipients.size(), 1U);
 }
 
-TEST(Session, announces_the_limits_in_force) {
+TEST(Session, AnnouncesTheLimitsInForce) {
   auto settings = test_settings();
   settings.recipients = 5'000'000;  // RFC 9422 has room for six digits
   Host host;
@@ -94,7 +94,7 @@ TEST(Session, announces_the_limits_in_force) {
                              HasSubstr("250-LIMITS RCPTMAX=999999\r\n")));
 }
 
-TEST(Session, answers_a_pipelined_batch_in_order_with_one_text) {
+TEST(Session, AnswersAPipelinedBatchInOrderWithOneText) {
   const auto settings = test_settings();
   Player player(settings, {});
   player.feed("EHLO c\r\nMAIL FROM:<a@b>\r\nRCPT TO:<bad\r\nRCPT TO:<c@d>\r\nDATA\r\n");
@@ -103,7 +103,7 @@ TEST(Session, answers_a_pipelined_batch_in_order_with_one_text) {
                         "250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n"));
 }
 
-TEST(Session, stands_the_greeting_again_at_any_time) {
+TEST(Session, StandsTheGreetingAgainAtAnyTime) {
   const auto settings = test_settings();
   const Played played = expect_script(R"(
     S: 220
@@ -132,7 +132,7 @@ TEST(Session, stands_the_greeting_again_at_any_time) {
   EXPECT_EQ(played.messages.at(0).envelope.recipients.size(), 1U);
 }
 
-TEST(Session, forgets_the_transaction_at_rset) {
+TEST(Session, ForgetsTheTransactionAtRset) {
   const auto settings = test_settings();
   expect_script(R"(
     S: 220
@@ -151,7 +151,7 @@ TEST(Session, forgets_the_transaction_at_rset) {
                 settings);
 }
 
-TEST(Session, notes_the_protocol_of_an_internationalized_message) {
+TEST(Session, NotesTheProtocolOfAnInternationalizedMessage) {
   const auto settings = test_settings();
   const std::string mail =
       "MAIL FROM:<\xc3\xa4@b> SMTPUTF8\r\nRCPT TO:<\xc3\xb6@\xc3\xbc>\r\nDATA\r\n.\r\n";
@@ -162,7 +162,7 @@ TEST(Session, notes_the_protocol_of_an_internationalized_message) {
   EXPECT_EQ(played.messages[0].envelope.recipients[0].address, "\xc3\xb6@\xc3\xbc");
 }
 
-TEST(Session, answers_the_small_commands) {
+TEST(Session, AnswersTheSmallCommands) {
   const auto settings = test_settings();
   expect_script(R"(
     S: 220
@@ -206,23 +206,23 @@ TEST(Session, answers_the_small_commands) {
                 settings);
 }
 
-TEST(Session, reports_each_of_its_refusals_for_the_log) {
+TEST(Session, ReportsEachOfItsRefusalsForTheLog) {
   const auto settings = test_settings();
   const Played played = play_whole(settings, {}, "FOO\r\nDATA\r\nMAIL FROM:<\r\n");
   EXPECT_THAT(played.refusals,
               ElementsAre("Command unrecognized", "Send MAIL first", "Bad sender address syntax"));
 }
 
-TEST(Session, closes_when_the_caller_refuses_the_connection) {
+TEST(Session, ClosesWhenTheCallerRefusesTheConnection) {
   const auto settings = test_settings();
   expect_script("S: 421 4.3.2 Too many connections\nX:", settings,
-                refusing(Action::check_connect, {421, "4.3.2", "Too many connections"}));
+                refusing(Action::phase_connect, {421, "4.3.2", "Too many connections"}));
 }
 
-TEST(Session, keeps_the_former_greeting_when_the_caller_refuses_a_new_one) {
+TEST(Session, KeepsTheFormerGreetingWhenTheCallerRefusesANewOne) {
   const auto settings = test_settings();
   const Host host{0, [](Action action, const smtp::Session& session) -> std::optional<Reply> {
-                    if (action != Action::check_helo) return {};
+                    if (action != Action::phase_helo) return {};
                     if (session.envelope().helo != "evil") return {};
                     return Reply{550, "5.7.1", "No"};
                   }};
@@ -245,7 +245,7 @@ TEST(Session, keeps_the_former_greeting_when_the_caller_refuses_a_new_one) {
   EXPECT_EQ(played.messages.at(0).envelope.helo, "good");
 }
 
-TEST(Session, drops_the_sender_that_the_caller_refuses) {
+TEST(Session, DropsTheSenderThatTheCallerRefuses) {
   const auto settings = test_settings();
   expect_script(R"(
     S: 220
@@ -255,13 +255,13 @@ TEST(Session, drops_the_sender_that_the_caller_refuses) {
     S: 503 5.5.1
     C: MAIL FROM:<a@b>
     S: 451 4.7.1 Later)",
-                settings, refusing(Action::check_mail, {451, "4.7.1", "Later"}));
+                settings, refusing(Action::phase_mail, {451, "4.7.1", "Later"}));
 }
 
-TEST(Session, drops_the_recipient_that_the_caller_refuses) {
+TEST(Session, DropsTheRecipientThatTheCallerRefuses) {
   const auto settings = test_settings();
   const Host host{0, [](Action action, const smtp::Session& session) -> std::optional<Reply> {
-                    if (action != Action::check_rcpt) return {};
+                    if (action != Action::phase_rcpt) return {};
                     if (session.envelope().recipients.back().address != "no@d") return {};
                     return Reply{550, "5.1.1", "Unknown"};
                   }};
@@ -287,7 +287,7 @@ TEST(Session, drops_the_recipient_that_the_caller_refuses) {
   EXPECT_EQ(played.messages.at(0).envelope.recipients[0].address, "yes@d");
 }
 
-TEST(Session, ends_the_transaction_when_the_caller_refuses_data) {
+TEST(Session, EndsTheTransactionWhenTheCallerRefusesData) {
   const auto settings = test_settings();
   expect_script(R"(
     S: 220
@@ -302,7 +302,7 @@ TEST(Session, ends_the_transaction_when_the_caller_refuses_data) {
                 settings, refusing(Action::body_start, {452, "4.3.1", "No room"}));
 }
 
-TEST(Session, goes_on_after_a_message_that_the_caller_refuses) {
+TEST(Session, GoesOnAfterAMessageThatTheCallerRefuses) {
   const auto settings = test_settings();
   expect_script(R"(
     S: 220
@@ -321,13 +321,13 @@ TEST(Session, goes_on_after_a_message_that_the_caller_refuses) {
                 settings, refusing(Action::body_end, {554, "5.7.1", "Spam"}));
 }
 
-TEST(Session, closes_after_any_reply_of_421_and_521) {
+TEST(Session, ClosesAfterAnyReplyOf421And521) {
   const auto settings = test_settings();
   for (const Reply& gone : {Reply{421, "4.3.2", "Shutting down"}, Reply{521, "5.3.2", "No mail"}}) {
     std::string line;
     append(line, gone);
-    for (const Action at : {Action::check_connect, Action::check_helo, Action::check_mail,
-                            Action::check_rcpt, Action::body_start, Action::body_end}) {
+    for (const Action at : {Action::phase_connect, Action::phase_helo, Action::phase_mail,
+                            Action::phase_rcpt, Action::body_start, Action::body_end}) {
       const Played played = play_whole(settings, refusing(at, gone),
                                        "HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n.\r\n");
       EXPECT_TRUE(played.closed);
@@ -336,11 +336,11 @@ TEST(Session, closes_after_any_reply_of_421_and_521) {
   }
 }
 
-TEST(Session, refuses_a_client_that_talks_before_the_banner) {
+TEST(Session, RefusesAClientThatTalksBeforeTheBanner) {
   const auto settings = test_settings();
   smtp::Session session(settings);
   std::string_view none;
-  ASSERT_EQ(session.next(none), Action::check_connect);
+  ASSERT_EQ(session.next(none), Action::phase_connect);
   session.early_talker();
   std::string_view input = "EHLO c\r\n";
   EXPECT_EQ(session.next(input), Action::refused);
@@ -348,7 +348,7 @@ TEST(Session, refuses_a_client_that_talks_before_the_banner) {
   EXPECT_THAT(session.replies(), testing::StartsWith("554 5.5.0 "));
 }
 
-TEST(Session, can_be_shut_down_at_any_time) {
+TEST(Session, CanBeShutDownAtAnyTime) {
   const auto settings = test_settings();
   for (const char* input :
        {"", "HE", "MAIL FROM:<>\r\n", "MAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\nx",
@@ -361,7 +361,7 @@ TEST(Session, can_be_shut_down_at_any_time) {
   }
 }
 
-TEST(Session, ignores_a_verdict_that_comes_after_it_was_shut_down) {
+TEST(Session, IgnoresAVerdictThatComesAfterItWasShutDown) {
   const auto settings = test_settings();
   smtp::Session session(settings);
   std::string_view input;
@@ -378,7 +378,7 @@ TEST(Session, ignores_a_verdict_that_comes_after_it_was_shut_down) {
   EXPECT_THAT(session.replies(), testing::EndsWith("421 4.3.2 Shutting down\r\n"));
 }
 
-TEST(Session, ignores_an_answer_that_comes_after_it_was_shut_down) {
+TEST(Session, IgnoresAnAnswerThatComesAfterItWasShutDown) {
   const auto settings = test_settings();
   smtp::Session session(settings);
   std::string_view input;
@@ -390,7 +390,7 @@ TEST(Session, ignores_an_answer_that_comes_after_it_was_shut_down) {
   EXPECT_EQ(session.replies(), "421 4.3.2 Shutting down\r\n");
 }
 
-TEST(Session, says_which_deadline_applies) {
+TEST(Session, SaysWhichDeadlineApplies) {
   const auto settings = test_settings();
   Player player(settings, {});
   EXPECT_FALSE(player.session().in_transaction());

@@ -19,14 +19,14 @@ std::string_view code(Verb verb, State state) {
   return refusal_of(verb, state)->line.substr(0, 9);
 }
 
-TEST(States, always_allow_what_changes_no_order) {  // RFC 5321 4.1.4
+TEST(States, AlwaysAllowWhatChangesNoOrder) {  // RFC 5321 4.1.4
   for (const Verb verb : {Verb::rset, Verb::quit, Verb::noop, Verb::helo, Verb::ehlo, Verb::lhlo,
                           Verb::vrfy, Verb::help}) {
     for (const State state : all_states) EXPECT_TRUE(runs(verb, state));
   }
 }
 
-TEST(States, allow_mail_outside_a_transaction_only) {
+TEST(States, AllowMailOutsideATransactionOnly) {
   for (const State state : all_states) {
     EXPECT_EQ(runs(Verb::mail, state), state == State::start || state == State::ready);
     if (!runs(Verb::mail, state)) {
@@ -35,14 +35,14 @@ TEST(States, allow_mail_outside_a_transaction_only) {
   }
 }
 
-TEST(States, allow_rcpt_after_mail_until_the_content) {
+TEST(States, AllowRcptAfterMailUntilTheContent) {
   for (const State state : all_states) {
     EXPECT_EQ(runs(Verb::rcpt, state),
               state == State::mail || state == State::unwanted || state == State::rcpt);
   }
 }
 
-TEST(States, allow_data_with_a_recipient_and_never_after_bdat) {  // RFC 3030 2
+TEST(States, AllowDataWithARecipientAndNeverAfterBdat) {  // RFC 3030 2
   for (const State state : all_states) {
     EXPECT_EQ(runs(Verb::data, state), state == State::rcpt);
     EXPECT_EQ(runs(Verb::bdat, state), state == State::rcpt || state == State::chunks);
@@ -52,7 +52,7 @@ TEST(States, allow_data_with_a_recipient_and_never_after_bdat) {  // RFC 3030 2
   EXPECT_EQ(code(Verb::data, State::chunks), "503 5.5.1");
 }
 
-TEST(States, lead_from_one_to_the_next) {
+TEST(States, LeadFromOneToTheNext) {
   EXPECT_EQ(after(Event::greeted, State::start), State::ready);
   EXPECT_EQ(after(Event::mail_accepted, State::start), State::mail);  // old clients send no HELO
   EXPECT_EQ(after(Event::mail_accepted, State::ready), State::mail);
@@ -64,14 +64,14 @@ TEST(States, lead_from_one_to_the_next) {
   EXPECT_EQ(after(Event::chunk_refused, State::ready), State::ready);
 }
 
-TEST(States, end_every_transaction) {  // RFC 5321 4.1.4: EHLO resets, 4.1.1.5: so does RSET
+TEST(States, EndEveryTransaction) {  // RFC 5321 4.1.4: EHLO resets, 4.1.1.5: so does RSET
   for (const State state : all_states) {
     EXPECT_EQ(after(Event::greeted, state), State::ready);
     EXPECT_EQ(after(Event::ended, state), state == State::start ? State::start : State::ready);
   }
 }
 
-TEST(States, are_reached_only_by_commands_that_the_state_runs) {
+TEST(States, AreReachedOnlyByCommandsThatTheStateRuns) {
   constexpr std::pair<Verb, Event> accepted[] = {{Verb::mail, Event::mail_accepted},
                                                  {Verb::rcpt, Event::rcpt_accepted},
                                                  {Verb::bdat, Event::chunk_accepted}};
@@ -84,7 +84,7 @@ TEST(States, are_reached_only_by_commands_that_the_state_runs) {
   }
 }
 
-TEST(States, know_what_is_not_there) {
+TEST(States, KnowWhatIsNotThere) {
   for (const State state : all_states) {
     EXPECT_EQ(code(Verb::missing, state), "502 5.5.1");
     EXPECT_EQ(code(Verb::unknown, state), "500 5.5.1");

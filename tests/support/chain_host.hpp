@@ -10,8 +10,8 @@
 
 #include <filesystem>
 
+#include "pipeline/chain_run.hpp"
 #include "pipeline/replay.hpp"
-#include "pipeline/transaction.hpp"
 #include "plugin_host.hpp"
 
 namespace lsmtpd::test {
@@ -73,8 +73,8 @@ class ChainHost : public PluginHost {
 
   void start(message::Message message) {
     on_loop(loop, [&] {
-      transaction = pipeline::Transaction::make(chain, std::move(message));
-      auto now = transaction->run([this](pipeline::Outcome later) { take(std::move(later)); });
+      chain_run = pipeline::ChainRun::make(chain, std::move(message));
+      auto now = chain_run->run([this](pipeline::Outcome later) { take(std::move(later)); });
       if (now) take(std::move(*now));
     });
   }
@@ -112,7 +112,7 @@ class ChainHost : public PluginHost {
   pipeline::Chain chain;
   plugin::Lane* storage = nullptr;
   std::unique_ptr<pipeline::Replay> replay;
-  std::shared_ptr<pipeline::Transaction> transaction;
+  std::shared_ptr<pipeline::ChainRun> chain_run;
   int outcomes = 0;
 
  private:

@@ -22,10 +22,10 @@
 #include <vector>
 
 #include "log/log.hpp"
+#include "plugin/instance.hpp"
 #include "plugin/lane.hpp"
 #include "plugin/library.hpp"
-#include "plugin/options.hpp"
-#include "plugin/stage.hpp"
+#include "plugin/plugin_options.hpp"
 #include "run_loop.hpp"
 
 namespace lsmtpd::test {
@@ -55,7 +55,8 @@ inline config::Plugin plugin_entry(const std::string& name, const std::string& u
 class PluginHost {
  public:
   explicit PluginHost(uint64_t memory = 8u << 20)
-      : store(memory, 64u << 20, testing::TempDir()), process{store, "mx.example.com", "1.2.3", 1} {
+      : resources(memory, 64u << 20, testing::TempDir()),
+        process{resources, "mx.example.com", "1.2.3", 1} {
     log_file_ = testing::TempDir() + "plugin_host_" + std::to_string(::getpid()) + ".log";
     ::unlink(log_file_.c_str());
     (void)log::open({log::Level::debug, false, log_file_});
@@ -64,35 +65,36 @@ class PluginHost {
     const bool closed = close_lanes();
     EXPECT_TRUE(closed || leave_open_) << "a lane does not close";
     lanes_.clear();
-    for (auto& stage : stages_) stage->stop();
-    stages_.clear();
+    for (auto& instance : instances_) instance->stop();
+    instances_.clear();
     log::close();
     ::unlink(log_file_.c_str());
   }
 
-  // A fixture's stage, not started; or why not.
-  Result<plugin::Stage*> make_stage(config::Plugin entry) {
+  // A fixture's instance, not started; or why not.
+  Result<plugin::Instance*> make_instance(config::Plugin entry) {
     entries_.push_back(std::move(entry));
     auto library = plugin::Library::load(entries_.back().use, {FIXTURES});
     if (!library) return tl::unexpected(library.error());
     std::vector<config::Diagnostic> problems;
-    auto options = plugin::Options::check(entries_.back(), (*library)->options(), problems);
+    auto options = plugin::Options::validate(entries_.back(), (*library)->options(), problems);
     if (!problems.empty()) return fail("{}", problems[0].message);
-    auto stage = plugin::Stage::create(**library, std::move(options), entries_.back(), process);
-    if (!stage) return tl::unexpected(stage.error());
-    stages_.push_back(std::move(*stage));
-    return stages_.back().get();
+    auto instance =
+        plugin::Instance::create(**library, std::move(options), entries_.back(), process);
+    if (!instance) return tl::unexpected(instance.error());
+    instances_.push_back(std::move(*instance));
+    return instances_.back().get();
   }
 
-  plugin::Stage& stage(config::Plugin entry) {
-    auto made = make_stage(std::move(entry));
+  plugin::Instance& instance(config::Plugin entry) {
+    auto made = make_instance(std::move(entry));
     if (!made) throw std::runtime_error(made.error().message);
     if (auto started = (*made)->start(); !started)
       throw std::runtime_error(started.error().message);
     return **made;
   }
 
-  plugin::Lane& lane(plugin::Stage& of) {
+  plugin::Lane& lane(plugin::Instance& of) {
     on_loop(loop, [&] {
       auto opened = of.open_lane(loop, 0);
       if (!opened) throw std::runtime_error(opened.error().message);
@@ -100,7 +102,7 @@ class PluginHost {
     });
     return *lanes_.back();
   }
-  plugin::Lane& lane(config::Plugin entry) { return lane(stage(std::move(entry))); }
+  plugin::Lane& lane(config::Plugin entry) { return lane(instance(std::move(entry))); }
   plugin::Lane& lane(const std::string& name, const std::string& use, Settings settings = {}) {
     return lane(plugin_entry(name, use, settings));
   }
@@ -111,7 +113,7 @@ class PluginHost {
     envelope->id = "11111111-2222-4333-8444-555555555555";
     envelope->reverse_path = "a@example.org";
     for (auto& address : to) envelope->recipients.push_back({std::move(address), {}});
-    message::BodyWriter writer(store);
+    message::BodyWriter writer(resources);
     EXPECT_TRUE(writer.append(content));
     if (writer.wants_flush()) {
       EXPECT_TRUE(writer.flush());
@@ -186,7 +188,7 @@ class PluginHost {
   }
   bool logged(const std::string& part) { return log().find(part) != std::string::npos; }
 
-  message::Store store;
+  message::ResourceLimits resources;
   plugin::Process process;
   io::Loop loop;
 
@@ -195,7 +197,7 @@ class PluginHost {
   uint32_t log_marks_ = 0;
   bool leave_open_ = false;
   std::deque<config::Plugin> entries_;
-  std::vector<std::unique_ptr<plugin::Stage>> stages_;
+  std::vector<std::unique_ptr<plugin::Instance>> instances_;
   std::vector<std::unique_ptr<plugin::Lane>> lanes_;
   std::set<plugin::Lane*> closed_;
 };

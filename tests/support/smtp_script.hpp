@@ -105,7 +105,7 @@ class Player {
     session_.set_size_limit(host_.size_limit);
     const auto reply = host_.answer ? host_.answer(action, session_) : std::nullopt;
     if (reply) return session_.refuse(*reply);
-    if (action == smtp::Action::check_mail) session_.begin_transaction("an-id", 1);
+    if (action == smtp::Action::phase_mail) session_.begin_transaction("an-id", 1);
     if (action == smtp::Action::body_start) storing_ = true;
     session_.proceed();
   }

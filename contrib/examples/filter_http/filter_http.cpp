@@ -22,14 +22,13 @@ class Lane : public sdk::Lane, public sdk::Filter {
         settings_(settings),
         most_(most),
         multi_(host, [this](CURL* easy, CURLcode result) { finished(easy, result); }) {}
-  // Calls that are still open say "try later" as their transfers go.
+  // Calls that are still open say "tempfail" as their transfers go.
   ~Lane() override {
     for (const auto& [easy, transfer] : transfers_) multi_.remove(easy);
   }
 
   void message(sdk::Call call, sdk::Message message) override {
-    if (transfers_.size() >= most_)
-      return call.try_later({}, 0, {}, "too many questions under way");
+    if (transfers_.size() >= most_) return call.tempfail({}, 0, {}, "too many questions under way");
     auto transfer =
         std::make_shared<Transfer>(host(), settings_, std::move(call), std::move(message));
     if (multi_.add(transfer->easy())) transfers_.emplace(transfer->easy(), transfer);
@@ -59,7 +58,7 @@ class Lane : public sdk::Lane, public sdk::Filter {
   std::map<CURL*, std::shared_ptr<Transfer>> transfers_;
 };
 
-class Stage : public sdk::Plugin {
+class Instance : public sdk::Instance {
  public:
   static constexpr lsmtpd_option options[] = {
       sdk::option::required(
@@ -70,14 +69,14 @@ class Stage : public sdk::Plugin {
       sdk::option::integer("max_questions", "100",
                            "under way at once, a worker; more are tried later", 1, 10000),
   };
-  static void check(sdk::Config config, sdk::Report report) {
+  static void validate(sdk::Config config, sdk::Report report) {
     const std::string_view url = config.string("url");
     if (url.rfind("http://", 0) != 0 && url.rfind("https://", 0) != 0)
       report.error("url", "must begin with http:// or https://");
   }
 
-  Stage(sdk::Host host, sdk::Config config)
-      : Plugin(host, config),
+  Instance(sdk::Host host, sdk::Config config)
+      : sdk::Instance(host, config),
         settings_{std::string(config.string("url")), std::string(config.string("token")),
                   config.duration("timeout"), config.duration("connect_timeout")} {}
   bool start(sdk::Report& report) override {
@@ -97,5 +96,5 @@ class Stage : public sdk::Plugin {
 
 }  // namespace
 
-LSMTPD_PLUGIN(Stage, "filter_http", "1.0.0", "lsmtpd's examples",
+LSMTPD_PLUGIN(Instance, "filter_http", "1.0.0", "lsmtpd's examples",
               "asks an HTTP service about each message");

@@ -148,7 +148,7 @@ void refuses_discards_and_tries_later() {
   Service service(answer("500 Oops"));
   Host host(service.url());
   const lsmtpd_test_verdict* verdict = lsmtpd_test_filter(host.t, host.mail());
-  expect(verdict->kind == LSMTPD_TRY_LATER, "500 is tried later");
+  expect(verdict->kind == LSMTPD_TEMPFAIL, "500 is tried later");
   expect(std::string(verdict->detail) == "HTTP 500", "and the log says why", verdict->detail);
 }
 
@@ -157,7 +157,7 @@ void gives_up_at_its_timeout_and_when_cancelled() {
     Service silent("");
     Host host(silent.url(), "50ms");
     const lsmtpd_test_verdict* verdict = lsmtpd_test_filter(host.t, host.mail());
-    expect(verdict->kind == LSMTPD_TRY_LATER, "a silent service: try later");
+    expect(verdict->kind == LSMTPD_TEMPFAIL, "a silent service: tempfail");
     expect(has(verdict->detail, "timed out"), "it says so", verdict->detail);
   }
   Service silent("");
@@ -179,8 +179,7 @@ void open_questions_end_with_the_lane() {
 
 void unreadable_and_unreachable() {
   Host host("http://127.0.0.1:1/");
-  expect(lsmtpd_test_filter(host.t, host.mail())->kind == LSMTPD_TRY_LATER,
-         "no service: try later");
+  expect(lsmtpd_test_filter(host.t, host.mail())->kind == LSMTPD_TEMPFAIL, "no service: tempfail");
   Service service("");
   Host other(service.url());
   lsmtpd_test_mail* mail = other.mail();

@@ -154,7 +154,7 @@ void Transfer::finish(CURLcode result) {
                       : error_[0] != '\0' ? error_
                                           : curl_easy_strerror(result);
     host_.warn("the service did not answer", {{"id", message_.id()}, {"why", why}});
-    return call_.try_later({}, 0, {}, why);
+    return call_.tempfail({}, 0, {}, why);
   }
   long status = 0;
   curl_easy_getinfo(easy_, CURLINFO_RESPONSE_CODE, &status);
@@ -172,13 +172,13 @@ void Transfer::decide(long status) {
   const std::string detail = "HTTP " + std::to_string(status);
   const std::string text = clean(trimmed(text_.substr(0, text_.find('\n'))));
   if (status == 200 || status == 204) {
-    if (!edit()) return call_.try_later({}, 0, {}, "no memory for the header fields");
+    if (!edit()) return call_.tempfail({}, 0, {}, "no memory for the header fields");
     return call_.proceed();
   }
   if (status == 202) return call_.discard(detail);
   if (status == 403)
     return call_.reject(text.empty() ? "Refused by policy" : text, 554, "5.7.1", detail);
-  call_.try_later(status == 429 ? text : "", 0, {}, detail);
+  call_.tempfail(status == 429 ? text : "", 0, {}, detail);
 }
 
 }  // namespace filter_http

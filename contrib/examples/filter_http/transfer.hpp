@@ -1,5 +1,5 @@
 // One question to the service: a POST with the message as its body, and what the service answered.
-// Owned by the lane, [loop] only. It holds the call: destroying it unanswered says "try later".
+// Owned by the lane, [loop] only. It holds the call: destroying it unanswered says "tempfail".
 #pragma once
 
 #include <curl/curl.h>

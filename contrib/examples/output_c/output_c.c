@@ -3,8 +3,8 @@
  *
  * Durable: a message is answered with STORED only after fdatasync. Fast enough all the same: what
  * comes in while the disk is busy is written by the next commit, with one fdatasync for all of it.
- * The loop never waits for the disk: commits run on the pool. A stage has the file; each worker's
- * lane gathers its own batches, and a mutex lets one of them commit at a time.
+ * The loop never waits for the disk: commits run on the pool. An instance has the file; each
+ * worker's lane gathers its own batches, and a mutex lets one of them commit at a time.
  */
 #define _POSIX_C_SOURCE 200809L
 #include <lsmtpd/lsmtpd.h>
@@ -14,12 +14,12 @@
 
 #include "mbox.h"
 
-typedef struct stage {
-  lsmtpd_stage raw;
+typedef struct instance {
+  lsmtpd_instance raw;
   const lsmtpd_host* host;
   pthread_mutex_t mutex; /* guards box */
   mbox box;
-} stage;
+} instance;
 
 /* One message that waits to be stored. */
 typedef struct item {
@@ -34,7 +34,7 @@ typedef struct lane {
   const lsmtpd_host* host;
   const lsmtpd_message_1* messages;
   const lsmtpd_loop_1* loop;
-  stage* owner;
+  instance* owner;
   item *waiting, **last; /* in the order they came */
   item* committing;      /* while the pool works on it only the pool touches it */
   int closing;
@@ -49,7 +49,7 @@ static void answer(const lane* self, lsmtpd_call call, const char* error) {
   lsmtpd_verdict verdict;
   memset(&verdict, 0, sizeof verdict);
   verdict.size = sizeof verdict;
-  verdict.kind = error == NULL ? LSMTPD_STORED : LSMTPD_TRY_LATER;
+  verdict.kind = error == NULL ? LSMTPD_STORED : LSMTPD_TEMPFAIL;
   verdict.detail = str(error == NULL ? self->owner->box.path : error);
   self->host->complete(self->host, call, &verdict);
 }
@@ -59,7 +59,7 @@ static void answer(const lane* self, lsmtpd_call call, const char* error) {
 /* [pool] Writes a whole batch and makes it durable. */
 static void commit(void* data) {
   lane* self = data;
-  stage* owner = self->owner;
+  instance* owner = self->owner;
   const char* error = NULL;
   pthread_mutex_lock(&owner->mutex);
   if (owner->box.fd < 0) error = mbox_open(&owner->box);
@@ -139,14 +139,14 @@ static void close_lane(const lsmtpd_lane* raw) {
   if (self->committing == NULL) finish_close(self);
 }
 
-static const lsmtpd_lane* open_lane(const lsmtpd_stage* raw, const lsmtpd_host* host) {
+static const lsmtpd_lane* open_lane(const lsmtpd_instance* raw, const lsmtpd_host* host) {
   lane* self = calloc(1, sizeof *self);
   if (self == NULL) return NULL;
   self->raw.self = self;
   self->raw.close = close_lane;
   self->host = host;
-  self->messages = host->get_ability(host, LSMTPD_MESSAGE);
-  self->loop = host->get_ability(host, LSMTPD_LOOP);
+  self->messages = host->get_extension(host, LSMTPD_MESSAGE);
+  self->loop = host->get_extension(host, LSMTPD_LOOP);
   self->owner = raw->self;
   self->last = &self->waiting;
   if (self->messages != NULL && self->loop != NULL) return &self->raw;
@@ -154,39 +154,39 @@ static const lsmtpd_lane* open_lane(const lsmtpd_stage* raw, const lsmtpd_host* 
   return NULL;
 }
 
-/* ---- stage ---- */
+/* ---- instance ---- */
 
-static int32_t start(const lsmtpd_stage* raw, const lsmtpd_report* report) {
-  stage* self = raw->self;
+static int32_t start(const lsmtpd_instance* raw, const lsmtpd_report* report) {
+  instance* self = raw->self;
   const char* error = mbox_open(&self->box);
   if (error == NULL) return 0;
   report->error(report, str("path"), str(error));
   return -1;
 }
 
-static void stop(const lsmtpd_stage* raw) {
-  mbox_close(&((stage*)raw->self)->box);
+static void stop(const lsmtpd_instance* raw) {
+  mbox_close(&((instance*)raw->self)->box);
 }
 
-static void destroy(const lsmtpd_stage* raw) {
-  stage* self = raw->self;
+static void destroy(const lsmtpd_instance* raw) {
+  instance* self = raw->self;
   pthread_mutex_destroy(&self->mutex);
   free(self->box.path);
   free(self);
 }
 
-static const void* stage_ability(const lsmtpd_stage* raw, const char* id) {
+static const void* instance_extension(const lsmtpd_instance* raw, const char* id) {
   (void)raw;
   return strcmp(id, LSMTPD_OUTPUT) == 0 ? &output : NULL;
 }
 
 /* ---- factory ---- */
 
-static const lsmtpd_stage* create(const lsmtpd_host* host, const lsmtpd_config* config) {
-  stage* self = calloc(1, sizeof *self);
+static const lsmtpd_instance* create(const lsmtpd_host* host, const lsmtpd_config* config) {
+  instance* self = calloc(1, sizeof *self);
   const lsmtpd_str path = config->string(config, "path");
   if (self == NULL) return NULL;
-  const lsmtpd_stage raw = {self, start, stop, destroy, stage_ability, open_lane};
+  const lsmtpd_instance raw = {self, start, stop, destroy, instance_extension, open_lane};
   self->raw = raw;
   self->host = host;
   self->box.fd = -1;
@@ -195,7 +195,7 @@ static const lsmtpd_stage* create(const lsmtpd_host* host, const lsmtpd_config* 
   return &self->raw;
 }
 
-static const void* factory_ability(const char* id) {
+static const void* factory_extension(const char* id) {
   static const lsmtpd_option rows[] = {
       {"path", LSMTPD_TYPE_PATH, 1, NULL, 0, 0, NULL, "the mbox file; it is made with mode 0600"},
   };
@@ -209,7 +209,7 @@ static const lsmtpd_descriptor descriptor = {
     sizeof(lsmtpd_descriptor), 0,
     TEXT("output_c"),          TEXT("1.0.0"),
     TEXT("lsmtpd's examples"), TEXT("appends messages to an mbox file")};
-static const lsmtpd_factory_1 factory = {&descriptor, factory_ability, create};
+static const lsmtpd_factory_1 factory = {&descriptor, factory_extension, create};
 
 static int32_t init(lsmtpd_str path) {
   (void)path;

@@ -59,7 +59,7 @@ inline void complete(const lsmtpd_host* host, lsmtpd_call call, uint32_t kind,
 
 inline void log(const lsmtpd_host* host, uint32_t level, std::string_view message,
                 const lsmtpd_log_field* fields, uint32_t count) noexcept {
-  const auto* table = static_cast<const lsmtpd_log_1*>(host->get_ability(host, LSMTPD_LOG));
+  const auto* table = static_cast<const lsmtpd_log_1*>(host->get_extension(host, LSMTPD_LOG));
   if (table != nullptr) table->write(host, level, str(message), fields, count);
 }
 
@@ -98,7 +98,7 @@ class Guard {
  private:
   void answer(const char* why) noexcept {
     for (std::size_t i = 0; i < count_; ++i)
-      complete(parked_[i].first, parked_[i].second, LSMTPD_TRY_LATER, why);
+      complete(parked_[i].first, parked_[i].second, LSMTPD_TEMPFAIL, why);
     count_ = 0;
   }
   static Guard*& current() noexcept {

@@ -1,14 +1,14 @@
 // lsmtpd SDK: the options of a plugin: the table that declares them, the Config that holds their
 // checked values, the Report that takes what is wrong with them.
 //
-// A stage class declares its table, and if needed a check of what the table cannot say:
+// An instance class declares its table, and if needed a check of what the table cannot say:
 //     static constexpr lsmtpd_option options[] = {
 //         sdk::option::size("max", "10MiB", "largest message", 1),
 //         sdk::option::required(sdk::option::path("directory", nullptr, "where messages go")),
 //     };
-//     static void check(sdk::Config config, sdk::Report report);   // [main], no side effects
+//     static void validate(sdk::Config config, sdk::Report report);   // [main], no side effects
 // Config, Report and Terminal are pointers in a coat: copy them freely. Strings of a Config live
-// until the stage is destroyed.
+// until the instance is destroyed.
 #pragma once
 
 #include <chrono>
@@ -54,7 +54,7 @@ class Config {
   const lsmtpd_config* raw_;
 };
 
-// Where start() and check() say what is wrong: `key` is the option concerned, or "". [main]
+// Where start() and validate() say what is wrong: `key` is the option concerned, or "". [main]
 class Report {
  public:
   explicit Report(const lsmtpd_report* raw) noexcept : raw_(raw) {}
@@ -80,57 +80,62 @@ class Terminal {
   const lsmtpd_terminal* raw_;
 };
 
-// Rows of an option table. `preset` is the default as it would be written in TOML without quotes;
-// nullptr: unset.
+// Rows of an option table. `default_value` is the default as it would be written in TOML without
+// quotes; nullptr: unset.
 namespace option {
 
-constexpr lsmtpd_option make(uint32_t type, const char* key, const char* preset, const char* help,
-                             int64_t minimum = 0, int64_t maximum = 0,
+constexpr lsmtpd_option make(uint32_t type, const char* key, const char* default_value,
+                             const char* help, int64_t minimum = 0, int64_t maximum = 0,
                              const char* allowed = nullptr) noexcept {
-  return {key, type, 0, preset, minimum, maximum, allowed, help};
+  return {key, type, 0, default_value, minimum, maximum, allowed, help};
 }
-constexpr lsmtpd_option string(const char* key, const char* preset, const char* help) noexcept {
-  return make(LSMTPD_TYPE_STRING, key, preset, help);
+constexpr lsmtpd_option string(const char* key, const char* default_value,
+                               const char* help) noexcept {
+  return make(LSMTPD_TYPE_STRING, key, default_value, help);
 }
-constexpr lsmtpd_option secret(const char* key, const char* preset, const char* help) noexcept {
-  return make(LSMTPD_TYPE_SECRET, key, preset, help);
+constexpr lsmtpd_option secret(const char* key, const char* default_value,
+                               const char* help) noexcept {
+  return make(LSMTPD_TYPE_SECRET, key, default_value, help);
 }
-constexpr lsmtpd_option boolean(const char* key, const char* preset, const char* help) noexcept {
-  return make(LSMTPD_TYPE_BOOL, key, preset, help);
+constexpr lsmtpd_option boolean(const char* key, const char* default_value,
+                                const char* help) noexcept {
+  return make(LSMTPD_TYPE_BOOL, key, default_value, help);
 }
-constexpr lsmtpd_option integer(const char* key, const char* preset,
+constexpr lsmtpd_option integer(const char* key, const char* default_value,
                                 const char* help) noexcept {  // any number
-  return make(LSMTPD_TYPE_INT, key, preset, help);
+  return make(LSMTPD_TYPE_INT, key, default_value, help);
 }
 // Bounds, here and below: INT64_MAX leaves the top open, 0 and 0 allow any value.
-constexpr lsmtpd_option integer(const char* key, const char* preset, const char* help,
+constexpr lsmtpd_option integer(const char* key, const char* default_value, const char* help,
                                 int64_t minimum, int64_t maximum = INT64_MAX) noexcept {
-  return make(LSMTPD_TYPE_INT, key, preset, help, minimum, maximum);
+  return make(LSMTPD_TYPE_INT, key, default_value, help, minimum, maximum);
 }
-constexpr lsmtpd_option size(const char* key, const char* preset, const char* help,
+constexpr lsmtpd_option size(const char* key, const char* default_value, const char* help,
                              int64_t minimum = 0, int64_t maximum = INT64_MAX) noexcept {
-  return make(LSMTPD_TYPE_SIZE, key, preset, help, minimum, maximum);
+  return make(LSMTPD_TYPE_SIZE, key, default_value, help, minimum, maximum);
 }
-constexpr lsmtpd_option duration(const char* key, const char* preset, const char* help,
+constexpr lsmtpd_option duration(const char* key, const char* default_value, const char* help,
                                  int64_t minimum = 0, int64_t maximum = INT64_MAX) noexcept {
-  return make(LSMTPD_TYPE_DURATION, key, preset, help, minimum, maximum);
+  return make(LSMTPD_TYPE_DURATION, key, default_value, help, minimum, maximum);
 }
-constexpr lsmtpd_option one_of(const char* key, const char* allowed, const char* preset,
+constexpr lsmtpd_option one_of(const char* key, const char* allowed, const char* default_value,
                                const char* help) noexcept {
-  return make(LSMTPD_TYPE_ENUM, key, preset, help, 0, 0, allowed);
+  return make(LSMTPD_TYPE_ENUM, key, default_value, help, 0, 0, allowed);
 }
-constexpr lsmtpd_option path(const char* key, const char* preset, const char* help) noexcept {
-  return make(LSMTPD_TYPE_PATH, key, preset, help);
+constexpr lsmtpd_option path(const char* key, const char* default_value,
+                             const char* help) noexcept {
+  return make(LSMTPD_TYPE_PATH, key, default_value, help);
 }
-constexpr lsmtpd_option list(const char* key, const char* preset, const char* help) noexcept {
-  return make(LSMTPD_TYPE_LIST, key, preset, help);
+constexpr lsmtpd_option list(const char* key, const char* default_value,
+                             const char* help) noexcept {
+  return make(LSMTPD_TYPE_LIST, key, default_value, help);
 }
-constexpr lsmtpd_option map(const char* key, const char* preset, const char* help) noexcept {
-  return make(LSMTPD_TYPE_MAP, key, preset, help);
+constexpr lsmtpd_option map(const char* key, const char* default_value, const char* help) noexcept {
+  return make(LSMTPD_TYPE_MAP, key, default_value, help);
 }
 constexpr lsmtpd_option required(lsmtpd_option row) noexcept {
   row.required = 1;
-  row.preset = nullptr;
+  row.default_value = nullptr;
   return row;
 }
 

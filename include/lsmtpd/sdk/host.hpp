@@ -1,6 +1,6 @@
-// lsmtpd SDK: Host, what a stage and a lane may ask of the daemon from any thread: who am I, the
-// log, memory. LaneHost in loop.hpp adds the event loop. Copies are cheap; valid until the stage is
-// destroyed or the lane closed.
+// lsmtpd SDK: Host, what an instance and a lane may ask of the daemon from any thread: who am I,
+// the log, memory. LaneHost in loop.hpp adds the event loop. Copies are cheap; valid until the
+// instance is destroyed or the lane closed.
 #pragma once
 
 #include <initializer_list>
@@ -10,7 +10,7 @@
 namespace lsmtpd::sdk {
 
 // Bytes of the process's budget, given back when this goes. Move-only. [any] It must not outlive
-// the host it came from: what may live longer than a lane is reserved on the stage's host.
+// the host it came from: what may live longer than a lane is reserved on the instance's host.
 class Reservation {
  public:
   Reservation() noexcept = default;
@@ -31,7 +31,7 @@ class Reservation {
   }
   ~Reservation() { release(); }
 
-  // False: the budget is used up; wait or answer "try later".
+  // False: the budget is used up; wait or answer "tempfail".
   explicit operator bool() const noexcept { return host_ != nullptr; }
   uint64_t bytes() const noexcept { return bytes_; }
   void release() noexcept {
@@ -101,7 +101,7 @@ class Host {
  protected:
   template <class Table>
   const Table* find(const char* id) const noexcept {
-    return static_cast<const Table*>(raw_->get_ability(raw_, id));
+    return static_cast<const Table*>(raw_->get_extension(raw_, id));
   }
 
   const lsmtpd_host* raw_;

@@ -129,7 +129,7 @@ class LaneHost : public Host {
     replay_->listed(raw_, call.release(), raw.data(), static_cast<uint32_t>(raw.size()),
                     end ? 1 : 0);
   }
-  // A message to fill with body_append() and annotate(). Empty: no memory, answer "try later". Off
+  // A message to fill with body_append() and annotate(). Empty: no memory, answer "tempfail". Off
   // the loop where it may be large.
   Message make_message(const lsmtpd_envelope& envelope) const {
     return Message::adopt(message_table(), replay_->make(raw_, &envelope));

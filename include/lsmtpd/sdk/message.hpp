@@ -7,7 +7,7 @@
 namespace lsmtpd::sdk {
 
 // A question the host waits for. Move-only; answer it once, from any thread, before the lane is
-// closed. Dropped without an answer it says "try later" by itself, so that no path through a plugin
+// closed. Dropped without an answer it says "tempfail" by itself, so that no path through a plugin
 // leaves a client hanging.
 class Call {
  public:
@@ -40,9 +40,9 @@ class Call {
     answer(LSMTPD_REJECT, code, enhanced, text, detail);
   }
   // Not now: 4xx for the client, or the fallback of an output.
-  void try_later(std::string_view text = {}, uint32_t code = 0, std::string_view enhanced = {},
-                 std::string_view detail = {}) noexcept {
-    answer(LSMTPD_TRY_LATER, code, enhanced, text, detail);
+  void tempfail(std::string_view text = {}, uint32_t code = 0, std::string_view enhanced = {},
+                std::string_view detail = {}) noexcept {
+    answer(LSMTPD_TEMPFAIL, code, enhanced, text, detail);
   }
   // Filter: 250 for the client, and the message goes nowhere; `detail` says why, for the log.
   void discard(std::string_view detail = {}) noexcept { answer(LSMTPD_DISCARD, 0, {}, {}, detail); }
@@ -68,7 +68,7 @@ class Call {
   }
   void drop() noexcept {
     if (id_ == 0 || detail::Guard::park(host_, id_)) return;
-    try_later({}, 0, {}, "dropped by the plugin");
+    tempfail({}, 0, {}, "dropped by the plugin");
   }
 
   const lsmtpd_host* host_ = nullptr;

@@ -15,14 +15,14 @@
 //                   "refuses empty mail")
 //
 // LSMTPD_PLUGIN(CLASS, NAME, VERSION, VENDOR, DESCRIPTION) stands once in a plugin, at namespace
-// scope. CLASS is a stage (derives from Plugin, has open_lane) or, where no stage is needed, a lane
-// (derives from Lane, constructor (LaneHost, Config)), and may have
+// scope. CLASS is an instance (derives from Instance, has open_lane) or, where no instance is
+// needed, a lane (derives from Lane, constructor (LaneHost, Config)), and may have
 //     static constexpr lsmtpd_option options[] = {...};  // the keys it takes: config.hpp
 //     // what the table cannot say
-//     static void check(sdk::Config config, sdk::Report report);
+//     static void validate(sdk::Config config, sdk::Report report);
 //     static constexpr const char *command_name, *command_usage;  // `lsmtpd NAME ...`, and its
 //     static int command(sdk::Config, const std::vector<std::string_view>&, sdk::Terminal);
-// Exceptions never leave a plugin: what a call throws answers that call with "try later" and is
+// Exceptions never leave a plugin: what a call throws answers that call with "tempfail" and is
 // logged; what a constructor or start() throws is why the daemon does not start.
 #pragma once
 
@@ -30,68 +30,69 @@
 
 namespace lsmtpd::sdk::detail {
 
-// The stage of a plugin that is only a lane.
+// The instance of a plugin that is only a lane.
 template <class LaneClass>
-class LaneOnly : public Plugin {
+class LaneOnly : public Instance {
  public:
-  using Plugin::Plugin;
+  using Instance::Instance;
   std::unique_ptr<LaneClass> open_lane(LaneHost host) {
     return std::make_unique<LaneClass>(std::move(host), config());
   }
 };
 template <class Class>
-using StageOf = std::conditional_t<std::is_base_of_v<Lane, Class>, LaneOnly<Class>, Class>;
+using InstanceOf = std::conditional_t<std::is_base_of_v<Lane, Class>, LaneOnly<Class>, Class>;
 
 template <class Class, class = void>
 struct HasOptions : std::false_type {};
 template <class Class>
 struct HasOptions<Class, std::void_t<decltype(Class::options)>> : std::true_type {};
 template <class Class, class = void>
-struct HasCheck : std::false_type {};
+struct HasValidate : std::false_type {};
 template <class Class>
-struct HasCheck<Class,
-                std::void_t<decltype(Class::check(std::declval<Config>(), std::declval<Report>()))>>
+struct HasValidate<
+    Class, std::void_t<decltype(Class::validate(std::declval<Config>(), std::declval<Report>()))>>
     : std::true_type {};
 template <class Class, class = void>
 struct HasCommand : std::false_type {};
 template <class Class>
 struct HasCommand<Class, std::void_t<decltype(Class::command_name)>> : std::true_type {};
 
-// What stands behind one lsmtpd_stage.
-template <class Stage>
-class StageBox {
+// What stands behind one lsmtpd_instance.
+template <class Instance>
+class InstanceBox {
  public:
-  using LaneClass =
-      typename decltype(std::declval<Stage&>().open_lane(std::declval<LaneHost>()))::element_type;
+  using LaneClass = typename decltype(std::declval<Instance&>().open_lane(
+      std::declval<LaneHost>()))::element_type;
   static_assert(std::is_base_of_v<Lane, LaneClass>,
                 "open_lane() returns a class derived from sdk::Lane");
 
-  static const lsmtpd_stage* create(const lsmtpd_host* host, const lsmtpd_config* config) noexcept {
-    StageBox* box = nullptr;
-    guarded(host, [&] { box = new StageBox(host, config); });
+  static const lsmtpd_instance* create(const lsmtpd_host* host,
+                                       const lsmtpd_config* config) noexcept {
+    InstanceBox* box = nullptr;
+    guarded(host, [&] { box = new InstanceBox(host, config); });
     return box == nullptr ? nullptr : &box->raw_;
   }
 
  private:
-  StageBox(const lsmtpd_host* host, const lsmtpd_config* config)
-      : raw_{this, start, stop, destroy, get_ability, open_lane},
-        stage_(Host(host), Config(config)),
-        session_(session_table(stage_)) {}
+  InstanceBox(const lsmtpd_host* host, const lsmtpd_config* config)
+      : raw_{this, start, stop, destroy, get_extension, open_lane},
+        instance_(Host(host), Config(config)),
+        session_(session_table(instance_)) {}
 
-  static lsmtpd_session_1 session_table(const Stage& stage) {
+  static lsmtpd_session_filter_1 session_table(const Instance& instance) {
     if constexpr (std::is_base_of_v<SessionFilter, LaneClass>)
-      return Tables<LaneClass>::session(stage.session_stages());
-    (void)stage;
+      return Tables<LaneClass>::session(instance.phases());
+    (void)instance;
     return {};
   }
 
-  static StageBox& self(const lsmtpd_stage* stage) noexcept {
-    return *static_cast<StageBox*>(stage->self);
+  static InstanceBox& self(const lsmtpd_instance* instance) noexcept {
+    return *static_cast<InstanceBox*>(instance->self);
   }
-  static int32_t start(const lsmtpd_stage* stage, const lsmtpd_report* raw) noexcept {
+  static int32_t start(const lsmtpd_instance* instance, const lsmtpd_report* raw) noexcept {
     Report report(raw);
     try {
-      return self(stage).stage_.start(report) ? 0 : -1;
+      return self(instance).instance_.start(report) ? 0 : -1;
     } catch (const std::exception& error) {
       report.error("", error.what());
     } catch (...) {
@@ -99,20 +100,20 @@ class StageBox {
     }
     return -1;
   }
-  static void stop(const lsmtpd_stage* stage) noexcept {
-    StageBox& box = self(stage);
-    guarded(box.stage_.host().raw(), [&] { box.stage_.stop(); });
+  static void stop(const lsmtpd_instance* instance) noexcept {
+    InstanceBox& box = self(instance);
+    guarded(box.instance_.host().raw(), [&] { box.instance_.stop(); });
   }
-  static void destroy(const lsmtpd_stage* stage) noexcept { delete &self(stage); }
+  static void destroy(const lsmtpd_instance* instance) noexcept { delete &self(instance); }
 
-  static const void* get_ability(const lsmtpd_stage* stage, const char* id) noexcept {
+  static const void* get_extension(const lsmtpd_instance* instance, const char* id) noexcept {
     const std::string_view wanted(id);
     if constexpr (std::is_base_of_v<Filter, LaneClass>) {
       static constexpr lsmtpd_filter_1 table = Tables<LaneClass>::filter();
       if (wanted == LSMTPD_FILTER) return &table;
     }
     if constexpr (std::is_base_of_v<SessionFilter, LaneClass>) {
-      if (wanted == LSMTPD_SESSION) return &self(stage).session_;
+      if (wanted == LSMTPD_SESSION_FILTER) return &self(instance).session_;
     }
     if constexpr (std::is_base_of_v<Admission, LaneClass>) {
       static constexpr lsmtpd_admission_1 table = Tables<LaneClass>::admission();
@@ -130,15 +131,16 @@ class StageBox {
       static constexpr lsmtpd_probe_1 table = Tables<LaneClass>::probe();
       if (wanted == LSMTPD_PROBE) return &table;
     }
-    (void)stage;
+    (void)instance;
     return nullptr;
   }
 
-  static const lsmtpd_lane* open_lane(const lsmtpd_stage* stage, const lsmtpd_host* host) noexcept {
+  static const lsmtpd_lane* open_lane(const lsmtpd_instance* instance,
+                                      const lsmtpd_host* host) noexcept {
     const lsmtpd_lane* raw = nullptr;
     guarded(host, [&] {
       LaneHost lane_host(host);
-      std::unique_ptr<LaneClass> lane = self(stage).stage_.open_lane(lane_host);
+      std::unique_ptr<LaneClass> lane = self(instance).instance_.open_lane(lane_host);
       if (lane == nullptr) return;
       // The lane may keep the host it was given or another one made from it: its own state is the
       // one that counts.
@@ -150,21 +152,21 @@ class StageBox {
     return raw;
   }
 
-  lsmtpd_stage raw_;
-  Stage stage_;
-  lsmtpd_session_1 session_;
+  lsmtpd_instance raw_;
+  Instance instance_;
+  lsmtpd_session_filter_1 session_;
 };
 
 template <class Class, const lsmtpd_descriptor& descriptor>
 struct Factory {
-  static void check(const lsmtpd_config* config, const lsmtpd_report* raw) noexcept {
+  static void validate(const lsmtpd_config* config, const lsmtpd_report* raw) noexcept {
     const Report report(raw);
     try {
-      if constexpr (HasCheck<Class>::value) Class::check(Config(config), report);
+      if constexpr (HasValidate<Class>::value) Class::validate(Config(config), report);
     } catch (const std::exception& error) {
       report.error("", error.what());
     } catch (...) {
-      report.error("", "check() threw an exception that is no std::exception");
+      report.error("", "validate() threw an exception that is no std::exception");
     }
     (void)config;
   }
@@ -183,11 +185,11 @@ struct Factory {
     (void)config;
     return 1;
   }
-  static const void* get_ability(const char* id) noexcept {
+  static const void* get_extension(const char* id) noexcept {
     const std::string_view wanted(id);
     if constexpr (HasOptions<Class>::value) {
       static constexpr lsmtpd_options_1 table = {Class::options, std::size(Class::options), 0,
-                                                 check};
+                                                 validate};
       if (wanted == LSMTPD_OPTIONS) return &table;
     }
     if constexpr (HasCommand<Class>::value) {
@@ -198,8 +200,8 @@ struct Factory {
     return nullptr;
   }
   static const void* get_factory(const char* id) noexcept {
-    static constexpr lsmtpd_factory_1 table = {&descriptor, get_ability,
-                                               StageBox<StageOf<Class>>::create};
+    static constexpr lsmtpd_factory_1 table = {&descriptor, get_extension,
+                                               InstanceBox<InstanceOf<Class>>::create};
     return std::string_view(id) == LSMTPD_FACTORY ? &table : nullptr;
   }
   static int32_t init(lsmtpd_str) noexcept { return 0; }

@@ -1,8 +1,8 @@
 // lsmtpd SDK: the C tables of a lane class: trampolines from the ABI to the interfaces of
-// stage.hpp.
+// instance.hpp.
 #pragma once
 
-#include "stage.hpp"
+#include "instance.hpp"
 
 namespace lsmtpd::sdk::detail {
 
@@ -45,11 +45,11 @@ struct Tables {
             },
             cancel<Output>};
   }
-  static constexpr lsmtpd_session_1 session(uint32_t stages) {
-    return {stages, 0,
+  static constexpr lsmtpd_session_filter_1 session(uint32_t instances) {
+    return {instances, 0,
             [](const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_session_event* event) {
               ask<SessionFilter>(lane, call, [&](SessionFilter& filter, Call open) {
-                filter.check(std::move(open), *event);
+                filter.decide(std::move(open), *event);
               });
             },
             cancel<SessionFilter>,
@@ -89,7 +89,7 @@ struct Tables {
             },
             [](const lsmtpd_lane* lane, lsmtpd_call call, lsmtpd_str id, lsmtpd_str reason) {
               ask<Replay>(lane, call, [&](Replay& replay, Call open) {
-                replay.bury(std::move(open), view(id), view(reason));
+                replay.dead_letter(std::move(open), view(id), view(reason));
               });
             }};
   }

@@ -6,11 +6,11 @@
 #include "turn.h"
 
 /* The plugin's table, or NULL. */
-static inline const void* lsmtpd_test_ability(lsmtpd_test* t, const char* id) {
-  return t->stage->get_ability(t->stage, id);
+static inline const void* lsmtpd_test_extension(lsmtpd_test* t, const char* id) {
+  return t->instance->get_extension(t->instance, id);
 }
 static inline const void* lsmtpd_t_needed(lsmtpd_test* t, const char* id) {
-  const void* table = lsmtpd_test_ability(t, id);
+  const void* table = lsmtpd_test_extension(t, id);
   if (table == NULL) {
     fprintf(stderr, "the plugin has no %s\n", id);
     abort();
@@ -19,10 +19,9 @@ static inline const void* lsmtpd_t_needed(lsmtpd_test* t, const char* id) {
 }
 
 #define LSMTPD_T_FILTER_KINDS \
-  (1u << LSMTPD_CONTINUE | 1u << LSMTPD_REJECT | 1u << LSMTPD_TRY_LATER | 1u << LSMTPD_DISCARD)
-#define LSMTPD_T_SESSION_KINDS \
-  (1u << LSMTPD_CONTINUE | 1u << LSMTPD_REJECT | 1u << LSMTPD_TRY_LATER)
-#define LSMTPD_T_OUTPUT_KINDS (1u << LSMTPD_STORED | 1u << LSMTPD_REJECT | 1u << LSMTPD_TRY_LATER)
+  (1u << LSMTPD_CONTINUE | 1u << LSMTPD_REJECT | 1u << LSMTPD_TEMPFAIL | 1u << LSMTPD_DISCARD)
+#define LSMTPD_T_SESSION_KINDS (1u << LSMTPD_CONTINUE | 1u << LSMTPD_REJECT | 1u << LSMTPD_TEMPFAIL)
+#define LSMTPD_T_OUTPUT_KINDS (1u << LSMTPD_STORED | 1u << LSMTPD_REJECT | 1u << LSMTPD_TEMPFAIL)
 
 static inline lsmtpd_t_call* lsmtpd_t_new_call(lsmtpd_test* t, uint32_t kinds,
                                                lsmtpd_test_mail* mail) {
@@ -125,35 +124,38 @@ static inline const lsmtpd_test_verdict* lsmtpd_test_deliver(lsmtpd_test* t,
   return lsmtpd_test_wait(t, lsmtpd_test_ask_deliver(t, mail, NULL, NULL, 0));
 }
 
-/* lsmtpd.session/1. `mail` gives the envelope as far as it is known. NULL: the plugin does not want
- * this stage. */
-static inline const lsmtpd_test_verdict* lsmtpd_test_session(lsmtpd_test* t, uint32_t stage,
+/* lsmtpd.session_filter/1. `mail` gives the envelope as far as it is known. NULL: the plugin does
+ * not want this phase. */
+static inline const lsmtpd_test_verdict* lsmtpd_test_session(lsmtpd_test* t, uint32_t phase,
                                                              uint64_t session,
                                                              const lsmtpd_test_mail* mail,
                                                              uint64_t declared_size) {
-  const lsmtpd_session_1* table = (const lsmtpd_session_1*)lsmtpd_t_needed(t, LSMTPD_SESSION);
-  if ((table->stages & stage) == 0) return NULL;
+  const lsmtpd_session_filter_1* table =
+      (const lsmtpd_session_filter_1*)lsmtpd_t_needed(t, LSMTPD_SESSION_FILTER);
+  if ((table->phases & phase) == 0) return NULL;
   lsmtpd_t_call* call = lsmtpd_t_new_call(t, LSMTPD_T_SESSION_KINDS, NULL);
   const lsmtpd_call id = call->id;
   call->event.size = sizeof call->event;
-  call->event.stage = stage;
+  call->event.phase = phase;
   call->event.session = session;
   call->event.declared_size = declared_size;
   call->event.envelope = &mail->envelope;
-  table->check(t->lane->lane, id, &call->event);
+  table->decide(t->lane->lane, id, &call->event);
   return lsmtpd_test_wait(t, id);
 }
 static inline void lsmtpd_test_session_closed(lsmtpd_test* t, uint64_t session) {
-  const lsmtpd_session_1* table = (const lsmtpd_session_1*)lsmtpd_t_needed(t, LSMTPD_SESSION);
+  const lsmtpd_session_filter_1* table =
+      (const lsmtpd_session_filter_1*)lsmtpd_t_needed(t, LSMTPD_SESSION_FILTER);
   if (table->closed != NULL) table->closed(t->lane->lane, session);
 }
 
 /* What a host does to a call that it no longer waits for; the plugin still has to answer. */
 static inline void lsmtpd_test_cancel(lsmtpd_test* t, lsmtpd_call id) {
   const lsmtpd_t_call* call = lsmtpd_t_find_call(t, id);
-  const lsmtpd_filter_1* filter = (const lsmtpd_filter_1*)lsmtpd_test_ability(t, LSMTPD_FILTER);
-  const lsmtpd_output_1* output = (const lsmtpd_output_1*)lsmtpd_test_ability(t, LSMTPD_OUTPUT);
-  const lsmtpd_session_1* session = (const lsmtpd_session_1*)lsmtpd_test_ability(t, LSMTPD_SESSION);
+  const lsmtpd_filter_1* filter = (const lsmtpd_filter_1*)lsmtpd_test_extension(t, LSMTPD_FILTER);
+  const lsmtpd_output_1* output = (const lsmtpd_output_1*)lsmtpd_test_extension(t, LSMTPD_OUTPUT);
+  const lsmtpd_session_filter_1* session =
+      (const lsmtpd_session_filter_1*)lsmtpd_test_extension(t, LSMTPD_SESSION_FILTER);
   if (call->answered) return;
   if (call->kinds == LSMTPD_T_FILTER_KINDS && filter != NULL && filter->cancel != NULL)
     filter->cancel(call->host->lane, id);
@@ -179,7 +181,7 @@ static inline lsmtpd_admission lsmtpd_test_admission(lsmtpd_test* t) {
 static inline const lsmtpd_test_verdict* lsmtpd_test_list(lsmtpd_test* t, uint32_t restart,
                                                           uint32_t max) {
   const lsmtpd_replay_1* table = (const lsmtpd_replay_1*)lsmtpd_t_needed(t, LSMTPD_REPLAY);
-  const lsmtpd_call id = lsmtpd_t_new_call(t, 1u << LSMTPD_TRY_LATER, NULL)->id;
+  const lsmtpd_call id = lsmtpd_t_new_call(t, 1u << LSMTPD_TEMPFAIL, NULL)->id;
   table->list(t->lane->lane, id, restart, max);
   return lsmtpd_test_wait(t, id);
 }
@@ -187,7 +189,7 @@ static inline const lsmtpd_test_verdict* lsmtpd_test_load_copy(lsmtpd_test* t,
                                                                const char* copy_id) {
   const lsmtpd_replay_1* table = (const lsmtpd_replay_1*)lsmtpd_t_needed(t, LSMTPD_REPLAY);
   const lsmtpd_call id =
-      lsmtpd_t_new_call(t, 1u << LSMTPD_TRY_LATER | 1u << LSMTPD_REJECT, NULL)->id;
+      lsmtpd_t_new_call(t, 1u << LSMTPD_TEMPFAIL | 1u << LSMTPD_REJECT, NULL)->id;
   table->load(t->lane->lane, id, lsmtpd_test_str(copy_id));
   return lsmtpd_test_wait(t, id);
 }
@@ -197,11 +199,12 @@ static inline const lsmtpd_test_verdict* lsmtpd_test_forget(lsmtpd_test* t, cons
   table->forget(t->lane->lane, id, lsmtpd_test_str(copy_id));
   return lsmtpd_test_wait(t, id);
 }
-static inline const lsmtpd_test_verdict* lsmtpd_test_bury(lsmtpd_test* t, const char* copy_id,
-                                                          const char* reason) {
+static inline const lsmtpd_test_verdict* lsmtpd_test_dead_letter(lsmtpd_test* t,
+                                                                 const char* copy_id,
+                                                                 const char* reason) {
   const lsmtpd_replay_1* table = (const lsmtpd_replay_1*)lsmtpd_t_needed(t, LSMTPD_REPLAY);
   const lsmtpd_call id = lsmtpd_t_new_call(t, LSMTPD_T_OUTPUT_KINDS, NULL)->id;
-  table->bury(t->lane->lane, id, lsmtpd_test_str(copy_id), lsmtpd_test_str(reason));
+  table->dead_letter(t->lane->lane, id, lsmtpd_test_str(copy_id), lsmtpd_test_str(reason));
   return lsmtpd_test_wait(t, id);
 }
 
@@ -213,7 +216,7 @@ static inline void lsmtpd_t_step(const lsmtpd_probe_report* report, lsmtpd_str s
 }
 static inline const lsmtpd_test_verdict* lsmtpd_test_probe(lsmtpd_test* t) {
   const lsmtpd_probe_1* table = (const lsmtpd_probe_1*)lsmtpd_t_needed(t, LSMTPD_PROBE);
-  lsmtpd_t_call* call = lsmtpd_t_new_call(t, 1u << LSMTPD_CONTINUE | 1u << LSMTPD_TRY_LATER, NULL);
+  lsmtpd_t_call* call = lsmtpd_t_new_call(t, 1u << LSMTPD_CONTINUE | 1u << LSMTPD_TEMPFAIL, NULL);
   const lsmtpd_call id = call->id;
   call->probe.self = t;
   call->probe.step = lsmtpd_t_step;

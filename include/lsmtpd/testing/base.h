@@ -51,7 +51,7 @@ typedef struct lsmtpd_t_host { /* behind lsmtpd_host::self */
   struct lsmtpd_t_host* next;
   lsmtpd_host raw;
   lsmtpd_test* test;
-  const lsmtpd_lane* lane; /* NULL: the stage's host */
+  const lsmtpd_lane* lane; /* NULL: the instance's host */
   int is_lane, closed;
 } lsmtpd_t_host;
 
@@ -63,7 +63,7 @@ typedef struct lsmtpd_t_call {
   int answered, cancelled;
   lsmtpd_test_verdict verdict;
   lsmtpd_test_text enhanced, text, detail, copy_ids, target;
-  lsmtpd_delivery delivery; /* what deliver() and check() point to */
+  lsmtpd_delivery delivery; /* what deliver() and decide() point to */
   lsmtpd_test_text copy_id, for_target;
   lsmtpd_session_event event;
   lsmtpd_probe_report probe;
@@ -117,12 +117,12 @@ struct lsmtpd_test {
   void* object; /* of dlopen */
   const lsmtpd_entry_1* entry;
   const lsmtpd_factory_1* factory;
-  const lsmtpd_stage* stage;
+  const lsmtpd_instance* instance;
   const lsmtpd_options_1* options;
   lsmtpd_config config;
   lsmtpd_report report;
-  lsmtpd_t_pair* given;  /* options as given */
-  lsmtpd_t_pair* preset; /* options as filled in */
+  lsmtpd_t_pair* given;    /* options as given */
+  lsmtpd_t_pair* defaults; /* options as filled in */
   int started;
   lsmtpd_t_host *hosts, *lane; /* all; the lane that asking functions use */
   uint32_t lane_count, mail_count;

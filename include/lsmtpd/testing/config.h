@@ -107,7 +107,7 @@ static inline const lsmtpd_t_pair* lsmtpd_t_value(const lsmtpd_config* config, c
   }
   for (int pass = 0; pass < 2; ++pass) {
     uint32_t seen = 0;
-    for (lsmtpd_t_pair* pair = pass == 0 ? t->given : t->preset; pair != NULL; pair = pair->next)
+    for (lsmtpd_t_pair* pair = pass == 0 ? t->given : t->defaults; pair != NULL; pair = pair->next)
       if (lsmtpd_t_same(lsmtpd_t_str(&pair->key), key) && seen++ == index) return pair;
     if (seen != 0) return NULL;
   }
@@ -169,8 +169,8 @@ static inline lsmtpd_str lsmtpd_t_config_item_key(const lsmtpd_config* config, c
   return lsmtpd_t_item(config, key, index, 1);
 }
 
-/* Checks what was given against the table, fills in defaults, then has the plugin check. 0: no
- * errors. */
+/* Checks what was given against the table, fills in defaults, then has the plugin validate them. 0:
+ * no errors. */
 static inline int lsmtpd_t_check_config(lsmtpd_test* t) {
   lsmtpd_config config = {t,
                           lsmtpd_t_config_is_set,
@@ -189,20 +189,21 @@ static inline int lsmtpd_t_check_config(lsmtpd_test* t) {
     else
       lsmtpd_t_check_option(t, option, pair->value.data);
   }
-  lsmtpd_t_free_pairs(t->preset);
-  t->preset = NULL;
+  lsmtpd_t_free_pairs(t->defaults);
+  t->defaults = NULL;
   for (uint32_t i = 0; t->options != NULL && i < t->options->count; ++i) {
     const lsmtpd_option* option = &t->options->options[i];
     const int given = lsmtpd_t_find_pair(t->given, lsmtpd_test_str(option->key)) != NULL;
     if (option->required != 0 && !given) lsmtpd_t_line(&t->errors, "%s: is required", option->key);
-    if (!given && option->preset != NULL) {
-      /* The preset of a LIST is its one item. */
-      lsmtpd_t_add_pair(&t->preset, lsmtpd_test_str(option->key), lsmtpd_test_str(option->preset));
-      if (lsmtpd_t_is_number(option->type)) lsmtpd_t_check_option(t, option, option->preset);
+    if (!given && option->default_value != NULL) {
+      /* The default_value of a LIST is its one item. */
+      lsmtpd_t_add_pair(&t->defaults, lsmtpd_test_str(option->key),
+                        lsmtpd_test_str(option->default_value));
+      if (lsmtpd_t_is_number(option->type)) lsmtpd_t_check_option(t, option, option->default_value);
     }
   }
-  if (t->errors.size == 0 && t->options != NULL && t->options->check != NULL)
-    t->options->check(&t->config, &t->report);
+  if (t->errors.size == 0 && t->options != NULL && t->options->validate != NULL)
+    t->options->validate(&t->config, &t->report);
   return t->errors.size == 0 ? 0 : -1;
 }
 

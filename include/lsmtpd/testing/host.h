@@ -74,7 +74,7 @@ static inline void lsmtpd_t_lane_closed(const lsmtpd_host* host) {
   lsmtpd_t_lock(t);
   if (self->closed) lsmtpd_t_fail(t, "lane: lane_closed() twice");
   if (!lsmtpd_t_on_loop(t)) lsmtpd_t_fail(t, "lane: lane_closed() on another thread");
-  if (!self->is_lane) lsmtpd_t_fail(t, "lane: lane_closed() on the stage's host");
+  if (!self->is_lane) lsmtpd_t_fail(t, "lane: lane_closed() on the instance's host");
   static const char* const names[] = {"timers",         "watches",         "posts",
                                       "deferred tasks", "offloaded tasks", "look-ups"};
   const lsmtpd_t_task* const lists[] = {t->timers,   t->watches,   t->posted,
@@ -200,7 +200,7 @@ static inline void lsmtpd_t_loaded(const lsmtpd_host* host, lsmtpd_call id,
   lsmtpd_t_wake(t);
 }
 
-static inline const void* lsmtpd_t_get_ability(const lsmtpd_host* host, const char* id) {
+static inline const void* lsmtpd_t_get_extension(const lsmtpd_host* host, const char* id) {
   static const lsmtpd_log_1 log = {lsmtpd_t_log_enabled, lsmtpd_t_log_write};
   static const lsmtpd_memory_1 memory = {lsmtpd_t_reserve, lsmtpd_t_release};
   static const lsmtpd_replay_host_1 replay = {lsmtpd_t_listed, lsmtpd_t_make, lsmtpd_t_loaded};
@@ -222,7 +222,7 @@ static inline lsmtpd_t_host* lsmtpd_t_new_host(lsmtpd_test* t, int is_lane) {
   host->raw.version = lsmtpd_test_str("0.0.0");
   host->raw.worker = is_lane ? t->lane_count++ : 0;
   host->raw.workers = t->workers;
-  host->raw.get_ability = lsmtpd_t_get_ability;
+  host->raw.get_extension = lsmtpd_t_get_extension;
   host->raw.complete = lsmtpd_t_complete;
   host->raw.lane_closed = lsmtpd_t_lane_closed;
   host->next = t->hosts;

@@ -76,7 +76,7 @@ static inline void lsmtpd_test_memory_limit(lsmtpd_test* t, int64_t bytes) {
 
 /* Loads the factory and checks the options; nothing is created. 0: lsmtpd_test_errors() is empty.
  */
-static inline int lsmtpd_test_check_options(lsmtpd_test* t) {
+static inline int lsmtpd_test_validate_options(lsmtpd_test* t) {
   if (!t->loaded) {
     if (t->entry->abi_major != LSMTPD_ABI_MAJOR)
       lsmtpd_t_line(&t->errors, "the plugin has ABI %u, this host %u", t->entry->abi_major,
@@ -94,14 +94,14 @@ static inline int lsmtpd_test_check_options(lsmtpd_test* t) {
     lsmtpd_t_line(&t->errors, "the plugin has no factory");
     return -1;
   }
-  t->options = (const lsmtpd_options_1*)t->factory->get_ability(LSMTPD_OPTIONS);
+  t->options = (const lsmtpd_options_1*)t->factory->get_extension(LSMTPD_OPTIONS);
   return lsmtpd_t_check_config(t);
 }
 
 /* Opens one more lane, which asking functions use from now on. 0 is success. */
 static inline int lsmtpd_test_open_lane(lsmtpd_test* t) {
   lsmtpd_t_host* host = lsmtpd_t_new_host(t, 1);
-  host->lane = t->stage->open_lane(t->stage, &host->raw);
+  host->lane = t->instance->open_lane(t->instance, &host->raw);
   if (host->lane == NULL) {
     host->closed = 1;
     lsmtpd_t_line(&t->errors, "open_lane() failed");
@@ -116,17 +116,17 @@ static inline void lsmtpd_test_use_lane(lsmtpd_test* t, uint32_t number) {
     if (host->is_lane && host->raw.worker == number) t->lane = host;
 }
 
-/* Checks the options, creates and starts the stage, opens a lane. 0 is success, else see
+/* Checks the options, creates and starts the instance, opens a lane. 0 is success, else see
  * lsmtpd_test_errors(). */
 static inline int lsmtpd_test_start(lsmtpd_test* t) {
-  if (lsmtpd_test_check_options(t) != 0) return -1;
+  if (lsmtpd_test_validate_options(t) != 0) return -1;
   lsmtpd_t_host* host = lsmtpd_t_new_host(t, 0);
-  t->stage = t->factory->create(&host->raw, &t->config);
-  if (t->stage == NULL) {
+  t->instance = t->factory->create(&host->raw, &t->config);
+  if (t->instance == NULL) {
     lsmtpd_t_line(&t->errors, "create() failed");
     return -1;
   }
-  if (t->stage->start(t->stage, &t->report) != 0) {
+  if (t->instance->start(t->instance, &t->report) != 0) {
     if (t->errors.size == 0) lsmtpd_t_line(&t->errors, "start() failed and did not say why");
     return -1;
   }
@@ -141,8 +141,9 @@ static inline void lsmtpd_t_print(const lsmtpd_terminal* terminal, lsmtpd_str te
 }
 static inline int32_t lsmtpd_test_command(lsmtpd_test* t, const char* const* arguments,
                                           uint32_t count) {
-  if (t->config.self == NULL && lsmtpd_test_check_options(t) != 0) return -1;
-  const lsmtpd_command_1* table = (const lsmtpd_command_1*)t->factory->get_ability(LSMTPD_COMMAND);
+  if (t->config.self == NULL && lsmtpd_test_validate_options(t) != 0) return -1;
+  const lsmtpd_command_1* table =
+      (const lsmtpd_command_1*)t->factory->get_extension(LSMTPD_COMMAND);
   lsmtpd_terminal terminal = {t, lsmtpd_t_print, lsmtpd_t_print};
   lsmtpd_str* list = (lsmtpd_str*)lsmtpd_t_alloc(count * sizeof *list);
   for (uint32_t i = 0; i < count; ++i) list[i] = lsmtpd_test_str(arguments[i]);
@@ -178,10 +179,10 @@ static inline const char* lsmtpd_test_finish(lsmtpd_test* t) {
       t->lane = host;
       lsmtpd_test_close_lane(t);
     }
-  if (t->stage != NULL && t->started) t->stage->stop(t->stage);
-  if (t->stage != NULL) t->stage->destroy(t->stage);
+  if (t->instance != NULL && t->started) t->instance->stop(t->instance);
+  if (t->instance != NULL) t->instance->destroy(t->instance);
   if (t->loaded) t->entry->deinit();
-  t->stage = NULL;
+  t->instance = NULL;
   t->loaded = t->started = 0;
   lsmtpd_t_lock(t);
   for (const lsmtpd_test_mail* mail = t->mails; mail != NULL; mail = mail->next)
@@ -216,7 +217,7 @@ static inline void lsmtpd_test_free(lsmtpd_test* t) {
     t->hosts = next;
   }
   lsmtpd_t_free_pairs(t->given);
-  lsmtpd_t_free_pairs(t->preset);
+  lsmtpd_t_free_pairs(t->defaults);
   lsmtpd_test_text* const texts[] = {&t->failures, &t->errors,   &t->warnings,
                                      &t->log,      &t->terminal, &t->steps};
   for (int i = 0; i < 6; ++i) free(texts[i]->data);

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "mail_json/content.hpp"
-#include "mail_json/text.hpp"
+#include "mail_json/json_text.hpp"
 #include "mail_json/timestamp.hpp"
 
 namespace lsmtpd::mail_json {

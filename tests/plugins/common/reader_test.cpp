@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include <mail_json/reader.hpp>
+#include <mail_json/mail_reader.hpp>
 
 #include "reference.hpp"
 

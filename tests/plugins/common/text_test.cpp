@@ -1,7 +1,7 @@
 #include <cjson/cJSON.h>
 #include <gtest/gtest.h>
 
-#include <mail_json/text.hpp>
+#include <mail_json/json_text.hpp>
 #include <string>
 #include <vector>
 

@@ -67,7 +67,7 @@ TEST_F(FilterHeaders, ChecksNamesAndPlaceholders) {
 TEST_F(FilterHeaders, TriesLaterWithoutMemory) {
   start({{"received", "true"}});
   host_->edits_to_fail = 1;
-  EXPECT_EQ(lsmtpd_test_filter(host_, mail_)->kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(lsmtpd_test_filter(host_, mail_)->kind, LSMTPD_TEMPFAIL);
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ std::string probe(Rig& rig, std::uint32_t expected) {
   return lsmtpd_test_steps(rig.raw());
 }
 
-TEST(Tls, carries_mail_where_name_and_authority_are_right) {
+TEST(Tls, CarriesMailWhereNameAndAuthorityAreRight) {
   Peer peer(with_tls());
   Rig rig;
   rig.option("urls", tls_url(peer))
@@ -74,26 +74,26 @@ TEST(Tls, carries_mail_where_name_and_authority_are_right) {
   EXPECT_TRUE(body_of(peer.messages().at(0)) == content);
 }
 
-TEST(Tls, a_wrong_name_ends_the_attempt) {
+TEST(Tls, AWrongNameEndsTheAttempt) {
   Peer peer(with_tls());
   Rig rig;
   rig.option("urls", tls_url(peer))
       .option("address", "mail")
       .option("tls_ca", certificate().certificate);
   rig.option("tls_name", "another.example");
-  const std::string steps = probe(rig, LSMTPD_TRY_LATER);
+  const std::string steps = probe(rig, LSMTPD_TEMPFAIL);
   EXPECT_THAT(steps, HasSubstr("tls 12 ")) << steps;
   EXPECT_TRUE(peer.attached().empty());
 }
 
-TEST(Tls, an_unknown_authority_ends_the_attempt) {
+TEST(Tls, AnUnknownAuthorityEndsTheAttempt) {
   Peer peer(with_tls());
   Rig rig;
   rig.option("urls", tls_url(peer)).option("address", "mail");
-  EXPECT_THAT(probe(rig, LSMTPD_TRY_LATER), HasSubstr("tls 12 "));
+  EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("tls 12 "));
 }
 
-TEST(Tls, verify_none_takes_anybody_and_says_so) {
+TEST(Tls, VerifyNoneTakesAnybodyAndSaysSo) {
   Peer peer(with_tls());
   Rig rig;
   rig.option("urls", tls_url(peer)).option("address", "mail").option("tls_verify", "none");
@@ -102,21 +102,21 @@ TEST(Tls, verify_none_takes_anybody_and_says_so) {
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }
 
-TEST(Tls, a_clear_text_peer_is_named_as_a_tls_failure) {
+TEST(Tls, AClearTextPeerIsNamedAsATlsFailure) {
   Peer peer({});
   Rig rig;
   rig.option("urls", tls_url(peer)).option("address", "mail").option("tls_verify", "none");
-  EXPECT_THAT(probe(rig, LSMTPD_TRY_LATER), HasSubstr("tls 12 "));
+  EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("tls 12 "));
 }
 
-TEST(Tls, files_that_are_not_there_are_named) {
+TEST(Tls, FilesThatAreNotThereAreNamed) {
   Peer peer(with_tls());
   Rig rig;
   rig.option("urls", tls_url(peer)).option("address", "mail").option("tls_ca", "/nonexistent.pem");
-  EXPECT_THAT(probe(rig, LSMTPD_TRY_LATER), HasSubstr("`tls_ca` cannot be read"));
+  EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("`tls_ca` cannot be read"));
 }
 
-TEST(Sasl, a_refused_password_is_named) {
+TEST(Sasl, ARefusedPasswordIsNamed) {
   Script script;
   // The SASL header with one mechanism, then the outcome `auth` (part 5, 5.3.3).
   const std::string header("AMQP\x03\x01\x00\x00", 8);
@@ -130,21 +130,21 @@ TEST(Sasl, a_refused_password_is_named) {
       .option("address", "mail")
       .option("username", "u")
       .option("password", "geheim");
-  const std::string steps = probe(rig, LSMTPD_TRY_LATER);
+  const std::string steps = probe(rig, LSMTPD_TEMPFAIL);
   EXPECT_THAT(steps, HasSubstr("sasl 13 "));
   EXPECT_THAT(steps + rig.log(), Not(HasSubstr("geheim")));
 }
 
-TEST(Sasl, a_peer_that_speaks_0_9_1_is_named) {
+TEST(Sasl, APeerThatSpeaks091IsNamed) {
   Script script;
   script.raw = {std::string("AMQP\x00\x00\x09\x01", 8)};
   Peer peer(script);
   Rig rig;
   rig.option("urls", peer.url()).option("address", "mail");
-  EXPECT_THAT(probe(rig, LSMTPD_TRY_LATER), HasSubstr("AMQP 0-9-1"));
+  EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("AMQP 0-9-1"));
 }
 
-TEST(Attach, a_refusal_is_named_and_tried_again) {
+TEST(Attach, ARefusalIsNamedAndTriedAgain) {
   Script script;
   script.refuse_attach = "amqp:not-found";
   Peer peer(script);
@@ -153,7 +153,7 @@ TEST(Attach, a_refusal_is_named_and_tried_again) {
   ASSERT_EQ(rig.start(), 0);
   ASSERT_TRUE(rig.until([&] { return rig.admission().ready == 0; }));
   EXPECT_THAT(rig.log(), HasSubstr("amqp:not-found"));
-  EXPECT_EQ(rig.deliver().kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_TEMPFAIL);
   peer.change([](Script& change) { change.refuse_attach.clear(); });
   rig.advance(10000);
   ASSERT_TRUE(rig.until([&] { return rig.admission().ready == 1; }));
@@ -161,7 +161,7 @@ TEST(Attach, a_refusal_is_named_and_tried_again) {
   EXPECT_EQ(peer.connections(), 1U);
 }
 
-TEST(Attach, a_lossy_target_needs_leave) {
+TEST(Attach, ALossyTargetNeedsLeave) {
   Script script;
   script.product = "RabbitMQ";
   script.version = "3.10.8";
@@ -169,7 +169,7 @@ TEST(Attach, a_lossy_target_needs_leave) {
   {
     Rig rig;
     rig.option("urls", peer.url()).option("exchange", "mails").option("routing_key", "in");
-    const std::string steps = probe(rig, LSMTPD_TRY_LATER);
+    const std::string steps = probe(rig, LSMTPD_TEMPFAIL);
     EXPECT_THAT(steps, HasSubstr("attach 15 "));
     EXPECT_THAT(steps, HasSubstr("allow_lossy_target"));
     EXPECT_TRUE(peer.attached().empty());
@@ -183,7 +183,7 @@ TEST(Attach, a_lossy_target_needs_leave) {
   EXPECT_THAT(rig.log(), HasSubstr("loses messages"));
 }
 
-TEST(Attach, a_routing_key_alone_names_the_queue_as_the_product_does) {
+TEST(Attach, ARoutingKeyAloneNamesTheQueueAsTheProductDoes) {
   Script script;
   script.product = "RabbitMQ";
   script.version = "4.0.5";
@@ -195,7 +195,7 @@ TEST(Attach, a_routing_key_alone_names_the_queue_as_the_product_does) {
   EXPECT_EQ(peer.attached().at(0).address, "/queues/mails");
 }
 
-TEST(Attach, comes_again_where_the_broker_allows_one_session) {
+TEST(Attach, ComesAgainWhereTheBrokerAllowsOneSession) {
   Script script;
   script.sessions = 1;
   Peer peer(script);
@@ -208,7 +208,7 @@ TEST(Attach, comes_again_where_the_broker_allows_one_session) {
   EXPECT_EQ(peer.connections(), 1U);
 }
 
-TEST(Attach, addresses_take_turns_where_the_broker_allows_few_sessions) {
+TEST(Attach, AddressesTakeTurnsWhereTheBrokerAllowsFewSessions) {
   Script script;
   script.sessions = 2;
   Peer peer(script);
@@ -219,12 +219,12 @@ TEST(Attach, addresses_take_turns_where_the_broker_allows_few_sessions) {
     EXPECT_EQ(rig.deliver(rig.mail("x", recipient)).kind, LSMTPD_STORED) << recipient;
   EXPECT_EQ(rig.deliver(rig.mail("x", "a@five b@six")).kind, LSMTPD_STORED);
   const lsmtpd_test_verdict& more = rig.deliver(rig.mail("x", "a@seven b@eight c@nine"));
-  EXPECT_EQ(more.kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(more.kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(peer.connections(), 1U);
 }
 
 // Asked for before the broker said how few it allows.
-TEST(Attach, what_waited_for_the_connection_and_finds_no_session_is_told_so) {
+TEST(Attach, WhatWaitedForTheConnectionAndFindsNoSessionIsToldSo) {
   Script script;
   script.sessions = 1;
   Peer peer(script);
@@ -232,12 +232,12 @@ TEST(Attach, what_waited_for_the_connection_and_finds_no_session_is_told_so) {
   rig.option("urls", peer.url()).option("address", "{rcpt_domain}");
   ASSERT_EQ(rig.start(), 0);
   const lsmtpd_call call = rig.send(rig.mail("x", "a@one b@two"));
-  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
   EXPECT_THAT(rig.log(), HasSubstr("the broker allows 1 sessions"));
   EXPECT_EQ(rig.deliver(rig.mail("x", "a@three")).kind, LSMTPD_STORED);
 }
 
-TEST(Attach, without_an_answer_ends_and_the_connection_with_it) {
+TEST(Attach, WithoutAnAnswerEndsAndTheConnectionWithIt) {
   Script script;
   script.ignores_attach = true;
   Peer peer(script);
@@ -250,7 +250,7 @@ TEST(Attach, without_an_answer_ends_and_the_connection_with_it) {
   EXPECT_EQ(rig.answer(call), nullptr);
   peer.change([](Script& change) { change.ignores_attach = false; });
   rig.advance(30000);
-  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
   EXPECT_THAT(rig.log(), HasSubstr("no answer to the attach within 30000 ms"));
   rig.advance(10000);
   ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "attached to the target"); }));
@@ -258,7 +258,7 @@ TEST(Attach, without_an_answer_ends_and_the_connection_with_it) {
   EXPECT_EQ(peer.connections(), 2U);
 }
 
-TEST(Attach, without_an_answer_leaves_a_connection_that_works) {
+TEST(Attach, WithoutAnAnswerLeavesAConnectionThatWorks) {
   Peer peer({});
   Rig rig;
   rig.option("urls", peer.url()).option("address", "{rcpt_domain}");
@@ -269,13 +269,13 @@ TEST(Attach, without_an_answer_leaves_a_connection_that_works) {
   const lsmtpd_call call = rig.send(rig.mail("x", "a@two"));
   ASSERT_TRUE(rig.until([&] { return peer.attached().size() == 2; }));
   rig.advance(3000);
-  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(rig.deliver(rig.mail("x", "a@one")).kind, LSMTPD_STORED);
   EXPECT_EQ(peer.connections(), 1U);
 }
 
 // Proton keeps what was closed until it is freed.
-TEST(Attach, addresses_that_come_and_go_leave_nothing_behind) {
+TEST(Attach, AddressesThatComeAndGoLeaveNothingBehind) {
   Peer peer({});
   Rig rig;
   rig.option("urls", peer.url()).option("links", "1").option("address", "{rcpt_domain}");
@@ -294,7 +294,7 @@ TEST(Attach, addresses_that_come_and_go_leave_nothing_behind) {
   EXPECT_LT(growth(1), same + 500 * std::size_t{800});
 }
 
-TEST(Connect, proton_writes_nothing_past_the_log) {
+TEST(Connect, ProtonWritesNothingPastTheLog) {
   Peer peer({});
   testing::internal::CaptureStderr();
   Rig rig;
@@ -304,7 +304,7 @@ TEST(Connect, proton_writes_nothing_past_the_log) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
-TEST(Connect, a_broker_that_says_open_twice_is_left) {
+TEST(Connect, ABrokerThatSaysOpenTwiceIsLeft) {
   Peer peer({});
   Rig rig;
   rig.attach(peer);
@@ -316,7 +316,7 @@ TEST(Connect, a_broker_that_says_open_twice_is_left) {
 }
 
 // It would be kept, with all that comes over it, for as long as the broker likes.
-TEST(Connect, a_broker_that_opens_links_by_itself_is_left) {
+TEST(Connect, ABrokerThatOpensLinksByItselfIsLeft) {
   Peer peer({});
   Rig rig;
   rig.attach(peer);
@@ -327,7 +327,7 @@ TEST(Connect, a_broker_that_opens_links_by_itself_is_left) {
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }
 
-TEST(Probe, prints_what_it_found) {
+TEST(Probe, PrintsWhatItFound) {
   Script script;
   script.credit = 170;
   script.max_message_size = 16777216;
@@ -347,7 +347,7 @@ TEST(Probe, prints_what_it_found) {
 }
 
 // Proton passes on a number that AMQP does not have; it is said as it came.
-TEST(Probe, a_durability_that_amqp_does_not_have_is_a_number) {
+TEST(Probe, ADurabilityThatAmqpDoesNotHaveIsANumber) {
   Script script;
   script.durability = 255;
   Peer peer(script);
@@ -356,7 +356,7 @@ TEST(Probe, a_durability_that_amqp_does_not_have_is_a_number) {
   EXPECT_THAT(probe(rig, LSMTPD_CONTINUE), HasSubstr("target durability 255"));
 }
 
-TEST(Probe, what_a_broker_does_while_it_is_left_is_no_fault) {
+TEST(Probe, WhatABrokerDoesWhileItIsLeftIsNoFault) {
   Script script;
   script.detaches_first = true;
   Peer peer(script);
@@ -367,29 +367,29 @@ TEST(Probe, what_a_broker_does_while_it_is_left_is_no_fault) {
   EXPECT_NE(steps.find("attach 0"), steps.rfind("attach 0")) << "both brokers: " << steps;
 }
 
-TEST(Probe, an_attach_without_an_answer_fails_it) {
+TEST(Probe, AnAttachWithoutAnAnswerFailsIt) {
   Script script;
   script.ignores_attach = true;
   Peer peer(script);
   Rig rig;
   rig.option("urls", peer.url()).option("address", "mail").option("connect_timeout", "100ms");
   lsmtpd_test_real_time(rig.raw(), 1);
-  EXPECT_THAT(probe(rig, LSMTPD_TRY_LATER), HasSubstr("attach 15 "));
+  EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("attach 15 "));
 }
 
 // Brokers answer an Open that they refuse, and close.
-TEST(Probe, a_refused_open_is_named_as_such) {
+TEST(Probe, ARefusedOpenIsNamedAsSuch) {
   Script script;
   script.refuse_open = "amqp:not-found";
   Peer peer(script);
   Rig rig;
   rig.option("urls", peer.url()).option("address", "mail");
-  const std::string steps = probe(rig, LSMTPD_TRY_LATER);
+  const std::string steps = probe(rig, LSMTPD_TEMPFAIL);
   EXPECT_THAT(steps, HasSubstr("open 14 "));
   EXPECT_THAT(steps, Not(HasSubstr("attach")));
 }
 
-TEST(Probe, tries_each_broker_and_one_that_fails_fails_it) {
+TEST(Probe, TriesEachBrokerAndOneThatFailsFailsIt) {
   std::string gone;
   {
     Peer peer({});
@@ -398,12 +398,12 @@ TEST(Probe, tries_each_broker_and_one_that_fails_fails_it) {
   Peer peer({});
   Rig rig;
   rig.option("urls", gone).option("urls", peer.url()).option("address", "mail");
-  const std::string steps = probe(rig, LSMTPD_TRY_LATER);
+  const std::string steps = probe(rig, LSMTPD_TEMPFAIL);
   EXPECT_THAT(steps, HasSubstr("connect 11 "));
   EXPECT_THAT(steps, HasSubstr("attach 0 "));
 }
 
-TEST(Options, mistakes_are_named) {
+TEST(Options, MistakesAreNamed) {
   const struct {
     std::vector<std::pair<const char*, const char*>> options;
     const char* expected;
@@ -426,17 +426,17 @@ TEST(Options, mistakes_are_named) {
   }
 }
 
-TEST(Options, a_password_over_clear_text_to_another_host_is_warned_of) {
+TEST(Options, APasswordOverClearTextToAnotherHostIsWarnedOf) {
   Rig rig;
   rig.option("urls", "amqp://broker.example")
       .option("address", "a")
       .option("username", "u")
       .option("password", "p");
-  EXPECT_EQ(lsmtpd_test_check_options(rig.raw()), 0);
+  EXPECT_EQ(lsmtpd_test_validate_options(rig.raw()), 0);
   EXPECT_THAT(lsmtpd_test_warnings(rig.raw()), HasSubstr("clear text"));
 }
 
-TEST(Options, the_password_file_is_read_at_start_and_its_absence_named) {
+TEST(Options, ThePasswordFileIsReadAtStartAndItsAbsenceNamed) {
   Rig rig;
   rig.option("urls", "amqp://127.0.0.1:1").option("address", "a").option("username", "u");
   rig.option("password_file", "/nonexistent");

@@ -33,7 +33,7 @@ std::string admission_reason(Rig& rig) {
   return std::string(admission.reason.data, admission.reason.size);
 }
 
-TEST(Credit, none_means_waiting_and_a_late_grant_sends) {
+TEST(Credit, NoneMeansWaitingAndALateGrantSends) {
   Script script;
   script.credit = 0;
   Peer peer(script);
@@ -48,7 +48,7 @@ TEST(Credit, none_means_waiting_and_a_late_grant_sends) {
   EXPECT_EQ(rig.wait(call).kind, LSMTPD_STORED);
 }
 
-TEST(Credit, none_until_the_deadline_means_try_later_and_nothing_was_sent) {
+TEST(Credit, NoneUntilTheDeadlineMeansTempfailAndNothingWasSent) {
   Script script;
   script.credit = 0;
   Peer peer(script);
@@ -57,7 +57,7 @@ TEST(Credit, none_until_the_deadline_means_try_later_and_nothing_was_sent) {
   const lsmtpd_call call = rig.send();
   rig.turn();
   rig.cancel(call);
-  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(rig.admission().ready, 1U) << "nothing is overdue: the link is not stalled";
   peer.grant(10);
   rig.turn();
@@ -65,7 +65,7 @@ TEST(Credit, none_until_the_deadline_means_try_later_and_nothing_was_sent) {
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Credit, is_never_exceeded) {
+TEST(Credit, IsNeverExceeded) {
   Script script = holding();
   script.credit = 3;
   Peer peer(script);
@@ -82,7 +82,7 @@ TEST(Credit, is_never_exceeded) {
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Credit, is_given_back_to_a_broker_that_drains) {
+TEST(Credit, IsGivenBackToABrokerThatDrains) {
   Script script;
   script.credit = 7;
   Peer peer(script);
@@ -98,7 +98,7 @@ TEST(Credit, is_given_back_to_a_broker_that_drains) {
 }
 
 // Flow with link-credit 0xffffffff, which Proton counts as -1.
-TEST(Credit, beyond_what_can_be_counted_is_refused_and_said) {
+TEST(Credit, BeyondWhatCanBeCountedIsRefusedAndSaid) {
   Script script;
   script.credit = 0;
   Peer peer(script);
@@ -110,12 +110,12 @@ TEST(Credit, beyond_what_can_be_counted_is_refused_and_said) {
       std::string("\0\0\0\x21\x02\0\0\0\0\x53\x13\xc0\x14\x07\x43\x70\0\0\x08\0\x43"
                   "\x70\0\0\x08\0\x43\x43\x70\xff\xff\xff\xff",
                   33));
-  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
   EXPECT_THAT(rig.log(), HasSubstr("a credit of 4294967295, of which no more than 2147483647"));
   EXPECT_EQ(rig.admission().ready, 0U);
 }
 
-TEST(Limits, in_flight_holds_whatever_the_credit) {
+TEST(Limits, InFlightHoldsWhateverTheCredit) {
   Script script = holding();
   script.credit = 10000;
   Peer peer(script);
@@ -132,7 +132,7 @@ TEST(Limits, in_flight_holds_whatever_the_credit) {
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Limits, bytes_in_flight_hold_and_one_message_always_fits) {
+TEST(Limits, BytesInFlightHoldAndOneMessageAlwaysFits) {
   Peer peer(holding());
   Rig rig;
   rig.option("in_flight_bytes", "20KiB").attach(peer);
@@ -146,7 +146,7 @@ TEST(Limits, bytes_in_flight_hold_and_one_message_always_fits) {
   for (const lsmtpd_call call : calls) EXPECT_EQ(rig.wait(call).kind, LSMTPD_STORED);
 }
 
-TEST(Limits, a_full_queue_answers_at_once) {
+TEST(Limits, AFullQueueAnswersAtOnce) {
   Script script;
   script.credit = 0;
   Peer peer(script);
@@ -156,20 +156,20 @@ TEST(Limits, a_full_queue_answers_at_once) {
   rig.send();
   const lsmtpd_call third = rig.send();
   ASSERT_NE(rig.answer(third), nullptr);
-  EXPECT_EQ(rig.answer(third)->kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.answer(third)->kind, LSMTPD_TEMPFAIL);
 }
 
-TEST(Limits, no_budget_means_try_later) {
+TEST(Limits, NoBudgetMeansTempfail) {
   Peer peer({});
   Rig rig;
   rig.attach(peer);
   lsmtpd_test_memory_limit(rig.raw(), 0);
-  EXPECT_EQ(rig.deliver().kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_TEMPFAIL);
   lsmtpd_test_memory_limit(rig.raw(), -1);
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }
 
-TEST(Limits, a_budget_that_ends_halfway_slows_down_and_loses_nothing) {
+TEST(Limits, ABudgetThatEndsHalfwaySlowsDownAndLosesNothing) {
   Peer peer({});
   Rig rig;
   rig.attach(peer);
@@ -180,7 +180,7 @@ TEST(Limits, a_budget_that_ends_halfway_slows_down_and_loses_nothing) {
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Stalled, new_mail_is_refused_until_a_late_outcome_comes) {
+TEST(Stalled, NewMailIsRefusedUntilALateOutcomeComes) {
   Peer peer(holding());
   Rig rig;
   rig.attach(peer);
@@ -190,7 +190,7 @@ TEST(Stalled, new_mail_is_refused_until_a_late_outcome_comes) {
   EXPECT_EQ(rig.answer(late), nullptr) << "its outcome is not known";
   const lsmtpd_call refused = rig.send();
   ASSERT_NE(rig.answer(refused), nullptr);
-  EXPECT_EQ(rig.answer(refused)->kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.answer(refused)->kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(rig.admission().ready, 0U);
   EXPECT_THAT(admission_reason(rig), HasSubstr("overdue"));
   peer.change([](Script& change) { change.answer = nullptr; });
@@ -202,7 +202,7 @@ TEST(Stalled, new_mail_is_refused_until_a_late_outcome_comes) {
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Stalled, a_late_rejection_still_counts) {
+TEST(Stalled, ALateRejectionStillCounts) {
   Peer peer(holding());
   Rig rig;
   rig.attach(peer);
@@ -213,7 +213,7 @@ TEST(Stalled, a_late_rejection_still_counts) {
   EXPECT_EQ(rig.wait(late).kind, LSMTPD_REJECT);
 }
 
-TEST(Stalled, a_silent_link_is_replaced_and_everything_unsettled_answered) {
+TEST(Stalled, ASilentLinkIsReplacedAndEverythingUnsettledAnswered) {
   Peer peer(holding());
   Rig rig;
   rig.option("stall", "5s").option("idle_timeout", "0s").attach(peer);
@@ -224,8 +224,8 @@ TEST(Stalled, a_silent_link_is_replaced_and_everything_unsettled_answered) {
   rig.advance(4999);
   EXPECT_EQ(rig.answer(first), nullptr);
   rig.advance(1);
-  EXPECT_EQ(rig.wait(first).kind, LSMTPD_TRY_LATER);
-  EXPECT_EQ(rig.wait(second).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(first).kind, LSMTPD_TEMPFAIL);
+  EXPECT_EQ(rig.wait(second).kind, LSMTPD_TEMPFAIL);
   peer.change([](Script& change) { change.answer = nullptr; });
   rig.advance(1);
   ASSERT_TRUE(rig.until([&] { return peer.connections() == 2; }));
@@ -233,7 +233,7 @@ TEST(Stalled, a_silent_link_is_replaced_and_everything_unsettled_answered) {
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Stalled, waiting_mail_goes_to_the_fallback_at_once) {
+TEST(Stalled, WaitingMailGoesToTheFallbackAtOnce) {
   Script script = holding();
   script.credit = 2;
   Peer peer(script);
@@ -247,12 +247,12 @@ TEST(Stalled, waiting_mail_goes_to_the_fallback_at_once) {
   ASSERT_TRUE(rig.until([&] { return peer.held() == 2; }));
   rig.cancel(sent);
   ASSERT_NE(rig.answer(waiting), nullptr);
-  EXPECT_EQ(rig.answer(waiting)->kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.answer(waiting)->kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(rig.answer(also_sent), nullptr);
   settle_all(peer);
 }
 
-TEST(Replay, has_a_quarter_of_the_credit_and_at_least_one) {
+TEST(Replay, HasAQuarterOfTheCreditAndAtLeastOne) {
   Script script = holding();
   script.credit = 8;
   Peer peer(script);
@@ -268,7 +268,7 @@ TEST(Replay, has_a_quarter_of_the_credit_and_at_least_one) {
   settle_all(peer);
 }
 
-TEST(Replay, yields_to_live_mail) {
+TEST(Replay, YieldsToLiveMail) {
   Script script;
   script.credit = 0;
   Peer peer(script);
@@ -283,14 +283,14 @@ TEST(Replay, yields_to_live_mail) {
   EXPECT_THAT(body_of(peer.messages().at(0)), HasSubstr("live"));
 }
 
-TEST(Replay, goes_one_at_a_time_after_a_link_loss) {
+TEST(Replay, GoesOneAtATimeAfterALinkLoss) {
   Peer peer(holding());
   Rig rig;
   rig.attach(peer);
   const lsmtpd_call lost = rig.send();
   ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
   peer.drop();
-  EXPECT_EQ(rig.wait(lost).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(lost).kind, LSMTPD_TEMPFAIL);
   rig.advance(1);
   ASSERT_TRUE(rig.until([&] { return peer.attached().size() == 2; }));
   for (int i = 0; i < 4; ++i) rig.send(rig.mail(), kReplay);
@@ -304,7 +304,7 @@ TEST(Replay, goes_one_at_a_time_after_a_link_loss) {
   settle_all(peer);
 }
 
-TEST(Down, starts_degraded_and_says_so_after_the_first_attempt) {
+TEST(Down, StartsDegradedAndSaysSoAfterTheFirstAttempt) {
   std::string url;
   {
     Peer peer({});
@@ -316,7 +316,7 @@ TEST(Down, starts_degraded_and_says_so_after_the_first_attempt) {
   EXPECT_EQ(rig.admission().ready, 1U) << "it is not known yet";
   const lsmtpd_call waiting = rig.send();
   const auto& verdict = rig.wait(waiting);
-  EXPECT_EQ(verdict.kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(verdict.kind, LSMTPD_TEMPFAIL);
   EXPECT_THAT(verdict.enhanced, StrEq("4.4.1"));
   EXPECT_THAT(verdict.detail, HasSubstr("Connection refused"));
   EXPECT_EQ(rig.admission().ready, 0U);
@@ -326,7 +326,7 @@ TEST(Down, starts_degraded_and_says_so_after_the_first_attempt) {
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Down, the_next_broker_of_the_list_is_tried_at_once) {
+TEST(Down, TheNextBrokerOfTheListIsTriedAtOnce) {
   std::string url;
   {
     Peer gone({});
@@ -338,7 +338,7 @@ TEST(Down, the_next_broker_of_the_list_is_tried_at_once) {
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }
 
-TEST(Down, keeps_trying_with_pauses) {
+TEST(Down, KeepsTryingWithPauses) {
   Script script;
   script.refuse_open = "amqp:not-allowed";
   Peer peer(script);
@@ -363,7 +363,7 @@ TEST(Down, keeps_trying_with_pauses) {
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }
 
-TEST(Down, a_peer_that_says_nothing_is_given_up_after_connect_timeout) {
+TEST(Down, APeerThatSaysNothingIsGivenUpAfterConnectTimeout) {
   Script script;
   script.silent = true;
   Peer peer(script);
@@ -374,12 +374,12 @@ TEST(Down, a_peer_that_says_nothing_is_given_up_after_connect_timeout) {
   ASSERT_TRUE(rig.until([&] { return peer.connections() == 1; }));
   rig.turn();
   rig.advance(3000);
-  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
   EXPECT_THAT(rig.log(), HasSubstr("no answer within 3000 ms"));
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Down, a_peer_that_falls_silent_is_given_up_after_idle_timeout) {
+TEST(Down, APeerThatFallsSilentIsGivenUpAfterIdleTimeout) {
   Peer peer(holding());
   Rig rig;
   rig.option("idle_timeout", "10s").attach(peer);
@@ -394,11 +394,11 @@ TEST(Down, a_peer_that_falls_silent_is_given_up_after_idle_timeout) {
   rig.turn();
   EXPECT_EQ(rig.answer(call), nullptr) << rig.log();
   rig.advance(1);
-  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
   EXPECT_THAT(rig.log(), HasSubstr("local-idle-timeout expired"));
 }
 
-TEST(Down, heartbeats_go_out_as_the_peer_asks) {
+TEST(Down, HeartbeatsGoOutAsThePeerAsks) {
   Script script;
   script.idle_timeout = 1000;
   Peer peer(script);
@@ -412,7 +412,7 @@ TEST(Down, heartbeats_go_out_as_the_peer_asks) {
 }
 
 // Half of what the peer allows (Proton announces half of its 60 s) after the last frame.
-TEST(Down, a_heartbeat_is_counted_from_the_last_frame_that_went_out) {
+TEST(Down, AHeartbeatIsCountedFromTheLastFrameThatWentOut) {
   Script script;
   script.idle_timeout = 60000;
   Peer peer(script);
@@ -429,7 +429,7 @@ TEST(Down, a_heartbeat_is_counted_from_the_last_frame_that_went_out) {
   EXPECT_TRUE(rig.until([&] { return peer.frames() > before; }));
 }
 
-TEST(Shutdown, waits_for_outcomes_that_are_under_way) {
+TEST(Shutdown, WaitsForOutcomesThatAreUnderWay) {
   Script script;
   script.answer = [](std::size_t, const std::string&) { return Answer{}; };
   Peer peer(script);

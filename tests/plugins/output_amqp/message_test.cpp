@@ -31,7 +31,7 @@ std::string patterned(std::size_t size) {
   return content;
 }
 
-TEST(Message, carries_the_envelope_as_properties) {
+TEST(Message, CarriesTheEnvelopeAsProperties) {
   Peer peer({});
   Rig rig;
   rig.attach(peer);
@@ -59,7 +59,7 @@ TEST(Message, carries_the_envelope_as_properties) {
               HasSubstr("\"email_content\":\"Subject: x\\r\\n\\r\\nhello\\r\\n\""));
 }
 
-TEST(Message, text_that_is_no_utf8_does_not_break_the_encoding) {
+TEST(Message, TextThatIsNoUtf8DoesNotBreakTheEncoding) {
   Peer peer({});
   Rig rig;
   rig.attach(peer);
@@ -70,7 +70,7 @@ TEST(Message, text_that_is_no_utf8_does_not_break_the_encoding) {
   EXPECT_EQ(text_property(message, "smtp_helo"), "\xEF\xBF\xBD\xEF\xBF\xBDhelo");
 }
 
-TEST(Message, rfc822_is_byte_for_byte) {
+TEST(Message, Rfc822IsByteForByte) {
   std::string content;
   for (int i = 0; i < 1024; ++i) content += static_cast<char>(i & 255);
   Peer peer({});
@@ -81,7 +81,7 @@ TEST(Message, rfc822_is_byte_for_byte) {
   EXPECT_EQ(decoded(peer.messages().at(0)).content_type(), "message/rfc822");
 }
 
-TEST(Message, attaches_with_durability_and_capability) {
+TEST(Message, AttachesWithDurabilityAndCapability) {
   Peer peer({});
   Rig rig;
   rig.option("container_id", "me").attach(peer);
@@ -93,7 +93,7 @@ TEST(Message, attaches_with_durability_and_capability) {
   EXPECT_EQ(attached.container, "me");
 }
 
-TEST(Message, virtual_host_is_apart_from_the_address) {
+TEST(Message, VirtualHostIsApartFromTheAddress) {
   Peer peer({});
   Rig rig;
   rig.option("vhost", "orders").attach(peer);
@@ -110,7 +110,7 @@ struct LargeCase {
 
 class Large : public testing::TestWithParam<LargeCase> {};
 
-TEST_P(Large, arrives_whole) {
+TEST_P(Large, ArrivesWhole) {
   const LargeCase& row = GetParam();
   Script script;
   script.max_frame = row.max_frame;
@@ -143,7 +143,7 @@ INSTANTIATE_TEST_SUITE_P(Sizes, Large,
                                          LargeCase{"small_frames", 1 << 20, false, "rfc822", 4096}),
                          [](const auto& row) { return row.param.name; });
 
-TEST(Large, works_with_a_pool_of_threads) {
+TEST(Large, WorksWithAPoolOfThreads) {
   Peer peer({});
   Rig rig;
   rig.option("format", "rfc822").attach(peer);
@@ -158,7 +158,7 @@ TEST(Large, works_with_a_pool_of_threads) {
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Large, small_ones_overtake_while_it_is_measured) {
+TEST(Large, SmallOnesOvertakeWhileItIsMeasured) {
   Peer peer({});
   Rig rig;
   rig.option("format", "rfc822").attach(peer);
@@ -170,18 +170,18 @@ TEST(Large, small_ones_overtake_while_it_is_measured) {
   EXPECT_EQ(rig.wait(large).kind, LSMTPD_STORED);
 }
 
-TEST(Large, content_that_cannot_be_read_is_not_sent) {
+TEST(Large, ContentThatCannotBeReadIsNotSent) {
   Peer peer({});
   Rig rig;
   rig.attach(peer);
   lsmtpd_test_mail* mail = rig.mail(patterned(200000));
   lsmtpd_test_mail_spill(mail);
   rig.raw()->reads_to_fail = -1;
-  EXPECT_EQ(rig.deliver(mail).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.deliver(mail).kind, LSMTPD_TEMPFAIL);
   EXPECT_TRUE(peer.messages().empty());
 }
 
-TEST(Large, a_link_lost_in_the_middle_is_answered_once) {
+TEST(Large, ALinkLostInTheMiddleIsAnsweredOnce) {
   // Held: should the whole message get through before the link breaks, nobody says "accepted".
   Script script;
   script.answer = [](std::size_t, const std::string&) { return Answer{Answer::hold, {}, {}}; };
@@ -198,11 +198,11 @@ TEST(Large, a_link_lost_in_the_middle_is_answered_once) {
     return peer.partial_bytes() > 0;
   }));
   peer.drop();
-  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Size, above_the_link_limit_is_refused_before_it_is_sent) {
+TEST(Size, AboveTheLinkLimitIsRefusedBeforeItIsSent) {
   Script script;
   script.max_message_size = 20000;
   Peer peer(script);
@@ -221,7 +221,7 @@ TEST(Size, above_the_link_limit_is_refused_before_it_is_sent) {
   EXPECT_EQ(peer.messages().size(), 1U);
 }
 
-TEST(Split, each_recipient_gets_a_copy_with_an_id_of_its_own) {
+TEST(Split, EachRecipientGetsACopyWithAnIdOfItsOwn) {
   Peer peer({});
   Rig rig;
   rig.option("split", "recipient").attach(peer);
@@ -235,7 +235,7 @@ TEST(Split, each_recipient_gets_a_copy_with_an_id_of_its_own) {
   EXPECT_THAT(copies, UnorderedElementsAre("a@x.org .0", "b@y.org .1", "a@x.org .2"));
 }
 
-TEST(Split, an_address_by_domain_makes_a_link_for_each) {
+TEST(Split, AnAddressByDomainMakesALinkForEach) {
   Peer peer({});
   Rig rig;
   rig.option("urls", peer.url()).option("address", "in.{rcpt_domain}");
@@ -249,7 +249,7 @@ TEST(Split, an_address_by_domain_makes_a_link_for_each) {
   EXPECT_THAT(copies, UnorderedElementsAre("in.x.org a@X.org,c@x.org", "in.y.org b@y.org"));
 }
 
-TEST(Split, what_was_accepted_is_noted_and_not_sent_again) {
+TEST(Split, WhatWasAcceptedIsNotedAndNotSentAgain) {
   Script script;
   script.answer = [](std::size_t, const std::string& bytes) {
     proton::message message = decoded(bytes);
@@ -261,7 +261,7 @@ TEST(Split, what_was_accepted_is_noted_and_not_sent_again) {
   Rig rig;
   rig.option("split", "recipient").attach(peer);
   lsmtpd_test_mail* mail = rig.mail("x\r\n", "a@x.org b@y.org c@z.org");
-  EXPECT_EQ(rig.deliver(mail).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.deliver(mail).kind, LSMTPD_TEMPFAIL);
   const lsmtpd_t_pair* noted =
       lsmtpd_t_find_pair(mail->annotation_edits, lsmtpd_test_str("broker.stored"));
   ASSERT_NE(noted, nullptr);
@@ -277,7 +277,7 @@ TEST(Split, what_was_accepted_is_noted_and_not_sent_again) {
   EXPECT_EQ(text_property(last, "_AMQ_DUPL_ID").substr(36), ".1");
 }
 
-TEST(Split, an_address_that_is_refused_leaves_the_others_alone) {
+TEST(Split, AnAddressThatIsRefusedLeavesTheOthersAlone) {
   Peer peer({});
   Rig rig;
   rig.option("urls", peer.url()).option("address", "in.{rcpt_domain}").option("links", "2");
@@ -287,7 +287,7 @@ TEST(Split, an_address_that_is_refused_leaves_the_others_alone) {
     change.refuse_attach = "amqp:not-found";
     change.end_session = true;
   });
-  EXPECT_EQ(rig.deliver(rig.mail("x\r\n", "a@bad.org")).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.deliver(rig.mail("x\r\n", "a@bad.org")).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(rig.deliver(rig.mail("x\r\n", "a@x.org")).kind, LSMTPD_STORED);
   EXPECT_EQ(rig.admission().ready, 1U);
   peer.change([](Script& change) { change.refuse_attach.clear(); });

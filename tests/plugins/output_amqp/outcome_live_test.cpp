@@ -27,7 +27,7 @@ struct Case {
 
 class OutcomeTable : public testing::TestWithParam<Case> {};
 
-TEST_P(OutcomeTable, becomes_the_verdict) {
+TEST_P(OutcomeTable, BecomesTheVerdict) {
   Peer peer(answering(GetParam().answer));
   Rig rig;
   rig.attach(peer);
@@ -44,9 +44,9 @@ INSTANTIATE_TEST_SUITE_P(
     All, OutcomeTable,
     testing::Values(
         Case{"accepted", {Answer::accept, "", ""}, LSMTPD_STORED, 0},
-        Case{"released", {Answer::release, "", ""}, LSMTPD_TRY_LATER, 451},
-        Case{"modified", {Answer::modify, "", ""}, LSMTPD_TRY_LATER, 451},
-        Case{"settled_without_state", {Answer::settle_only, "", ""}, LSMTPD_TRY_LATER, 451},
+        Case{"released", {Answer::release, "", ""}, LSMTPD_TEMPFAIL, 451},
+        Case{"modified", {Answer::modify, "", ""}, LSMTPD_TEMPFAIL, 451},
+        Case{"settled_without_state", {Answer::settle_only, "", ""}, LSMTPD_TEMPFAIL, 451},
         Case{"rejected", {Answer::reject, "", ""}, LSMTPD_REJECT, 554},
         Case{"decode_error", {Answer::reject, "amqp:decode-error", "no"}, LSMTPD_REJECT, 554},
         Case{"too_large",
@@ -55,25 +55,24 @@ INSTANTIATE_TEST_SUITE_P(
              552},
         Case{"queue_full",
              {Answer::reject, "amqp:resource-limit-exceeded", ""},
-             LSMTPD_TRY_LATER,
+             LSMTPD_TEMPFAIL,
              451},
-        Case{"not_found", {Answer::reject, "amqp:not-found", ""}, LSMTPD_TRY_LATER, 451},
+        Case{"not_found", {Answer::reject, "amqp:not-found", ""}, LSMTPD_TEMPFAIL, 451},
         Case{"no_permission",
              {Answer::reject, "amqp:unauthorized-access", ""},
-             LSMTPD_TRY_LATER,
+             LSMTPD_TEMPFAIL,
              451},
-        Case{
-            "inner_fault_live", {Answer::reject, "amqp:internal-error", ""}, LSMTPD_TRY_LATER, 451},
+        Case{"inner_fault_live", {Answer::reject, "amqp:internal-error", ""}, LSMTPD_TEMPFAIL, 451},
         Case{"inner_fault_replayed",
              {Answer::reject, "amqp:internal-error", ""},
              LSMTPD_REJECT,
              554,
              kReplay},
         Case{"accepted_replayed", {Answer::accept, "", ""}, LSMTPD_STORED, 0, kReplay},
-        Case{"connection_drops", {Answer::drop_connection, "", ""}, LSMTPD_TRY_LATER, 451}),
+        Case{"connection_drops", {Answer::drop_connection, "", ""}, LSMTPD_TEMPFAIL, 451}),
     [](const auto& row) { return row.param.name; });
 
-TEST(Outcome, condition_reaches_the_client_and_description_only_the_log) {
+TEST(Outcome, ConditionReachesTheClientAndDescriptionOnlyTheLog) {
   Peer peer(answering({Answer::reject, "amqp:decode-error", "secret path /var/lib"}));
   Rig rig;
   rig.attach(peer);
@@ -83,7 +82,7 @@ TEST(Outcome, condition_reaches_the_client_and_description_only_the_log) {
   EXPECT_THAT(verdict.detail, HasSubstr("secret path /var/lib"));
 }
 
-TEST(Outcome, accepted_but_not_settled_is_no_250_yet) {
+TEST(Outcome, AcceptedButNotSettledIsNo250Yet) {
   Peer peer(answering({Answer::accept_unsettled, "", ""}));
   Rig rig;
   rig.attach(peer);
@@ -92,10 +91,10 @@ TEST(Outcome, accepted_but_not_settled_is_no_250_yet) {
   rig.turn();
   EXPECT_EQ(rig.answer(call), nullptr);
   peer.drop();
-  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
 }
 
-TEST(Outcome, accepted_before_it_was_sent_whole_is_no_250) {
+TEST(Outcome, AcceptedBeforeItWasSentWholeIsNo250) {
   Script script;
   script.max_frame = 512;
   script.window = 512;
@@ -104,12 +103,12 @@ TEST(Outcome, accepted_before_it_was_sent_whole_is_no_250) {
   Rig rig;
   rig.attach(peer);
   const auto& verdict = rig.deliver(rig.mail(std::string(2000, 'x')));
-  EXPECT_EQ(verdict.kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(verdict.kind, LSMTPD_TEMPFAIL);
   EXPECT_THAT(verdict.detail, HasSubstr("accepted before it was sent"));
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Outcome, one_that_comes_after_the_lane_gave_up_is_ignored) {
+TEST(Outcome, OneThatComesAfterTheLaneGaveUpIsIgnored) {
   Script script = answering({Answer::hold, "", ""});
   script.ignores_close = true;
   Peer peer(script);
@@ -119,14 +118,14 @@ TEST(Outcome, one_that_comes_after_the_lane_gave_up_is_ignored) {
   ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
   rig.close();
   rig.advance(3000);
-  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
   peer.settle_held({});
   rig.turn();
   rig.advance(1000);
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Outcome, held_deliveries_are_settled_out_of_order) {
+TEST(Outcome, HeldDeliveriesAreSettledOutOfOrder) {
   std::vector<lsmtpd_call> calls;
   Script script = answering({Answer::hold, "", ""});
   Peer peer(script);
@@ -138,12 +137,12 @@ TEST(Outcome, held_deliveries_are_settled_out_of_order) {
   peer.settle_held({Answer::release, "", ""}, 1);
   peer.settle_held({Answer::accept, "", ""}, 1);
   EXPECT_EQ(rig.wait(calls[0]).kind, LSMTPD_REJECT);
-  EXPECT_EQ(rig.wait(calls[1]).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(calls[1]).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(rig.wait(calls[2]).kind, LSMTPD_STORED);
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Outcome, frames_split_over_reads_and_writes_change_nothing) {
+TEST(Outcome, FramesSplitOverReadsAndWritesChangeNothing) {
   Script script;
   script.read_size = 3;
   script.write_size = 1;
@@ -153,7 +152,7 @@ TEST(Outcome, frames_split_over_reads_and_writes_change_nothing) {
   for (int i = 0; i < 5; ++i) EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }
 
-TEST(Outcome, hundred_unsettled_at_a_link_loss_are_all_answered_once) {
+TEST(Outcome, HundredUnsettledAtALinkLossAreAllAnsweredOnce) {
   Peer peer(answering({Answer::hold, "", ""}));
   Rig rig;
   rig.attach(peer);
@@ -163,14 +162,14 @@ TEST(Outcome, hundred_unsettled_at_a_link_loss_are_all_answered_once) {
   peer.drop();
   for (const lsmtpd_call call : calls) {
     const auto& verdict = rig.wait(call);
-    EXPECT_EQ(verdict.kind, LSMTPD_TRY_LATER);
+    EXPECT_EQ(verdict.kind, LSMTPD_TEMPFAIL);
     EXPECT_THAT(verdict.enhanced, StrEq("4.4.2"));
     EXPECT_THAT(verdict.detail, HasSubstr("link lost while unsettled"));
   }
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Outcome, detach_answers_what_is_unsettled_and_attaches_again) {
+TEST(Outcome, DetachAnswersWhatIsUnsettledAndAttachesAgain) {
   Peer peer(answering({Answer::hold, "", ""}));
   Rig rig;
   rig.attach(peer);
@@ -178,7 +177,7 @@ TEST(Outcome, detach_answers_what_is_unsettled_and_attaches_again) {
   ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
   peer.change([](Script& script) { script.answer = nullptr; });
   peer.detach("amqp:resource-deleted", "the queue is gone");
-  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(rig.admission().ready, 0U);
   rig.advance(1000);
   ASSERT_TRUE(rig.until([&] { return rig.admission().ready == 1; }));
@@ -187,7 +186,7 @@ TEST(Outcome, detach_answers_what_is_unsettled_and_attaches_again) {
   EXPECT_EQ(peer.connections(), 1U);
 }
 
-TEST(Outcome, close_by_the_broker_reconnects) {
+TEST(Outcome, CloseByTheBrokerReconnects) {
   Peer peer({});
   Rig rig;
   rig.attach(peer);
@@ -199,18 +198,18 @@ TEST(Outcome, close_by_the_broker_reconnects) {
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }
 
-TEST(Outcome, garbage_from_the_broker_loses_the_connection_and_nothing_else) {
+TEST(Outcome, GarbageFromTheBrokerLosesTheConnectionAndNothingElse) {
   Peer peer(answering({Answer::hold, "", ""}));
   Rig rig;
   rig.attach(peer);
   const lsmtpd_call call = rig.send();
   ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
   peer.send_raw("\x01\x02garbage garbage garbage garbage");
-  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Outcome, a_frame_above_the_limit_loses_the_connection) {
+TEST(Outcome, AFrameAboveTheLimitLosesTheConnection) {
   Peer peer(answering({Answer::hold, "", ""}));
   Rig rig;
   rig.option("max_frame_size", "1KiB").attach(peer);
@@ -219,7 +218,7 @@ TEST(Outcome, a_frame_above_the_limit_loses_the_connection) {
   std::string frame("\x7f\xff\xff\xff\x02\x00\x00\x00", 8);
   frame.append(4096, 'x');
   peer.send_raw(frame);
-  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(rig.finish(), "");
 }
 

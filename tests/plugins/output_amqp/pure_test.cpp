@@ -16,7 +16,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-TEST(Url, has_the_ports_of_its_scheme) {
+TEST(Url, HasThePortsOfItsScheme) {
   EXPECT_EQ(to_string(*parse_url("amqp://broker")), "amqp://broker:5672");
   EXPECT_EQ(to_string(*parse_url("amqps://broker/")), "amqps://broker:5671");
   EXPECT_EQ(to_string(*parse_url("amqps://broker:1234")), "amqps://broker:1234");
@@ -24,7 +24,7 @@ TEST(Url, has_the_ports_of_its_scheme) {
   EXPECT_EQ(to_string(*parse_url("amqp://[::1]")), "amqp://[::1]:5672");
 }
 
-TEST(Url, refuses_what_it_cannot_use_and_says_why) {
+TEST(Url, RefusesWhatItCannotUseAndSaysWhy) {
   const std::pair<const char*, const char*> rows[] = {
       {"broker:5672", "begin with"},       {"http://broker", "begin with"},
       {"amqp://", "host name is missing"}, {"amqp://user:pw@broker", "`username` and `password`"},
@@ -39,13 +39,13 @@ TEST(Url, refuses_what_it_cannot_use_and_says_why) {
   }
 }
 
-TEST(Url, is_shown_without_the_credentials_that_do_not_belong_there) {
+TEST(Url, IsShownWithoutTheCredentialsThatDoNotBelongThere) {
   EXPECT_EQ(without_credentials("amqp://user:pw@broker:1"), "amqp://...@broker:1");
   EXPECT_EQ(without_credentials("user:p@w@broker"), "...@broker");
   EXPECT_EQ(without_credentials("amqp://bro ker"), "amqp://bro ker");
 }
 
-TEST(Failover, pauses_only_after_a_whole_round_and_doubles) {
+TEST(Failover, PausesOnlyAfterAWholeRoundAndDoubles) {
   Failover order(2, 100, 350);
   EXPECT_EQ(order.failed(0), 0U);
   EXPECT_EQ(order.current(), 1U);
@@ -61,7 +61,7 @@ TEST(Failover, pauses_only_after_a_whole_round_and_doubles) {
   EXPECT_FALSE(order.exhausted());
 }
 
-TEST(Failover, jitter_takes_off_half_at_most) {
+TEST(Failover, JitterTakesOffHalfAtMost) {
   for (std::uint64_t dice = 0; dice < 1000; ++dice) {
     const std::uint64_t pause = Failover(1, 100, 1000).failed(dice);
     EXPECT_GE(pause, 50U);
@@ -69,7 +69,7 @@ TEST(Failover, jitter_takes_off_half_at_most) {
   }
 }
 
-TEST(Product, is_told_by_name_and_version) {
+TEST(Product, IsToldByNameAndVersion) {
   EXPECT_EQ(identify("RabbitMQ", "3.10.8").broker, Broker::rabbitmq3);
   EXPECT_EQ(identify("RabbitMQ", "4.0.5").broker, Broker::rabbitmq4);
   EXPECT_EQ(identify("apache-activemq-artemis", "2.31.2").broker, Broker::artemis);
@@ -78,7 +78,7 @@ TEST(Product, is_told_by_name_and_version) {
   EXPECT_EQ(identify("", "").broker, Broker::unknown);
 }
 
-TEST(Product, writes_exchange_and_queue_in_its_own_form) {
+TEST(Product, WritesExchangeAndQueueInItsOwnForm) {
   EXPECT_EQ(exchange_address(Broker::rabbitmq3, "", "mail"), "/queue/mail");
   EXPECT_EQ(exchange_address(Broker::rabbitmq3, "e", "k"), "/exchange/e/k");
   EXPECT_EQ(exchange_address(Broker::rabbitmq4, "", "a b/c"), "/queues/a%20b%2Fc");
@@ -88,7 +88,7 @@ TEST(Product, writes_exchange_and_queue_in_its_own_form) {
   EXPECT_EQ(exchange_address(Broker::broker_j, "e", "k"), "e/k");
 }
 
-TEST(Product, knows_the_targets_that_lose) {
+TEST(Product, KnowsTheTargetsThatLose) {
   const auto lossy = [](Broker broker, const char* address, std::uint8_t durability = 1,
                         std::vector<std::string> capabilities = {"queue"}) {
     return !lossy_reason(broker, {address, durability, std::move(capabilities)}).empty();
@@ -126,7 +126,7 @@ std::string expand(const char* text, const Envelope& envelope, std::string_view 
   return Template::parse(text)->expand(envelope.raw, recipient);
 }
 
-TEST(Address, fills_in_what_is_known_of_the_message) {
+TEST(Address, FillsInWhatIsKnownOfTheMessage) {
   const Envelope envelope({"Bob@Example.ORG"});
   EXPECT_EQ(expand("mail", envelope, "x"), "mail");
   EXPECT_EQ(expand("q.{rcpt_domain}.{listener}", envelope, "Bob@Example.ORG"), "q.example.org.mx");
@@ -135,7 +135,7 @@ TEST(Address, fills_in_what_is_known_of_the_message) {
   EXPECT_EQ(expand("{{{auth_user}}}", envelope, "x"), "{none}");
 }
 
-TEST(Address, values_cannot_leave_their_place) {
+TEST(Address, ValuesCannotLeaveTheirPlace) {
   const Envelope envelope({"x"});
   EXPECT_EQ(expand("/queue/{rcpt}", envelope, "../a b/#*?@x\n"),
             "/queue/..%2Fa%20b%2F%23%2A%3F%40x%0A");
@@ -143,7 +143,7 @@ TEST(Address, values_cannot_leave_their_place) {
   EXPECT_EQ(expand("{rcpt_local}", envelope, std::string(1000, 'a') + "@x"), std::string(255, 'a'));
 }
 
-TEST(Address, mistakes_are_named) {
+TEST(Address, MistakesAreNamed) {
   EXPECT_THAT(Template::parse("a{b").error(), HasSubstr("not closed"));
   EXPECT_THAT(Template::parse("a}b").error(), HasSubstr("without its"));
   EXPECT_THAT(Template::parse("{domain}").error(), HasSubstr("{rcpt_domain}"));
@@ -156,7 +156,7 @@ Options with_address(const char* text, bool split = false) {
   return options;
 }
 
-TEST(Plan, is_one_copy_for_all_where_nothing_asks_for_more) {
+TEST(Plan, IsOneCopyForAllWhereNothingAsksForMore) {
   const Envelope envelope({"a@x", "b@y"});
   const auto copies = plan(with_address("mail"), envelope.raw, {});
   ASSERT_EQ(copies.size(), 1U);
@@ -164,7 +164,7 @@ TEST(Plan, is_one_copy_for_all_where_nothing_asks_for_more) {
   EXPECT_EQ(copies[0].suffix, "");
 }
 
-TEST(Plan, groups_by_address_and_numbers_by_the_first_recipient) {
+TEST(Plan, GroupsByAddressAndNumbersByTheFirstRecipient) {
   const Envelope envelope({"a@x", "b@y", "c@X"});
   const auto copies = plan(with_address("{rcpt_domain}"), envelope.raw, {});
   ASSERT_EQ(copies.size(), 2U);
@@ -173,7 +173,7 @@ TEST(Plan, groups_by_address_and_numbers_by_the_first_recipient) {
   EXPECT_EQ(copies[1].suffix, ".1");
 }
 
-TEST(Plan, leaves_out_what_was_stored_and_keeps_the_numbers) {
+TEST(Plan, LeavesOutWhatWasStoredAndKeepsTheNumbers) {
   const Envelope envelope({"a@x", "b@y", "c@z"});
   const auto copies = plan(with_address("mail", true), envelope.raw, {0, 2});
   ASSERT_EQ(copies.size(), 1U);
@@ -181,7 +181,7 @@ TEST(Plan, leaves_out_what_was_stored_and_keeps_the_numbers) {
   EXPECT_THAT(plan(with_address("mail", true), envelope.raw, {0, 1, 2}), IsEmpty());
 }
 
-TEST(Plan, annotation_goes_there_and_back) {
+TEST(Plan, AnnotationGoesThereAndBack) {
   EXPECT_EQ(write_done(9, {0, 1, 2, 5, 7, 8}), "9:0-2,5,7-8");
   EXPECT_THAT(read_done("9:0-2,5,7-8", 9), ElementsAre(0, 1, 2, 5, 7, 8));
   EXPECT_THAT(read_done("9:0-2", 8), IsEmpty()) << "another envelope";
@@ -191,7 +191,7 @@ TEST(Plan, annotation_goes_there_and_back) {
   }
 }
 
-TEST(Plan, not_now_comes_before_refused_and_refused_before_stored) {
+TEST(Plan, NotNowComesBeforeRefusedAndRefusedBeforeStored) {
   Job job;
   job.parts.resize(3);
   job.parts[0].outcome.kind = Kind::stored;
@@ -202,7 +202,7 @@ TEST(Plan, not_now_comes_before_refused_and_refused_before_stored) {
   EXPECT_EQ(verdict_of(job).kind, Kind::later);
 }
 
-TEST(Size, announced_leaves_room_for_what_encoding_adds) {
+TEST(Size, AnnouncedLeavesRoomForWhatEncodingAdds) {
   EXPECT_EQ(content_limit(Format::json, 0), 0U);
   EXPECT_LT(content_limit(Format::rfc822, 16777216), 16777216U);
   // Lines of 14 bytes become 16.

@@ -38,7 +38,7 @@ TEST_F(AdmissionTest, AMessageThatWouldPassMaxBytesIsRefused) {
   EXPECT_EQ(store(mail(std::string(1000, 'x'))).kind, LSMTPD_STORED);
   EXPECT_EQ(store(mail(std::string(1000, 'x'))).kind, LSMTPD_STORED);
   const auto& verdict = store(mail(std::string(1000, 'x')));
-  EXPECT_EQ(verdict.kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(verdict.kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(verdict.code, 452u);
 }
 
@@ -46,7 +46,7 @@ TEST_F(AdmissionTest, AFileSystemThatIsFullGetsA452) {
   start();
   Faults::get().fail("write", 0, ENOSPC);
   const auto& verdict = store(mail());
-  EXPECT_EQ(verdict.kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(verdict.kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(verdict.code, 452u);
   EXPECT_STREQ(verdict.enhanced, "4.3.1");
 }

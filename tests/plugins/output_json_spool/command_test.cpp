@@ -20,7 +20,7 @@ class CommandTest : public SpoolTest {
     start();
     store(mail("Subject: hello\r\n\x1b[31m\r\n\r\nbody\r\n"), "one");
     store(mail("Subject: two\r\n\r\nbody\r\n"), "two", "broker");
-    lsmtpd_test_bury(host_, "two", "refused");
+    lsmtpd_test_dead_letter(host_, "two", "refused");
     write("quarantine/three.json", "{");
   }
 };
@@ -99,7 +99,7 @@ TEST_F(CommandTest, RetryPutsDeadLettersBackToBeReplayed) {
   const auto* loaded = lsmtpd_test_load_copy(host_, "two");
   EXPECT_EQ(loaded->kind, LSMTPD_CONTINUE);
   EXPECT_STREQ(loaded->target, "broker");
-  lsmtpd_test_bury(host_, "two", "again");
+  lsmtpd_test_dead_letter(host_, "two", "again");
   EXPECT_EQ(spool({"retry", "--all"}).status, 0);
   EXPECT_EQ(files().size(), 2u);
   EXPECT_EQ(files("quarantine").size(), 1u);

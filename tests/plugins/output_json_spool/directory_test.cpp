@@ -65,7 +65,7 @@ TEST_F(DirectoryTest, OnlyTemporariesAreRemovedAtStart) {
 
 TEST_F(DirectoryTest, CheckingTheOptionsMakesNothing) {
   give_options();
-  ASSERT_EQ(lsmtpd_test_check_options(host_), 0) << lsmtpd_test_errors(host_);
+  ASSERT_EQ(lsmtpd_test_validate_options(host_), 0) << lsmtpd_test_errors(host_);
   EXPECT_FALSE(fs::exists(directory_));
 }
 

@@ -28,7 +28,7 @@ TEST_P(EachOperation, FailingOnceIsNeverStoredLeavesNothingAndTheNextMessageWork
 
   Faults::get().fail(one.operation, 1, one.error);
   const auto& verdict = store(mail("second"), "same");
-  EXPECT_EQ(verdict.kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(verdict.kind, LSMTPD_TEMPFAIL);
   EXPECT_STRNE(verdict.detail, "");
   const bool full = one.error == ENOSPC || one.error == EDQUOT;
   EXPECT_EQ(verdict.code, full ? 452u : 0u);
@@ -70,7 +70,7 @@ TEST_F(FaultsTest, AFailedFsyncIsNotTriedAgainAndRaisesAnAlarm) {
   start();
   Faults::get().reset();
   Faults::get().fail("sync_data", 1, EIO);
-  EXPECT_EQ(store(mail()).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(store(mail()).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(Faults::get().count("sync_data"), 1);
   EXPECT_TRUE(logged("the disk failed"));
   EXPECT_EQ(Faults::get().count("link_unnamed"), 0);
@@ -81,7 +81,7 @@ TEST_F(FaultsTest, AnErrorOfTheDiskRaisesAnAlarmWhateverFailed) {
   for (const char* operation : {"open_unnamed", "write", "link_unnamed"}) {
     Faults::get().reset();
     Faults::get().fail(operation, 1, EIO);
-    EXPECT_EQ(store(mail()).kind, LSMTPD_TRY_LATER) << operation;
+    EXPECT_EQ(store(mail()).kind, LSMTPD_TEMPFAIL) << operation;
     EXPECT_TRUE(logged("the disk failed")) << operation;
     restart();
   }
@@ -92,7 +92,7 @@ TEST_F(FaultsTest, AFileSystemThatDiedBesideASuccessfulFsyncIsNeverStored) {
   start();
   Faults::get().reset();
   Faults::get().fail("info", 0, EIO);
-  EXPECT_EQ(store(mail()).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(store(mail()).kind, LSMTPD_TEMPFAIL);
   EXPECT_GE(Faults::get().count("sync_directory"), 1);
   EXPECT_TRUE(logged("the disk failed"));
 }
@@ -101,14 +101,14 @@ TEST_F(FaultsTest, WantOfRoomRaisesNoAlarm) {
   start();
   Faults::get().reset();
   Faults::get().fail("link_unnamed", 1, ENOSPC);
-  EXPECT_EQ(store(mail()).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(store(mail()).kind, LSMTPD_TEMPFAIL);
   EXPECT_FALSE(logged("the disk failed"));
 }
 
 TEST_F(FaultsTest, ADirectoryThatWasRemovedRaisesAnAlarm) {
   start();
   fs::remove_all(directory_);
-  EXPECT_EQ(store(mail()).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(store(mail()).kind, LSMTPD_TEMPFAIL);
   EXPECT_TRUE(logged("check the disk and the directory"));
 }
 
@@ -119,7 +119,7 @@ TEST_F(FaultsTest, AnOlderCopyThatCannotBeLookedAtIsNotTakenForNone) {
   ASSERT_EQ(store(mail("first"), "same").kind, LSMTPD_STORED);
   Faults::get().fail("info_in", 1, EIO);
   Faults::get().fail("sync_directory", 1, EIO);
-  EXPECT_EQ(store(mail("second"), "same").kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(store(mail("second"), "same").kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(files(), std::vector<std::string>{"same.json"});
 }
 
@@ -143,7 +143,7 @@ TEST_F(FaultsTest, AWriteThatFailsHalfWayLeavesNothing) {
   start();
   Faults::get().short_writes(100);
   Faults::get().fail("write", 3, ENOSPC);
-  EXPECT_EQ(store(mail(std::string(5000, 'x'))).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(store(mail(std::string(5000, 'x'))).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(files(), std::vector<std::string>{});
 }
 
@@ -157,7 +157,7 @@ TEST_F(FaultsTest, OneBadMessageInAGroupDoesNotTouchTheOthers) {
   }
   int later = 0;
   for (const lsmtpd_call call : calls) {
-    later += lsmtpd_test_wait(host_, call)->kind == LSMTPD_TRY_LATER ? 1 : 0;
+    later += lsmtpd_test_wait(host_, call)->kind == LSMTPD_TEMPFAIL ? 1 : 0;
   }
   EXPECT_EQ(later, 1);
   EXPECT_EQ(files().size(), 99u);
@@ -172,7 +172,7 @@ TEST_F(FaultsTest, ADirectoryThatCannotBeSyncedFailsItsWholeGroup) {
     calls.push_back(lsmtpd_test_ask_deliver(host_, mail(), nullptr, nullptr, 0));
   }
   for (const lsmtpd_call call : calls) {
-    EXPECT_EQ(lsmtpd_test_wait(host_, call)->kind, LSMTPD_TRY_LATER);
+    EXPECT_EQ(lsmtpd_test_wait(host_, call)->kind, LSMTPD_TEMPFAIL);
   }
   EXPECT_EQ(files(), std::vector<std::string>{});
   Faults::get().heal();

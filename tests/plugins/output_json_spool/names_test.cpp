@@ -1,4 +1,4 @@
-#include "names.hpp"
+#include "file_names.hpp"
 
 #include <gtest/gtest.h>
 

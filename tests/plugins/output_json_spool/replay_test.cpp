@@ -9,8 +9,8 @@ class ReplayTest : public SpoolTest {
  protected:
   const lsmtpd_test_verdict& load(const char* id) { return *lsmtpd_test_load_copy(host_, id); }
   std::uint32_t forget(const char* id) { return lsmtpd_test_forget(host_, id)->kind; }
-  std::uint32_t bury(const char* id, const char* why) {
-    return lsmtpd_test_bury(host_, id, why)->kind;
+  std::uint32_t dead_letter(const char* id, const char* why) {
+    return lsmtpd_test_dead_letter(host_, id, why)->kind;
   }
 };
 
@@ -104,13 +104,13 @@ TEST_F(ReplayTest, WhatIsForgottenIsGoneAlsoTwice) {
 TEST_F(ReplayTest, WhatIsBuriedLiesApartWithItsReason) {
   start();
   store(mail(), "id");
-  EXPECT_EQ(bury("id", "amqp:not-allowed \"x\"\n"), LSMTPD_STORED);
+  EXPECT_EQ(dead_letter("id", "amqp:not-allowed \"x\"\n"), LSMTPD_STORED);
   EXPECT_EQ(files(), std::vector<std::string>{});
   EXPECT_EQ(files("tmp"), std::vector<std::string>{});
   EXPECT_EQ(files("dead"), (std::vector<std::string>{"id.json", "id.reason"}));
   EXPECT_NE(read("dead/id.reason").find("amqp:not-allowed \\\"x\\\""), std::string::npos);
   EXPECT_TRUE(logged("dead letters"));
-  EXPECT_EQ(bury("gone", "x"), LSMTPD_STORED);
+  EXPECT_EQ(dead_letter("gone", "x"), LSMTPD_STORED);
   EXPECT_EQ(files("dead").size(), 2u);
 }
 
@@ -119,12 +119,12 @@ TEST_F(ReplayTest, BuryingThatFailsKeepsTheMessage) {
   for (const char* operation : {"open_new", "write", "sync_data", "rename"}) {
     store(mail(), "id");
     Faults::get().fail(operation, 1, EIO);
-    EXPECT_EQ(bury("id", "why"), LSMTPD_TRY_LATER) << operation;
+    EXPECT_EQ(dead_letter("id", "why"), LSMTPD_TEMPFAIL) << operation;
     EXPECT_EQ(files(), std::vector<std::string>{"id.json"}) << operation;
     EXPECT_EQ(files("tmp"), std::vector<std::string>{}) << operation;
     Faults::get().heal();
   }
-  EXPECT_EQ(bury("id", "why"), LSMTPD_STORED);
+  EXPECT_EQ(dead_letter("id", "why"), LSMTPD_STORED);
 }
 
 TEST_F(ReplayTest, BuryingAgainWhatCouldNotBeMadeDurableKeepsTheReason) {
@@ -133,9 +133,9 @@ TEST_F(ReplayTest, BuryingAgainWhatCouldNotBeMadeDurableKeepsTheReason) {
     const std::string id = "id-" + std::to_string(nth);
     store(mail(), id.c_str());
     Faults::get().fail("sync_directory", nth, EIO);
-    EXPECT_EQ(bury(id.c_str(), "first"), LSMTPD_TRY_LATER);
+    EXPECT_EQ(dead_letter(id.c_str(), "first"), LSMTPD_TEMPFAIL);
     Faults::get().heal();
-    EXPECT_EQ(bury(id.c_str(), "again"), LSMTPD_STORED);
+    EXPECT_EQ(dead_letter(id.c_str(), "again"), LSMTPD_STORED);
     EXPECT_NE(read("dead/" + id + ".reason").find("again"), std::string::npos);
     EXPECT_NE(read("dead/" + id + ".json"), "");
     EXPECT_GE(Faults::get().count("sync_directory"), nth + 2);
@@ -184,12 +184,12 @@ TEST_F(ReplayTest, WhatTheDiskDoesNotGiveIsTriedLaterAndStays) {
   for (const char* operation : {"open_existing", "info", "read_at"}) {
     for (const int error : {EIO, ENOMEM}) {
       Faults::get().fail(operation, 1, error);
-      EXPECT_EQ(load("id").kind, LSMTPD_TRY_LATER) << operation;
+      EXPECT_EQ(load("id").kind, LSMTPD_TEMPFAIL) << operation;
     }
   }
   for (int nth = 2; nth < 6; ++nth) {  // in the midst of the content
     Faults::get().fail("read_at", nth, EIO);
-    EXPECT_EQ(load("id").kind, LSMTPD_TRY_LATER) << nth;
+    EXPECT_EQ(load("id").kind, LSMTPD_TEMPFAIL) << nth;
   }
   Faults::get().heal();
   EXPECT_TRUE(logged("cannot be read now"));
@@ -201,15 +201,15 @@ TEST_F(ReplayTest, WhatIsOnlyShortOfSomethingIsTriedLater) {
   start();
   store(mail(), "id");
   Faults::get().fail("open_existing", 1, EMFILE);
-  EXPECT_EQ(load("id").kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(load("id").kind, LSMTPD_TEMPFAIL);
   Faults::get().heal();
   host_->edits_to_fail = 1;
-  EXPECT_EQ(load("id").kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(load("id").kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(load("id").kind, LSMTPD_CONTINUE);
   Faults::get().fail("list", 1, EMFILE);
-  EXPECT_EQ(lsmtpd_test_list(host_, 1, 10)->kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(lsmtpd_test_list(host_, 1, 10)->kind, LSMTPD_TEMPFAIL);
   Faults::get().fail("unlink", 1, EIO);
-  EXPECT_EQ(forget("id"), LSMTPD_TRY_LATER);
+  EXPECT_EQ(forget("id"), LSMTPD_TEMPFAIL);
 }
 
 }  // namespace

@@ -87,7 +87,7 @@ TEST_F(StoreTest, AMessageThatCannotBeReadIsNotStored) {
   lsmtpd_test_mail* one = mail();
   lsmtpd_test_mail_spill(one);
   host_->reads_to_fail = -1;
-  EXPECT_EQ(store(one).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(store(one).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(files(), std::vector<std::string>{});
 }
 
@@ -114,9 +114,9 @@ TEST_F(StoreTest, WithoutUnnamedFilesItIsRenamedIntoPlace) {
 TEST_F(StoreTest, AnIdThatIsNoFileNameIsRefused) {
   start();
   for (const char* id : {"../x", ".hidden", "a/b", "a b", "", "a\nb"}) {
-    EXPECT_EQ(store(mail(), id).kind, LSMTPD_TRY_LATER) << id;
+    EXPECT_EQ(store(mail(), id).kind, LSMTPD_TEMPFAIL) << id;
   }
-  EXPECT_EQ(store(mail(), std::string(201, 'a').c_str()).kind, LSMTPD_TRY_LATER);
+  EXPECT_EQ(store(mail(), std::string(201, 'a').c_str()).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(files(), std::vector<std::string>{});
 }
 

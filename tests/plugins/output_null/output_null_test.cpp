@@ -12,7 +12,7 @@ TEST(OutputNull, TakesEverythingAndWarnsAtStart) {
   lsmtpd_test_use(host, &lsmtpd_entry);
   ASSERT_EQ(lsmtpd_test_start(host), 0) << lsmtpd_test_errors(host);
   EXPECT_EQ(std::string(lsmtpd_test_log(host)).rfind("warn this output keeps nothing", 0), 0u);
-  EXPECT_EQ(lsmtpd_test_ability(host, LSMTPD_ADMISSION), nullptr);
+  EXPECT_EQ(lsmtpd_test_extension(host, LSMTPD_ADMISSION), nullptr);
 
   lsmtpd_test_mail* mail = lsmtpd_test_mail_new(host, "", "b@example.org", "x\r\n");
   const lsmtpd_test_verdict* verdict = lsmtpd_test_deliver(host, mail);

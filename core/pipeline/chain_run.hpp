@@ -1,0 +1,71 @@
+// One message on its way through a chain: filters one after the other, then all outputs together,
+// each with its fallback. Gives exactly one Outcome. [loop]
+//
+// Who owns it: the Connection keeps a shared_ptr until it has the Outcome or cancels; calls that
+// are under way keep it alive until they are answered or abandoned.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "message/message.hpp"
+#include "pipeline/chain.hpp"
+#include "pipeline/outcome.hpp"
+
+namespace lsmtpd::pipeline {
+
+class Delivery;
+
+class ChainRun : public std::enable_shared_from_this<ChainRun> {
+  struct Private {  // only make() makes one
+    explicit Private() = default;
+  };
+
+ public:
+  using Finished = std::function<void(Outcome)>;
+
+  static std::shared_ptr<ChainRun> make(const Chain& chain, message::Message message) {
+    return std::make_shared<ChainRun>(Private(), chain, std::move(message));
+  }
+  ChainRun(Private, const Chain& chain, message::Message message);
+  ~ChainRun();
+
+  // The Outcome, or nothing: then `finished` gets it later, once, never from inside run().
+  std::optional<Outcome> run(Finished finished);
+
+  // The client is gone. Before the outputs start nothing will be stored (true, and `finished` does
+  // not come); afterwards the message goes on its way (false, and `finished` still comes).
+  bool cancel();
+
+ private:
+  void run_filters();
+  void take_filter(plugin::Completion&& completion);
+  void filter_overdue();
+  void start_outputs();
+  void output_settled();
+  void chain_overdue();
+  void finish(Outcome outcome);
+  Outcome merge() const;
+  plugin::Lane& filter() { return *chain_.filters[next_filter_]; }
+  const std::string& id() const { return message_.envelope->id; }
+
+  const Chain& chain_;
+  message::Message message_;
+  Finished finished_;
+  bool running_ = false;  // inside run(): the outcome is returned, not handed on
+  std::optional<Outcome> outcome_;
+
+  size_t next_filter_ = 0;
+  lsmtpd_call call_ = 0;
+  Deadlines::Entry step_deadline_;
+  Deadlines::Entry chain_deadline_;
+  uint64_t ends_at_ms_ = 0;
+
+  std::vector<std::shared_ptr<Delivery>> deliveries_;
+  size_t unsettled_ = 0;
+};
+
+}  // namespace lsmtpd::pipeline

@@ -1,0 +1,34 @@
+// Reads a file of LSMTPD's JSON back, ours or its own, with bounded memory whatever is in it.
+// Order: open() goes through the whole file and gives the envelope; then content(), as often as
+// wanted, gives the exact bytes in pieces (from email_content_base64 where it is there). Blocks as
+// Input does. Not thread-safe; the input must outlive it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "mail_json/json_scanner.hpp"
+#include "mail_json/stored.hpp"
+
+namespace lsmtpd::mail_json {
+
+class Reader {
+ public:
+  using Sink = std::function<bool(std::string_view)>;  // false: stop
+
+  explicit Reader(Input& input) : input_(input) {}
+
+  Result<StoredMail> open();
+  // An error where the content is not what it should be, or where the sink said stop.
+  Result<void> content(const Sink& sink);
+
+ private:
+  template <class Decode>
+  Result<void> decode(const Slice& slice, const Sink& sink, Decode decode);
+
+  Input& input_;
+  Outline outline_;
+};
+
+}  // namespace lsmtpd::mail_json

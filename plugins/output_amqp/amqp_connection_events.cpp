@@ -1,0 +1,131 @@
+// Connection, second part: Proton's events. An engine that was dropped while it dispatches still
+// hands out what it has; transport_ is gone then.
+#include <proton/connection.hpp>
+#include <proton/error_condition.hpp>
+#include <proton/receiver.hpp>
+#include <proton/sender.hpp>
+#include <proton/session.hpp>
+#include <proton/symbol.hpp>
+#include <proton/tracker.hpp>
+#include <proton/value.hpp>
+
+#include "amqp_connection.hpp"
+#include "reach.hpp"
+
+namespace lsmtpd::amqp {
+
+namespace {
+
+std::string property(const proton::connection& connection, const char* key) {
+  try {
+    const auto properties = connection.properties();
+    const auto found = properties.find(proton::symbol(key));
+    return found == properties.end() ? std::string{} : proton::coerce<std::string>(found->second);
+  } catch (const std::exception&) {  // not a map, or not text
+    return {};
+  }
+}
+
+std::string printed(const proton::error_condition& condition) {
+  if (condition.empty()) return {};
+  if (condition.description().empty()) return condition.name();
+  return condition.name() + ": " + condition.description();
+}
+
+}  // namespace
+
+void Connection::on_connection_open(proton::connection& connection) {
+  if (!transport_) return;
+  if (open_) return intruded("a second connection");
+  product_ = identify(property(connection, "product"), property(connection, "version"));
+  timer_.cancel();
+  open_ = true;
+  report_before(Step::open);
+  owner_.step_done(Step::open, product_.name.empty() ? "the broker does not say what it is"
+                                                     : product_.name + " " + product_.version);
+  owner_.connection_open();
+}
+
+void Connection::on_connection_error(proton::connection& connection) {
+  error_ = printed(connection.error());
+}
+
+void Connection::on_connection_close(proton::connection& connection) {
+  connection.close();
+}
+
+void Connection::on_transport_error(proton::transport& transport) {
+  if (error_.empty()) error_ = printed(transport.error());
+}
+
+// Proton would open what a broker opens by itself, grant it credit, and keep all that it sends.
+void Connection::intruded(const char* what) {
+  if (!transport_) return;
+  error_ = std::string("the broker opened ") + what + " that it was not asked for";
+  transport_ended();
+}
+
+void Connection::on_session_open(proton::session& session) {
+  if (session.uninitialized()) return intruded("a session");
+  begun_ = true;
+}
+
+void Connection::on_receiver_open(proton::receiver&) {
+  intruded("a link");
+}
+
+void Connection::on_session_error(proton::session& session) {
+  if (transport_) owner_.session_closed(reach(session), printed(session.error()));
+}
+
+void Connection::on_session_close(proton::session& session) {
+  if (!transport_) return;
+  owner_.session_closed(reach(session), "");
+  if (!transport_) return;
+  // Both sides have ended it; Proton would keep it, and its link, until the connection ends.
+  pn_session_close(reach(session));
+  pn_session_free(reach(session));
+  if (unended_ > 0) --unended_;
+}
+
+void Connection::on_sender_open(proton::sender& sender) {
+  if (sender.uninitialized()) return intruded("a link");
+  if (transport_) owner_.sender_open(reach(sender));
+}
+
+void Connection::on_sender_error(proton::sender& sender) {
+  if (transport_) owner_.sender_closed(reach(sender), printed(sender.error()));
+}
+
+void Connection::on_sender_close(proton::sender& sender) {
+  if (transport_) owner_.sender_closed(reach(sender), "");
+}
+
+void Connection::on_sender_detach(proton::sender& sender) {
+  if (transport_) owner_.sender_closed(reach(sender), "");
+}
+
+void Connection::on_sendable(proton::sender&) {}  // refill() looks at the credit itself
+
+void Connection::on_tracker_accept(proton::tracker& tracker) {
+  updated(tracker);
+}
+void Connection::on_tracker_reject(proton::tracker& tracker) {
+  updated(tracker);
+}
+void Connection::on_tracker_release(proton::tracker& tracker) {
+  updated(tracker);
+}
+void Connection::on_tracker_settle(proton::tracker& tracker) {
+  updated(tracker);
+}
+
+void Connection::updated(const proton::tracker& tracker) {
+  if (transport_) owner_.delivery_updated(reach(tracker));
+}
+
+void Connection::on_error(const proton::error_condition& error) {
+  if (error_.empty()) error_ = printed(error);
+}
+
+}  // namespace lsmtpd::amqp

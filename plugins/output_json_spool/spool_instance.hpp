@@ -1,0 +1,51 @@
+// The spool's instance: opens the directory, owns the committer and the keeper that all workers
+// share. [main], but for open_lane().
+#pragma once
+
+#include <lsmtpd/sdk/plugin.hpp>
+
+#include <memory>
+#include <optional>
+
+#include "archive.hpp"
+#include "capacity.hpp"
+#include "committer.hpp"
+#include "directory.hpp"
+#include "files.hpp"
+#include "keeper.hpp"
+#include "settings.hpp"
+#include "spool_lane.hpp"
+#include "sweep.hpp"
+
+namespace lsmtpd::json_spool {
+
+class Instance : public sdk::Instance {
+ public:
+  static constexpr const auto& options = Settings::options;
+  static void validate(sdk::Config config, sdk::Report report) { check_settings(config, report); }
+
+  static constexpr const char* command_name = "spool";
+  static const char* const command_usage;
+  static int command(sdk::Config config, const std::vector<std::string_view>& arguments,
+                     sdk::Terminal terminal);
+
+  Instance(sdk::Host host, sdk::Config config);
+  ~Instance() override;
+
+  bool start(sdk::Report& report) override;
+  void stop() override;
+  std::unique_ptr<Lane> open_lane(sdk::LaneHost host);
+
+ protected:
+  // Tests give file operations that fail.
+  Instance(sdk::Host host, sdk::Config config, std::unique_ptr<Files> files);
+
+ private:
+  struct Running;
+
+  Settings settings_;
+  std::unique_ptr<Files> files_;
+  std::unique_ptr<Running> running_;
+};
+
+}  // namespace lsmtpd::json_spool

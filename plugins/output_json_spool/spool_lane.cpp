@@ -1,0 +1,143 @@
+#include "spool_lane.hpp"
+
+#include <exception>
+#include <memory>
+
+#include "file_names.hpp"
+
+namespace lsmtpd::json_spool {
+namespace {
+
+void load_now(Archive& archive, const sdk::LaneHost& host, sdk::Call& call, const std::string& id) {
+  const auto make = [&](const mail_json::StoredMail& mail, const Archive::Body& body) {
+    const mail_json::EnvelopeView envelope(mail);
+    sdk::Message message = host.make_message(envelope.get());
+    if (!message) return Archive::Loaded::kTempfail;
+    for (const auto& [key, value] : mail.bookkeeping.annotations) {
+      if (!message.annotate(key, value)) return Archive::Loaded::kTempfail;
+    }
+    bool taken = true;
+    const auto done = body([&](std::string_view piece) {
+      taken = message.body_append(piece);
+      return taken;
+    });
+    if (!done) return taken ? Archive::Loaded::kBroken : Archive::Loaded::kTempfail;
+    host.loaded(std::move(call), std::move(message), mail.bookkeeping.target);
+    return Archive::Loaded::kYes;
+  };
+  switch (archive.load(id, make)) {
+    case Archive::Loaded::kYes:
+      return;
+    case Archive::Loaded::kGone:
+      return call.reject({}, 0, {}, "it is gone");
+    case Archive::Loaded::kBroken:
+      host.error("a file in the spool cannot be read and was put into quarantine",
+                 {{"id", id}, {"error", archive.problem()}});
+      return call.reject({}, 0, {}, archive.problem());
+    case Archive::Loaded::kTempfail:
+      if (!archive.problem().empty())
+        host.warn("a file in the spool cannot be read now; it is tried again",
+                  {{"id", id}, {"error", archive.problem()}});
+      return call.tempfail({}, 0, {}, archive.problem());
+  }
+}
+
+void answer(sdk::Call& call, int error) {
+  if (error >= 0) return call.stored();
+  call.tempfail({}, 0, {}, error_text(error));
+}
+
+}  // namespace
+
+Lane::Lane(sdk::LaneHost host, Shared shared)
+    : sdk::Lane(host), shared_(shared), tally_(host, [this] { (*closed_)(); }) {}
+
+void Lane::close(sdk::Closed closed) {
+  closed_.emplace(std::move(closed));
+  tally_.close();
+}
+
+void Lane::deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery) {
+  // Its own files are named by the message, as LSMTPD's were; what it keeps for an output, by the
+  // copy.
+  std::string id(delivery.target.empty() ? sdk::view(message.envelope().id) : delivery.copy_id);
+  if (!valid_id(id)) return call.tempfail({}, 0, {}, "the id is no file name");
+  if (!shared_.capacity.has_room(message.size())) {
+    return call.tempfail("Insufficient system storage", 452, "4.3.1", "max_bytes is reached");
+  }
+  StoreJob job{tally_.ticket(), std::move(call), std::move(message), std::move(id),
+               std::string(delivery.target)};
+  if (!shared_.committer.submit(job)) {
+    job.call.tempfail({}, 0, {}, "too many messages wait for the disk");
+  }
+}
+
+void Lane::cancel(lsmtpd_call call) {
+  StoreJob job = shared_.committer.cancel(tally_, call);
+  if (job.call) job.call.tempfail({}, 0, {}, "cancelled before it was begun");
+}
+
+sdk::Capacity Lane::admission() {
+  if (shared_.capacity.ready()) return {};
+  reason_ = shared_.capacity.reason();
+  return {false, 0, reason_};
+}
+
+// Runs work(call) on the keeper's thread; the lane stays open until it is done.
+template <class Work>
+void Lane::on_keeper(sdk::Call call, Work work) {
+  struct Asked {
+    Tally::Ticket ticket;
+    sdk::Call call;
+  };
+  auto asked = std::make_shared<Asked>(Asked{tally_.ticket(), std::move(call)});
+  shared_.keeper.run([asked = std::move(asked), work = std::move(work), host = host()]() mutable {
+    try {
+      work(host, asked->call);
+    } catch (const std::exception& error) {
+      asked->call.tempfail({}, 0, {}, error.what());
+    }
+    asked.reset();
+  });
+}
+
+void Lane::list(sdk::Call call, bool restart, std::uint32_t max) {
+  on_keeper(std::move(call),
+            [shared = shared_, restart, max](const sdk::LaneHost& host, sdk::Call& asked) {
+              shared.sweep.watch_age();
+              const auto page = shared.archive.list(restart, max);
+              if (!page) return asked.tempfail({}, 0, {}, "the spool directory cannot be read");
+              host.listed(std::move(asked), page->ids, page->end);
+            });
+}
+
+void Lane::load(sdk::Call call, std::string_view copy_id) {
+  if (!valid_id(copy_id)) return call.reject({}, 0, {}, "the copy_id is no file name");
+  on_keeper(std::move(call), [shared = shared_, id = std::string(copy_id)](
+                                 const sdk::LaneHost& host, sdk::Call& asked) {
+    load_now(shared.archive, host, asked, id);
+  });
+}
+
+void Lane::forget(sdk::Call call, std::string_view copy_id) {
+  if (!valid_id(copy_id)) return call.stored();
+  on_keeper(std::move(call),
+            [shared = shared_, id = std::string(copy_id)](const sdk::LaneHost&, sdk::Call& asked) {
+              answer(asked, shared.archive.forget(id));
+            });
+}
+
+void Lane::dead_letter(sdk::Call call, std::string_view copy_id, std::string_view reason) {
+  if (!valid_id(copy_id)) return call.stored();
+  on_keeper(std::move(call),
+            [shared = shared_, id = std::string(copy_id), why = std::string(reason)](
+                const sdk::LaneHost& host, sdk::Call& asked) {
+              const int error = shared.archive.dead_letter(id, why);
+              if (error >= 0) {
+                host.error("a message was put to the dead letters", {{"id", id}, {"reason", why}});
+              }
+              answer(asked, error);
+            });
+}
+
+}  // namespace lsmtpd::json_spool

@@ -1,0 +1,52 @@
+// One worker's part of the spool: hands messages to the committer and replay's questions to the
+// keeper, both of which answer from their own threads. [loop]
+#pragma once
+
+#include <lsmtpd/sdk/plugin.hpp>
+
+#include <string>
+#include <string_view>
+
+#include "archive.hpp"
+#include "capacity.hpp"
+#include "committer.hpp"
+#include "keeper.hpp"
+#include "tally.hpp"
+
+namespace lsmtpd::json_spool {
+
+// What the instance shares with its lanes; outlives them.
+struct Shared {
+  Capacity& capacity;
+  Committer& committer;
+  Keeper& keeper;
+  Sweep& sweep;      // keeper's thread only
+  Archive& archive;  // keeper's thread only
+};
+
+class Lane : public sdk::Lane, public sdk::Output, public sdk::Admission, public sdk::Replay {
+ public:
+  Lane(sdk::LaneHost host, Shared shared);
+
+  void close(sdk::Closed closed) override;
+
+  void deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery) override;
+  void cancel(lsmtpd_call call) override;
+  sdk::Capacity admission() override;
+
+  void list(sdk::Call call, bool restart, std::uint32_t max) override;
+  void load(sdk::Call call, std::string_view copy_id) override;
+  void forget(sdk::Call call, std::string_view copy_id) override;
+  void dead_letter(sdk::Call call, std::string_view copy_id, std::string_view reason) override;
+
+ private:
+  template <class Work>
+  void on_keeper(sdk::Call call, Work work);
+
+  Shared shared_;
+  std::string reason_;
+  std::optional<sdk::Closed> closed_;
+  Tally tally_;
+};
+
+}  // namespace lsmtpd::json_spool

@@ -1,0 +1,192 @@
+// Session filters: what the client hears before there is a message.
+#include "pipeline/session_filters.hpp"
+
+#include <gtest/gtest.h>
+
+#include "chain_host.hpp"
+#include "lsmtpd/session.h"
+
+namespace lsmtpd::pipeline {
+namespace {
+
+using config::OnFailure;
+using test::ChainHost;
+using test::on_loop;
+using test::turn;
+
+class SessionFiltersTest : public testing::Test {
+ protected:
+  ~SessionFiltersTest() override {
+    on_loop(t_.loop, [&] { session_filters_.reset(); });
+  }
+  void add(config::Plugin entry) { t_.chain.sessions.push_back(&t_.lane(std::move(entry))); }
+  void add(const char* name, test::Settings settings) {
+    add(t_.entry(name, "session_filter", settings));
+  }
+
+  void start(uint32_t phase, uint64_t declared = 0) {
+    result_.reset();
+    times_ = 0;
+    envelope_.helo = "bad.example";
+    envelope_.reverse_path = "bad@example.org";
+    envelope_.peer_address = "192.0.2.1";
+    envelope_.recipients = {{"good@example.org", {}}, {"bad@example.com", {}}};
+    on_loop(t_.loop, [&] {
+      if (!session_filters_) session_filters_ = std::make_unique<SessionFilters>(t_.chain, 7);
+      auto now =
+          session_filters_->run(phase, declared, envelope_, [this](SessionFilters::Result later) {
+            ++times_;
+            result_ = std::move(later);
+          });
+      if (now) result_ = std::move(now);
+    });
+  }
+  std::string reply() {
+    EXPECT_TRUE(t_.run_until([&] { return result_.has_value(); }));
+    turn(t_.loop, 5);
+    EXPECT_LE(times_, 1);
+    const auto& refusal = result_->refusal;
+    return refusal ? std::to_string(refusal->code) + " " + refusal->enhanced + " " + refusal->text
+                   : "go on";
+  }
+  std::string ask(uint32_t phase, uint64_t declared = 0) {
+    start(phase, declared);
+    return reply();
+  }
+
+  ChainHost t_;
+  std::unique_ptr<SessionFilters> session_filters_;
+  message::Envelope envelope_;
+  std::optional<SessionFilters::Result> result_;
+  int times_ = 0;
+};
+
+TEST_F(SessionFiltersTest, NobodyToAskMeansGoOn) {
+  EXPECT_EQ(ask(LSMTPD_PHASE_CONNECT), "go on");
+}
+
+TEST_F(SessionFiltersTest, EachPhaseHasItsDefaultReply) {
+  add("s", {{"peer", "192.0.2.1"},
+            {"helo", "bad.example"},
+            {"from", "bad@example.org"},
+            {"rcpt", "bad@example.com"}});
+  EXPECT_EQ(ask(LSMTPD_PHASE_CONNECT), "554 5.7.1 refused by session_filter");
+  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "554 5.7.1 refused by session_filter");
+  EXPECT_EQ(ask(LSMTPD_PHASE_MAIL), "554 5.7.1 refused by session_filter");
+  EXPECT_EQ(ask(LSMTPD_PHASE_RCPT), "550 5.7.1 refused by session_filter");
+  EXPECT_EQ(result_->detail, "s");
+}
+
+TEST_F(SessionFiltersTest, OnlyTheNewRecipientIsLookedAt) {
+  add("s", {{"rcpt", "good@example.org"}});
+  EXPECT_EQ(ask(LSMTPD_PHASE_RCPT), "go on");
+}
+
+TEST_F(SessionFiltersTest, TheDeclaredSizeIsKnownAtMail) {
+  add("s", {{"declared", "1KiB"}, {"code", "552"}, {"enhanced", "5.3.4"}, {"text", "too large"}});
+  EXPECT_EQ(ask(LSMTPD_PHASE_MAIL, 1024), "go on");
+  EXPECT_EQ(ask(LSMTPD_PHASE_MAIL, 1025), "552 5.3.4 too large");
+}
+
+TEST_F(SessionFiltersTest, FiltersAreAskedOnlyAboutThePhasesTheyWant) {
+  add("s", {{"helo", "bad.example"}, {"phases", "5"}});  // connect and MAIL
+  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "go on");
+}
+
+TEST_F(SessionFiltersTest, TempfailIs451) {
+  add("s", {{"helo", "bad.example"}, {"verdict", "tempfail"}, {"text", ""}});
+  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "451 4.7.1 Try again later");
+}
+
+TEST_F(SessionFiltersTest, A421OfTheirOwnIsKept) {
+  add("s",
+      {{"helo", "bad.example"}, {"verdict", "tempfail"}, {"code", "421"}, {"text", "go away"}});
+  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "421 4.7.1 go away");
+}
+
+TEST_F(SessionFiltersTest, DiscardAndExceptionsMeanTempfail) {
+  add("s", {{"helo", "bad.example"}, {"verdict", "discard"}});
+  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "451 4.7.1 Try again later");
+  t_.chain.sessions.clear();
+  add("t", {{"helo", "bad.example"}, {"verdict", "throws"}});
+  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "451 4.7.1 Try again later");
+}
+
+TEST_F(SessionFiltersTest, AnswersMayComeLater) {
+  add("s", {{"from", "bad@example.org"}, {"delay", "2ms"}});
+  start(LSMTPD_PHASE_MAIL);
+  envelope_.reverse_path = "changed meanwhile";
+  EXPECT_EQ(reply(), "554 5.7.1 refused by session_filter");
+  EXPECT_EQ(times_, 1);
+}
+
+TEST_F(SessionFiltersTest, SeveralAreAskedInOrderAtOnceAndLater) {
+  add("passes", {});
+  auto patient =
+      t_.entry("patient", "session_filter", {{"helo", "bad.example"}, {"verdict", "never"}});
+  patient.on_timeout = OnFailure::proceed;
+  add(std::move(patient));
+  add("refuses", {{"helo", "bad.example"}, {"delay", "2ms"}, {"text", "the third"}});
+  add("fourth", {{"helo", "bad.example"}, {"text", "the fourth"}});
+  start(LSMTPD_PHASE_HELO);
+  EXPECT_FALSE(result_);
+  t_.advance(10'000);
+  EXPECT_EQ(reply(), "554 5.7.1 the third");
+}
+
+TEST_F(SessionFiltersTest, SilenceIsTempfailedByDefaultOrByPolicy) {
+  add("s", {{"helo", "bad.example"}, {"verdict", "never"}});
+  start(LSMTPD_PHASE_HELO);
+  t_.advance(10'000);
+  EXPECT_EQ(reply(), "451 4.7.1 Try again later");
+  EXPECT_EQ(result_->detail, "s: its deadline passed");
+  t_.chain.sessions.clear();
+  auto strict =
+      t_.entry("t", "session_filter", {{"rcpt", "bad@example.com"}, {"verdict", "never"}});
+  strict.on_timeout = OnFailure::reject;
+  add(std::move(strict));
+  start(LSMTPD_PHASE_RCPT);
+  t_.advance(10'000);
+  EXPECT_EQ(reply(), "550 5.7.1 Message refused");
+}
+
+TEST_F(SessionFiltersTest, AnAnswerInTimeStopsTheDeadline) {
+  add("s", {{"helo", "bad.example"}, {"delay", "1ms"}});
+  EXPECT_EQ(ask(LSMTPD_PHASE_HELO), "554 5.7.1 refused by session_filter");
+  t_.advance(60'000);
+  turn(t_.loop);
+  EXPECT_EQ(times_, 1);
+}
+
+TEST_F(SessionFiltersTest, DestroyedWhileACallIsOpenNobodyHearsOfIt) {
+  add("s", {{"helo", "bad.example"}, {"delay", "2ms"}});
+  start(LSMTPD_PHASE_HELO);
+  on_loop(t_.loop, [&] { session_filters_.reset(); });
+  turn(t_.loop, 30);
+  t_.advance(60'000);
+  EXPECT_EQ(times_, 0);
+  EXPECT_FALSE(result_);
+  EXPECT_TRUE(t_.logged("session closed"));
+}
+
+TEST_F(SessionFiltersTest, MayBeDestroyedByWhoGetsTheResult) {
+  add("s", {{"helo", "bad.example"}, {"delay", "1ms"}});
+  add("silent", {{"from", "bad@example.org"}, {"verdict", "never"}});
+  for (const uint32_t phase : {LSMTPD_PHASE_HELO, LSMTPD_PHASE_MAIL}) {
+    int heard = 0;
+    envelope_.helo = "bad.example";
+    envelope_.reverse_path = "bad@example.org";
+    on_loop(t_.loop, [&] {
+      session_filters_ = std::make_unique<SessionFilters>(t_.chain, 8);
+      EXPECT_FALSE(session_filters_->run(phase, 0, envelope_, [&](const SessionFilters::Result&) {
+        session_filters_.reset();
+        ++heard;
+      }));
+    });
+    if (phase == LSMTPD_PHASE_MAIL) t_.advance(10'000);
+    EXPECT_TRUE(t_.run_until([&] { return heard == 1; }));
+  }
+}
+
+}  // namespace
+}  // namespace lsmtpd::pipeline

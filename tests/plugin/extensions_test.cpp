@@ -1,0 +1,104 @@
+// What the host offers a lane: loop, memory, edits; through a plugin that says what it saw.
+#include <gtest/gtest.h>
+
+#include "plugin_host.hpp"
+
+namespace lsmtpd::plugin {
+namespace {
+
+using test::content_of;
+using test::PluginHost;
+
+class ExtensionsTest : public testing::Test {
+ protected:
+  Completion use(const std::string& what) {
+    return host_.filter(host_.lane("f", "extension_filter", {{"use", what}}), host_.mail());
+  }
+  PluginHost host_;
+};
+
+TEST_F(ExtensionsTest, WatchesDescriptors) {
+  EXPECT_EQ(use("watch").verdict.detail, "file:0 x1");
+}
+
+TEST_F(ExtensionsTest, RunsTimersAndForgetsCancelledOnes) {
+  EXPECT_EQ(use("timer").verdict.detail, "ab");
+}
+
+TEST_F(ExtensionsTest, RunsPostsOfOtherThreadsInOrder) {
+  EXPECT_EQ(use("post").verdict.detail, "01234");
+}
+
+TEST_F(ExtensionsTest, RunsDeferredTasks) {
+  EXPECT_EQ(use("defer").verdict.detail, "01234");
+}
+
+TEST_F(ExtensionsTest, ResolvesNamesAndSaysWhenThereIsNone) {
+  EXPECT_EQ(use("resolve").verdict.detail, "2525/1 error ");
+}
+
+TEST_F(ExtensionsTest, ReservesMemoryUpToTheLimit) {
+  const uint64_t before = host_.resources.memory.used();
+  EXPECT_EQ(use("memory").verdict.detail, "0-1");
+  EXPECT_EQ(host_.resources.memory.used(), before);
+}
+
+TEST_F(ExtensionsTest, WhatWasNotReservedIsNotGivenBack) {
+  const uint64_t before = host_.resources.memory.used();
+  EXPECT_EQ(use("releases_twice").verdict.kind, Kind::proceed);
+  EXPECT_EQ(host_.resources.memory.used(), before);
+  EXPECT_TRUE(host_.logged("memory_released_twice"));
+}
+
+TEST_F(ExtensionsTest, AVerdictWithoutItsSizeIsTempfailAndSaidToBeSo) {
+  EXPECT_EQ(use("no_size").verdict.kind, Kind::tempfail);
+  EXPECT_TRUE(host_.logged("verdict_without_size"));
+}
+
+TEST_F(ExtensionsTest, SurvivesCallbacksThatThrow) {
+  const auto answer = use("throws_in_tasks");
+  EXPECT_EQ(answer.verdict.kind, Kind::proceed);
+  const std::string log = host_.log();
+  for (const char* where : {"a timer", "a deferred task", "a posted task", "offloaded work",
+                            "the end of offloaded work"}) {
+    EXPECT_NE(log.find(where), std::string::npos) << where;
+  }
+}
+
+TEST_F(ExtensionsTest, EditsAreCheckedOneByOne) {
+  const auto answer = use("edits");
+  EXPECT_EQ(answer.verdict.detail, "-++---++-+-+++1b200");
+  ASSERT_TRUE(answer.message);
+  ASSERT_EQ(answer.message->envelope->recipients.size(), 1u);
+  EXPECT_EQ(answer.message->envelope->recipients[0].address, "new@example.org");
+  EXPECT_EQ(content_of(*answer.message), "X-First: 1\r\nSubject: x\r\n\r\nhello\r\n");
+  EXPECT_EQ(*answer.message->annotations, (message::Annotations{{"b", "2"}}));
+}
+
+TEST_F(ExtensionsTest, ABodyThatWouldHaveToBlockFailsOnTheLoop) {
+  const auto answer = use("large_body");
+  EXPECT_EQ(answer.verdict.kind, Kind::tempfail);
+  EXPECT_EQ(answer.verdict.detail, "no memory");
+  EXPECT_LT(host_.resources.memory.used(), 10'000u) << "what was appended is dropped";
+}
+
+TEST_F(ExtensionsTest, ALargeBodyFromThePoolGoesToAFile) {
+  auto answer = use("large_body_on_pool");
+  EXPECT_EQ(answer.verdict.detail, "");
+  ASSERT_TRUE(answer.message);
+  EXPECT_EQ(answer.message->size(), 200u * 65536);
+  EXPECT_FALSE(answer.message->in_memory());
+  EXPECT_EQ(host_.resources.spill.used(), 200u * 65536);
+  answer.message.reset();
+  EXPECT_EQ(host_.resources.spill.used(), 0u);
+}
+
+TEST_F(ExtensionsTest, AnExceptionInStopIsLogged) {
+  Instance& instance =
+      host_.instance(test::plugin_entry("f", "extension_filter", {{"use", "defer"}}));
+  instance.stop();
+  EXPECT_TRUE(host_.logged("plugin_threw"));
+}
+
+}  // namespace
+}  // namespace lsmtpd::plugin
