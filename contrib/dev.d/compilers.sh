@@ -29,7 +29,11 @@ cmd_compilers() {
 test_kind() {
   configure_kind "$1" "$2" -DLSMTPD_TESTS=ON
   build "build-$1-${2,,}"
-  run_ctest "build-$1-${2,,}" --quiet -L unit
+  run_ctest "build-$1-${2,,}" -L unit >"build-$1-${2,,}/ctest.log" || {
+    cat "build-$1-${2,,}/ctest.log"
+    die "unit tests fail with $1 in $2"
+  }
+  grep 'tests passed' "build-$1-${2,,}/ctest.log"
 }
 
 # For arm64, with Debian's cross compiler and its libraries of that architecture. Linked, and looked at; not run.
