@@ -22,7 +22,7 @@ cmd_package() {
   SOURCE_DATE_EPOCH=$(this_git log -1 --format=%ct) || die "a package needs the commit that it is made of"
   export SOURCE_DATE_EPOCH # dpkg-deb, and gcc's __DATE__
   version=$(package_version)
-  configure build-package -DLSMTPD_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr
+  configure build-package -DLSMTPD_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr "-DLSMTPD_WERROR=$(werror_for_users)"
   build build-package
   rm -rf "$tree"
   DESTDIR=$tree cmake --install build-package --strip >/dev/null
