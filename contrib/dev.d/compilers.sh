@@ -41,15 +41,17 @@ cmd_cross() {
   local arch=arm64 triplet=aarch64-linux-gnu name file
   dpkg --print-foreign-architectures | grep -qxF "$arch" || die "dpkg does not know $arch here. In a folder of its own:
   contrib/container/bare sh -c 'sudo dpkg --add-architecture $arch && contrib/dev cross'"
-  local -a names=()
-  for name in "${packages_build[@]}"; do
-    case "$name" in
-      lib*) names+=("$name:$arch") ;;
-      g++) names+=("g++-$triplet") ;;
-      *) names+=("$name") ;;
-    esac
-  done
   say "installing what a build for $arch needs"
+  apt update
+  local -a names=("g++-$triplet")
+  for name in "${packages_build[@]}"; do
+    # Headers alone are for all architectures, and have no name of this one.
+    if [[ $name == lib* ]] && apt-cache show "$name:$arch" >/dev/null 2>&1; then
+      names+=("$name:$arch")
+    elif [ "$name" != g++ ]; then
+      names+=("$name")
+    fi
+  done
   without_services install_packages "${names[@]}"
   configure "build-$arch" -DLSMTPD_TESTS=OFF "-DCMAKE_TOOLCHAIN_FILE=$root/cmake/toolchains/$triplet.cmake"
   build "build-$arch"
