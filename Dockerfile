@@ -5,7 +5,7 @@
 # contrib/container/try runs these very steps in a Debian folder, without Docker.
 
 # Pinned by date; `docker build --build-arg BASE=debian:bookworm-slim@sha256:...` pins it by content. The packages are
-# brought up to date below, so that an old base has no old holes.
+# upgraded below, since the base may be older than their security fixes.
 ARG BASE=debian:bookworm-20250520-slim
 
 FROM ${BASE} AS build

@@ -26,10 +26,11 @@ cmd_lint() {
   say "lint found nothing"
 }
 
+# lint_files FILE...
 lint_files() {
   local failed=
   say "clang-format"
-  printf '%s\n' "$@" | grep -E '\.(c|cpp|h|hpp)$' | xargs -r clang-format --dry-run -Werror || failed=1
+  printf '%s\n' "$@" | sed -nE '/\.(c|cpp|h|hpp)$/p' | xargs -r clang-format --dry-run -Werror || failed=1
   say "include rules"
   contrib/check-includes || failed=1
   say "licence lines"
@@ -37,7 +38,7 @@ lint_files() {
   say "shell scripts"
   # contrib/dev.d/ is checked where it is read in.
   printf '%s\n' "$@" | sed 's#^contrib/dev\.d/.*#contrib/dev#' | sort -u |
-    xargs -r grep -lE '^#!.*\b(ba)?sh\b|^# shellcheck shell=' | xargs -r shellcheck -x -a || failed=1
+    { xargs -r grep -lE '^#!.*\b(ba)?sh\b|^# shellcheck shell=' || true; } | xargs -r shellcheck -x -a || failed=1
   [ -z "$failed" ]
 }
 

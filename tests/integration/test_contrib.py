@@ -147,7 +147,25 @@ def test_a_package_of_an_untagged_commit_is_older_than_the_release(tmp_path):
     assert named() == version
 
 
-# What stands beside it.
+def test_lint_of_a_commit_without_sources_finds_nothing():
+    """As the hook runs it for a commit that changes a document."""
+    done = shell('cd "$root"; lint_files CHANGELOG.md')
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("clang-format") or not shutil.which("shellcheck"), reason="contrib/dev packages lint")
+@pytest.mark.parametrize("name, text", [
+    ("odd.cpp", "// SPDX-License-Identifier: Apache-2.0\nint   a ;\n"),
+    ("odd", "#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\necho $1\n"),
+    ("bare.cpp", "int a;\n")])
+def test_lint_finds_a_mistake_in_one_file(tmp_path, name, text):
+    """Its format, the shell in it, its licence line."""
+    (tmp_path / name).write_text(text)
+    done = shell('cd "$root"; lint_files "$1"', tmp_path / name)
+    assert done.returncode == 1
+
+
+# Other files.
 
 def test_a_source_file_without_its_licence_line_is_found_and_mended(tmp_path):
     texts = {"a.cpp": "int a;\n", "b.py": "#!/usr/bin/python3\nprint()\n", "script": "#!/bin/sh\nexit 0\n",
