@@ -4,6 +4,11 @@ function(lsmtpd_under_prefix variable)
     set(${variable} "${CMAKE_INSTALL_PREFIX}/${${variable}}" PARENT_SCOPE)
   endif()
 endfunction()
+# With /usr as the prefix the configuration is in /etc, as everybody expects. Decided here, since the prefix of
+# `cmake --install --prefix` may be another one than that of the build: then nothing is written outside it.
+if(CMAKE_INSTALL_PREFIX STREQUAL "/usr" AND NOT IS_ABSOLUTE "${sysconfdir}")
+  set(sysconfdir "/${sysconfdir}")
+endif()
 foreach(folder bindir libdir includedir sysconfdir)
   lsmtpd_under_prefix(${folder})
 endforeach()

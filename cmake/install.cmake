@@ -2,13 +2,6 @@
 # and unit, and what plugins are built with out of tree: headers, the CMake package, lsmtpd.pc.
 include(CMakePackageConfigHelpers)
 
-# With /usr as the prefix the configuration is in /etc, as everybody expects.
-if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
-  set(sysconfdir ${CMAKE_INSTALL_FULL_SYSCONFDIR}/lsmtpd)
-else()
-  set(sysconfdir ${CMAKE_INSTALL_SYSCONFDIR}/lsmtpd)
-endif()
-
 if(TARGET lsmtpd)
   install(TARGETS lsmtpd RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endif()
@@ -20,6 +13,10 @@ install(FILES etc/lsmtpd.toml contrib/systemd/drop-in.conf DESTINATION ${CMAKE_I
 install(FILES contrib/systemd/lsmtpd.sysusers DESTINATION lib/sysusers.d RENAME lsmtpd.conf)
 install(FILES contrib/systemd/lsmtpd.tmpfiles DESTINATION lib/tmpfiles.d RENAME lsmtpd.conf)
 
+install(FILES docs/man/lsmtpd.8 docs/man/lsmtpd-spool.8 DESTINATION ${CMAKE_INSTALL_MANDIR}/man8)
+install(FILES contrib/completion/lsmtpd.bash
+        DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/bash-completion/completions RENAME lsmtpd)
+
 # The unit, the configuration and lsmtpd.pc name where things really went, `cmake --install --prefix` included.
 install(CODE "
   set(source \"${PROJECT_SOURCE_DIR}\")
@@ -27,7 +24,7 @@ install(CODE "
   set(bindir \"${CMAKE_INSTALL_BINDIR}\")
   set(libdir \"${CMAKE_INSTALL_LIBDIR}\")
   set(includedir \"${CMAKE_INSTALL_INCLUDEDIR}\")
-  set(sysconfdir \"${sysconfdir}\")
+  set(sysconfdir \"${CMAKE_INSTALL_SYSCONFDIR}/lsmtpd\")
   set(version \"${PROJECT_VERSION}\")
   include(\"${PROJECT_SOURCE_DIR}/cmake/install-files.cmake\")")
 install(FILES ${PROJECT_BINARY_DIR}/install/lsmtpd.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

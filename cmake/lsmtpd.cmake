@@ -25,8 +25,28 @@ else()
   target_link_options(lsmtpd_flags INTERFACE -Wl,-z,relro,-z,now,-z,noexecstack)
 endif()
 
+# lsmtpd_choose_tests(VARIABLE): from LSMTPD_TESTS, whether the tests are built; says so where nobody decided.
+function(lsmtpd_choose_tests variable)
+  set(chosen "${LSMTPD_TESTS}")
+  if(LSMTPD_TESTS STREQUAL "AUTO")
+    set(chosen OFF)
+    if(CMAKE_CROSSCOMPILING)
+      message(STATUS "The tests are not built: they would not run here (-DLSMTPD_TESTS=ON builds them)")
+    else()
+      find_package(GTest QUIET)
+      if(TARGET GTest::gmock)
+        set(chosen ON)
+        message(STATUS "The tests are built: GoogleTest was found (-DLSMTPD_TESTS=OFF leaves them out)")
+      else()
+        message(STATUS "The tests are not built: GoogleTest was not found (Debian: libgtest-dev, libgmock-dev)")
+      endif()
+    endif()
+  endif()
+  set(${variable} "${chosen}" PARENT_SCOPE)
+endfunction()
+
 # lsmtpd_layer(NAME SOURCES a.cpp b.cpp [DEPENDS layer...] [LIBRARIES target...])
-# One folder of core/: a static library that links only the layers to its left (design: layout).
+# One folder of core/: a static library that links only the layers to its left (docs/architecture.md, Layers).
 function(lsmtpd_layer name)
   cmake_parse_arguments(L "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
   add_library(lsmtpd_${name} STATIC ${L_SOURCES})
@@ -52,8 +72,8 @@ function(lsmtpd_plugin name)
 endfunction()
 
 # lsmtpd_test(NAME [THREADS] SOURCES a_test.cpp [LIBRARIES target...])
-# A GoogleTest program, run by ctest as NAME. THREADS: there is more than one in it, so that `contrib/dev test --sanitize`
-# runs it under the thread sanitizer too.
+# A GoogleTest program. ctest runs each of its cases as NAME.Suite.Case, in a process of its own. THREADS: there is more
+# than one in it, so that `contrib/dev test --sanitize` runs it under the thread sanitizer too.
 function(lsmtpd_test name)
   cmake_parse_arguments(T "THREADS" "" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name} ${T_SOURCES})
@@ -61,12 +81,22 @@ function(lsmtpd_test name)
   set_property(GLOBAL APPEND PROPERTY LSMTPD_TEST_SOURCES ${T_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support ${PROJECT_SOURCE_DIR}/include)
-  # A test is compiled more often than it runs.
-  target_compile_options(${name} PRIVATE -O1 -g1)
+  # A test is compiled more often than it runs; in a Debug build it is stepped through.
+  target_compile_options(${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1> $<$<NOT:$<CONFIG:Debug>>:-g1>)
   target_link_libraries(${name} PRIVATE lsmtpd_flags ${T_LIBRARIES} GTest::gmock GTest::gtest_main)
-  add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120)
+  set(labels unit)
+  set(timeout 120)
   if(T_THREADS)
-    set_tests_properties(${name} PROPERTIES LABELS "unit;threads" TIMEOUT 400)
+    set(labels unit threads)
+    set(timeout 400)
   endif()
+  # Asked for its cases when ctest starts, not when it is built: a program of the thread sanitizer starts under
+  # `setarch -R` only, which is how contrib/dev runs ctest.
+  gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60 NO_PRETTY_VALUES
+                       TEST_LIST ${name}_cases PROPERTIES TIMEOUT ${timeout})
+  # Of a list of labels gtest_discover_tests() keeps the first one only.
+  set(script ${CMAKE_CURRENT_BINARY_DIR}/${name}_labels.cmake)
+  file(CONFIGURE OUTPUT ${script} @ONLY CONTENT
+    "if(@name@_cases)\n  set_tests_properties(\${@name@_cases} PROPERTIES LABELS \"@labels@\")\nendif()\n")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${script})
 endfunction()

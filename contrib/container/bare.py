@@ -1,4 +1,4 @@
-"""A bare Debian 12 in a folder, made once with debootstrap and unpacked anew for each use."""
+"""A bare Debian in a folder, made once for each release with debootstrap and unpacked anew for each use."""
 import os
 import pathlib
 import shutil
@@ -8,17 +8,22 @@ import tempfile
 
 CACHE = pathlib.Path(os.environ.get("LSMTPD_CACHE") or pathlib.Path(
     os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "lsmtpd")
-BASE = CACHE / "bookworm-base.tar"
+RELEASES = ("bookworm", "trixie")  # Debian 12 and 13
 
 
-def _make_base():
+def _base(release):
+    """A tar of the release, made when it is first asked for."""
+    base = CACHE / f"{release}-base.tar"
+    if base.exists():
+        return base
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as tree:
-        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", tree], check=True,
+        subprocess.run(["debootstrap", "--variant=minbase", release, tree], check=True,
                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        part = BASE.with_suffix(".part")
+        part = base.with_suffix(".part")
         subprocess.run(["tar", "-C", tree, "-cf", part, "."], check=True)
-        part.rename(BASE)
+        part.rename(base)
+    return base
 
 
 class Tree:
@@ -26,14 +31,14 @@ class Tree:
 
     Commands run in a mount namespace of their own: /proc and /dev are there while they run only."""
 
-    def __init__(self, folder=None):
+    def __init__(self, folder=None, release="bookworm"):
         self._folder = folder
+        self._release = release
 
     def __enter__(self):
-        if not BASE.exists():
-            _make_base()
+        base = _base(self._release)
         self.path = pathlib.Path(tempfile.mkdtemp(prefix="lsmtpd-bare-", dir=self._folder))
-        subprocess.run(["tar", "-C", self.path, "-xf", BASE], check=True)
+        subprocess.run(["tar", "-C", self.path, "-xf", base], check=True)
         self.path.chmod(0o755)  # the base was made in a folder that only root could enter
         shutil.copy("/etc/resolv.conf", self.path / "etc/resolv.conf")
         (self.path / "etc/hosts").write_text(f"127.0.0.1 localhost {socket.gethostname()}\n")

@@ -1,19 +1,24 @@
 # shellcheck shell=bash
 # Configure, build, run, test.
 
+# One ccache for all build folders: what is compiled in build-package with the options of build is not compiled again.
+export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
+
 # configure FOLDER [-DNAME=VALUE...]: only when the folder is new or a value differs from its cache;
-# ninja runs cmake again by itself when a CMakeLists.txt changed.
+# ninja runs cmake again by itself when a CMakeLists.txt changed. Warnings are errors unless told otherwise.
 configure() {
   local folder=$1 def name stale=
   shift
+  case " $*" in *-DLSMTPD_WERROR=*) ;; *) set -- -DLSMTPD_WERROR=ON "$@" ;; esac
   set -- "$@" -DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_C_COMPILER_LAUNCHER=ccache
   if [ -f "$folder/build.ninja" ]; then
     for def in "$@"; do
       name=${def#-D}
-      grep -qE "^${name%%=*}:[A-Z]+=${name#*=}$" "$folder/CMakeCache.txt" || stale=1
+      [ "$(sed -n "s/^${name%%=*}:[A-Z]*=//p" "$folder/CMakeCache.txt")" = "${name#*=}" ] || stale=1
     done
     [ -n "$stale" ] || return 0
   fi
+  say "configuring $folder"
   cmake -S . -B "$folder" -G Ninja "$@" >"$folder.configure.log" 2>&1 || {
     cat "$folder.configure.log" >&2
     die "cmake could not configure $folder"
@@ -21,11 +26,63 @@ configure() {
   mv "$folder.configure.log" "$folder/configure.log"
 }
 
-# build_daemon: the daemon and the plugins, without the tests.
+# How many compilers at once: a core each, and about 1 GiB of what memory the machine, and the container, has left.
+compile_jobs() {
+  local cores mib limit
+  cores=$(nproc)
+  mib=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' "${LSMTPD_MEMINFO:-/proc/meminfo}")
+  limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || echo max)
+  [ "$limit" = max ] || [ $((limit / 1048576)) -ge "$mib" ] || mib=$((limit / 1048576))
+  mib=$((mib / 1024))
+  [ "$mib" -ge 1 ] || mib=1
+  echo $((mib < cores ? mib : cores))
+}
+
+# Of ninja's lines, one every ten seconds that says how far it is, and all that a compiler says.
+show_progress() {
+  local line last=$SECONDS
+  while IFS= read -r line; do
+    if [[ $line =~ ^\[[0-9]+/[0-9]+\]\  ]]; then
+      [ $((SECONDS - last)) -ge 10 ] || continue
+      last=$SECONDS
+    fi
+    printf '%s\n' "$line"
+  done
+}
+
+# build FOLDER [TARGET...]: with progress: on a terminal in one line, else a line now and then. Two at once in one folder
+# wait for each other: ninja itself does not.
+build() {
+  local folder=$1 jobs
+  shift
+  jobs=$(compile_jobs)
+  (
+    exec 8>"$folder/lock"
+    flock --nonblock 8 || {
+      say "waiting for another contrib/dev that builds $folder"
+      flock 8
+    }
+    if [ "$(ninja -C "$folder" -n "$@" 8<&- | wc -l)" -gt 2 ]; then say "building $folder, $jobs at once"; fi
+    export NINJA_STATUS='[%f/%t] '
+    if [ -t 1 ] && [ "${TERM:-dumb}" != dumb ]; then
+      ninja -C "$folder" -j "$jobs" "$@" 8<&-
+    else
+      ninja -C "$folder" -j "$jobs" "$@" 2>&1 8<&- | show_progress
+    fi
+  )
+}
+
+# Whether a warning is an error for someone who wants the program and not to change it: not where the compiler is one
+# that nobody has tried.
+werror_for_users() {
+  case "$debian_release" in 12 | 13) echo ON ;; *) echo OFF ;; esac
+}
+
+# build_daemon [PACKAGE...]: the daemon and the plugins, without the tests.
 build_daemon() {
-  ensure_packages "${packages_build[@]}"
-  [ -f build/build.ninja ] || configure build -DLSMTPD_TESTS=OFF
-  ninja --quiet -C build lsmtpd plugins/all
+  ensure_packages "${packages_build[@]}" "$@"
+  [ -f build/build.ninja ] || configure build -DLSMTPD_TESTS=OFF "-DLSMTPD_WERROR=$(werror_for_users)"
+  build build lsmtpd plugins/all
 }
 
 cmd_build() {
@@ -34,7 +91,8 @@ cmd_build() {
 }
 
 cmd_run() {
-  build_daemon
+  build_daemon "${packages_run[@]}"
+  say "serving; Ctrl-C stops it"
   exec build/lsmtpd run --config etc/lsmtpd.toml "$@"
 }
 
@@ -79,7 +137,7 @@ cmd_test() {
     test_sanitized "${ctest[@]}"
   else
     configure build -DLSMTPD_TESTS=ON
-    ninja --quiet -C build
+    build build
     run_ctest build "${ctest[@]}"
   fi
 }
@@ -116,7 +174,7 @@ test_long() {
   done
   prepare_tests "$brokers"
   configure build -DLSMTPD_TESTS=ON
-  ninja --quiet -C build
+  build build
   (
     cd tests/integration
     LSMTPD_BUILD="$root/build" LSMTPD_CACHE="$cache" PYTHONDONTWRITEBYTECODE=1 \
@@ -130,7 +188,7 @@ bench_amqp() {
   unpack_package postfix "$cache/postfix"
   get_brokers
   configure build -DLSMTPD_TESTS=ON
-  ninja --quiet -C build lsmtpd plugins/all amqp_sender
+  build build lsmtpd plugins/all amqp_sender
   LSMTPD_BUILD="$root/build" LSMTPD_CACHE="$cache" tests/bench/bench_amqp.py "$@"
 }
 
@@ -146,14 +204,14 @@ cmd_bench() {
   if [ "${1:-}" = micro ]; then
     shift
     configure build-bench -DLSMTPD_TESTS=ON -DLSMTPD_BENCH=ON
-    ninja --quiet -C build-bench tests/bench/all
+    build build-bench tests/bench/all
     local program
     for program in build-bench/tests/*_bench; do "$program" "$@"; done
     return
   fi
   get_peers
   configure build -DLSMTPD_TESTS=ON
-  ninja --quiet -C build lsmtpd plugins/all tests/bench/all
+  build build lsmtpd plugins/all tests/bench/all
   ulimit -n "$(ulimit -Hn)"
   LSMTPD_BUILD="$root/build" LSMTPD_CACHE="$cache" tests/bench/bench.py "$@"
 }
@@ -165,10 +223,10 @@ cmd_fuzz() {
   local seconds=${1:-60} program name dict
   local -a options
   [ $# -eq 0 ] || shift
-  ensure_packages "${packages_build[@]}" "${packages_test[@]}" clang libclang-rt-14-dev
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_fuzz[@]}"
   configure build-fuzz -DLSMTPD_TESTS=ON -DLSMTPD_FUZZ=ON -DCMAKE_C_COMPILER=/usr/bin/clang \
     -DCMAKE_CXX_COMPILER=/usr/bin/clang++
-  ninja --quiet -C build-fuzz tests/fuzz/all
+  build build-fuzz tests/fuzz/all
   for program in build-fuzz/tests/*_fuzz; do
     name=$(basename "$program" _fuzz)
     case " $* " in "  " | *" $name "*) ;; *) continue ;; esac
@@ -190,10 +248,10 @@ test_sanitized() {
   export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:suppressions=$root/tests/support/tsan.supp
   local quick='-O1 -g1' # they are built more often than run, and the sanitizers slow them down anyway
   configure build-asan -DLSMTPD_TESTS=ON -DLSMTPD_SANITIZE=address,undefined "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=$quick"
-  ninja --quiet -C build-asan
+  build build-asan
   run_ctest build-asan "$@"
   configure build-tsan -DLSMTPD_TESTS=ON -DLSMTPD_SANITIZE=thread "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=$quick"
-  ninja --quiet -C build-tsan
+  build build-tsan
   # GCC's thread sanitizer cannot map its shadow where newer kernels put things at random.
   LSMTPD_BUILD="$root/build-tsan" LSMTPD_CACHE="$cache" setarch -R \
     ctest --test-dir build-tsan --output-on-failure -j "$(nproc)" -L 'threads|integration' -LE brokers "$@"

@@ -3,16 +3,21 @@
 
 source_files() { git ls-files '*.c' '*.cpp' '*.h' '*.hpp'; }
 
+# lint [--staged | --tidy[=COMMIT]]. --staged, for contrib/hooks/pre-commit: only the files that are staged, and nothing is
+# installed for it.
 cmd_lint() {
-  ensure_packages "${packages_lint[@]}"
+  local -a files
   local failed=
-  say "clang-format"
-  source_files | xargs -r clang-format --dry-run -Werror || failed=1
-  say "include rules"
-  contrib/check-includes || failed=1
-  say "shell scripts"
-  # contrib/dev.d/ is checked where it is read in.
-  git ls-files | xargs -r grep -lE '^#!.*\b(ba)?sh\b' | xargs -r shellcheck -x -a || failed=1
+  if [ "${1:-}" = --staged ]; then
+    [ -z "$(missing_packages "${packages_lint[@]}")" ] ||
+      die "lint needs $(missing_packages "${packages_lint[@]}" | xargs): contrib/dev packages lint"
+    mapfile -t files < <(git diff --cached --name-only --diff-filter=d)
+  else
+    ensure_packages "${packages_lint[@]}"
+    mapfile -t files < <(git ls-files)
+  fi
+  [ ${#files[@]} -gt 0 ] || return 0
+  lint_files "${files[@]}" || failed=1
   case "${1:-}" in
     --tidy) lint_tidy '' || failed=1 ;;
     --tidy=*) lint_tidy "${1#--tidy=}" || failed=1 ;;
@@ -21,10 +26,26 @@ cmd_lint() {
   say "lint found nothing"
 }
 
+# lint_files FILE...
+lint_files() {
+  local failed=
+  say "clang-format"
+  printf '%s\n' "$@" | sed -nE '/\.(c|cpp|h|hpp)$/p' | xargs -r clang-format --dry-run -Werror || failed=1
+  say "include rules"
+  contrib/check-includes || failed=1
+  say "licence lines"
+  contrib/check-spdx "$@" || failed=1
+  say "shell scripts"
+  # contrib/dev.d/ is checked where it is read in.
+  printf '%s\n' "$@" | sed 's#^contrib/dev\.d/.*#contrib/dev#' | sort -u |
+    { xargs -r grep -lE '^#!.*\b(ba)?sh\b|^# shellcheck shell=' || true; } | xargs -r shellcheck -x -a || failed=1
+  [ -z "$failed" ]
+}
+
 # .clang-tidy has the list. --tidy takes everything, --tidy=BASE what changed since that commit.
 lint_tidy() {
   say "clang-tidy"
-  ensure_packages "${packages_build[@]}" "${packages_test[@]}"
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_tidy[@]}"
   configure build -DLSMTPD_TESTS=ON
   if [ -n "$1" ]; then
     git diff --name-only --diff-filter=d "$1" -- 'core/*.cpp' 'plugins/*.cpp'

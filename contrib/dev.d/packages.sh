@@ -1,22 +1,33 @@
 # shellcheck shell=bash
 # Debian packages: what each command needs, and how they are installed without starting a service.
 
+# Some names have their version in them: by_release NAME_IN_DEBIAN_12 NAME_IN_DEBIAN_13. A newer Debian gets the names of 13.
+debian_release=$(sed -n 's/^VERSION_ID="\{0,1\}\([0-9]*\).*/\1/p' /etc/os-release)
+by_release() {
+  if [ "$debian_release" = 12 ]; then echo "$1"; else echo "$2"; fi
+}
+
 packages_build=(
   g++ cmake ninja-build pkg-config ccache
   libuv1-dev libqpid-proton-cpp12-dev libcjson-dev libtomlplusplus-dev libspdlog-dev libfmt-dev
   libexpected-dev libcli11-dev libssl-dev
 )
-packages_lint=(clang-format clang-tidy shellcheck git python3)
+packages_run=(swaks python3) # the tour in README.md sends with one of them
+packages_lint=(clang-format shellcheck git python3)
+packages_tidy=(clang-tidy)
+packages_fuzz=(clang "$(by_release libclang-rt-14-dev libclang-rt-19-dev)")
 packages_test=(
   libgtest-dev libgmock-dev libcurl4-openssl-dev clang-format git
-  python3 python3-pytest python3-qpid-proton python3-pika libpython3.11-testsuite
-  swaks msmtp curl strace openssl
+  python3 python3-pytest python3-qpid-proton python3-pika
+  "$(by_release libpython3.11-testsuite libpython3.13-testsuite)"
+  swaks msmtp curl strace openssl man-db
   libfaketime iproute2 xfsprogs e2fsprogs mount # faults
-  libdb5.3 libicu72 libnsl2 # what smtp-source links
+  # What smtp-source links:
+  "$(by_release libdb5.3 libdb5.3t64)" "$(by_release libicu72 libicu76)" libnsl2
 )
 packages_bench=(libbenchmark-dev liburing-dev python3-matplotlib)
 packages_brokers=(
-  openjdk-17-jre-headless maven debootstrap util-linux socat
+  "$(by_release openjdk-17-jre-headless openjdk-21-jre-headless)" maven debootstrap util-linux socat
   erlang-base erlang-crypto erlang-eldap erlang-inets erlang-mnesia erlang-os-mon erlang-parsetools
   erlang-public-key erlang-runtime-tools erlang-ssl erlang-syntax-tools erlang-tools erlang-xmerl
 )
@@ -56,7 +67,7 @@ apt() {
   return "$status"
 }
 
-policy=/usr/sbin/policy-rc.d
+policy=${LSMTPD_POLICY_RC_D:-/usr/sbin/policy-rc.d} # another path for the test of the lock
 policy_mark='# put here by contrib/dev of lsmtpd while it installs packages'
 
 # Maintainer scripts ask policy-rc.d before they start a service; 101 means no. A policy that the
@@ -74,18 +85,32 @@ allow_services() {
   if [ -e "$policy.lsmtpd-saved" ]; then as_root mv "$policy.lsmtpd-saved" "$policy"; fi
 }
 
+# without_services COMMAND...: runs it while no service may be started. One at a time on this machine, whatever checkout
+# and user it is for: the second one would put back a policy that the first still needs, or take the first one's for the
+# machine's own. The lock is the folder's, which every user can open, and is gone with the process that holds it.
+without_services() {
+  (
+    exec 9<"$(dirname "$policy")"
+    flock --nonblock 9 || {
+      say "waiting for another contrib/dev that installs packages"
+      flock 9
+    }
+    trap allow_services EXIT
+    trap 'exit 130' INT TERM
+    forbid_services
+    "$@" 9<&-
+  )
+}
+
+install_packages() { apt update && apt install -y --no-install-recommends "$@"; }
+
 # ensure_packages NAME...: installs what is missing; no apt at all when nothing is.
 ensure_packages() {
   local missing
   mapfile -t missing < <(missing_packages "$@")
   [ ${#missing[@]} -gt 0 ] || return 0
   say "installing ${missing[*]}"
-  (
-    trap allow_services EXIT
-    trap 'exit 130' INT TERM
-    forbid_services
-    apt update && apt install -y --no-install-recommends "${missing[@]}"
-  )
+  without_services install_packages "${missing[@]}"
 }
 
 # unpack_package NAME DIR: the files of a Debian package without installing it, for programs whose
@@ -103,12 +128,27 @@ unpack_package() {
   [ -d "$2" ] || die "could not get Debian's $1"
 }
 
+# packages [--list] [GROUP...]: installs the groups, or prints their names, a line each.
 cmd_packages() {
-  case "${1:-build}" in
-    build) ensure_packages "${packages_build[@]}" ;;
-    lint) ensure_packages "${packages_lint[@]}" ;;
-    test) ensure_packages "${packages_build[@]}" "${packages_test[@]}" ;;
-    brokers) ensure_packages "${packages_brokers[@]}" ;;
-    *) die "packages: no group '$1'; there are build, lint, test, brokers" ;;
-  esac
+  local list='' group
+  local -a names=()
+  if [ "${1:-}" = --list ]; then
+    list=1
+    shift
+  fi
+  for group in "${@:-build}"; do
+    case "$group" in
+      build) names+=("${packages_build[@]}") ;;
+      lint) names+=("${packages_lint[@]}" "${packages_tidy[@]}") ;;
+      fuzz) names+=("${packages_fuzz[@]}") ;;
+      test) names+=("${packages_build[@]}" "${packages_test[@]}") ;;
+      brokers) names+=("${packages_brokers[@]}") ;;
+      *) die "packages: no group '$group'; there are build, lint, fuzz, test, brokers" ;;
+    esac
+  done
+  if [ -n "$list" ]; then
+    printf '%s\n' "${names[@]}" | sort -u
+  else
+    ensure_packages "${names[@]}"
+  fi
 }

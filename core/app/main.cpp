@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "app/daemon.hpp"
+#include "app/listening.hpp"
 #include "app/standard_streams.hpp"
 #include "app/subcommands.hpp"
 #include "app/try.hpp"
@@ -37,6 +38,7 @@ int main(int argc, char** argv) {
   cli.add_subcommand("run", "serve (what a bare lsmtpd does)");
 
   CheckOptions checking;
+  bool listening = false;
   auto* check =
       cli.add_subcommand("check", "check the configuration and the plugins, without side effects");
   check->add_flag("--print", checking.print,
@@ -46,6 +48,11 @@ int main(int argc, char** argv) {
       ->type_name("NAME");
   check->add_flag("--live", checking.live,
                   "also connect to what the outputs are for, and say which step failed");
+  check
+      ->add_flag("--listening", listening,
+                 "ask the running daemon instead: does each listener answer?")
+      ->excludes("--print")
+      ->excludes("--live");
 
   std::vector<std::string> names;
   auto* plugins =
@@ -75,6 +82,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return cli.exit(e) == 0 ? kExitOk : kExitUsage;
   }
+  if (check->parsed() && listening) return run_check_listening(file);
   if (check->parsed()) return run_check(file, checking);
   if (plugins->parsed()) return run_plugins(file, names);
   if (attempts->parsed()) return run_try(file, attempt);

@@ -1,5 +1,6 @@
 #include "flight.hpp"
 
+#include <algorithm>
 #include <bit>
 
 namespace lsmtpd::amqp {

@@ -6,6 +6,7 @@
 //   - without placeholders the address is the same for every message;
 //   - two values that differ within their first 255 octets make two addresses;
 //   - read_done() gives back what write_done() wrote.
+#include <algorithm>
 #include <string>
 #include <vector>
 

@@ -138,6 +138,43 @@ def test_check_print_shows_a_configuration_that_is_taken_again(daemon, tmp_path)
     assert "mx.test.example" in shown and "[timeouts]" in shown
 
 
+def _listens_at(server, port):
+    """The server's configuration, with the port that it was given."""
+    file = server.folder / "listening.toml"
+    file.write_text(server.config_file.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+    return file
+
+
+def test_check_listening_follows_the_daemon(daemon):
+    server = daemon()
+    _, port = server.address()
+    file = _listens_at(server, port)
+    done = run_cli("check", "--listening", "--config", file, check=0)
+    assert done.stdout.startswith("listener mx: 220 mx.test.example")
+    server.stop()
+    done = run_cli("check", "--listening", "--config", file, check=1)
+    assert "listener mx" in done.stderr and "refused" in done.stderr
+
+
+def test_check_listening_waits_for_a_greeting_that_is_delayed(daemon):
+    server = daemon({"listener": [{"name": "mx", "address": "127.0.0.1:0", "protocol": "smtp", "chain": "default",
+                                   "greet_delay": "6s"}]})
+    done = run_cli("check", "--listening", "--config", _listens_at(server, server.address()[1]), check=0)
+    assert "220" in done.stdout
+
+
+def test_check_listening_of_a_wrong_configuration_is_a_usage_error(tmp_path):
+    file = tmp_path / "bad.toml"
+    file.write_text("[server]\nhostnam = \"x\"\n")
+    assert "hostname" in run_cli("check", "--listening", "--config", file, check=2).stderr
+
+
+def test_check_listening_is_asked_alone(daemon):
+    server = daemon(started=False)
+    for other in ("--print", "--live"):
+        run_cli("check", "--listening", other, "--config", server.config_file, check=2)
+
+
 def test_plugins_lists_what_is_installed_with_its_options():
     text = run_cli("plugins", check=0).stdout
     for plugin in (BUILD / "plugins").glob("*.so"):

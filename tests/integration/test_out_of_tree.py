@@ -126,6 +126,35 @@ def test_installed_files_name_their_own_places(installed):
     assert config.read_text() == "# the operator's\n"
 
 
+def files_written(trace):
+    """The absolute paths that a trace of strace shows as opened for writing, made, renamed or removed."""
+    for line in trace.splitlines():
+        if " = -1 " in line or "openat" in line and not re.search(r"O_WRONLY|O_RDWR|O_CREAT", line):
+            continue
+        yield from re.findall(r'"(/[^"]*)"', line)
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="no strace")
+@pytest.mark.parametrize("configured", ["/usr", "/usr/local"])
+def test_install_with_a_prefix_writes_nothing_outside_it(tmp_path, configured):
+    """Whatever prefix it was configured with; but for the build folder itself, where the manifest is."""
+    build, prefix, trace = tmp_path / "build", tmp_path / "prefix", tmp_path / "trace"
+    run("cmake", "-S", ROOT, "-B", build, "-G", "Ninja", f"-DCMAKE_INSTALL_PREFIX={configured}", "-DLSMTPD_TESTS=OFF")
+    shutil.copy(BUILD / "lsmtpd", build)
+    shutil.copytree(BUILD / "plugins", build / "plugins", dirs_exist_ok=True,
+                    ignore=lambda folder, names: [name for name in names if not name.endswith(".so")])
+    run("strace", "-f", "-qq", "-s", "4096", "-o", trace, "-e", "signal=none", "-e",
+        "trace=open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat",
+        "cmake", "--install", build, "--prefix", prefix)
+    outside = [path for path in files_written(trace.read_text())
+               if not any(pathlib.Path(path).is_relative_to(each) for each in (prefix, build, "/dev"))]
+    assert outside == []
+    installed = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
+    assert {"bin/lsmtpd", "etc/lsmtpd/lsmtpd.toml", "lib/systemd/system/lsmtpd.service", "lib/sysusers.d/lsmtpd.conf",
+            "lib/tmpfiles.d/lsmtpd.conf", "share/man/man8/lsmtpd.8", "share/man/man8/lsmtpd-spool.8",
+            "share/bash-completion/completions/lsmtpd"} <= installed
+
+
 def test_installed_daemon_finds_its_plugins(installed, built):
     built("output_c")
     listed = run(installed.prefix / "bin" / "lsmtpd", "plugins")

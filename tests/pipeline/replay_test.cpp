@@ -1,6 +1,7 @@
 // Replay when all goes well: passes, steps of the list, the window, targets.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "replay_host.hpp"

@@ -8,6 +8,7 @@
 //     EXPECT_EQ(t.reply(), "451 4.7.1 Try again later");
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 
 #include "pipeline/chain_run.hpp"

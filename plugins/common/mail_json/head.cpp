@@ -17,7 +17,7 @@ void add_recipients(Text& text, const lsmtpd_envelope& envelope) {
   text.key("recipients").open('[');
   std::string address;
   for (std::uint64_t i = 0; i < envelope.recipient_count; ++i) {
-    address.assign("<").append(view(envelope.recipients[i].address)).append(">");
+    address.assign(1, '<').append(view(envelope.recipients[i].address)).push_back('>');
     text.string(address);
   }
   text.close(']');

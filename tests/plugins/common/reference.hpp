@@ -3,6 +3,7 @@
 
 #include <lsmtpd/message.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <random>
 #include <string>

@@ -215,7 +215,9 @@ TEST(Outcome, AFrameAboveTheLimitLosesTheConnection) {
   rig.option("max_frame_size", "1KiB").attach(peer);
   const lsmtpd_call call = rig.send();
   ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
-  peer.send_raw(std::string("\x7f\xff\xff\xff\x02\x00\x00\x00", 8) + std::string(4096, 'x'));
+  std::string frame("\x7f\xff\xff\xff\x02\x00\x00\x00", 8);
+  frame.append(4096, 'x');
+  peer.send_raw(frame);
   EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(rig.finish(), "");
 }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "spool_fixture.hpp"
 
 namespace lsmtpd::json_spool::testing {

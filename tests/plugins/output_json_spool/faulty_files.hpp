@@ -1,6 +1,7 @@
 // Real file operations, any of which can be made to fail, and a note of what was called.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <memory>

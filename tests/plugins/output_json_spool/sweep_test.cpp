@@ -1,5 +1,7 @@
 #include "sweep.hpp"
 
+#include <algorithm>
+
 #include "spool_fixture.hpp"
 
 namespace lsmtpd::json_spool::testing {
