@@ -62,6 +62,9 @@ void Lane::deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery)
   // copy.
   std::string id(delivery.target.empty() ? sdk::view(message.envelope().id) : delivery.copy_id);
   if (!valid_id(id)) return call.tempfail({}, 0, {}, "the id is no file name");
+  if (!shared_.capacity.in_place()) {
+    return call.tempfail({}, 0, {}, shared_.capacity.reason());
+  }
   if (!shared_.capacity.has_room(message.size())) {
     return call.tempfail("Insufficient system storage", 452, "4.3.1", "max_bytes is reached");
   }
