@@ -152,11 +152,11 @@ bool enabled(Level level) {
   return level != Level::off && level >= state().threshold;
 }
 
-void write(Level level, std::string_view message, std::span<const Field> fields) {
+void write(Level level, Event event, std::span<const Field> fields) {
   if (!enabled(level)) return;
   Piece& piece = this_threads();
   const std::lock_guard lock(piece.mutex);
-  const Line line{std::chrono::system_clock::now(), level, message, fields};
+  const Line line{std::chrono::system_clock::now(), level, event.text(), fields};
   if (state().json) {
     append_json(piece.text, line);
   } else {

@@ -101,10 +101,10 @@ void Sink::report_dropped() {
   reporting_ = dropped;
 }
 
-void Sink::append_line(Level level, std::string_view message, std::initializer_list<Field> fields) {
+void Sink::append_line(Level level, Event event, std::initializer_list<Field> fields) {
   if (!enabled(level)) return;
   const Line line{
-      std::chrono::system_clock::now(), level, message, {fields.begin(), fields.size()}};
+      std::chrono::system_clock::now(), level, event.text(), {fields.begin(), fields.size()}};
   if (json_) {
     append_json(pending_, line);
   } else {

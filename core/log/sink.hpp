@@ -51,7 +51,7 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   bool write_piece(std::string_view piece, std::string_view& rest);
   bool wait_until_writable();
   void reopen_if_asked();
-  void append_line(Level level, std::string_view message, std::initializer_list<Field> fields);
+  void append_line(Level level, Event event, std::initializer_list<Field> fields);
 
   const std::string path_;
   const bool json_;

@@ -69,7 +69,7 @@ void write_log(const lsmtpd_host* host, uint32_t level, lsmtpd_str message,
   all.push_back({"plugin", view(host->name)});
   for (uint32_t i = 0; i < count && i < kMost; ++i)
     all.emplace_back(log::Key::foreign(view(fields[i].key)), view(fields[i].value));
-  log::write(level_of(level), view(message), all);
+  log::write(level_of(level), log::Event::foreign(view(message)), all);
 }
 
 const void* instance_extension(const lsmtpd_host*, const char* id) {
