@@ -15,9 +15,9 @@ struct Unit {
 };
 
 // Largest first, so that the first one that divides a value without rest is the shortest to read.
-constexpr std::array<Unit, 5> size_units{
+constexpr std::array<Unit, 5> kSizeUnits{
     {{"TiB", 1ull << 40}, {"GiB", 1ull << 30}, {"MiB", 1ull << 20}, {"KiB", 1ull << 10}, {"B", 1}}};
-constexpr std::array<Unit, 5> duration_units{
+constexpr std::array<Unit, 5> kDurationUnits{
     {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
 
 char lower(char c) {
@@ -82,19 +82,19 @@ bool is_control_sequence(std::string_view sequence) {
 }
 
 // What escape_for_log() leaves as it is. A table: each message's log line goes through here.
-constexpr std::array<bool, 256> plain_octets = [] {
+constexpr std::array<bool, 256> kPlainOctets = [] {
   std::array<bool, 256> plain{};
   for (unsigned c = 0x20; c < 0x7f; ++c) plain[c] = c != '"' && c != '\\';
   return plain;
 }();
 
 void append_hex(std::string& out, std::string_view bytes) {
-  constexpr std::string_view digits = "0123456789abcdef";
+  constexpr std::string_view kDigits = "0123456789abcdef";
   for (const char c : bytes) {
     const auto byte = static_cast<unsigned char>(c);
     out += "\\x";
-    out += digits[byte >> 4];
-    out += digits[byte & 15];
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
   }
 }
 
@@ -118,7 +118,7 @@ Result<uint64_t> parse_size(std::string_view text) {
   uint64_t number = 0;
   std::string_view name;
   const bool split = split_number(text, number, name);
-  const Unit* unit = find_unit(size_units, name.empty() ? "B" : name);
+  const Unit* unit = find_unit(kSizeUnits, name.empty() ? "B" : name);
   if (!split || !unit) {
     return fail(
         "\"{}\" is not a size: write a number and B, KiB, MiB, GiB or TiB, such as \"10MiB\"",
@@ -129,7 +129,7 @@ Result<uint64_t> parse_size(std::string_view text) {
 }
 
 std::string format_size(uint64_t bytes) {
-  return bytes == 0 ? "0B" : format_with(size_units, bytes);
+  return bytes == 0 ? "0B" : format_with(kSizeUnits, bytes);
 }
 
 Result<uint64_t> parse_duration(std::string_view text) {
@@ -137,7 +137,7 @@ Result<uint64_t> parse_duration(std::string_view text) {
   std::string_view name;
   const bool split = split_number(text, number, name);
   if (split && number == 0 && name.empty()) return uint64_t{0};
-  const Unit* unit = find_unit(duration_units, name);
+  const Unit* unit = find_unit(kDurationUnits, name);
   if (!split || !unit) {
     return fail("\"{}\" is not a duration: write a number and ms, s, m, h or d, such as \"30s\"",
                 escape_for_log(text));
@@ -149,7 +149,7 @@ Result<uint64_t> parse_duration(std::string_view text) {
 }
 
 std::string format_duration(uint64_t milliseconds) {
-  return milliseconds == 0 ? "0s" : format_with(duration_units, milliseconds);
+  return milliseconds == 0 ? "0s" : format_with(kDurationUnits, milliseconds);
 }
 
 std::string_view nearest(std::string_view typed, std::span<const std::string_view> candidates) {
@@ -170,7 +170,7 @@ std::string_view nearest(std::string_view typed, std::span<const std::string_vie
 
 size_t plain_prefix(std::string_view text) {
   size_t length = 0;
-  while (length < text.size() && plain_octets[static_cast<unsigned char>(text[length])]) ++length;
+  while (length < text.size() && kPlainOctets[static_cast<unsigned char>(text[length])]) ++length;
   return length;
 }
 

@@ -12,7 +12,7 @@
 namespace lsmtpd {
 namespace {
 
-constexpr size_t uuid_size = 16;
+constexpr size_t kUuidSize = 16;
 
 // Counts forks: a child must not hand out what its parent's batches still hold.
 std::atomic<uint32_t> forks{0};
@@ -25,7 +25,7 @@ struct Batch {
 };
 
 void fetch(Batch& batch) {
-  [[maybe_unused]] static const int registered =
+  [[maybe_unused]] static const int kRegistered =
       pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, std::memory_order_relaxed); });
   size_t got = 0;
   while (got < batch.bytes.size()) {
@@ -42,12 +42,12 @@ void fetch(Batch& batch) {
 const unsigned char* next_random() {
   thread_local Batch batch;
   const uint32_t now = forks.load(std::memory_order_relaxed);
-  if (batch.used + uuid_size > batch.bytes.size() || batch.fork != now) {
+  if (batch.used + kUuidSize > batch.bytes.size() || batch.fork != now) {
     fetch(batch);
     batch.fork = now;
   }
   const unsigned char* bytes = batch.bytes.data() + batch.used;
-  batch.used += uuid_size;
+  batch.used += kUuidSize;
   return bytes;
 }
 
@@ -58,17 +58,17 @@ bool is_dash_position(size_t i) {
 }  // namespace
 
 std::string new_uuid() {
-  constexpr std::string_view digits = "0123456789abcdef";
+  constexpr std::string_view kDigits = "0123456789abcdef";
   const unsigned char* bytes = next_random();
   std::string text(36, '-');
   char* at = text.data();
-  for (size_t i = 0; i < uuid_size; ++i) {
+  for (size_t i = 0; i < kUuidSize; ++i) {
     unsigned byte = bytes[i];
     if (i == 6) byte = (byte & 0x0f) | 0x40;  // version 4
     if (i == 8) byte = (byte & 0x3f) | 0x80;  // the variant of RFC 4122
     if (i == 4 || i == 6 || i == 8 || i == 10) ++at;
-    *at++ = digits[byte >> 4];
-    *at++ = digits[byte & 15];
+    *at++ = kDigits[byte >> 4];
+    *at++ = kDigits[byte & 15];
   }
   return text;
 }

@@ -12,7 +12,7 @@
 namespace lsmtpd::log {
 namespace {
 
-constexpr std::array<std::string_view, 6> names{"trace", "debug", "info", "warn", "error", "off"};
+constexpr std::array<std::string_view, 6> kNames{"trace", "debug", "info", "warn", "error", "off"};
 
 // The end of a string, which grows ahead of what is written: an append of some octets is a check
 // and a copy. Each message's log line goes through here.
@@ -74,15 +74,15 @@ struct Cut {
 };
 
 Cut cut(std::string_view text) {
-  if (text.size() <= max_value) return {text};
-  size_t end = max_value;
+  if (text.size() <= kMaxValue) return {text};
+  size_t end = kMaxValue;
   // Not through the middle of a UTF-8 sequence, which has at most three bytes after its first.
   for (int i = 0; i < 3 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80; ++i) --end;
   return {text.substr(0, end), true};
 }
 
 // What needs neither quotes nor escapes. A table: each message's log line goes through here.
-constexpr std::array<bool, 256> bare_octets = [] {
+constexpr std::array<bool, 256> kBareOctets = [] {
   std::array<bool, 256> bare{};
   for (unsigned c = 0x21; c < 0x7f; ++c) bare[c] = c != '"' && c != '\\' && c != '=';
   return bare;
@@ -90,7 +90,7 @@ constexpr std::array<bool, 256> bare_octets = [] {
 
 bool is_bare(std::string_view value) {
   return !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
-    return bare_octets[static_cast<unsigned char>(c)];
+    return kBareOctets[static_cast<unsigned char>(c)];
   });
 }
 
@@ -217,7 +217,7 @@ void append_json_key(Tail& out, const Key& key) {
 }  // namespace
 
 std::string_view level_name(Level level) {
-  return names[static_cast<size_t>(level)];
+  return kNames[static_cast<size_t>(level)];
 }
 
 void append_text(std::string& text, const Line& line) {

@@ -5,7 +5,7 @@
 //
 // Whatever a value holds, it stays inside its field and the line stays one line of valid UTF-8.
 // Text shows what is not fit to print as \xNN. JSON carries valid text exactly, and invalid bytes
-// as the four characters \xNN. Values longer than max_value bytes are cut and end in "...": what
+// as the four characters \xNN. Values longer than kMaxValue bytes are cut and end in "...": what
 // waits in the queue has a bound, whatever a client sends.
 #pragma once
 
@@ -18,7 +18,7 @@
 
 namespace lsmtpd::log {
 
-inline constexpr size_t max_value = 1024;
+inline constexpr size_t kMaxValue = 1024;
 
 struct Line {
   std::chrono::system_clock::time_point time;

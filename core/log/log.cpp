@@ -16,7 +16,7 @@ namespace lsmtpd::log {
 namespace {
 
 // A thread's lines that go to the queue together.
-constexpr size_t piece_size = 4u << 10;
+constexpr size_t kPieceSize = 4u << 10;
 
 struct Piece {
   std::mutex mutex;  // its thread's, but for close(). Taken before the state's.
@@ -48,15 +48,15 @@ struct State {
 
 // Never destroyed: a plugin's thread may still log while the process exits.
 State& state() {
-  static State* const the = new State;
-  return *the;
+  static State* const kState = new State;
+  return *kState;
 }
 
 std::unique_ptr<Backend> make_backend(const Options& options, UniqueFd fd) {
   auto made = std::make_unique<Backend>();
   made->sink = std::make_shared<Sink>(options.file, std::move(fd), options.json);
   // With room for reopen()'s flush, so that spdlog never throws anything away.
-  made->pool = std::make_shared<spdlog::details::thread_pool>(Sink::queue_length + 2, 1);
+  made->pool = std::make_shared<spdlog::details::thread_pool>(Sink::kQueueLength + 2, 1);
   made->logger = std::make_shared<spdlog::async_logger>(
       "lsmtpd", made->sink, made->pool, spdlog::async_overflow_policy::overrun_oldest);
   return made;
@@ -152,18 +152,18 @@ bool enabled(Level level) {
   return level != Level::off && level >= state().threshold;
 }
 
-void write(Level level, std::string_view message, std::span<const Field> fields) {
+void write(Level level, Event event, std::span<const Field> fields) {
   if (!enabled(level)) return;
   Piece& piece = this_threads();
   const std::lock_guard lock(piece.mutex);
-  const Line line{std::chrono::system_clock::now(), level, message, fields};
+  const Line line{std::chrono::system_clock::now(), level, event.text(), fields};
   if (state().json) {
     append_json(piece.text, line);
   } else {
     append_text(piece.text, line);
   }
   // An error may be the last that this process says.
-  if (!piece.waits || level >= Level::error || piece.text.size() >= piece_size)
+  if (!piece.waits || level >= Level::error || piece.text.size() >= kPieceSize)
     queue_or_write(piece.text);
 }
 

@@ -2,9 +2,9 @@
 // thread of its own writes out; when the sink cannot keep up, what does not fit in the queue is
 // dropped, counted and reported.
 //
-// Every line is a fixed message and fields: log::info("accepted", {{"id", id}, {"size", n}}).
-// Field values come from anywhere: they are escaped here, so no caller has to (promise P5). Any
-// thread.
+// Every line is an event of events.hpp and fields: log::info("accepted", {{"id", id}, {"size",
+// n}}). Field values come from anywhere: they are escaped here, so no caller has to (promise P5).
+// Any thread.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@
 #include <variant>
 
 #include "base/result.hpp"
+#include "log/events.hpp"
+#include "log/level.hpp"
 
 namespace lsmtpd::log {
-
-enum class Level { trace, debug, info, warn, error, off };
 
 // A field's name. Our own are looked at by the compiler, so that no line has to; those of plugins
 // are escaped in each line.
@@ -88,22 +88,22 @@ class Turns {
 };
 
 bool enabled(Level level);
-void write(Level level, std::string_view message, std::span<const Field> fields);
+void write(Level level, Event event, std::span<const Field> fields);
 
-inline void write(Level level, std::string_view message, std::initializer_list<Field> f) {
-  write(level, message, std::span(f.begin(), f.size()));
+inline void write(Level level, Event event, std::initializer_list<Field> f) {
+  write(level, event, std::span(f.begin(), f.size()));
 }
-inline void debug(std::string_view m, std::initializer_list<Field> f = {}) {
-  write(Level::debug, m, f);
+inline void debug(EventAt<Level::debug> e, std::initializer_list<Field> f = {}) {
+  write(Level::debug, e.event(), f);
 }
-inline void info(std::string_view m, std::initializer_list<Field> f = {}) {
-  write(Level::info, m, f);
+inline void info(EventAt<Level::info> e, std::initializer_list<Field> f = {}) {
+  write(Level::info, e.event(), f);
 }
-inline void warn(std::string_view m, std::initializer_list<Field> f = {}) {
-  write(Level::warn, m, f);
+inline void warn(EventAt<Level::warn> e, std::initializer_list<Field> f = {}) {
+  write(Level::warn, e.event(), f);
 }
-inline void error(std::string_view m, std::initializer_list<Field> f = {}) {
-  write(Level::error, m, f);
+inline void error(EventAt<Level::error> e, std::initializer_list<Field> f = {}) {
+  write(Level::error, e.event(), f);
 }
 
 }  // namespace lsmtpd::log

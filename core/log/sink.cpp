@@ -15,9 +15,9 @@
 namespace lsmtpd::log {
 namespace {
 
-constexpr size_t batch_size = 64u << 10;
-constexpr int poll_slice = 100;          // milliseconds
-constexpr int slices_when_hurried = 20;  // so a stuck reader holds up the end for 2 s at most
+constexpr size_t kBatchSize = 64u << 10;
+constexpr int kPollSlice = 100;         // milliseconds
+constexpr int kSlicesWhenHurried = 20;  // so a stuck reader holds up the end for 2 s at most
 
 bool is_regular(int fd) {
   struct stat status = {};
@@ -45,8 +45,8 @@ Sink::Sink(std::string path, UniqueFd fd, bool json)
       regular_(is_regular(fd_)) {}
 
 Result<UniqueFd> Sink::open_file(const std::string& path) {
-  constexpr int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-  UniqueFd fd(::open(path.c_str(), flags, 0640));
+  constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+  UniqueFd fd(::open(path.c_str(), kFlags, 0640));
   if (!fd) return fail("cannot open the log file {}: {}", path, std::strerror(errno));
   return fd;
 }
@@ -54,7 +54,7 @@ Result<UniqueFd> Sink::open_file(const std::string& path) {
 bool Sink::has_room_for(std::string_view lines) {
   size_t waiting = waiting_;
   do {
-    if (waiting >= queue_length) {
+    if (waiting >= kQueueLength) {
       lost_ += count_lines(lines);
       return false;
     }
@@ -68,7 +68,7 @@ void Sink::sink_it_(const spdlog::details::log_msg& piece) {
   if (last) {
     write_batch();
     linger();
-  } else if (pending_.size() >= batch_size) {
+  } else if (pending_.size() >= kBatchSize) {
     write_batch();
   }
 }
@@ -78,7 +78,7 @@ void Sink::sink_it_(const spdlog::details::log_msg& piece) {
 // in batches. A quiet daemon's line is written before this, at once; a burst does not wait for the
 // end of it.
 void Sink::linger() {
-  for (int ms = 0; ms < 5 && !hurry_ && waiting_ < queue_length / 4; ++ms)
+  for (int ms = 0; ms < 5 && !hurry_ && waiting_ < kQueueLength / 4; ++ms)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
@@ -101,10 +101,10 @@ void Sink::report_dropped() {
   reporting_ = dropped;
 }
 
-void Sink::append_line(Level level, std::string_view message, std::initializer_list<Field> fields) {
+void Sink::append_line(Level level, Event event, std::initializer_list<Field> fields) {
   if (!enabled(level)) return;
   const Line line{
-      std::chrono::system_clock::now(), level, message, {fields.begin(), fields.size()}};
+      std::chrono::system_clock::now(), level, event.text(), {fields.begin(), fields.size()}};
   if (json_) {
     append_json(pending_, line);
   } else {
@@ -152,9 +152,9 @@ bool Sink::wait_until_writable() {
   int slices = 0;
   while (!gave_up_) {
     pollfd entry{fd_, POLLOUT, 0};
-    const int ready = ::poll(&entry, 1, poll_slice);
+    const int ready = ::poll(&entry, 1, kPollSlice);
     if (ready > 0) return true;  // an error too: write() will say which
-    if (hurry_ && ++slices >= slices_when_hurried) gave_up_ = true;
+    if (hurry_ && ++slices >= kSlicesWhenHurried) gave_up_ = true;
   }
   return false;
 }

@@ -25,7 +25,7 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
  public:
   // Pieces that may wait. One takes 400 bytes in the queue while its lines have up to 250, and
   // their length beyond that; it has 4 KiB and a line at most.
-  static constexpr size_t queue_length = 2048;
+  static constexpr size_t kQueueLength = 2048;
 
   // An empty path is standard error.
   Sink(std::string path, UniqueFd fd, bool json);
@@ -51,7 +51,7 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   bool write_piece(std::string_view piece, std::string_view& rest);
   bool wait_until_writable();
   void reopen_if_asked();
-  void append_line(Level level, std::string_view message, std::initializer_list<Field> fields);
+  void append_line(Level level, Event event, std::initializer_list<Field> fields);
 
   const std::string path_;
   const bool json_;

@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -13,15 +15,22 @@ namespace lsmtpd::message {
 namespace {
 
 constexpr uint64_t kLargestChunk = 256u << 10;
+// Short pieces share a chunk: a line of three octets must not cost an allocation and a write of its
+// own.
+constexpr uint64_t kSmallestChunk = 256;
+constexpr size_t kPiecesOfOneWrite = 64;
 
-Status write_all(int fd, const char* bytes, uint64_t size, uint64_t offset) {
-  while (size > 0) {
-    const ssize_t n = ::pwrite(fd, bytes, size, static_cast<off_t>(offset));
+Status write_all(int fd, iovec* pieces, size_t count, uint64_t offset) {
+  while (count > 0) {
+    const ssize_t n = ::pwritev(fd, pieces, static_cast<int>(count), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return fail("cannot write the spill file: {}", strerror(n < 0 ? errno : ENOSPC));
-    bytes += n;
-    size -= static_cast<uint64_t>(n);
     offset += static_cast<uint64_t>(n);
+    auto written = static_cast<size_t>(n);
+    for (; count > 0 && written >= pieces->iov_len; ++pieces, --count) written -= pieces->iov_len;
+    if (count == 0) break;
+    pieces->iov_base = static_cast<char*>(pieces->iov_base) + written;
+    pieces->iov_len -= written;
   }
   return {};
 }
@@ -63,19 +72,7 @@ bool BodyWriter::append(std::string_view piece) {
   auto& chunks = body_->chunks_;
   while (!piece.empty()) {
     if (chunks.empty() || chunks.back().used == chunks.back().capacity) {
-      // Growing with the body keeps small mails small and large ones in few chunks. Where memory is
-      // short, and the body on its way to its file, it takes no more than it needs: a hundred large
-      // ones must leave some to others.
-      const bool sparing = body_->spilled() || resources_->memory.used() > resources_->soft_limit();
-      const uint64_t grown = sparing ? 0 : std::min(body_->size_, kLargestChunk);
-      const uint64_t needed = std::min<uint64_t>(piece.size(), kLargestChunk);
-      uint64_t capacity = std::max(needed, grown);
-      if (!body_->memory_.reserve(capacity)) {
-        capacity = needed;
-        if (!body_->memory_.reserve(capacity)) return false;
-      }
-      // Left uninitialised on purpose: every byte is written before it is read.
-      chunks.push_back({std::unique_ptr<char[]>(new char[capacity]), capacity, 0, body_->size_});
+      if (!add_chunk(std::min<uint64_t>(piece.size(), kLargestChunk))) return false;
     }
     auto& chunk = chunks.back();
     const uint64_t n = std::min<uint64_t>(piece.size(), chunk.capacity - chunk.used);
@@ -85,6 +82,24 @@ bool BodyWriter::append(std::string_view piece) {
     piece.remove_prefix(n);
   }
   short_of_memory_ = resources_->memory.used() > resources_->soft_limit();
+  return true;
+}
+
+// Growing with the body keeps small mails small and large ones in few chunks. Where memory is
+// short, or the body is in its file already, it grows with what waits for the file only: a hundred
+// large bodies must leave some memory to others.
+bool BodyWriter::add_chunk(uint64_t needed) {
+  auto& chunks = body_->chunks_;
+  const bool sparing = body_->spilled() || resources_->memory.used() > resources_->soft_limit();
+  const uint64_t grown = std::min(sparing ? body_->size_ - written_ : body_->size_, kLargestChunk);
+  const uint64_t least = std::max(needed, kSmallestChunk);
+  uint64_t capacity = std::max(least, grown);
+  if (!body_->memory_.reserve(capacity + kChunkOverhead)) {
+    capacity = least;
+    if (!body_->memory_.reserve(capacity + kChunkOverhead)) return false;
+  }
+  // Left uninitialised on purpose: every byte is written before it is read.
+  chunks.push_back({std::unique_ptr<char[]>(new char[capacity]), capacity, 0, body_->size_});
   return true;
 }
 
@@ -118,9 +133,14 @@ Status BodyWriter::flush() {
     if (auto opened = open_file(); !opened) return opened;
   }
   auto& chunks = body_->chunks_;
-  if (!body_->spill_.reserve(body_->size_ - written_)) return fail("limits.spill is used up");
-  for (const auto& chunk : chunks) {
-    auto done = write_all(body_->file_.get(), chunk.bytes.get(), chunk.used, chunk.offset);
+  if (!body_->spill_.resize(body_->size_)) return fail("limits.spill is used up");
+  std::array<iovec, kPiecesOfOneWrite> pieces;
+  for (size_t at = 0; at < chunks.size(); at += pieces.size()) {
+    const size_t count = std::min(pieces.size(), chunks.size() - at);
+    for (size_t i = 0; i < count; ++i) {
+      pieces[i] = {chunks[at + i].bytes.get(), static_cast<size_t>(chunks[at + i].used)};
+    }
+    auto done = write_all(body_->file_.get(), pieces.data(), count, chunks[at].offset);
     if (!done) return done;
   }
   written_ = body_->size_;

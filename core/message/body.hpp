@@ -48,6 +48,10 @@ class Body {
 
 class BodyWriter {
  public:
+  // Memory that a chunk takes beside its bytes, and is counted with them: its entry in the vector,
+  // which doubles as it grows, and the allocator's header.
+  static constexpr uint64_t kChunkOverhead = 80;
+
   explicit BodyWriter(ResourceLimits& resources);
 
   // Keeps a copy of `piece`. False: not even the hard limit has room; the message cannot be kept.
@@ -66,6 +70,7 @@ class BodyWriter {
   std::shared_ptr<const Body> finish();
 
  private:
+  bool add_chunk(uint64_t needed);
   Status open_file();
 
   ResourceLimits* resources_;

@@ -76,7 +76,7 @@ void write_log(const lsmtpd_host* host, uint32_t level, lsmtpd_str message,
     const auto& field = *reinterpret_cast<const lsmtpd_log_field*>(at);
     all.emplace_back(log::Key::foreign(view(field.key)), view(field.value));
   }
-  log::write(level_of(level), view(message), all);
+  log::write(level_of(level), log::Event::foreign(view(message)), all);
 }
 
 const void* instance_extension(const lsmtpd_host*, const char* id) {

@@ -134,21 +134,23 @@ void Connection::log_outcome(const pipeline::Outcome& outcome) {
   const bool accepted =
       outcome.fate == pipeline::Fate::stored || outcome.fate == pipeline::Fate::discarded;
   const uint64_t now = service_.loop.now_ms();
-  log::info(accepted ? "accepted" : "refused", {{"id", e.id},
-                                                {"outcome", pipeline::fate_name(outcome.fate)},
-                                                {"from", e.reverse_path},
-                                                {"to", joined(e.recipients)},
-                                                {"size", message_size_},
-                                                {"peer", peer_.text()},
-                                                {"helo", e.helo},
-                                                {"protocol", e.protocol},
-                                                {"listener", e.listener},
-                                                {"code", outcome.reply.code},
-                                                {"reply", outcome.reply.text},
-                                                {"by", outcome.detail},
-                                                {"receive_ms", body_end_ms_ - mail_at_ms_},
-                                                {"chain_ms", now - body_end_ms_},
-                                                {"reply_lost", over()}});
+  const log::Event event = accepted ? log::Event("accepted") : log::Event("refused");
+  log::write(log::Level::info, event,
+             {{"id", e.id},
+              {"outcome", pipeline::fate_name(outcome.fate)},
+              {"from", e.reverse_path},
+              {"to", joined(e.recipients)},
+              {"size", message_size_},
+              {"peer", peer_.text()},
+              {"helo", e.helo},
+              {"protocol", e.protocol},
+              {"listener", e.listener},
+              {"code", outcome.reply.code},
+              {"reply", outcome.reply.text},
+              {"by", outcome.detail},
+              {"receive_ms", body_end_ms_ - mail_at_ms_},
+              {"chain_ms", now - body_end_ms_},
+              {"reply_lost", over()}});
 }
 
 }  // namespace lsmtpd::server

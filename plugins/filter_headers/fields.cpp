@@ -9,7 +9,7 @@
 namespace filter_headers {
 namespace {
 
-constexpr size_t soft_limit = 78, hard_limit = 998;  // RFC 5322 2.1.1, without the CRLF
+constexpr size_t kSoftLimit = 78, kHardLimit = 998;  // RFC 5322 2.1.1, without the CRLF
 
 std::string_view view(lsmtpd_str text) {
   return text.size == 0 ? std::string_view()
@@ -67,7 +67,7 @@ struct Placeholder {
   std::string_view name;
   lsmtpd_str lsmtpd_envelope::*member;
 };
-constexpr std::array<Placeholder, 7> placeholders = {{
+constexpr std::array<Placeholder, 7> kPlaceholders = {{
     {"id", &lsmtpd_envelope::id},
     {"peer_address", &lsmtpd_envelope::peer_address},
     {"helo", &lsmtpd_envelope::helo},
@@ -76,17 +76,17 @@ constexpr std::array<Placeholder, 7> placeholders = {{
     {"protocol", &lsmtpd_envelope::protocol},
     {"auth_user", &lsmtpd_envelope::auth_user},
 }};
-constexpr std::string_view hostname_placeholder = "hostname";
+constexpr std::string_view kHostnamePlaceholder = "hostname";
 
 const Placeholder* find(std::string_view name) {
-  const auto* at = std::find_if(placeholders.begin(), placeholders.end(),
+  const auto* at = std::find_if(kPlaceholders.begin(), kPlaceholders.end(),
                                 [&](const Placeholder& p) { return p.name == name; });
-  return at == placeholders.end() ? nullptr : at;
+  return at == kPlaceholders.end() ? nullptr : at;
 }
 
 std::string known_placeholders() {
   std::string list = "{hostname}";
-  for (const Placeholder& placeholder : placeholders)
+  for (const Placeholder& placeholder : kPlaceholders)
     list += " {" + std::string(placeholder.name) + "}";
   return list;
 }
@@ -121,7 +121,7 @@ std::string Template::parse(std::string_view text) {
     const size_t end = text.find('}', i);
     if (end == std::string_view::npos) return "a { without its }; write {{ for the brace itself";
     const std::string name(text.substr(i + 1, end - i - 1));
-    if (name != hostname_placeholder && find(name) == nullptr)
+    if (name != kHostnamePlaceholder && find(name) == nullptr)
       return "unknown placeholder {" + name + "}; there are: " + known_placeholders();
     pieces_.push_back({false, std::exchange(literal, {})});
     pieces_.push_back({true, name});
@@ -136,7 +136,7 @@ std::string Template::expand(const lsmtpd_envelope& envelope, std::string_view h
   for (const Piece& piece : pieces_) {
     if (!piece.placeholder)
       out += piece.text;
-    else if (piece.text == hostname_placeholder)
+    else if (piece.text == kHostnamePlaceholder)
       out += hostname;
     else
       out += view(envelope.*(find(piece.text)->member));
@@ -158,15 +158,15 @@ std::string field(std::string_view name, std::string_view value) {
   for (const std::string_view word : words(cleaned)) {
     // The space before a word is kept, and where the line is full it is what the next one begins
     // with.
-    if (!std::exchange(first, false) && used + 1 + word.size() > soft_limit) {
+    if (!std::exchange(first, false) && used + 1 + word.size() > kSoftLimit) {
       out += "\r\n";
       used = 0;
     }
     out += ' ';
     ++used;
     std::string_view rest = word;
-    while (used + rest.size() > hard_limit) {
-      const size_t at = cut_at(rest, hard_limit - used);
+    while (used + rest.size() > kHardLimit) {
+      const size_t at = cut_at(rest, kHardLimit - used);
       out.append(rest.substr(0, at)).append("\r\n ");
       rest.remove_prefix(at);
       used = 1;
@@ -178,16 +178,16 @@ std::string field(std::string_view name, std::string_view value) {
 }
 
 std::string date(int64_t time_ns) {
-  static constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  static constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   const auto seconds = static_cast<std::time_t>(time_ns / 1000000000);
   std::tm utc{};
   if (gmtime_r(&seconds, &utc) == nullptr) return "Thu, 01 Jan 1970 00:00:00 +0000";
   char text[96];
   // Not strftime: its names follow the locale.
-  std::snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d +0000", days[utc.tm_wday],
-                utc.tm_mday, months[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
+  std::snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d +0000", kDays[utc.tm_wday],
+                utc.tm_mday, kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
                 utc.tm_sec);
   return text;
 }

@@ -51,7 +51,7 @@ std::optional<Archive::Page> Archive::list(bool restart, std::uint32_t max) {
 Archive::Loaded Archive::load(const std::string& id, const Make& make) {
   problem_.clear();
   const Loaded loaded = read(id, make);
-  if (loaded != Loaded::kBroken) return loaded;
+  if (loaded != Loaded::broken) return loaded;
   const std::string name = file_name(id);
   const std::uint64_t size = size_of(name);
   const int error =
@@ -67,37 +67,37 @@ Archive::Loaded Archive::load(const std::string& id, const Make& make) {
 Archive::Loaded Archive::read(const std::string& id, const Make& make) {
   const std::string name = file_name(id);
   const int fd = files_.open_existing(directory_.messages(), name.c_str());
-  if (fd == -ENOENT) return Loaded::kGone;
+  if (fd == -ENOENT) return Loaded::gone;
   if (fd < 0) {
     problem_ = "cannot open it: " + error_text(fd);
-    return passes(fd) ? Loaded::kTempfail : Loaded::kBroken;
+    return passes(fd) ? Loaded::tempfail : Loaded::broken;
   }
   const File file(files_, fd);
   FileInfo info;
   if (const int error = files_.info(fd, info); error < 0) return unreadable(error);
   if (!info.regular) {
     problem_ = "it is no regular file";
-    return Loaded::kBroken;
+    return Loaded::broken;
   }
   FileInput input(files_, fd);
   mail_json::Reader reader(input);
   const auto mail = reader.open();
   if (!mail) {
     problem_ = mail.error();
-    return input.error() < 0 ? unreadable(input.error()) : Loaded::kBroken;
+    return input.error() < 0 ? unreadable(input.error()) : Loaded::broken;
   }
   const Loaded loaded = make(*mail, [&](const mail_json::Reader::Sink& sink) {
     auto done = reader.content(sink);
     if (!done) problem_ = done.error();
     return done;
   });
-  return loaded == Loaded::kBroken && input.error() < 0 ? unreadable(input.error()) : loaded;
+  return loaded == Loaded::broken && input.error() < 0 ? unreadable(input.error()) : loaded;
 }
 
 // The disk's fault, or memory's, and not what was written: it may be readable later.
 Archive::Loaded Archive::unreadable(std::int64_t error) {
   problem_ = "cannot read it: " + error_text(error);
-  return Loaded::kTempfail;
+  return Loaded::tempfail;
 }
 
 std::uint64_t Archive::size_of(const std::string& name) {

@@ -37,7 +37,7 @@ class FileInput : public mail_json::Input {
 
 class Archive {
  public:
-  enum class Loaded { kYes, kGone, kBroken, kTempfail };
+  enum class Loaded { yes, gone, broken, tempfail };
   // Makes a message of what was read; false: not now. `content` gives the body once, and an error
   // where the file is broken.
   using Body = std::function<mail_json::Result<void>(const mail_json::Reader::Sink&)>;
@@ -53,7 +53,7 @@ class Archive {
   // Nothing where the directory cannot be read.
   std::optional<Page> list(bool restart, std::uint32_t max);
 
-  // kBroken: it was put into quarantine, problem() says why.
+  // broken: it was put into quarantine, problem() says why.
   Loaded load(const std::string& id, const Make& make);
   const std::string& problem() const { return problem_; }
 

@@ -40,6 +40,13 @@ std::optional<Capacity::Change> Capacity::saw_error(std::int64_t error) {
   return decide();
 }
 
+std::optional<Capacity::Change> Capacity::saw_place(std::string problem) {
+  const std::lock_guard lock(mutex_);
+  place_ = std::move(problem);
+  in_place_ = place_.empty();
+  return decide();
+}
+
 std::optional<Capacity::Change> Capacity::saw_messages(std::uint64_t bytes,
                                                        std::int64_t oldest_age_ms) {
   const std::lock_guard lock(mutex_);
@@ -54,7 +61,10 @@ std::optional<Capacity::Change> Capacity::saw_messages(std::uint64_t bytes,
 }
 
 std::optional<Capacity::Change> Capacity::decide() {
-  const std::string& shown = !space_.empty() ? space_ : !bytes_.empty() ? bytes_ : age_;
+  const std::string& shown = !place_.empty()   ? place_
+                             : !space_.empty() ? space_
+                             : !bytes_.empty() ? bytes_
+                                               : age_;
   const bool was_ready = ready_.load();
   reason_ = shown;
   ready_ = reason_.empty();

@@ -18,6 +18,8 @@ class Capacity {
  public:
   explicit Capacity(const Settings& settings);
 
+  // False: the directory is not where its path says; nothing may be stored in it.
+  bool in_place() const { return in_place_.load(std::memory_order_relaxed); }
   bool ready() const { return ready_.load(std::memory_order_relaxed); }
   std::string reason() const;
 
@@ -32,7 +34,8 @@ class Capacity {
     std::string reason;  // where not ready
   };
   std::optional<Change> saw_space(const FreeSpace& space);
-  std::optional<Change> saw_error(std::int64_t error);  // free space cannot be asked for
+  std::optional<Change> saw_error(std::int64_t error);   // free space cannot be asked for
+  std::optional<Change> saw_place(std::string problem);  // of the directory; empty: none
   std::optional<Change> saw_messages(std::uint64_t bytes, std::int64_t oldest_age_ms);
 
   std::int64_t used() const { return used_.load(); }
@@ -44,9 +47,11 @@ class Capacity {
 
   const Settings settings_;
   std::atomic<bool> ready_{true};
+  std::atomic<bool> in_place_{true};
   std::atomic<std::int64_t> used_{0};
   mutable std::mutex mutex_;
-  std::string space_;  // each empty, or why nothing can be taken
+  std::string place_;  // each empty, or why nothing can be taken
+  std::string space_;
   std::string bytes_;
   std::string age_;
   std::string reason_;  // of them, the one that is shown

@@ -28,7 +28,7 @@ class Command {
 
   int run() {
     const auto step = [this](const Place& place, const std::string& id) { return act(place, id); };
-    if (line_.all || line_.action == Action::kLs) {
+    if (line_.all || line_.action == Action::ls) {
       for (const Place& place : places_) each(place, step);
     } else {
       for (const std::string& id : line_.ids) named(id, step);
@@ -59,14 +59,14 @@ class Command {
 
   bool act(const Place& place, const std::string& id) {
     switch (line_.action) {
-      case Action::kLs:
-      case Action::kShow:
+      case Action::ls:
+      case Action::show:
         return print(place, id);
-      case Action::kExport:
+      case Action::export_:
         return export_one(place, id);
-      case Action::kRm:
+      case Action::rm:
         return remove(place, id);
-      case Action::kRetry:
+      case Action::retry:
         return retry(place, id);
     }
     return false;
@@ -75,10 +75,10 @@ class Command {
   bool print(const Place& place, const std::string& id) {
     const auto entry = read_entry(files_, place, id);
     if (!entry) return false;
-    if (line_.action == Action::kShow && !entry->problem.empty()) failed_ = true;
+    if (line_.action == Action::show && !entry->problem.empty()) failed_ = true;
     if (line_.json) {
       terminal_.out(entry_json(*entry));
-    } else if (line_.action == Action::kLs) {
+    } else if (line_.action == Action::ls) {
       terminal_.out(entry_line(*entry));
     } else {
       terminal_.out(entry_text(*entry) + "\n" + header(place, id) + "\n");

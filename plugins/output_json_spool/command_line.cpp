@@ -19,11 +19,11 @@ const char* const kCommandUsage =
 namespace {
 
 std::optional<Action> action_of(std::string_view word) {
-  if (word == "ls") return Action::kLs;
-  if (word == "show") return Action::kShow;
-  if (word == "export") return Action::kExport;
-  if (word == "rm") return Action::kRm;
-  if (word == "retry") return Action::kRetry;
+  if (word == "ls") return Action::ls;
+  if (word == "show") return Action::show;
+  if (word == "export") return Action::export_;
+  if (word == "rm") return Action::rm;
+  if (word == "retry") return Action::retry;
   return std::nullopt;
 }
 
@@ -37,24 +37,24 @@ bool take_option(std::string_view word, CommandLine& line) {
 }
 
 std::string check_ids(CommandLine& line, bool named_state) {
-  if (line.action == Action::kLs) return line.ids.empty() ? "" : "ls takes no ID";
-  if (line.action == Action::kExport) {
+  if (line.action == Action::ls) return line.ids.empty() ? "" : "ls takes no ID";
+  if (line.action == Action::export_) {
     return line.ids.size() == 1 && !line.all ? "" : "export takes one ID";
   }
   if (line.all != line.ids.empty()) return line.all ? "--all takes no ID" : "an ID is missing";
-  if (line.all && line.action == Action::kRm && !named_state) {
+  if (line.all && line.action == Action::rm && !named_state) {
     return "rm --all wants --dead or --quarantine";
   }
   return "";
 }
 
 void choose_states(CommandLine& line, bool named_state) {
-  const bool every = !line.all || line.action == Action::kShow;
-  if (line.action == Action::kLs) {
+  const bool every = !line.all || line.action == Action::show;
+  if (line.action == Action::ls) {
     line.waiting = !named_state || line.all;
     line.dead = line.dead || line.all;
     line.quarantine = line.quarantine || line.all;
-  } else if (line.action == Action::kRetry) {
+  } else if (line.action == Action::retry) {
     line.quarantine = line.quarantine || (!named_state && !line.all);
     line.dead = line.dead || !named_state;
   } else if (!named_state) {
@@ -88,7 +88,7 @@ tl::expected<CommandLine, std::string> parse_command_line(
       line.ids.emplace_back(word);
     }
   }
-  if (!line.output.empty() && line.action != Action::kExport) {
+  if (!line.output.empty() && line.action != Action::export_) {
     return tl::make_unexpected("-o belongs to export");
   }
   const bool named_state = line.dead || line.quarantine;

@@ -8,10 +8,10 @@
 
 namespace lsmtpd::json_spool {
 
-enum class Action { kLs, kShow, kExport, kRm, kRetry };
+enum class Action { ls, show, export_, rm, retry };
 
 struct CommandLine {
-  Action action = Action::kLs;
+  Action action = Action::ls;
   std::vector<std::string> ids;
   bool waiting = false;  // which of the three to look at; set by the parser where none was named
   bool dead = false;

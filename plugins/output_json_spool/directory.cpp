@@ -1,10 +1,13 @@
 #include "directory.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+
+#include "path_check.hpp"
 
 namespace lsmtpd::json_spool {
 namespace {
@@ -14,9 +17,8 @@ tl::unexpected<std::string> problem(const std::string& what, std::int64_t error)
 }
 
 std::string parent_of(const std::string& path) {
-  const std::size_t end = path.find_last_not_of('/');
-  const std::size_t slash = path.rfind('/', end);
-  if (slash == std::string::npos || end == std::string::npos) return ".";
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
@@ -30,13 +32,19 @@ std::string holder(int fd) {
   return number ? "pid " + pid : "its pid is not known";
 }
 
+std::string in_use(const std::string& path, int lock_file) {
+  return path + " is in use by another lsmtpd (" + holder(lock_file) +
+         "); each needs a directory of its own";
+}
+
 }  // namespace
 
 tl::expected<Directory, std::string> Directory::open_for_daemon(Files& files,
                                                                 const std::string& path) {
   Directory directory;
-  directory.path_ = path;
+  directory.path_ = without_final_slashes(path);
   Step step = directory.make(files);
+  if (step) step = directory.lock_directory(files);
   if (step) step = directory.lock(files);
   if (step) step = directory.make_folders(files);
   if (step) step = directory.clear_temporaries(files);
@@ -48,7 +56,7 @@ tl::expected<Directory, std::string> Directory::open_for_daemon(Files& files,
 tl::expected<Directory, std::string> Directory::open_for_reading(Files& files,
                                                                  const std::string& path) {
   Directory directory;
-  directory.path_ = path;
+  directory.path_ = without_final_slashes(path);
   const int fd = files.open_directory(path);
   if (fd < 0) return problem("cannot open the spool directory " + path, fd);
   directory.messages_ = File(files, fd);
@@ -72,11 +80,11 @@ Directory::Step Directory::make(Files& files) {
   }
   if (fd < 0) return problem("cannot open the spool directory " + path_, fd);
   messages_ = File(files, fd);
-  struct stat status {};
-  if (::fstat(fd, &status) != 0) return problem("cannot look at " + path_, -errno);
-  if ((status.st_mode & S_IWOTH) != 0) {
-    return tl::make_unexpected(path_ + " can be written to by everyone; chmod 700 it");
+  for (const PathFault& fault : check_path(path_, ::geteuid(), ::getegid())) {
+    if (fault.error) return tl::make_unexpected(fault.text);
   }
+  // What was looked at by its path is what was opened.
+  if (std::string moved = misplaced(files); !moved.empty()) return tl::make_unexpected(moved);
   // Each time: the start that made it may have ended before this.
   const File parent(files, files.open_directory(parent_of(path_)));
   if (parent) {
@@ -84,6 +92,13 @@ Directory::Step Directory::make(Files& files) {
     if (synced < 0) return problem("cannot sync the directory above " + path_, synced);
   }
   return {};
+}
+
+// Not every file system can lock a directory (NFS cannot); there the lock of the file must do.
+Directory::Step Directory::lock_directory(Files& files) {
+  if (::flock(messages_.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return {};
+  const File file(files, ::openat(messages_.get(), ".lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  return tl::make_unexpected(in_use(path_, file.get()));
 }
 
 Directory::Step Directory::lock(Files& files) {
@@ -96,8 +111,7 @@ Directory::Step Directory::lock(Files& files) {
   whole.l_whence = SEEK_SET;
   if (::fcntl(fd, F_OFD_SETLK, &whole) != 0) {
     if (errno != EAGAIN && errno != EACCES) return problem("cannot lock " + path_, -errno);
-    return tl::make_unexpected(path_ + " is in use by another lsmtpd (" + holder(fd) +
-                               "); each needs a directory of its own");
+    return tl::make_unexpected(in_use(path_, fd));
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
   const bool written = ::ftruncate(fd, 0) == 0 && ::pwrite(fd, pid.data(), pid.size(), 0) > 0;
@@ -134,6 +148,16 @@ Directory::Step Directory::clear_temporaries(Files& files) {
       return problem("cannot remove " + path_ + "/tmp/" + name, error);
   }
   return {};
+}
+
+std::string Directory::misplaced(Files& files) const {
+  const int error = files.leads_to(path_, messages_.get());
+  if (error >= 0) return {};
+  if (error == -ESTALE || error == -ENOENT || error == -ENOTDIR) {
+    return "the directory " + path_ +
+           " was renamed, removed or replaced; put it back, or restart to use what is there now";
+  }
+  return "cannot look at " + path_ + ": " + error_text(error);
 }
 
 // Not every file system has O_TMPFILE, and without /proc some kernels cannot link it.

@@ -6,6 +6,8 @@
 //   DIRECTORY/quarantine/      files that could not be read
 //   DIRECTORY/.lock            one daemon a directory; holds its pid
 //
+// The directory itself is locked too, so that removing .lock lets no second daemon in.
+//
 // The daemon uses open_for_daemon() [main]; the command line open_for_reading(), which takes no
 // lock and makes nothing. Closing gives up the lock. The descriptors may be used from any thread.
 #pragma once
@@ -31,12 +33,16 @@ class Directory {
   int quarantine() const { return quarantine_.get(); }
   // Whether files can be made without a name and linked when they are whole.
   bool unnamed_files() const { return unnamed_files_; }
+  // Why the path does not lead to the directory that was opened: it was renamed, removed or
+  // replaced. Empty: it does. Blocks on the disk.
+  std::string misplaced(Files& files) const;
 
  private:
   using Step = tl::expected<void, std::string>;
 
   Step make(Files& files);
   Step lock(Files& files);
+  Step lock_directory(Files& files);
   Step make_folders(Files& files);
   Step clear_temporaries(Files& files);
   void probe(Files& files);

@@ -144,6 +144,12 @@ class PosixFiles : public Files {
     info = info_of(status);
     return error;
   }
+  int leads_to(const std::string& path, int directory) override {
+    struct stat opened {};
+    struct stat found {};
+    if (::fstat(directory, &opened) != 0 || ::stat(path.c_str(), &found) != 0) return -errno;
+    return opened.st_dev == found.st_dev && opened.st_ino == found.st_ino ? 0 : -ESTALE;
+  }
   int free_space(int directory, FreeSpace& space) override {
     struct statvfs status {};
     const int error = result(::fstatvfs(directory, &status));

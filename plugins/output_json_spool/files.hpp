@@ -60,6 +60,8 @@ class Files {
 
   virtual int info(int fd, FileInfo& info) = 0;
   virtual int info_in(int directory, const char* name, FileInfo& info) = 0;
+  // 0: `path` leads to the open `directory` (the same device and inode); -ESTALE: to another one.
+  virtual int leads_to(const std::string& path, int directory) = 0;
   virtual int free_space(int directory, FreeSpace& space) = 0;
   // Null: it cannot be read.
   virtual std::unique_ptr<Listing> list(int directory) = 0;

@@ -12,29 +12,29 @@ void load_now(Archive& archive, const sdk::LaneHost& host, sdk::Call& call, cons
   const auto make = [&](const mail_json::StoredMail& mail, const Archive::Body& body) {
     const mail_json::EnvelopeView envelope(mail);
     sdk::Message message = host.make_message(envelope.get());
-    if (!message) return Archive::Loaded::kTempfail;
+    if (!message) return Archive::Loaded::tempfail;
     for (const auto& [key, value] : mail.bookkeeping.annotations) {
-      if (!message.annotate(key, value)) return Archive::Loaded::kTempfail;
+      if (!message.annotate(key, value)) return Archive::Loaded::tempfail;
     }
     bool taken = true;
     const auto done = body([&](std::string_view piece) {
       taken = message.body_append(piece);
       return taken;
     });
-    if (!done) return taken ? Archive::Loaded::kBroken : Archive::Loaded::kTempfail;
+    if (!done) return taken ? Archive::Loaded::broken : Archive::Loaded::tempfail;
     host.loaded(std::move(call), std::move(message), mail.bookkeeping.target);
-    return Archive::Loaded::kYes;
+    return Archive::Loaded::yes;
   };
   switch (archive.load(id, make)) {
-    case Archive::Loaded::kYes:
+    case Archive::Loaded::yes:
       return;
-    case Archive::Loaded::kGone:
+    case Archive::Loaded::gone:
       return call.reject({}, 0, {}, "it is gone");
-    case Archive::Loaded::kBroken:
+    case Archive::Loaded::broken:
       host.error("a file in the spool cannot be read and was put into quarantine",
                  {{"id", id}, {"error", archive.problem()}});
       return call.reject({}, 0, {}, archive.problem());
-    case Archive::Loaded::kTempfail:
+    case Archive::Loaded::tempfail:
       if (!archive.problem().empty())
         host.warn("a file in the spool cannot be read now; it is tried again",
                   {{"id", id}, {"error", archive.problem()}});
@@ -62,6 +62,9 @@ void Lane::deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery)
   // copy.
   std::string id(delivery.target.empty() ? sdk::view(message.envelope().id) : delivery.copy_id);
   if (!valid_id(id)) return call.tempfail({}, 0, {}, "the id is no file name");
+  if (!shared_.capacity.in_place()) {
+    return call.tempfail({}, 0, {}, shared_.capacity.reason());
+  }
   if (!shared_.capacity.has_room(message.size())) {
     return call.tempfail("Insufficient system storage", 452, "4.3.1", "max_bytes is reached");
   }

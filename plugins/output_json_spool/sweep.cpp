@@ -11,6 +11,7 @@ Sweep::Sweep(Files& files, const Directory& directory, Capacity& capacity, Log l
 
 std::int64_t Sweep::turn(std::int64_t now_ms) {
   if (now_ms >= space_due_) {
+    look_at_place();
     look_at_space();
     space_due_ = now_ms + kSpaceMs;
   }
@@ -18,6 +19,10 @@ std::int64_t Sweep::turn(std::int64_t now_ms) {
   if (!sweeps) return space_due_ - now_ms;
   if (now_ms >= step_due_) step(now_ms);
   return std::max<std::int64_t>(0, std::min(space_due_, step_due_) - now_ms);
+}
+
+void Sweep::look_at_place() {
+  if (const auto change = capacity_.saw_place(directory_.misplaced(files_))) log_(*change);
 }
 
 void Sweep::look_at_space() {

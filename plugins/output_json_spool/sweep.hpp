@@ -1,5 +1,6 @@
-// Looks after the spool without ever holding anything up: free space every second, and, where a
-// limit wants it, the size and age of all messages in bounded steps. A million files are gone
+// Looks after the spool without ever holding anything up: every second free space, and whether the
+// directory is still where its path says; where a limit wants it, the size and age of all messages
+// in bounded steps. A million files are gone
 // through in the background; nothing is read at start. Keeper's thread only.
 #pragma once
 
@@ -15,7 +16,7 @@ namespace lsmtpd::json_spool {
 
 class Sweep {
  public:
-  static constexpr std::int64_t kSpaceMs = 1000;  // between looks at the free space
+  static constexpr std::int64_t kSpaceMs = 1000;  // between looks at the directory and its space
   static constexpr std::size_t kStep = 200;       // files looked at in one turn
   static constexpr std::int64_t kStepMs = 20;     // between turns
   static constexpr std::int64_t kPauseMs = 10'000;
@@ -34,6 +35,7 @@ class Sweep {
   void watch_age() { watch_age_ = true; }
 
  private:
+  void look_at_place();
   void step(std::int64_t now_ms);
   void begin(std::int64_t now_ms);
   void finish(std::int64_t now_ms);

@@ -37,7 +37,7 @@ std::string escaped(std::string_view text, std::string_view keep) {
     const mail_json::Utf8Sequence next = mail_json::utf8_sequence(text);
     const std::string_view sequence = text.substr(0, next.length);
     const bool kept = keep.find(text[0]) != std::string_view::npos;
-    if (next.kind == Utf8::kValid && (kept || printable(sequence))) {
+    if (next.kind == Utf8::valid && (kept || printable(sequence))) {
       out += sequence;
     } else {
       put_escaped(out, sequence);

@@ -150,6 +150,32 @@ def test_a_spool_that_cannot_be_written_is_an_error_at_start(daemon):
     server.process = None
 
 
+@pytest.mark.parametrize("replaced", [False, True], ids=["renamed", "replaced"])
+def test_a_spool_directory_that_is_renamed_or_replaced_takes_no_mail_until_it_is_back(daemon, replaced):
+    server = daemon()
+    assert deliver(server).startswith("250")
+    spool, elsewhere = server.spool.folder, server.folder / "elsewhere"
+    spool.rename(elsewhere)
+    if replaced:
+        spool.mkdir(mode=0o700)
+    wait_until(lambda: deliver(server).startswith("452 4.3.1"), 2, "the directory to be missed within a second")
+    assert any("renamed, removed or replaced" in line.get("why", "") for line in server.log_lines())
+    assert not replaced or not list(spool.iterdir())
+    if replaced:
+        spool.rmdir()
+    elsewhere.rename(spool)
+    wait_until(lambda: deliver(server).startswith("250"), 5, "mail to be taken again")
+
+
+def test_a_second_daemon_does_not_get_in_where_the_lock_was_removed(daemon):
+    server = daemon()
+    (server.spool.folder / ".lock").unlink()
+    second = server.cli("run", "--config", server.config_file)
+    assert second.returncode == 1
+    assert "in use by another lsmtpd" in second.stderr + server.log.read_text()
+    assert deliver(server).startswith("250")
+
+
 def test_the_spool_folder_taken_away_gives_4xx(daemon):
     server = daemon()
     shutil.rmtree(server.spool.folder)

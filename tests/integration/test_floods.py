@@ -86,6 +86,7 @@ class Beside:
         times, replies = self._regular.end()
         if kind:
             return
+        self.worst = times[-1]
         peak = self.gauge.peak()
         served = sum(reply.startswith("250") for reply in replies)
         milliseconds = [f"{percentile(each, share) * 1000:.1f}" for each in (self._before, times)
@@ -157,6 +158,44 @@ def test_memory_is_bounded_and_others_are_served(server, regular, baseline, figu
     wait_for_descriptors(server, baseline)
     _, replies = regular.measure(10)
     assert all(reply.startswith("250") for reply in replies), replies
+
+
+def spilled_crowd_that_sends(server, regular, figures, name, data):
+    """How long the worst mail of the well-behaved client took beside 500 clients whose bodies are in files, while
+    they send data."""
+    before = server.descriptors()
+    with Crowd(server, 500) as crowd:
+        crowd.send_all(MAIL + H + (b"x" * 998 + b"\r\n") * 100)
+        settled(Gauge(server))
+        with Beside(server, regular, figures, name, len(crowd)) as beside:
+            for _ in range(16 if LONG else 1):
+                crowd.send_all(data)
+    wait_until(lambda: server.descriptors() <= before + 2, 60, "the crowd to be gone")
+    return beside.worst
+
+
+def test_short_lines_of_spilled_bodies_cost_others_no_more_than_long_ones(server, regular, baseline, figures):
+    """Each line is a piece of the body: with a chunk and a write of its own each took 430 MB and 28 s."""
+    long_lines = spilled_crowd_that_sends(server, regular, figures, "spilled, long lines", (b"x" * 998 + b"\r\n") * 64)
+    short_lines = spilled_crowd_that_sends(server, regular, figures, "spilled, short lines", b"..\r\n" * 8_000)
+    assert short_lines < max(5 * long_lines, 1) or sanitized(), (short_lines, long_lines)
+    wait_for_descriptors(server, baseline)
+
+
+def test_bare_line_feeds_of_spilled_bodies_cost_others_no_more_than_long_lines(tmp_path):
+    if not allow_descriptors(1000):
+        pytest.skip("this process may not have 1000 descriptors")
+    made = Daemon(tmp_path, {"listener": [{"name": "mx", "address": "127.0.0.1:0", "bare_lf": "normalize"}],
+                             "limits": {"message_size": "10MiB"}})
+    made.start()
+    try:
+        with Regular(made) as regular:
+            regular.measure(20)
+            long_lines = spilled_crowd_that_sends(made, regular, [], "", (b"x" * 998 + b"\r\n") * 64)
+            bare = spilled_crowd_that_sends(made, regular, [], "", b"\n" * 16_000)
+        assert bare < max(5 * long_lines, 1) or sanitized(), (bare, long_lines)
+    finally:
+        made.check_clean()
 
 
 def test_100_largest_messages_at_once_arrive_whole(server, regular, baseline, figures):

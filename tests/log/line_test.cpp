@@ -131,11 +131,11 @@ TEST(JsonLine, AFieldCannotTakeTheNameOfAFixedOne) {
 }
 
 TEST(Lines, LongValuesAreCutBetweenCharacters) {
-  const std::string exact(max_value, 'x');
+  const std::string exact(kMaxValue, 'x');
   EXPECT_EQ(text_value(exact), exact);
   EXPECT_EQ(text_value(exact + "y"), '"' + exact + "...\"");
-  const std::string euro = std::string(max_value - 1, 'x') + "\xe2\x82\xac";
-  EXPECT_EQ(json_value(euro), std::string(max_value - 1, 'x') + "...");
+  const std::string euro = std::string(kMaxValue - 1, 'x') + "\xe2\x82\xac";
+  EXPECT_EQ(json_value(euro), std::string(kMaxValue - 1, 'x') + "...");
 }
 
 std::string unescape(std::string_view shown) {

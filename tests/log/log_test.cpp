@@ -28,6 +28,21 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 
+// These tests write messages of their own, as plugins do.
+using Fields = std::initializer_list<Field>;
+void debug(std::string_view m, Fields f = {}) {
+  write(Level::debug, Event::foreign(m), f);
+}
+void info(std::string_view m, Fields f = {}) {
+  write(Level::info, Event::foreign(m), f);
+}
+void warn(std::string_view m, Fields f = {}) {
+  write(Level::warn, Event::foreign(m), f);
+}
+void error(std::string_view m, Fields f = {}) {
+  write(Level::error, Event::foreign(m), f);
+}
+
 std::string contents(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;

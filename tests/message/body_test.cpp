@@ -1,9 +1,13 @@
 #include "message/body.hpp"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include <filesystem>
+#include <fstream>
+#include <optional>
 #include <string>
 
 namespace lsmtpd::message {
@@ -90,11 +94,11 @@ TEST_F(BodyTest, StaysInMemoryWhileThereIsRoom) {
 
 TEST_F(BodyTest, CanBeReadFromEveryOffset) {
   const std::string text = content(3000);
-  for (const uint64_t limit : {uint64_t{1} << 20, uint64_t{1000}}) {
+  for (const uint64_t limit : {uint64_t{1} << 20, uint64_t{2000}}) {
     ResourceLimits resources(limit, 1u << 20, folder_.path());
     const auto body = write(resources, text, 97);
     ASSERT_TRUE(body);
-    EXPECT_EQ(body->spilled(), limit == 1000);
+    EXPECT_EQ(body->spilled(), limit == 2000);
     for (size_t at = 0; at <= text.size() + 1; ++at) {
       char buffer[50];
       const auto n = body->read(at, buffer, sizeof buffer);
@@ -142,7 +146,8 @@ TEST_F(BodyTest, GivesAllBudgetsBack) {
 
 TEST_F(BodyTest, WantsNoFlushBelowTheSoftLimitAndOneAbove) {
   BodyWriter writer(resources_);
-  ASSERT_TRUE(resources_.memory.reserve(resources_.soft_limit() - 10'000));
+  const uint64_t others = resources_.soft_limit() - 10'000 - BodyWriter::kChunkOverhead;
+  ASSERT_TRUE(resources_.memory.reserve(others));
   ASSERT_TRUE(writer.append(content(10'000)));
   EXPECT_FALSE(writer.wants_flush());
   ASSERT_TRUE(writer.append("x"));
@@ -150,7 +155,7 @@ TEST_F(BodyTest, WantsNoFlushBelowTheSoftLimitAndOneAbove) {
   ASSERT_TRUE(writer.flush());
   EXPECT_FALSE(writer.wants_flush()) << "nothing is left in memory";
   EXPECT_TRUE(writer.spilled());
-  resources_.memory.release(resources_.soft_limit() - 10'000);
+  resources_.memory.release(others);
   ASSERT_TRUE(writer.append("y"));
   EXPECT_TRUE(writer.wants_flush()) << "a body that is in its file goes on there";
   ASSERT_TRUE(writer.flush());
@@ -158,17 +163,18 @@ TEST_F(BodyTest, WantsNoFlushBelowTheSoftLimitAndOneAbove) {
 }
 
 TEST_F(BodyTest, FailsAtTheHardLimit) {
-  ASSERT_TRUE(resources_.memory.reserve(resources_.memory.limit() - 100));
+  const uint64_t left = 1000 + BodyWriter::kChunkOverhead;
+  ASSERT_TRUE(resources_.memory.reserve(resources_.memory.limit() - left));
   {
     BodyWriter writer(resources_);
-    EXPECT_TRUE(writer.append(content(100)));
+    EXPECT_TRUE(writer.append(content(1000)));
     EXPECT_FALSE(writer.append("x"));
   }
-  EXPECT_EQ(resources_.memory.used(), resources_.memory.limit() - 100);
+  EXPECT_EQ(resources_.memory.used(), resources_.memory.limit() - left);
 }
 
-// Once a body is in its file, each piece takes its own size and no more: else a few dozen large
-// mails on their way to their files would use up what the soft limit leaves.
+// Once a body is in its file, a piece takes its own size and no more: else a few dozen large mails
+// on their way to their files would use up what the soft limit leaves.
 TEST_F(BodyTest, TakesNoMoreThanThePieceOnceItIsSpilled) {
   BodyWriter writer(resources_);
   ASSERT_TRUE(writer.append(content(900'000)));
@@ -176,7 +182,73 @@ TEST_F(BodyTest, TakesNoMoreThanThePieceOnceItIsSpilled) {
   ASSERT_TRUE(writer.flush());
   ASSERT_EQ(resources_.memory.used(), 0u);
   ASSERT_TRUE(writer.append(content(1000)));
-  EXPECT_EQ(resources_.memory.used(), 1000u);
+  EXPECT_EQ(resources_.memory.used(), 1000 + BodyWriter::kChunkOverhead);
+}
+
+// How many system calls that write this process has made; nothing where the kernel does not count.
+std::optional<uint64_t> write_calls() {
+  std::ifstream io("/proc/self/io");
+  std::string key;
+  for (uint64_t value; io >> key >> value;) {
+    if (key == "syscw:") return value;
+  }
+  return std::nullopt;
+}
+
+TEST_F(BodyTest, ShortPiecesOfASpilledBodyShareMemoryAndWrites) {
+  BodyWriter writer(resources_);
+  std::string all = content(900'000);
+  ASSERT_TRUE(writer.append(all));
+  ASSERT_TRUE(writer.flush());
+  constexpr uint64_t kPieces = 20'000;
+  for (uint64_t i = 0; i < kPieces; ++i) {
+    const std::string piece = content(i % 3 + 1);
+    ASSERT_TRUE(writer.append(piece));
+    all += piece;
+  }
+  const uint64_t waits = all.size() - 900'000;
+  EXPECT_GE(resources_.memory.used(), waits);
+  EXPECT_LE(resources_.memory.used(), 2 * waits + 4096) << "few chunks, and hardly empty ones";
+  const auto before = write_calls();
+  ASSERT_TRUE(writer.flush());
+  const auto after = write_calls();
+  if (before && after) {
+    EXPECT_LE(*after - *before, 2u);
+  }
+  EXPECT_EQ(resources_.memory.used(), 0u);
+  EXPECT_EQ(read_all(*writer.finish(), 10'000), all);
+}
+
+// What is counted is what is held: the same pieces, each with a chunk of its own, would be counted
+// as a tenth of what they take.
+TEST_F(BodyTest, ShortPiecesPastTheSoftLimitShareChunks) {
+  ASSERT_TRUE(resources_.memory.reserve(resources_.soft_limit()));
+  BodyWriter writer(resources_);
+  ASSERT_TRUE(writer.append("x"));
+  const uint64_t first = resources_.memory.used();
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(writer.append("..."));
+  EXPECT_EQ(resources_.memory.used(), first) << "the first chunk has room for all of them";
+  EXPECT_GT(first - resources_.soft_limit(), BodyWriter::kChunkOverhead);
+}
+
+// A file system that takes a gathered write in part, here by a limit on the size of files, must not
+// lose the rest of it without a word.
+TEST_F(BodyTest, AGatheredWriteThatEndsEarlyIsAnError) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{150'000, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  BodyWriter writer(resources_);
+  for (int i = 0; i < 2000; ++i) ASSERT_TRUE(writer.append(content(100)));
+  const Status flushed = writer.flush();
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  ::signal(SIGXFSZ, handler);
+  EXPECT_FALSE(flushed);
+  ASSERT_TRUE(writer.flush()) << "nothing was lost, so it can be tried again";
+  std::string all;
+  for (int i = 0; i < 2000; ++i) all += content(100);
+  EXPECT_EQ(read_all(*writer.finish(), 10'000), all);
 }
 
 TEST_F(BodyTest, FailsAtTheSpillLimitAndSaysWhich) {
@@ -209,14 +281,15 @@ TEST_F(BodyTest, SaysWhyThereIsNoFile) {
 }
 
 TEST(BodyWriterTest, PastTheSoftLimitItTakesNoMoreThanItNeeds) {
-  ResourceLimits resources(1'000'000, 0, "/");
-  BodyWriter writer(resources);
-  ASSERT_TRUE(writer.append(content(100'000)));
+  const Folder folder;
+  ResourceLimits resources(1'000'000, 1 << 20, folder.path());
+  BodyWriter large(resources), writer(resources);
   ASSERT_TRUE(resources.memory.reserve(700'000));
+  ASSERT_TRUE(large.append(content(100'000)));
   const uint64_t before = resources.memory.used();
   ASSERT_GT(before, resources.soft_limit());
-  ASSERT_TRUE(writer.append(content(10)));
-  EXPECT_EQ(resources.memory.used(), before + 10);
+  ASSERT_TRUE(writer.append(content(1000)));
+  EXPECT_EQ(resources.memory.used(), before + 1000 + BodyWriter::kChunkOverhead);
 }
 
 TEST(BodyWriterTest, SpillFilesAreCountedAgainstTheirLimit) {

@@ -53,7 +53,7 @@ TEST(MessageTest, HasThePrefixBeforeTheBody) {
 }
 
 TEST(MessageTest, HasThePrefixBeforeASpilledBodyToo) {
-  ResourceLimits resources(300, 1u << 20, testing::TempDir());
+  ResourceLimits resources(400, 1u << 20, testing::TempDir());
   const std::string prefix = "Received: by us\r\n";
   const auto message = message_of(resources, prefix, kText);
   EXPECT_FALSE(message.in_memory());

@@ -21,16 +21,16 @@ constexpr std::string_view kEscapedCrLf = "\\r\\n";
 // What stands for each byte below 0x80: itself, a short escape or \u00XX (as serde_json writes it).
 constexpr std::array<Escape, 128> make_escapes() {
   std::array<Escape, 128> table{};
-  constexpr char hex[] = "0123456789abcdef";
+  constexpr char kHex[] = "0123456789abcdef";
   for (unsigned byte = 0; byte < 128; ++byte) {
     Escape& entry = table[byte];
     entry = {{static_cast<char>(byte)}, 1};
-    if (byte < 0x20) entry = {{'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]}, 6};
+    if (byte < 0x20) entry = {{'\\', 'u', '0', '0', kHex[byte >> 4], kHex[byte & 15]}, 6};
   }
-  constexpr char special[] = {'"', '\\', '\b', '\f', '\n', '\r', '\t'};
-  constexpr char letter[] = {'"', '\\', 'b', 'f', 'n', 'r', 't'};
-  for (unsigned i = 0; i < sizeof(special); ++i) {
-    table[static_cast<unsigned char>(special[i])] = {{'\\', letter[i]}, 2};
+  constexpr char kSpecial[] = {'"', '\\', '\b', '\f', '\n', '\r', '\t'};
+  constexpr char kLetter[] = {'"', '\\', 'b', 'f', 'n', 'r', 't'};
+  for (unsigned i = 0; i < sizeof(kSpecial); ++i) {
+    table[static_cast<unsigned char>(kSpecial[i])] = {{'\\', kLetter[i]}, 2};
   }
   return table;
 }
@@ -100,12 +100,12 @@ std::size_t Escaper::complete_pending(std::string_view in, char* out, std::size_
   std::memcpy(pending_ + pending_size_, in.data(), more);
   const Utf8Sequence next = utf8_sequence({pending_, pending_size_ + more});
   const std::size_t used = next.length - pending_size_;
-  if (next.kind == Utf8::kIncomplete) {
+  if (next.kind == Utf8::incomplete) {
     pending_size_ = next.length;
     return used;
   }
   const std::string_view text =
-      next.kind == Utf8::kValid ? std::string_view(pending_, next.length) : kReplacement;
+      next.kind == Utf8::valid ? std::string_view(pending_, next.length) : kReplacement;
   std::memcpy(out, text.data(), text.size());
   written += text.size();
   pending_size_ = 0;
@@ -119,10 +119,10 @@ std::size_t Escaper::high_run(std::string_view in, char* out, std::size_t room,
   std::size_t made = 0;
   while (at < in.size() && static_cast<unsigned char>(in[at]) >= 0x80 && made + kRoom <= room) {
     const Utf8Sequence next = utf8_sequence(in.substr(at, 4));
-    if (next.kind == Utf8::kIncomplete) {
+    if (next.kind == Utf8::incomplete) {
       std::memcpy(pending_, in.data() + at, next.length);
       pending_size_ = next.length;
-    } else if (next.kind == Utf8::kValid) {
+    } else if (next.kind == Utf8::valid) {
       std::memcpy(out + made, in.data() + at, next.length);
       made += next.length;
     } else {

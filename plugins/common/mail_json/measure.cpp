@@ -88,13 +88,13 @@ std::size_t Measure::add_sequence(std::string_view text) {
   std::memcpy(pending_ + pending_size_, text.data(), more);
   const Utf8Sequence next = utf8_sequence({pending_, pending_size_ + more});
   const std::size_t used = next.length - pending_size_;
-  if (next.kind == Utf8::kIncomplete) {
+  if (next.kind == Utf8::incomplete) {
     pending_size_ = next.length;
     return used;
   }
   pending_size_ = 0;
-  if (next.kind == Utf8::kInvalid) exact_ = false;
-  escaped_ += next.kind == Utf8::kValid ? next.length : kReplacement.size();
+  if (next.kind == Utf8::invalid) exact_ = false;
+  escaped_ += next.kind == Utf8::valid ? next.length : kReplacement.size();
   return used;
 }
 

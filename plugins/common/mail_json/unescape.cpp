@@ -35,7 +35,7 @@ void put_utf8(std::uint32_t code, char*& out) {
 std::int64_t Unescaper::unescape(std::string_view in, char* out) {
   char* const begin = out;
   while (!in.empty()) {
-    if (state_ == State::kPlain && high_ == 0) {
+    if (state_ == State::plain && high_ == 0) {
       const void* escape = std::memchr(in.data(), '\\', in.size());
       const std::size_t run =
           escape != nullptr ? static_cast<std::size_t>(static_cast<const char*>(escape) - in.data())
@@ -52,23 +52,23 @@ std::int64_t Unescaper::unescape(std::string_view in, char* out) {
 }
 
 bool Unescaper::step(char c, char*& out) {
-  if (state_ == State::kEscape) return escape(c, out);
-  if (state_ == State::kPlain) {
+  if (state_ == State::escape) return escape(c, out);
+  if (state_ == State::plain) {
     // Also a high surrogate that no escape follows comes here.
-    state_ = State::kEscape;
+    state_ = State::escape;
     return c == '\\';
   }
   const int value = hex_value(c);
   if (value < 0) return false;
   unit_ = unit_ << 4 | static_cast<std::uint32_t>(value);
   if (++digits_ < 4) return true;
-  state_ = State::kPlain;
+  state_ = State::plain;
   return code_unit(out);
 }
 
 bool Unescaper::escape(char c, char*& out) {
   if (c == 'u') {
-    state_ = State::kHex;
+    state_ = State::hex;
     digits_ = 0;
     unit_ = 0;
     return true;
@@ -78,7 +78,7 @@ bool Unescaper::escape(char c, char*& out) {
   const void* found = c != '\0' ? std::strchr(kLetters, c) : nullptr;
   if (found == nullptr || high_ != 0) return false;
   *out++ = kBytes[static_cast<const char*>(found) - kLetters];
-  state_ = State::kPlain;
+  state_ = State::plain;
   return true;
 }
 

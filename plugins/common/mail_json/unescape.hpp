@@ -13,16 +13,16 @@ class Unescaper {
   // `out` has room for in.size() + 4 bytes. How many were made, or -1: an escape is not valid.
   std::int64_t unescape(std::string_view in, char* out);
   // False: it ended inside an escape.
-  bool finish() const { return state_ == State::kPlain && high_ == 0; }
+  bool finish() const { return state_ == State::plain && high_ == 0; }
 
  private:
-  enum class State { kPlain, kEscape, kHex };
+  enum class State { plain, escape, hex };
 
   bool step(char c, char*& out);
   bool escape(char c, char*& out);
   bool code_unit(char*& out);
 
-  State state_ = State::kPlain;
+  State state_ = State::plain;
   unsigned digits_ = 0;     // of \uXXXX so far
   std::uint32_t unit_ = 0;  // their value
   std::uint32_t high_ = 0;  // high surrogate that waits for its low one

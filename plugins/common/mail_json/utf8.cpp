@@ -27,17 +27,17 @@ Lead lead(unsigned char byte) {
 
 Utf8Sequence utf8_sequence(std::string_view text) {
   const Lead first = lead(static_cast<unsigned char>(text[0]));
-  if (first.length == 0) return {Utf8::kInvalid, 1};
+  if (first.length == 0) return {Utf8::invalid, 1};
   unsigned char low = first.low;
   unsigned char high = first.high;
   for (std::size_t at = 1; at < first.length; ++at) {
-    if (at == text.size()) return {Utf8::kIncomplete, at};
+    if (at == text.size()) return {Utf8::incomplete, at};
     const auto byte = static_cast<unsigned char>(text[at]);
-    if (byte < low || byte > high) return {Utf8::kInvalid, at};
+    if (byte < low || byte > high) return {Utf8::invalid, at};
     low = 0x80;
     high = 0xBF;
   }
-  return {Utf8::kValid, first.length};
+  return {Utf8::valid, first.length};
 }
 
 std::string utf8_lossy(std::string_view text) {
@@ -45,7 +45,7 @@ std::string utf8_lossy(std::string_view text) {
   out.reserve(text.size());
   while (!text.empty()) {
     const Utf8Sequence next = utf8_sequence(text);
-    const bool good = next.kind == Utf8::kValid && text[0] != '\0';
+    const bool good = next.kind == Utf8::valid && text[0] != '\0';
     out.append(good ? text.substr(0, next.length) : kReplacement);
     text.remove_prefix(next.length);
   }

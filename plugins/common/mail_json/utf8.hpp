@@ -10,14 +10,14 @@ namespace lsmtpd::mail_json {
 
 inline constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
-enum class Utf8 { kValid, kInvalid, kIncomplete };
+enum class Utf8 { valid, invalid, incomplete };
 
 struct Utf8Sequence {
   Utf8 kind;
   std::size_t length;  // bytes of the sequence, or of the maximal subpart that is invalid
 };
 
-// The sequence that `text` (not empty) begins with. kIncomplete: all of it is the beginning of a
+// The sequence that `text` (not empty) begins with. incomplete: all of it is the beginning of a
 // valid one.
 Utf8Sequence utf8_sequence(std::string_view text);
 

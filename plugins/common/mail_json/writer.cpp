@@ -36,7 +36,7 @@ std::uint64_t Writer::size() const {
 
 std::int64_t Writer::produce(Content& content, char* out, std::size_t room) {
   std::size_t made = 0;
-  while (part_ != Part::kDone && room - made >= kRoom) {
+  while (part_ != Part::done && room - made >= kRoom) {
     made += fill(content, out + made, room - made);
     if (pieces_.failed()) return -1;
   }
@@ -45,17 +45,17 @@ std::int64_t Writer::produce(Content& content, char* out, std::size_t room) {
 
 std::size_t Writer::fill(Content& content, char* out, std::size_t room) {
   switch (part_) {
-    case Part::kHead:
-      return copy(head_, out, room, has_base64() ? Part::kBase64 : Part::kText);
-    case Part::kBase64:
+    case Part::head:
+      return copy(head_, out, room, has_base64() ? Part::base64 : Part::text);
+    case Part::base64:
       return encode(content, out, room);
-    case Part::kTextKey:
-      return copy(kNextKey, out, room, Part::kText);
-    case Part::kText:
+    case Part::text_key:
+      return copy(kNextKey, out, room, Part::text);
+    case Part::text:
       return escape(content, out, room);
-    case Part::kTail:
-      return copy(kTail, out, room, Part::kDone);
-    case Part::kDone:
+    case Part::tail:
+      return copy(kTail, out, room, Part::done);
+    case Part::done:
       break;
   }
   return 0;
@@ -80,7 +80,7 @@ std::size_t Writer::encode(Content& content, char* out, std::size_t room) {
     return step.written;
   }
   pieces_.rewind();
-  part_ = Part::kTextKey;
+  part_ = Part::text_key;
   return base64_.finish(out);
 }
 
@@ -91,7 +91,7 @@ std::size_t Writer::escape(Content& content, char* out, std::size_t room) {
     pieces_.advance(step.read);
     return step.written;
   }
-  part_ = Part::kTail;
+  part_ = Part::tail;
   return escaper_.finish(out);
 }
 

@@ -38,7 +38,7 @@ class Writer {
   std::int64_t produce(Content& content, char* out, std::size_t room);
 
  private:
-  enum class Part { kHead, kBase64, kTextKey, kText, kTail, kDone };
+  enum class Part { head, base64, text_key, text, tail, done };
 
   std::size_t fill(Content& content, char* out, std::size_t room);
   std::size_t copy(std::string_view text, char* out, std::size_t room, Part next);
@@ -46,7 +46,7 @@ class Writer {
   std::size_t escape(Content& content, char* out, std::size_t room);
 
   std::string head_;  // up to and including the opening quote of the first content string
-  Part part_ = Part::kHead;
+  Part part_ = Part::head;
   std::size_t copied_ = 0;  // of the fixed text of this part
   Pieces pieces_;
   Measure measure_;

@@ -23,7 +23,7 @@ inline std::string escape_slowly(std::string_view text) {
     const Utf8Sequence next = utf8_sequence(text);
     char hex[8];
     std::snprintf(hex, sizeof(hex), "\\u%04x", byte);
-    if (next.kind != Utf8::kValid) {
+    if (next.kind != Utf8::valid) {
       out += "\xEF\xBF\xBD";
     } else if (byte == '"' || byte == '\\') {
       out += {'\\', text[0]};

@@ -32,6 +32,16 @@ TEST_F(AdmissionTest, RecoversByItself) {
   EXPECT_TRUE(logged("takes messages again"));
 }
 
+TEST_F(AdmissionTest, AMessageThatComesWhereTheDirectoryWasReplacedGetsA4xx) {
+  start();
+  EXPECT_EQ(store(mail()).kind, LSMTPD_STORED);
+  fs::rename(directory_, root_ / "elsewhere");
+  fs::create_directory(directory_);
+  wait_until([this] { return lsmtpd_test_admission(host_).ready == 0; });
+  EXPECT_EQ(store(mail()).kind, LSMTPD_TEMPFAIL) << "MAIL was answered before it was noticed";
+  EXPECT_TRUE(logged("renamed, removed or replaced"));
+}
+
 TEST_F(AdmissionTest, AMessageThatWouldPassMaxBytesIsRefused) {
   option("max_bytes", "3000");
   start();

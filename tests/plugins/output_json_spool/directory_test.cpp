@@ -1,5 +1,7 @@
 #include <unistd.h>
 
+#include "path_check.hpp"
+
 #include "spool_fixture.hpp"
 
 namespace lsmtpd::json_spool::testing {
@@ -43,6 +45,99 @@ TEST_F(DirectoryTest, ASymbolicLinkIsNotFollowed) {
   fs::create_directory(root_ / "real");
   fs::create_directory_symlink(root_ / "real", directory_);
   EXPECT_NE(start_error().find("symbolic link"), std::string::npos);
+}
+
+TEST_F(DirectoryTest, ASymbolicLinkIsNotFollowedWhereThePathEndsInASlash) {
+  fs::create_directory(root_ / "real");
+  fs::create_directory_symlink(root_ / "real", directory_);
+  option("directory", directory_.string() + "//");
+  EXPECT_NE(start_error().find("symbolic link"), std::string::npos);
+}
+
+TEST_F(DirectoryTest, APathThatEndsInASlashIsTheSameDirectory) {
+  option("directory", directory_.string() + "/");
+  start();
+  EXPECT_EQ(store(mail()).kind, LSMTPD_STORED);
+  EXPECT_EQ(files().size(), 1u);
+}
+
+TEST_F(DirectoryTest, AParentThatEveryoneCanWriteToIsRefusedUnlessItIsSticky) {
+  directory_ = root_ / "shared" / "spool";
+  fs::create_directories(directory_);
+  ::chmod(directory_.c_str(), 0700);
+  ::chmod((root_ / "shared").c_str(), 0777);
+  option("directory", directory_.string());
+  EXPECT_NE(start_error().find((root_ / "shared").string() + " can be written to by everyone"),
+            std::string::npos);
+  close_host();
+  ::chmod((root_ / "shared").c_str(), 01777);
+  open_host();
+  start();
+}
+
+TEST_F(DirectoryTest, ParentsAreLookedAtWhereSymbolicLinksLead) {
+  directory_ = root_ / "shared" / "inner" / "spool";
+  fs::create_directories(directory_);
+  ::chmod((root_ / "shared").c_str(), 0777);
+  fs::create_directory_symlink("shared/inner", root_ / "link");
+  option("directory", (root_ / "link" / "spool").string());
+  EXPECT_NE(start_error().find((root_ / "shared").string() + " can be written to"),
+            std::string::npos);
+}
+
+TEST_F(DirectoryTest, ALinkBesideWhichEveryoneCanWriteIsRefused) {
+  fs::create_directories(root_ / "shared");
+  fs::create_directories(root_ / "home" / "spool");
+  fs::create_directory_symlink(root_ / "home", root_ / "shared" / "link");
+  ::chmod((root_ / "shared").c_str(), 0777);
+  const auto faults = check_path(root_ / "shared" / "link" / "spool", ::geteuid(), ::getegid());
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_TRUE(faults[0].error);
+}
+
+TEST_F(DirectoryTest, AnotherUsersDirectoryIsRefusedAndNamesBothUsers) {
+  fs::create_directory(directory_);
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(directory_.c_str(), 4711, 4711), 0);
+  }
+  const auto faults = check_path(directory_, 4712, 4712);
+  ASSERT_FALSE(faults.empty());
+  EXPECT_TRUE(faults.back().error);
+  EXPECT_NE(faults.back().text.find(directory_.string() + " belongs to user"), std::string::npos);
+  EXPECT_NE(faults.back().text.find("4712"), std::string::npos);
+}
+
+TEST_F(DirectoryTest, OneThatAnotherGroupCanWriteToIsRefused) {
+  fs::create_directory(directory_);
+  if (::geteuid() == 0) {
+    ASSERT_EQ(::chown(directory_.c_str(), 4711, 4711), 0);
+  }
+  struct stat status {};
+  ASSERT_EQ(::stat(directory_.c_str(), &status), 0);
+  ::chmod(directory_.c_str(), 0770);
+  EXPECT_TRUE(check_path(directory_, status.st_uid, status.st_gid).empty());
+  const auto faults = check_path(directory_, status.st_uid, status.st_gid + 1);
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_TRUE(faults[0].error);
+  EXPECT_NE(faults[0].text.find("can be written to by group"), std::string::npos);
+}
+
+TEST_F(DirectoryTest, ALoopOfLinksEnds) {
+  fs::create_directory_symlink("b", root_ / "a");
+  fs::create_directory_symlink("a", root_ / "b");
+  const auto faults = check_path(root_ / "a" / "spool", ::geteuid(), ::getegid());
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_NE(faults[0].text.find("too many symbolic links"), std::string::npos);
+}
+
+TEST_F(DirectoryTest, ARemovedLockLetsNoSecondDaemonIn) {
+  start();
+  lsmtpd_test* first = host_;
+  ASSERT_TRUE(fs::remove(directory_ / ".lock"));
+  open_host();
+  EXPECT_NE(start_error().find("in use by another lsmtpd"), std::string::npos);
+  close_host();
+  host_ = first;
 }
 
 TEST_F(DirectoryTest, AFileIsNoDirectory) {

@@ -162,6 +162,9 @@ class FaultyFiles : public Files {
   int info_in(int directory, const char* name, FileInfo& info) override {
     return unless("info_in", [&] { return real_->info_in(directory, name, info); });
   }
+  int leads_to(const std::string& path, int directory) override {
+    return unless("leads_to", [&] { return real_->leads_to(path, directory); });
+  }
   int free_space(int directory, FreeSpace& space) override {
     if (const int error = faults().next("free_space"); error < 0) return error;
     if (const auto fake = faults().space()) {

@@ -73,6 +73,26 @@ TEST_F(SweepTest, WhenTheFreeSpaceCannotBeAskedForNothingIsTaken) {
   EXPECT_TRUE(capacity_->ready());
 }
 
+TEST_F(SweepTest, ADirectoryThatIsNotWhereItsPathSaysIsNoticedWithinASecond) {
+  make({});
+  sweep_->turn(now_ms_);
+  ASSERT_TRUE(capacity_->ready());
+  fs::rename(directory_, root_ / "elsewhere");
+  sweep_->turn(now_ms_ += 1000);
+  EXPECT_FALSE(capacity_->ready());
+  EXPECT_FALSE(capacity_->in_place());
+  EXPECT_NE(capacity_->reason().find("renamed, removed or replaced"), std::string::npos);
+  fs::create_directory(directory_);
+  sweep_->turn(now_ms_ += 1000);
+  EXPECT_FALSE(capacity_->ready()) << "another directory in its place";
+  fs::remove(directory_);
+  fs::rename(root_ / "elsewhere", directory_);
+  sweep_->turn(now_ms_ += 1000);
+  EXPECT_TRUE(capacity_->ready());
+  EXPECT_TRUE(capacity_->in_place());
+  EXPECT_EQ(changes_, (std::vector<bool>{false, true}));
+}
+
 TEST_F(SweepTest, WithoutLimitsTheDirectoryIsNotGoneThrough) {
   make({});
   Faults::get().reset();

@@ -1,0 +1,143 @@
+// The events that the core logs: one row for each, from which the table in docs/operations.md
+// comes. A log call takes a word of this table and one of its levels; anything else does not
+// compile. Lines of plugins carry sentences of their own (Event::foreign).
+//
+// To add an event: add a row here, log it, and put what the target log_events prints into
+// docs/operations.md (a test compares them).
+#pragma once
+
+#include <string_view>
+
+#include "log/level.hpp"
+
+namespace lsmtpd::log {
+
+struct EventRow {
+  std::string_view word;
+  Level level;        // the usual one
+  Level other_level;  // where it has two; else the same
+  std::string_view when;
+  std::string_view fields;  // names, separated by spaces; not all of them are in each line
+  std::string_view action;  // of the operator; empty: none
+};
+
+inline constexpr EventRow kEvents[] = {
+    {"listening", Level::info, Level::info, "a listener accepts connections",
+     "listener address workers", ""},
+    {"ready", Level::info, Level::info, "all listeners accept connections", "version config", ""},
+    {"accepted", Level::info, Level::info,
+     "a message got its 250; outcome is discarded where a filter dropped it",
+     "id outcome from to size peer helo protocol listener code reply by receive_ms chain_ms "
+     "reply_lost",
+     ""},
+    {"refused", Level::info, Level::warn,
+     "a connection, command or message got a 4xx or 5xx reply; warn: a connection over a limit",
+     "at id outcome from to size peer helo protocol listener code reply why by receive_ms "
+     "chain_ms reply_lost",
+     "if why names a limit, decide whether the limit or the client is wrong"},
+    {"cancelled", Level::info, Level::info,
+     "the client left before its message was complete, or before an output began to store it",
+     "id peer why", ""},
+    {"closed", Level::info, Level::warn,
+     "the daemon ended a connection: a time, rate or memory limit, unread replies, or a drain",
+     "id peer listener unsent why", "warn: raise the limit that why names, or find the client"},
+    {"message_dropped", Level::warn, Level::warn,
+     "there was no memory or disk for a body; the client gets 452", "id peer why",
+     "raise limits.memory or limits.spill, or free the disk"},
+    {"replayed", Level::info, Level::error,
+     "a fallback's message was delivered; error: it became a dead letter",
+     "id copy plugin outcome detail", "error: lsmtpd spool ls --dead"},
+    {"replay_skipped", Level::warn, Level::warn,
+     "a stored message names an output that no longer exists", "copy plugin target hint",
+     "name the output again, or export the message and remove the file"},
+    {"late_outcome", Level::info, Level::warn,
+     "an output answered after its deadline; warn: the client was told to try again",
+     "copy plugin outcome fallback_has_it hint", "raise the plugin's deadline if it happens often"},
+    {"plugin_start", Level::warn, Level::warn, "a plugin reported a warning when it started",
+     "plugin warning", "read the warning"},
+    {"plugin_threw", Level::error, Level::error, "a function of a plugin threw an exception",
+     "plugin in what", "report it to the plugin's author"},
+    {"plugin_stuck", Level::error, Level::error,
+     "a plugin leaves so many calls open that it counts as failed", "plugin calls hint",
+     "report it to the plugin's author"},
+    {"call_not_open", Level::error, Level::error,
+     "a plugin completed a call twice, or one that it never got", "plugin call hint",
+     "report it to the plugin's author"},
+    {"call_completed_on_instance", Level::error, Level::error,
+     "a plugin completed a call on its instance's host instead of the lane's", "plugin hint",
+     "report it to the plugin's author"},
+    {"calls_left_open", Level::error, Level::error,
+     "a plugin closed its lane without completing its calls", "plugin calls hint",
+     "report it to the plugin's author"},
+    {"lane_closed_twice", Level::error, Level::error, "a plugin closed a lane twice", "plugin hint",
+     "report it to the plugin's author"},
+    {"lane_closed_unasked", Level::error, Level::error,
+     "a plugin closed a lane that it was not asked to close", "plugin worker hint",
+     "restart the daemon; report it to the plugin's author"},
+    {"verdict_without_size", Level::error, Level::error,
+     "a plugin's verdict has no size; it counts as tempfail", "plugin hint",
+     "report it to the plugin's author"},
+    {"memory_released_twice", Level::error, Level::error,
+     "a plugin released more memory than it had reserved", "plugin bytes hint",
+     "report it to the plugin's author"},
+    {"plugin_reload", Level::warn, Level::warn, "a plugin reported a warning about its new options",
+     "plugin warning", "read the warning"},
+    {"log_reopened", Level::info, Level::info, "SIGHUP came, and log.file was opened again", "",
+     ""},
+    {"log_reopen_failed", Level::warn, Level::warn,
+     "log.file could not be opened again; the old file is still written", "error",
+     "check the folder and the permissions of log.file"},
+    {"log_overrun", Level::warn, Level::warn,
+     "the reader of the log was too slow, and lines were dropped", "dropped total",
+     "find out why the log's disk or reader is slow"},
+    {"draining", Level::info, Level::info, "SIGTERM or SIGINT came; no new connections",
+     "connections", ""},
+    {"ending", Level::warn, Level::warn,
+     "the drain ended early: timeouts.drain passed, or a second signal came", "why connections",
+     "raise timeouts.drain if transactions were cut off"},
+    {"stopped", Level::info, Level::info, "the daemon has ended after a drain", "", ""},
+    {"invariant_broken", Level::error, Level::error,
+     "a fault of lsmtpd; the session in which it was found got 421", "expression file line",
+     "report it with the line"},
+    {"cannot_start", Level::error, Level::error, "the daemon could not start", "why",
+     "mend what why names"},
+};
+
+consteval const EventRow& find_event(std::string_view word) {
+  for (const EventRow& row : kEvents) {
+    if (row.word == word) return row;
+  }
+  throw "not in the table of events";  // ends the build
+}
+
+// The word of a log line: one of the table's, which the compiler looks up, or a plugin's sentence.
+class Event {
+ public:
+  consteval Event(const char* literal) : text_(find_event(literal).word) {}
+  static Event foreign(std::string_view text) { return Event(text); }
+
+  std::string_view text() const { return text_; }
+
+ private:
+  explicit Event(std::string_view text) : text_(text) {}
+
+  std::string_view text_;
+};
+
+// An event of the table that may have this level.
+template <Level level>
+class EventAt {
+ public:
+  consteval EventAt(const char* literal) : event_(literal) {
+    const EventRow& row = find_event(literal);
+    if (row.level != level && row.other_level != level)
+      throw "the table gives this event another level";  // ends the build
+  }
+
+  Event event() const { return event_; }
+
+ private:
+  Event event_;
+};
+
+}  // namespace lsmtpd::log

@@ -1,0 +1,8 @@
+// How much a log line matters.
+#pragma once
+
+namespace lsmtpd::log {
+
+enum class Level { trace, debug, info, warn, error, off };
+
+}  // namespace lsmtpd::log

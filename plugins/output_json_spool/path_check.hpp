@@ -1,0 +1,27 @@
+// Whether nobody but the daemon's user and root can put another directory in the place of the
+// spool's: owner and permissions of each directory on the way to it, found as open(2) finds it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+namespace lsmtpd::json_spool {
+
+struct PathFault {
+  bool error;  // false: a warning
+  std::string text;
+};
+
+// Follows `path` link by link. Each directory on the way, and each symbolic link that others could
+// change, must belong to root or to `user`; none may be writable for everyone, or for a group other
+// than root's and `group`, unless it is sticky (as /tmp is). The last one may not be a symbolic
+// link, and being sticky does not excuse it. Directories that are missing are no fault. For root
+// (user 0), who may store as anybody, owners and groups give warnings. Blocks on the disk.
+std::vector<PathFault> check_path(const std::string& path, uid_t user, gid_t group);
+
+// `path` without the slashes at its end, which would make the kernel follow a symbolic link there.
+std::string without_final_slashes(std::string path);
+
+}  // namespace lsmtpd::json_spool

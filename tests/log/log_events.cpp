@@ -1,0 +1,43 @@
+// Prints the table of log events as it stands in docs/operations.md.
+#include <cstdio>
+#include <string>
+
+#include "log/events.hpp"
+#include "log/line.hpp"
+
+namespace {
+
+using lsmtpd::log::EventRow;
+
+std::string levels_of(const EventRow& row) {
+  std::string text(lsmtpd::log::level_name(row.level));
+  if (row.other_level != row.level) {
+    text += ", ";
+    text += lsmtpd::log::level_name(row.other_level);
+  }
+  return text;
+}
+
+std::string fields_of(const EventRow& row) {
+  std::string text;
+  for (const char c : row.fields) {
+    if (c == ' ') {
+      text += ", ";
+    } else {
+      text += c;
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+int main() {
+  std::puts("| event | level | when | fields | what to do |\n| --- | --- | --- | --- | --- |");
+  for (const EventRow& row : lsmtpd::log::kEvents) {
+    const std::string line = "| `" + std::string(row.word) + "` | " + levels_of(row) + " | " +
+                             std::string(row.when) + " | " + fields_of(row) + " | " +
+                             std::string(row.action) + " |";
+    std::puts(line.c_str());
+  }
+}
