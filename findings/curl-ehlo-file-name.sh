@@ -28,7 +28,7 @@ LD_LIBRARY_PATH=$(echo "$tmp"/root/usr/lib/*-linux-gnu)
 export LD_LIBRARY_PATH
 missing=$(ldd root/usr/bin/curl | grep 'not found' || true)
 [ -z "$missing" ] || unable "curl needs" "$missing"
-root/usr/bin/curl --version | head -n 1
+root/usr/bin/curl --version | sed -n 1p
 printf 'Subject: test\r\n\r\nhello\r\n' > invoice.eml
 timeout 60 python3 - <<'EOF'
 import socketserver, subprocess, sys, threading
