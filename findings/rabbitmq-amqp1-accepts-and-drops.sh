@@ -7,7 +7,7 @@
 #           that the broker makes for the sender is kept over a restart.
 # Happens:  to /amq/queue/NAME where no such queue exists, and to /exchange/NAME/KEY where nothing is bound, the
 #           message is accepted and is gone. /queue/NAME makes the queue, but a transient one unless
-#           the target asks for terminus durability: it and its durable messages end with the broker.
+#           the target asks for terminus durability (2, unsettled-state): it and its durable messages end with the broker.
 # Seen:
 #   /amq/queue/missing: outcome 36 (accepted); queues: none
 #   /exchange/amq.direct/unbound: outcome 36 (accepted); queues: none
@@ -47,7 +47,7 @@ echo "disk_free_limit.absolute = 1MB" > rabbitmq.conf
 export PATH="$erlang/bin:$PATH" HOME=$tmp LANG=C.UTF-8 ERL_EPMD_PORT=$epmd_port ERL_EPMD_ADDRESS=127.0.0.1
 export RABBITMQ_NODENAME=finding@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT=$port
 export RABBITMQ_DIST_PORT=$dist_port RABBITMQ_MNESIA_BASE=$tmp/data RABBITMQ_PID_FILE=$tmp/pid RABBITMQ_LOGS=-
-export RABBITMQ_ENABLED_rabbitmq_amqp1_0_FILE=$tmp/plugins RABBITMQ_CONFIG_FILE=$tmp/rabbitmq
+export RABBITMQ_ENABLED_PLUGINS_FILE=$tmp/plugins RABBITMQ_CONFIG_FILE=$tmp/rabbitmq
 export RABBITMQ_CONF_ENV_FILE=$tmp/none
 timeout 200 "$erlang"/erts-*/bin/epmd -address 127.0.0.1 -port "$epmd_port" >/dev/null 2>&1 &
 children+=($!)
