@@ -5,6 +5,7 @@
 #include <proton/ssl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <proton/connection_options.hpp>
 #include <proton/duration.hpp>
 #include <proton/error_condition.hpp>
@@ -24,6 +25,8 @@ namespace {
 constexpr std::chrono::milliseconds kShutPatience{1000};
 // Sessions that we ended and the broker did not: the engine keeps them, some 2 KiB each.
 constexpr std::size_t kUnended = 1000;
+// A connection that was good for longer than this is tried again at once when it is lost.
+constexpr std::uint64_t kSettledIn = 5000;
 
 std::uint64_t dice() {
   static thread_local std::minstd_rand engine{std::random_device{}()};
@@ -55,11 +58,13 @@ std::string_view to_string(Step step) {
   return "attach";
 }
 
-Connection::Connection(sdk::LaneHost host, const Options& options, std::string container_id,
-                       Owner& owner)
+Connection::Connection(sdk::LaneHost host, const Options& options, AddressBook& book,
+                       std::string container_id, Owner& owner)
     : host_(host),
       options_(options),
+      book_(book),
       container_id_(std::move(container_id)),
+      password_(options.password),
       owner_(owner),
       failover_(options.urls.size(), static_cast<std::uint64_t>(options.reconnect_first.count()),
                 static_cast<std::uint64_t>(options.reconnect_last.count())),
@@ -72,24 +77,64 @@ void Connection::start(bool retry, std::size_t index) {
 }
 
 void Connection::attempt() {
+  tried_ = current();
+  addresses_.clear();
+  next_ = 0;
+  passed_over_.clear();
+  resolving_ = true;
+  share_ = options_.connect_timeout;
+  deadline_ = host_.now_ms() + static_cast<std::uint64_t>(share_.count());
+  timer_ = host_.timer(share_, [this] { expired(); });
+  book_.find(host_, url(), [this, attempt = ++attempt_](const AddressBook::Answer& answer) {
+    if (attempt == attempt_ && resolving_) found(answer);
+  });
+}
+
+void Connection::found(const AddressBook::Answer& answer) {
+  resolving_ = false;
+  if (!answer.error.empty()) return failed(Step::resolve, answer.error);
+  addresses_ = answer.addresses;
+  std::string list;
+  for (const Address& each : addresses_) list.append(list.empty() ? "" : ", ").append(each.text());
+  owner_.step_done(Step::resolve, list);
+  try_next();
+}
+
+void Connection::try_next() {
   error_.clear();
   product_ = {};
   begun_ = false;
   proved_ = false;
   reported_ = Step::resolve;
-  timer_ = host_.timer(options_.connect_timeout, [this] { expired(); });
-  connector_.start(
-      url(), [this](const std::string& text) { owner_.step_done(Step::resolve, text); },
-      [this](const Connector::Result& result) {
-        if (result.fd < 0)
-          return failed(result.resolved ? Step::connect : Step::resolve, result.text);
-        owner_.step_done(Step::connect, result.text);
-        reported_ = Step::connect;
-        connected(result.fd);
-      });
+  const std::uint64_t now = host_.now_ms();
+  const std::uint64_t left = deadline_ > now ? deadline_ - now : 1;
+  share_ = std::chrono::milliseconds(
+      std::max<std::uint64_t>(1, left / (addresses_.size() - next_)));
+  timer_ = host_.timer(share_, [this] { expired(); });
+  connector_.start(addresses_[next_++], [this](const Connector::Result& result) {
+    if (result.fd < 0) return failed(Step::connect, result.error);
+    owner_.step_done(Step::connect, address());
+    reported_ = Step::connect;
+    connected(result.fd);
+  });
+}
+
+// As certificates are. A file that is being replaced, or is gone for a moment, leaves the old one.
+void Connection::renew_password() {
+  if (options_.password_file.empty()) return;
+  auto password = read_password_file(options_.password_file);
+  const bool good = password && !password->empty();
+  if (good) {
+    password_ = *std::move(password);
+  } else if (!password_kept_) {
+    host_.warn("the password file gives no password; the one read before is used",
+               {{"why", password ? options_.password_file + " is empty" : password.error()}});
+  }
+  password_kept_ = !good;
 }
 
 void Connection::connected(int fd) {
+  renew_password();
   transport_ = std::make_unique<Transport>(host_, fd, static_cast<Transport::Owner&>(*this));
   proton::connection_options options(*this);
   options.container_id(container_id_)
@@ -99,7 +144,7 @@ void Connection::connected(int fd) {
       .sasl_allow_insecure_mechs(true)
       .sasl_allowed_mechs(options_.mechanisms)
       .virtual_host(url().host);
-  if (!options_.username.empty()) options.user(options_.username).password(options_.password);
+  if (!options_.username.empty()) options.user(options_.username).password(password_);
   auto& driver = transport_->driver();
   driver.configure(options);
   // It would write to standard error, with what the broker said as it was said; what matters comes
@@ -148,7 +193,7 @@ bool Connection::configure_tls(pn_transport_t* transport, std::string* error) {
 
 // How far the present attempt has come.
 Step Connection::step() const {
-  if (!transport_) return connector_.resolving() ? Step::resolve : Step::connect;
+  if (!transport_) return resolving_ ? Step::resolve : Step::connect;
   pn_transport_t* transport = reach(transport_->driver().transport());
   char name[64];
   const bool broken = error_.find("SSL") != std::string::npos;
@@ -177,19 +222,23 @@ void Connection::report_before(Step step) {
 
 void Connection::expired() {
   const Step at = step();
-  failed(at, "no answer within " + std::to_string(options_.connect_timeout.count()) + " ms");
+  failed(at, "no answer within " + std::to_string(share_.count()) + " ms");
 }
 
 void Connection::failed(Step step, std::string_view why) {
-  const std::string text(why);  // it may belong to what goes now
+  const std::string tried = address();
+  const std::string text = tried + (tried.empty() ? "" : ": ") + std::string(why);
   connector_.cancel();
+  resolving_ = false;
   report_before(step);
   drop();
   if (shut_) return std::exchange(shut_, nullptr)();
-  if (!retry_) return owner_.attempt_failed(step, text);
-  const std::uint64_t pause = failover_.failed(dice());
-  again(pause);
-  owner_.attempt_failed(step, text);
+  if (next_ > 0) book_.failed(addresses_[next_ - 1]);
+  passed_over_.append(passed_over_.empty() ? "" : "; ").append(text);
+  if (next_ < addresses_.size()) return try_next();
+  const std::string all = passed_over_;
+  if (retry_) again(failover_.failed(dice()));
+  owner_.attempt_failed(step, all);
 }
 
 // The socket closes now; the engine goes when no callback of it can be under way.
@@ -213,13 +262,32 @@ void Connection::replace(std::string_view why) {
 
 void Connection::lost(std::string_view why) {
   const std::string text(why);
+  if (!proved_ && next_ > 0) book_.failed(addresses_[next_ - 1]);
   drop();
-  again(proved_ ? 0 : failover_.failed(dice()));
+  again(pause_after_loss());
   owner_.connection_lost(text);
+}
+
+// A good connection that is lost is tried again at once, but not where that repeats itself.
+std::uint64_t Connection::pause_after_loss() {
+  if (!proved_) return failover_.failed(dice());
+  short_lives_ = host_.now_ms() - proved_at_ < kSettledIn ? short_lives_ + 1 : 0;
+  if (short_lives_ < 2) return 0;
+  const auto first = static_cast<std::uint64_t>(options_.reconnect_first.count());
+  const auto last = static_cast<std::uint64_t>(options_.reconnect_last.count());
+  return std::min(last, first << std::min<std::size_t>(short_lives_ - 2, 32));
+}
+
+void Connection::proved() {
+  if (!proved_) proved_at_ = host_.now_ms();
+  proved_ = true;
+  failover_.succeeded();
+  if (next_ > 0) book_.works(addresses_[next_ - 1]);
 }
 
 void Connection::shut(std::function<void()> done) {
   connector_.cancel();
+  resolving_ = false;
   retry_ = false;
   if (!open_) {
     drop();
@@ -251,6 +319,8 @@ std::string Connection::explain(const std::string& error) const {
            "enable "
            "rabbitmq_amqp1_0), or use another output";
   }
+  if (error.find("window-violation") != std::string::npos)
+    return "the broker sent messages, on a link that only takes them (" + error + ")";
   return error.empty() ? "the broker closed the connection" : error;
 }
 
