@@ -2,7 +2,6 @@
 
 #include <proton/logger.h>
 #include <proton/sasl.h>
-#include <proton/ssl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <proton/tracker.hpp>
 #include <proton/value.hpp>
 #include <random>
+#include <sstream>
 
 #include "reach.hpp"
 
@@ -33,9 +33,14 @@ std::uint64_t dice() {
   return engine();
 }
 
-pn_ssl_verify_mode_t verify_mode(Verify verify) {
-  if (verify == Verify::none) return PN_SSL_ANONYMOUS_PEER;
-  return verify == Verify::certificate ? PN_SSL_VERIFY_PEER : PN_SSL_VERIFY_PEER_NAME;
+// Whether two lists, separated by spaces, share a word.
+bool in_common(const std::string& one, const std::string& other) {
+  std::istringstream words(one);
+  const std::string list = " " + other + " ";
+  for (std::string word; words >> word;) {
+    if (list.find(" " + word + " ") != std::string::npos) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -135,7 +140,17 @@ void Connection::renew_password() {
 
 void Connection::connected(int fd) {
   renew_password();
-  transport_ = std::make_unique<Transport>(host_, fd, static_cast<Transport::Owner&>(*this));
+  std::unique_ptr<Tls> tls;
+  if (url().tls) {
+    auto made = Tls::make(options_.tls, url().host);
+    if (!made) {
+      ::close(fd);
+      return failed(Step::tls, made.error());
+    }
+    tls = *std::move(made);
+  }
+  transport_ = std::make_unique<Transport>(host_, fd, std::move(tls),
+                                           static_cast<Transport::Owner&>(*this));
   proton::connection_options options(*this);
   options.container_id(container_id_)
       .max_frame_size(options_.max_frame_size)
@@ -152,53 +167,19 @@ void Connection::connected(int fd) {
   pn_logger_set_log_sink(
       pn_transport_logger(reach(driver.transport())),
       [](intptr_t, pn_log_subsystem_t, pn_log_level_t, const char*) {}, 0);
-  std::string error;
-  if (url().tls && !configure_tls(reach(driver.transport()), &error))
-    return failed(Step::tls, error);
-  // Only now: TLS and SASL have taken their name from the first.
+  // Only now: SASL has taken its name from the first.
   proton::connection_options hostname;
   if (!options_.virtual_host.empty()) hostname.virtual_host(options_.virtual_host);
   driver.connection().open(hostname);
   if (!transport_->start()) failed(Step::connect, "the socket could not be watched");
 }
 
-bool Connection::configure_tls(pn_transport_t* transport, std::string* error) {
-  const TlsOptions& tls = options_.tls;
-  pn_ssl_domain_t* domain = pn_ssl_domain(PN_SSL_MODE_CLIENT);
-  const auto good = [&](int result, const char* what) {
-    if (result != 0 && error->empty()) *error = what;
-    return result == 0;
-  };
-  const char* password = tls.key_password.empty() ? nullptr : tls.key_password.c_str();
-  if (domain == nullptr) {
-    *error = "no memory";
-  } else if ((tls.ca.empty() || good(pn_ssl_domain_set_trusted_ca_db(domain, tls.ca.c_str()),
-                                     "`tls_ca` cannot be read")) &&
-             (tls.certificate.empty() ||
-              good(pn_ssl_domain_set_credentials(domain, tls.certificate.c_str(), tls.key.c_str(),
-                                                 password),
-                   "`tls_certificate` or `tls_key` cannot be used")) &&
-             good(pn_ssl_domain_set_peer_authentication(domain, verify_mode(tls.verify), nullptr),
-                  "no trusted certificates: set `tls_ca`") &&
-             good(pn_ssl_domain_set_protocols(domain, tls.protocols.c_str()),
-                  "`tls_min_version` is not supported")) {
-    pn_ssl_t* ssl = pn_ssl(transport);
-    const std::string& name = tls.name.empty() ? url().host : tls.name;
-    good(pn_ssl_init(ssl, domain, nullptr), "TLS cannot be set up");
-    good(pn_ssl_set_peer_hostname(ssl, name.c_str()), "the broker's name cannot be set");
-  }
-  if (domain != nullptr) pn_ssl_domain_free(domain);
-  return error->empty();
-}
-
 // How far the present attempt has come.
 Step Connection::step() const {
   if (!transport_) return resolving_ ? Step::resolve : Step::connect;
   pn_transport_t* transport = reach(transport_->driver().transport());
-  char name[64];
-  const bool broken = error_.find("SSL") != std::string::npos;
-  if (url().tls && (broken || !pn_ssl_get_protocol_name(pn_ssl(transport), name, sizeof name)))
-    return Step::tls;
+  const Tls* tls = transport_->tls();
+  if (tls != nullptr && (!tls->established() || !tls->error().empty())) return Step::tls;
   return pn_sasl_outcome(pn_sasl(transport)) == PN_SASL_OK ? Step::open : Step::sasl;
 }
 
@@ -206,12 +187,8 @@ Step Connection::step() const {
 void Connection::report_before(Step step) {
   if (!transport_) return;
   pn_transport_t* transport = reach(transport_->driver().transport());
-  if (reported_ < Step::tls && step > Step::tls && url().tls) {
-    char protocol[64] = "";
-    char cipher[128] = "";
-    pn_ssl_get_protocol_name(pn_ssl(transport), protocol, sizeof protocol);
-    pn_ssl_get_cipher_name(pn_ssl(transport), cipher, sizeof cipher);
-    owner_.step_done(Step::tls, std::string(protocol) + " " + cipher);
+  if (reported_ < Step::tls && step > Step::tls && transport_->tls() != nullptr) {
+    owner_.step_done(Step::tls, transport_->tls()->description());
   }
   if (reported_ < Step::sasl && step > Step::sasl) {
     const char* mechanism = pn_sasl_get_mech(pn_sasl(transport));
@@ -313,14 +290,16 @@ void Connection::end_session(pn_link_t* link, pn_session_t* session) {
 }
 
 std::string Connection::explain(const std::string& error) const {
-  if (transport_->greeting().starts_with(std::string_view("AMQP\0\0\x09\x01", 8)) ||
+  if (transport_->said().greeting().starts_with(std::string_view("AMQP\0\0\x09\x01", 8)) ||
       error.find("\\x00\\x00\\x09\\x01") != std::string::npos) {
     return "the peer speaks AMQP 0-9-1 only: enable AMQP 1.0 there (RabbitMQ 3: rabbitmq-plugins "
            "enable "
            "rabbitmq_amqp1_0), or use another output";
   }
-  if (error.find("window-violation") != std::string::npos)
-    return "the broker sent messages, on a link that only takes them (" + error + ")";
+  const std::string& offered = transport_->said().mechanisms();
+  if (step() == Step::sasl && !offered.empty() && !in_common(offered, options_.mechanisms))
+    return "no common SASL mechanism: the broker offers " + offered + "; allowed here: " +
+           options_.mechanisms;
   return error.empty() ? "the broker closed the connection" : error;
 }
 

@@ -93,7 +93,6 @@ class Connection : private Transport::Owner, private proton::messaging_handler {
   void try_next();
   void connected(int fd);
   void renew_password();
-  bool configure_tls(pn_transport_t* transport, std::string* error);
   Step step() const;
   void report_before(Step step);
   void expired();

@@ -270,6 +270,8 @@ void Lane::part_done(Part& part, Outcome outcome) {
   }
   part.phase = Part::Phase::done;
   part.outcome = std::move(outcome);
+  if (part.outcome.kind == Kind::stored && shared_.targets.any())
+    shared_.targets.passed(host(), part.link->address());
   if (part.producer) part.producer->forget();
   part.producer.reset();
   if (--part.job->open == 0) finish(part.job);

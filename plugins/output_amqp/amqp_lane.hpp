@@ -74,6 +74,8 @@ class Lane : public sdk::Lane,
   void connect();
   void make_fixed();
   void progress(bool replay);
+  void reached();
+  void not_reached(Step step, std::string_view why);
   void probe_failed(Step step, std::string_view why);
   void probe_attached();
   void probe_next();
@@ -104,6 +106,8 @@ class Lane : public sdk::Lane,
   std::size_t waiting_ = 0;  // parts that are not sent
   std::string reason_;       // admission's
   std::string failure_;      // of the last attempt
+  bool reached_ = false;  // the present connection is a good one
+  sdk::Timer reached_timer_;
   bool stalled_ = false;
   std::size_t overdue_ = 0;  // jobs
   std::uint64_t progress_at_ = 0;

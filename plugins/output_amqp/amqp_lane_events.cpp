@@ -8,25 +8,43 @@
 
 namespace lsmtpd::amqp {
 
+namespace {
+
+constexpr std::chrono::milliseconds kLasting{1000};
+
+}  // namespace
+
 void Lane::attempt_failed(Step step, std::string_view why) {
   if (probe_) return probe_failed(step, why);
   failure_ = "broker not reached: " + std::string(to_string(step)) + ": " + std::string(why);
+  not_reached(step, why);
+  if (connection_.all_failed()) fail_queued(failure_);
+}
+
+void Lane::not_reached(Step step, std::string_view why) {
   const std::string url = to_string(connection_.tried_url());
   const std::string at(to_string(step));
   shared_.reach.failed(host(), {"", at, url + " " + at, url + ": " + std::string(why), waiting_,
                                 host().now_ms()});
-  if (connection_.all_failed()) fail_queued(failure_);
 }
 
-void Lane::connection_open() {
+// A link is attached, or the connection has lasted: brokers answer the Open of one that they refuse,
+// and close.
+void Lane::reached() {
+  if (std::exchange(reached_, true)) return;
+  reached_timer_.cancel();
   const Product& product = connection_.product();
-  if (!probe_) shared_.reach.passed(host(), "");
+  shared_.reach.passed(host(), "");
   host().info("connected to the broker", {{"url", to_string(connection_.url())},
                                           {"address", connection_.address()},
                                           {"product", product.name},
                                           {"version", product.version}});
   if (!connection_.passed_over().empty())
     host().warn("addresses of the broker were passed over", {{"why", connection_.passed_over()}});
+}
+
+void Lane::connection_open() {
+  reached_ = false;
   if (probe_) {
     links_.clear();
     make_fixed();
@@ -36,11 +54,17 @@ void Lane::connection_open() {
     }
     return;
   }
+  reached_timer_ = host().timer(kLasting, [this] { reached(); });
   for (auto& [key, link] : links_) link->attach();
 }
 
 void Lane::connection_lost(std::string_view why) {
-  host().warn("connection to the broker lost", {{"why", why}, {"unsettled", flight_.count()}});
+  reached_timer_.cancel();
+  if (reached_) {
+    host().warn("connection to the broker lost", {{"why", why}, {"unsettled", flight_.count()}});
+  } else {
+    not_reached(Step::open, why);
+  }
   failure_ = "connection to the broker lost: " + std::string(why);
   flight_.lost(flight_.count());
   stalled_ = false;
@@ -107,7 +131,7 @@ void Lane::delivery_updated(pn_delivery_t* delivery) {
 }
 
 void Lane::link_attached(Link& link) {
-  if (!probe_) shared_.targets.passed(host(), link.address());
+  if (!probe_) reached();
   host().info("attached to the target",
               {{"address", link.address()}, {"promises", link.promises()}});
   if (!probe_) return;

@@ -116,7 +116,7 @@ class Parser {
     tls.verify = verify == "none"          ? Verify::none
                  : verify == "certificate" ? Verify::certificate
                                            : Verify::name;
-    tls.protocols = config_.string("tls_min_version") == "1.3" ? "TLSv1.3" : "TLSv1.2 TLSv1.3";
+    tls.only_1_3 = config_.string("tls_min_version") == "1.3";
     if (tls.certificate.empty() != tls.key.empty()) {
       error(tls.key.empty() ? "tls_key" : "tls_certificate",
             "missing: certificate and key go together");

@@ -27,8 +27,8 @@ struct TlsOptions {
   std::string key;
   std::string key_password;
   Verify verify = Verify::name;
-  std::string name;       // expected in the certificate; empty: the host of the URL
-  std::string protocols;  // as pn_ssl_domain_set_protocols() wants them
+  std::string name;  // expected in the certificate; empty: the host of the URL
+  bool only_1_3 = false;
 };
 
 struct Options {

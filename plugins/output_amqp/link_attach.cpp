@@ -134,7 +134,7 @@ std::string Link::open_sender() {
   session_ = reach(proton_session_);
   link_ = reach(proton_sender_);
   list_outcomes(link_);
-  // Nothing comes in here: the engine ends the connection of a broker that sends on this session.
+  // Nothing comes in here: Transport ends the connection of a broker that sends all the same.
   pn_session_set_incoming_capacity(session_, 0);
   return {};
 }

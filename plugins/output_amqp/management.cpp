@@ -22,6 +22,7 @@ namespace {
 constexpr const char* kNode = "/management";
 // An answer has less than a KiB.
 constexpr std::size_t kWindow = 256 * 1024;
+constexpr std::uint64_t kFramesOfAnAnswer = 8;
 
 using Map = std::map<std::string, proton::value>;
 
@@ -94,6 +95,7 @@ QueueFacts read_answer(const proton::message& message) {
 
 void Management::ask(const std::string& path, Done done) {
   const bool asked = session_ != nullptr || open();
+  connection_.transport().expect_transfers(kFramesOfAnAnswer);
   questions_.emplace(next_++, Question{path, std::move(done), false});
   timer_ = host_.timer(options_.connect_timeout, [this] {
     const std::string why =

@@ -29,6 +29,7 @@ void Outage::failed(const sdk::LaneHost& host, const Try& attempt) {
     fault.said_ms = attempt.now_ms;
     fault.turned_away_before = turned_away_;
   }
+  any_ = true;
   ++fault.tries;
   fault.failed_ms = attempt.now_ms;
   fault.waiting[host.worker()] = attempt.waiting;
@@ -62,6 +63,7 @@ void Outage::passed(const sdk::LaneHost& host, const std::string& key) {
                           {"tries", fault.tries},
                           {"turned_away", turned_away_ - fault.turned_away_before}});
   faults_.erase(found);
+  any_ = !faults_.empty();
 }
 
 void Outage::drop_old(std::uint64_t now_ms) {

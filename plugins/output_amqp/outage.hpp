@@ -40,6 +40,8 @@ class Outage {
   };
   void failed(const sdk::LaneHost& host, const Try& attempt);
   void passed(const sdk::LaneHost& host, const std::string& key);
+  // There is such a fault; cheap.
+  bool any() const { return any_.load(std::memory_order_relaxed); }
   // A message was given "not now" because of such a fault.
   void turned_away() { turned_away_.fetch_add(1, std::memory_order_relaxed); }
 
@@ -57,6 +59,7 @@ class Outage {
 
   const Words words_;
   std::atomic<std::uint64_t> turned_away_{0};
+  std::atomic<bool> any_{false};
   std::mutex mutex_;
   std::map<std::string, Fault> faults_;
 };

@@ -86,7 +86,9 @@ std::string to_string(const Url& url) {
 
 bool is_address(const std::string& host) {
   in6_addr raw{};
-  const std::string plain = host.substr(0, host.find('%'));  // an IPv6 zone
+  const auto zone = host.find('%');  // of IPv6
+  if (zone != std::string::npos && zone + 1 == host.size()) return false;
+  const std::string plain = host.substr(0, zone);
   return ::inet_pton(AF_INET, host.c_str(), &raw) == 1 ||
          ::inet_pton(AF_INET6, plain.c_str(), &raw) == 1;
 }

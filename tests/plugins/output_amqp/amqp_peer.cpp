@@ -301,7 +301,8 @@ void Peer::attach(Client& client, pn_link_t* link) {
         script_.end_session ? pn_session_condition(session) : pn_link_condition(link);
     pn_condition_set_name(condition, script_.refuse_attach.c_str());
     if (script_.end_session) return pn_session_close(session);
-    pn_link_open(link);  // without a target
+    pn_terminus_set_type(pn_link_target(link), PN_UNSPECIFIED);
+    pn_link_open(link);
     return pn_link_close(link);
   }
   pn_terminus_copy(pn_link_target(link), target);

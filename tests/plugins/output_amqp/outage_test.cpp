@@ -94,6 +94,11 @@ TEST(Outage, OfATargetIsToldTheSameWay) {
   EXPECT_EQ(count(rig.log(), "the target is still refused"), 1U) << rig.log();
   peer.change([](Script& change) { change.refuse_attach.clear(); });
   ASSERT_TRUE(rig.until([&] {
+    rig.advance(100);
+    return rig.admission().ready == 1;
+  }));
+  (void)rig.send();
+  ASSERT_TRUE(rig.until([&] {
     rig.advance(1000);
     return Rig::contains(rig.log(), "the target is no longer refused");
   }));
@@ -141,7 +146,10 @@ TEST(Address, OneThatFailedAtOpenIsNotTheFirstNextTime) {
   rig.raw()->addresses = "127.0.0.2 127.0.0.1";
   rig.option("urls", named(good)).option("address", "mail");
   ASSERT_EQ(rig.start(), 0);
-  ASSERT_TRUE(rig.until([&] { return good.attached().size() == 1; }));
+  ASSERT_TRUE(rig.until([&] {
+    rig.advance(100);
+    return good.attached().size() == 1;
+  }));
   good.drop();
   rig.turn();
   rig.advance(1000);
