@@ -5,6 +5,7 @@
 
 #include "address.hpp"
 #include "encoder.hpp"
+#include "frame_watch.hpp"
 #include "job.hpp"
 #include "product.hpp"
 #include "url.hpp"
@@ -157,6 +158,44 @@ TEST(Product, FindsTheQueueInAnAddressOfRabbitMq4) {
   EXPECT_EQ(queue_path("/queue/a/b"), "/queues/a%2Fb");
   EXPECT_EQ(queue_path("/amq/queue/a"), "/queues/a");
   EXPECT_EQ(queue_path("/exchanges/e/k"), "");
+}
+
+// A SASL exchange with two mechanisms, an Open, and transfers with both forms of a descriptor.
+std::string conversation() {
+  const auto frame = [](char type, const std::string& body) {
+    std::string out("\0\0\0\0\x02\0\0\0", 8);
+    out[3] = static_cast<char>(8 + body.size());
+    out[5] = type;
+    return out + body;
+  };
+  const std::string sasl("AMQP\x03\x01\0\0", 8);
+  const std::string amqp("AMQP\0\x01\0\0", 8);
+  const std::string mechanisms("\0\x53\x40\xc0\x14\x01\xe0\x11\x02\xa3\x05PLAIN\x08" "EXTERNAL", 25);
+  const std::string open("\0\x53\x10\xc0\x04\x01\xa1\x01x", 9);
+  const std::string transfer("\0\x53\x14\xc0\x02\x01\x43" "AMQP", 11);
+  const std::string long_form("\0\x80\0\0\0\0\0\0\0\x14\xc0\x02\x01\x43", 14);
+  return sasl + frame(1, mechanisms) + amqp + frame(0, open) + frame(0, transfer) + frame(0, "") +
+         frame(0, long_form) + frame(0, std::string(100, '\x14'));
+}
+
+TEST(FrameWatch, SeesMechanismsAndTransfersHoweverTheyCome) {
+  const std::string all = conversation();
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, all.size()}) {
+    FrameWatch watch;
+    for (std::size_t at = 0; at < all.size(); at += piece)
+      watch.feed(std::string_view(all).substr(at, piece));
+    EXPECT_EQ(watch.mechanisms(), "PLAIN EXTERNAL") << piece;
+    EXPECT_EQ(watch.transfers(), 2U) << piece;
+    EXPECT_EQ(watch.greeting(), all.substr(0, 8)) << piece;
+  }
+}
+
+TEST(FrameWatch, StopsAtWhatIsNoFrame) {
+  FrameWatch watch;
+  watch.feed(std::string(3, '\0'));
+  watch.feed("\x07 and whatever follows");
+  watch.feed(conversation());
+  EXPECT_EQ(watch.transfers(), 0U);
 }
 
 class Envelope {
