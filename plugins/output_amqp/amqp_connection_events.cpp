@@ -1,6 +1,7 @@
 // Connection, second part: Proton's events. An engine that was dropped while it dispatches still
 // hands out what it has; transport_ is gone then.
 #include <proton/connection.hpp>
+#include <proton/delivery.hpp>
 #include <proton/error_condition.hpp>
 #include <proton/receiver.hpp>
 #include <proton/sender.hpp>
@@ -26,17 +27,36 @@ std::string property(const proton::connection& connection, const char* key) {
   }
 }
 
+bool has_property(const proton::connection& connection, const char* key) {
+  try {
+    return connection.properties().count(proton::symbol(key)) != 0;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 std::string printed(const proton::error_condition& condition) {
   if (condition.empty()) return {};
   if (condition.description().empty()) return condition.name();
   return condition.name() + ": " + condition.description();
 }
 
+// Open.properties of a broker that refuses the connection, as ActiveMQ Classic does.
+constexpr const char* kTakenBack = "amqp:connection-establishment-failed";
+// Milliseconds. Heartbeats go out twice as often: what a broker asks for beyond this is load.
+constexpr std::uint32_t kShortestIdle = 100;
+
 }  // namespace
 
 void Connection::on_connection_open(proton::connection& connection) {
   if (!transport_) return;
-  if (open_) return intruded("a second connection");
+  if (open_) return intruded("opened a second connection that it was not asked for");
+  const std::string unusable = unusable_open(connection);
+  if (!unusable.empty()) {
+    // Where the broker itself takes the Open back, its Close that follows says why.
+    if (unusable != kTakenBack) intruded(unusable);
+    return;
+  }
   product_ = identify(property(connection, "product"), property(connection, "version"));
   timer_.cancel();
   open_ = true;
@@ -44,6 +64,15 @@ void Connection::on_connection_open(proton::connection& connection) {
   owner_.step_done(Step::open, product_.name.empty() ? "the broker does not say what it is"
                                                      : product_.name + " " + product_.version);
   owner_.connection_open();
+}
+
+std::string Connection::unusable_open(const proton::connection& connection) const {
+  if (has_property(connection, kTakenBack)) return kTakenBack;
+  const std::uint32_t idle =
+      pn_transport_get_remote_idle_timeout(reach(transport_->driver().transport()));
+  if (idle == 0 || idle >= kShortestIdle) return {};
+  return "asks for a frame within each " + std::to_string(idle) + " ms (idle-time-out), less than " +
+         std::to_string(kShortestIdle) + " ms";
 }
 
 void Connection::on_connection_error(proton::connection& connection) {
@@ -59,19 +88,37 @@ void Connection::on_transport_error(proton::transport& transport) {
 }
 
 // Proton would open what a broker opens by itself, grant it credit, and keep all that it sends.
-void Connection::intruded(const char* what) {
+void Connection::intruded(const std::string& what) {
   if (!transport_) return;
-  error_ = std::string("the broker opened ") + what + " that it was not asked for";
+  error_ = "the broker " + what;
   transport_ended();
 }
 
 void Connection::on_session_open(proton::session& session) {
-  if (session.uninitialized()) return intruded("a session");
+  if (session.uninitialized()) return intruded("opened a session that it was not asked for");
   begun_ = true;
 }
 
-void Connection::on_receiver_open(proton::receiver&) {
-  intruded("a link");
+void Connection::on_receiver_open(proton::receiver& receiver) {
+  if (receiver.uninitialized()) intruded("opened a link that it was not asked for");
+}
+
+void Connection::on_receiver_error(proton::receiver& receiver) {
+  if (transport_) owner_.link_closed(reach(receiver), printed(receiver.error()));
+}
+
+void Connection::on_receiver_close(proton::receiver& receiver) {
+  if (transport_) owner_.link_closed(reach(receiver), "");
+}
+
+void Connection::on_receiver_detach(proton::receiver& receiver) {
+  if (transport_) owner_.link_closed(reach(receiver), "");
+}
+
+void Connection::on_message(proton::delivery& delivery, proton::message& message) {
+  if (!transport_) return;
+  if (!owner_.message_arrived(reach(delivery.receiver()), message))
+    intruded("sent a message that it was not asked for");
 }
 
 void Connection::on_session_error(proton::session& session) {
@@ -89,20 +136,20 @@ void Connection::on_session_close(proton::session& session) {
 }
 
 void Connection::on_sender_open(proton::sender& sender) {
-  if (sender.uninitialized()) return intruded("a link");
+  if (sender.uninitialized()) return intruded("opened a link that it was not asked for");
   if (transport_) owner_.sender_open(reach(sender));
 }
 
 void Connection::on_sender_error(proton::sender& sender) {
-  if (transport_) owner_.sender_closed(reach(sender), printed(sender.error()));
+  if (transport_) owner_.link_closed(reach(sender), printed(sender.error()));
 }
 
 void Connection::on_sender_close(proton::sender& sender) {
-  if (transport_) owner_.sender_closed(reach(sender), "");
+  if (transport_) owner_.link_closed(reach(sender), "");
 }
 
 void Connection::on_sender_detach(proton::sender& sender) {
-  if (transport_) owner_.sender_closed(reach(sender), "");
+  if (transport_) owner_.link_closed(reach(sender), "");
 }
 
 void Connection::on_sendable(proton::sender&) {}  // refill() looks at the credit itself

@@ -12,16 +12,17 @@ namespace {
 
 constexpr std::size_t kScratch = 64 * 1024;
 constexpr std::uint64_t kJobMemory = 768;  // with its part and its place in the tables
+// A copy beyond the first: its part, with its recipient, id and outcome, and its plan.
+constexpr std::uint64_t kCopyMemory = 1024;
 constexpr std::chrono::milliseconds kLeavePatience{3000};
 
 std::string numbered(const std::string& name, const sdk::Host& host) {
   return host.workers() > 1 ? name + "-" + std::to_string(host.worker()) : name;
 }
 
-std::string container_id(const Options& options, const sdk::Host& host) {
-  if (!options.container_id.empty()) return numbered(options.container_id, host);
+std::string own_name(const Options& options, const sdk::Host& host) {
   return "lsmtpd-" + std::string(host.hostname()) + "-" + std::string(host.name()) + "-" +
-         std::to_string(host.worker());
+         std::to_string(host.worker()) + "-" + options.process_tag;
 }
 
 void answer(sdk::Call* call, const Outcome& outcome) {
@@ -37,14 +38,18 @@ void answer(sdk::Call* call, const Outcome& outcome) {
 
 }  // namespace
 
-Lane::Lane(sdk::LaneHost host, const Options& options)
+Lane::Lane(sdk::LaneHost host, Shared& shared)
     : sdk::Lane(host),
-      options_(options),
-      container_id_(container_id(options, host)),
+      shared_(shared),
+      options_(shared.options),
+      own_name_(own_name(options_, host)),
+      container_id_(options_.container_id.empty() ? own_name_
+                                                  : numbered(options_.container_id, host)),
       done_key_(std::string(host.name()) + ".stored"),
       scratch_(kScratch, '\0'),
-      connection_(host, options, container_id_, *this),
-      flight_(host, options.in_flight, options.in_flight_bytes) {
+      connection_(host, options_, shared.addresses, container_id_, *this),
+      management_(host, options_, own_name_ + "/management", connection_),
+      flight_(host, options_.in_flight, options_.in_flight_bytes) {
   // A lane that is to probe is told so in the same turn.
   host.defer([this] {
     if (!probe_ && !closed_) connect();
@@ -73,21 +78,31 @@ std::string Lane::unavailable() const {
 }
 
 void Lane::deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery) {
-  std::string why = unavailable();
-  if (why.empty() && waiting_ >= options_.queue) why = "too many messages wait for the broker";
-  sdk::Reservation memory;
-  if (why.empty() && !(memory = host().reserve(kJobMemory))) why = "no memory left in the budget";
-  if (!why.empty()) return answer(&call, not_sent(why));
+  const std::string why = unavailable();
+  if (!why.empty()) return turn_away(std::move(call), delivery.replay, why);
   const lsmtpd_envelope& envelope = message.envelope();
+  const std::size_t most = most_copies(options_, envelope);
+  sdk::Reservation memory = host().reserve(kJobMemory + (most - 1) * kCopyMemory);
+  if (!memory) return answer(&call, not_sent("no memory left in the budget"));
   const auto done = read_done(message.annotation(done_key_), envelope.recipient_count);
   std::vector<PlannedCopy> copies = plan(options_, envelope, done);
   if (copies.empty()) return call.stored("all copies were stored before");
+  if (waiting_ != 0 && waiting_ + copies.size() > options_.queue)
+    return turn_away(std::move(call), delivery.replay, "too many messages wait for the broker");
   auto job = std::make_unique<Job>();
   job->call = std::move(call);
   job->message = std::move(message);
   job->replay = delivery.replay;
   job->memory = std::move(memory);
   begin(std::move(job), std::move(copies), delivery.copy_id);
+}
+
+void Lane::turn_away(sdk::Call call, bool replay, const std::string& why) {
+  if (!replay) {
+    shared_.reach.turned_away();
+    shared_.targets.turned_away();
+  }
+  answer(&call, not_sent(why));
 }
 
 void Lane::begin(std::unique_ptr<Job> owned, std::vector<PlannedCopy> copies,
@@ -129,8 +144,7 @@ Link* Lane::link_for(const Target& target) {
 }
 
 Link* Lane::make_link(const Target& target) {
-  std::string name =
-      options_.link_name.empty() ? container_id_ : numbered(options_.link_name, host());
+  std::string name = options_.link_name.empty() ? own_name_ : numbered(options_.link_name, host());
   const std::string key = target.key();
   if (options_.link_name.empty() || !links_.empty()) name += "/" + key;
   auto link = std::make_unique<Link>(host(), options_, target, name, connection_,
@@ -144,7 +158,8 @@ Link* Lane::make_link(const Target& target) {
 bool Lane::has_session() const {
   const auto used = std::count_if(links_.begin(), links_.end(),
                                   [](const auto& entry) { return entry.second->has_session(); });
-  return static_cast<std::size_t>(used) + connection_.ending() < connection_.sessions();
+  const std::size_t asking = management_.has_session() ? 1 : 0;
+  return static_cast<std::size_t>(used) + asking + connection_.ending() < connection_.sessions();
 }
 
 bool Lane::release_an_idle_link() {
@@ -172,9 +187,11 @@ void Lane::cancel(lsmtpd_call call) {
     ++overdue_;
   }
   for (Part* part : queued) {
-    part->link->forget(part);
+    Link* link = part->link;
+    link->forget(part);
     part_done(*part, not_sent(connection_.is_open() ? "no credit within the deadline"
                                                     : "not connected within the deadline"));
+    link->deadline_passed();
   }
   if (sent) stalled();
 }
@@ -253,6 +270,8 @@ void Lane::part_done(Part& part, Outcome outcome) {
   }
   part.phase = Part::Phase::done;
   part.outcome = std::move(outcome);
+  if (part.outcome.kind == Kind::stored && shared_.targets.any())
+    shared_.targets.passed(host(), part.link->address());
   if (part.producer) part.producer->forget();
   part.producer.reset();
   if (--part.job->open == 0) finish(part.job);
@@ -265,6 +284,10 @@ void Lane::finish(Job* job) {
     const auto done =
         accepted_recipients(*job, read_done(job->message.annotation(done_key_), total));
     if (!done.empty()) job->message.annotate(done_key_, write_done(total, done));
+  }
+  if (outcome.kind == Kind::later && !job->replay) {
+    shared_.reach.turned_away();
+    shared_.targets.turned_away();
   }
   if (job->overdue) --overdue_;
   const lsmtpd_call id = job->call.id();
@@ -284,6 +307,7 @@ void Lane::close(sdk::Closed closed) {
 
 void Lane::leave() {
   leave_timer_.cancel();
+  management_.connection_lost();
   for (auto& [key, link] : links_) link->connection_lost("shutting down");
   connection_.shut([this] { (*closed_)(); });
 }

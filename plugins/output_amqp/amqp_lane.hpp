@@ -19,7 +19,9 @@
 #include "flight.hpp"
 #include "job.hpp"
 #include "link.hpp"
+#include "management.hpp"
 #include "probe.hpp"
+#include "shared.hpp"
 
 namespace lsmtpd::amqp {
 
@@ -30,7 +32,7 @@ class Lane : public sdk::Lane,
              private Connection::Owner,
              private Link::Owner {
  public:
-  Lane(sdk::LaneHost host, const Options& options);
+  Lane(sdk::LaneHost host, Shared& shared);
 
   void deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery) override;
   void cancel(lsmtpd_call call) override;
@@ -46,7 +48,8 @@ class Lane : public sdk::Lane,
   void connection_lost(std::string_view why) override;
   bool refill() override;
   void sender_open(pn_link_t* link) override;
-  void sender_closed(pn_link_t* link, std::string_view why) override;
+  void link_closed(pn_link_t* link, std::string_view why) override;
+  bool message_arrived(pn_link_t* link, const proton::message& message) override;
   void session_closed(pn_session_t* session, std::string_view why) override;
   void delivery_updated(pn_delivery_t* delivery) override;
   // Link::Owner
@@ -56,6 +59,8 @@ class Lane : public sdk::Lane,
     return flight_.replay_limit(credit);
   }
   bool has_session() const override;
+  void ask_queue(Link& link, const std::string& path) override;
+  bool asks() const override { return management_.has_session(); }
   void part_sent(Part& part) override;
   void part_done(Part& part, Outcome outcome) override;
   void link_attached(Link& link) override;
@@ -65,9 +70,12 @@ class Lane : public sdk::Lane,
   void give_up(std::string_view why) override;
   std::string* scratch() override { return &scratch_; }
 
+  void turn_away(sdk::Call call, bool replay, const std::string& why);
   void connect();
   void make_fixed();
   void progress(bool replay);
+  void reached();
+  void not_reached(Step step, std::string_view why);
   void probe_failed(Step step, std::string_view why);
   void probe_attached();
   void probe_next();
@@ -83,11 +91,14 @@ class Lane : public sdk::Lane,
   void watch_stall(std::uint64_t ms);
   void leave();
 
+  Shared& shared_;
   const Options& options_;
+  std::string own_name_;  // no other lane or process has it
   std::string container_id_;
   std::string done_key_;  // of the annotation
   std::string scratch_;
   Connection connection_;
+  Management management_;
   Flight flight_;
   std::map<std::string, std::unique_ptr<Link>> links_;
   Link* fixed_ = nullptr;  // where all messages go to one target
@@ -95,6 +106,8 @@ class Lane : public sdk::Lane,
   std::size_t waiting_ = 0;  // parts that are not sent
   std::string reason_;       // admission's
   std::string failure_;      // of the last attempt
+  bool reached_ = false;  // the present connection is a good one
+  sdk::Timer reached_timer_;
   bool stalled_ = false;
   std::size_t overdue_ = 0;  // jobs
   std::uint64_t progress_at_ = 0;

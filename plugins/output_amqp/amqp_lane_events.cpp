@@ -8,18 +8,43 @@
 
 namespace lsmtpd::amqp {
 
+namespace {
+
+constexpr std::chrono::milliseconds kLasting{1000};
+
+}  // namespace
+
 void Lane::attempt_failed(Step step, std::string_view why) {
   if (probe_) return probe_failed(step, why);
   failure_ = "broker not reached: " + std::string(to_string(step)) + ": " + std::string(why);
-  host().warn("broker not reached", {{"step", to_string(step)}, {"why", why}});
+  not_reached(step, why);
   if (connection_.all_failed()) fail_queued(failure_);
 }
 
-void Lane::connection_open() {
+void Lane::not_reached(Step step, std::string_view why) {
+  const std::string url = to_string(connection_.tried_url());
+  const std::string at(to_string(step));
+  shared_.reach.failed(host(), {"", at, url + " " + at, url + ": " + std::string(why), waiting_,
+                                host().now_ms()});
+}
+
+// A link is attached, or the connection has lasted: brokers answer the Open of one that they refuse,
+// and close.
+void Lane::reached() {
+  if (std::exchange(reached_, true)) return;
+  reached_timer_.cancel();
   const Product& product = connection_.product();
+  shared_.reach.passed(host(), "");
   host().info("connected to the broker", {{"url", to_string(connection_.url())},
+                                          {"address", connection_.address()},
                                           {"product", product.name},
                                           {"version", product.version}});
+  if (!connection_.passed_over().empty())
+    host().warn("addresses of the broker were passed over", {{"why", connection_.passed_over()}});
+}
+
+void Lane::connection_open() {
+  reached_ = false;
   if (probe_) {
     links_.clear();
     make_fixed();
@@ -29,21 +54,28 @@ void Lane::connection_open() {
     }
     return;
   }
+  reached_timer_ = host().timer(kLasting, [this] { reached(); });
   for (auto& [key, link] : links_) link->attach();
 }
 
 void Lane::connection_lost(std::string_view why) {
-  host().warn("connection to the broker lost", {{"why", why}, {"unsettled", flight_.count()}});
+  reached_timer_.cancel();
+  if (reached_) {
+    host().warn("connection to the broker lost", {{"why", why}, {"unsettled", flight_.count()}});
+  } else {
+    not_reached(Step::open, why);
+  }
   failure_ = "connection to the broker lost: " + std::string(why);
   flight_.lost(flight_.count());
   stalled_ = false;
   stall_timer_.cancel();
+  management_.connection_lost();
   for (auto& [key, link] : links_) link->connection_lost(why);
   if (connection_.all_failed()) fail_queued(failure_);
 }
 
 bool Lane::refill() {
-  bool fed = false;
+  bool fed = management_.feed();
   for (auto& [key, link] : links_) fed |= link->feed();
   if (probe_) {
     if (fixed_ != nullptr && fixed_->credit() > 0) probe_attached();
@@ -60,13 +92,30 @@ void Lane::sender_open(pn_link_t* raw) {
   }
 }
 
-void Lane::sender_closed(pn_link_t* raw, std::string_view why) {
+void Lane::link_closed(pn_link_t* raw, std::string_view why) {
+  if (management_.is(raw)) return management_.closed(why);
   for (auto& [key, link] : links_) {
     if (link->is(raw)) return link->closed(why);
   }
 }
 
+bool Lane::message_arrived(pn_link_t* link, const proton::message& message) {
+  return management_.is(link) && management_.message(message);
+}
+
+void Lane::ask_queue(Link& link, const std::string& path) {
+  const auto asked = std::find_if(links_.begin(), links_.end(),
+                                  [&](const auto& entry) { return entry.second.get() == &link; });
+  if (asked == links_.end()) return;
+  // The link may be dropped before the answer.
+  management_.ask(path, [this, key = asked->first](const QueueFacts& facts) {
+    const auto found = links_.find(key);
+    if (found != links_.end()) found->second->queue_known(facts);
+  });
+}
+
 void Lane::session_closed(pn_session_t* session, std::string_view why) {
+  if (management_.is(session)) return management_.closed(why);
   for (auto& [key, link] : links_) {
     if (link->is(session)) return link->closed(why);
   }
@@ -82,6 +131,7 @@ void Lane::delivery_updated(pn_delivery_t* delivery) {
 }
 
 void Lane::link_attached(Link& link) {
+  if (!probe_) reached();
   host().info("attached to the target",
               {{"address", link.address()}, {"promises", link.promises()}});
   if (!probe_) return;
@@ -89,8 +139,10 @@ void Lane::link_attached(Link& link) {
 }
 
 void Lane::link_refused(Link& link, std::string_view why) {
-  host().error("the target was refused", {{"address", link.address()}, {"why", why}});
-  if (probe_) probe_failed(Step::attach, std::string(link.address()) + ": " + std::string(why));
+  if (probe_)
+    return probe_failed(Step::attach, std::string(link.address()) + ": " + std::string(why));
+  shared_.targets.failed(host(), {link.address(), link.address(), std::string(why),
+                                  std::string(why), waiting_, host().now_ms()});
 }
 
 // Where no other link works it may be the connection, or this broker.
@@ -129,11 +181,15 @@ void Lane::probe_failed(Step step, std::string_view why) {
 
 void Lane::probe_attached() {
   if (!probe_->conclude()) return;
-  probe_->good(Step::attach, fixed_->address() + ": " + fixed_->promises());
+  std::string text = fixed_->address() + ": " + fixed_->promises();
+  if (fixed_->credit() == 0)
+    text += "; warning: the broker grants no credit, so nothing can be sent now";
+  probe_->good(Step::attach, text);
   probe_next();
 }
 
 void Lane::probe_next() {
+  management_.connection_lost();
   for (auto& [key, link] : links_) link->connection_lost("probed");
   leave_timer_ = host().timer(std::chrono::milliseconds(0),
                               [this] { connection_.shut([this] { probe_->go_on(); }); });

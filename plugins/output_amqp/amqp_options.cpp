@@ -1,8 +1,13 @@
 #include "amqp_options.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
-#include <fstream>
-#include <iterator>
+#include <cerrno>
+#include <cstring>
+#include <random>
 
 namespace lsmtpd::amqp {
 
@@ -11,6 +16,7 @@ namespace {
 // AMQP_BUFFER_SIZE of LSMTPD's package is 10: every round trip to the broker would wait for ten
 // messages.
 constexpr std::uint32_t kInFlightFloor = 100;
+constexpr std::size_t kLongestPassword = 4096;
 
 class Parser {
  public:
@@ -69,6 +75,11 @@ class Parser {
     out_.split = config_.string("split") == "recipient";
     out_.format = config_.string("format") == "rfc822" ? Format::rfc822 : Format::json;
     out_.extra = config_.boolean("extra");
+    const bool splits = out_.split || out_.address.by_recipient() ||
+                        out_.exchange.by_recipient() || out_.routing_key.by_recipient();
+    out_.copy_message_id = config_.is_set("message_id") ? config_.string("message_id") == "copy"
+                                                        : splits;
+    out_.property_limit = static_cast<std::uint32_t>(config_.size("property_limit"));
   }
 
   void sasl() {
@@ -87,8 +98,8 @@ class Parser {
       out_.mechanisms = !out_.username.empty() ? "PLAIN" : certificate ? "EXTERNAL" : "ANONYMOUS";
     }
     const bool clear = std::any_of(out_.urls.begin(), out_.urls.end(), [](const Url& url) {
-      return !url.tls && url.host != "localhost" && !url.host.starts_with("127.") &&
-             url.host != "::1";
+      const bool own = is_address(url.host) && (url.host.starts_with("127.") || url.host == "::1");
+      return !url.tls && url.host != "localhost" && !own;
     });
     if (clear && secret)
       report_.warning("urls", "the password crosses the network in clear text: use amqps://");
@@ -105,7 +116,7 @@ class Parser {
     tls.verify = verify == "none"          ? Verify::none
                  : verify == "certificate" ? Verify::certificate
                                            : Verify::name;
-    tls.protocols = config_.string("tls_min_version") == "1.3" ? "TLSv1.3" : "TLSv1.2 TLSv1.3";
+    tls.only_1_3 = config_.string("tls_min_version") == "1.3";
     if (tls.certificate.empty() != tls.key.empty()) {
       error(tls.key.empty() ? "tls_key" : "tls_certificate",
             "missing: certificate and key go together");
@@ -130,6 +141,7 @@ class Parser {
       out_.capabilities = {"queue"};
     }
     out_.allow_lossy_target = config_.boolean("allow_lossy_target");
+    out_.allow_unsynced_target = config_.boolean("allow_unsynced_target");
   }
 
   void limits() {
@@ -160,17 +172,46 @@ bool parse_options(sdk::Config config, sdk::Report report, Options* options) {
 
 bool load_password(Options* options, sdk::Report report) {
   if (options->password_file.empty()) return true;
-  std::ifstream file(options->password_file, std::ios::binary);
-  options->password.assign(std::istreambuf_iterator<char>(file), {});
-  if (!file.good() && !file.eof()) {
-    report.error("password_file", "cannot read " + options->password_file);
+  auto password = read_password_file(options->password_file);
+  if (!password) {
+    report.error("password_file", password.error());
     return false;
   }
-  while (options->password.ends_with('\n') || options->password.ends_with('\r'))
-    options->password.pop_back();
+  options->password = *std::move(password);
   if (options->password.empty())
     report.warning("password_file", options->password_file + " is empty");
   return true;
+}
+
+tl::expected<std::string, std::string> read_password_file(const std::string& path) {
+  const auto fail = [&](const char* why) {
+    return tl::unexpected("cannot read " + path + ": " + why);
+  };
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return fail(std::strerror(errno));
+  struct stat status {};
+  std::string password(kLongestPassword + 1, '\0');
+  ssize_t got = -1;
+  if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
+    got = ::read(fd, password.data(), password.size());
+  } else {
+    errno = EINVAL;
+  }
+  const int error = errno;
+  ::close(fd);
+  if (got < 0) return fail(std::strerror(error));
+  if (static_cast<std::size_t>(got) > kLongestPassword) return fail("longer than 4096 bytes");
+  password.resize(static_cast<std::size_t>(got));
+  while (password.ends_with('\n') || password.ends_with('\r')) password.pop_back();
+  return password;
+}
+
+std::string random_tag() {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::random_device device;
+  std::string tag;
+  while (tag.size() < 12) tag += kHex[device() & 15U];
+  return tag;
 }
 
 }  // namespace lsmtpd::amqp

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <lsmtpd/sdk/plugin.hpp>
 #include <string>
+#include <tl/expected.hpp>
 #include <vector>
 
 #include "address.hpp"
@@ -26,8 +27,8 @@ struct TlsOptions {
   std::string key;
   std::string key_password;
   Verify verify = Verify::name;
-  std::string name;       // expected in the certificate; empty: the host of the URL
-  std::string protocols;  // as pn_ssl_domain_set_protocols() wants them
+  std::string name;  // expected in the certificate; empty: the host of the URL
+  bool only_1_3 = false;
 };
 
 struct Options {
@@ -39,6 +40,8 @@ struct Options {
   bool split = false;  // one copy for each recipient
   Format format = Format::json;
   bool extra = true;  // JSON keys beyond LSMTPD's own
+  bool copy_message_id = false;      // message-id is the copy's id, not the message's
+  std::uint32_t property_limit = 0;  // bytes of smtp_rcpt_to; of all annotations together
 
   std::string username;
   std::string password;
@@ -47,11 +50,13 @@ struct Options {
   TlsOptions tls;
 
   std::string virtual_host;
+  std::string process_tag;  // random, the same for all lanes: no other process has these names
   std::string container_id;
   std::string link_name;
   std::uint8_t durability = 1;
   std::vector<std::string> capabilities;
   bool allow_lossy_target = false;
+  bool allow_unsynced_target = false;
 
   std::chrono::milliseconds idle_timeout{0};
   std::chrono::milliseconds connect_timeout{0};
@@ -68,7 +73,14 @@ struct Options {
 // Says what is wrong in `report`; false if there was anything.
 bool parse_options(sdk::Config config, sdk::Report report, Options* options);
 
-// Reads password_file, where it is set, without its line end. False: it could not be read.
+// Reads password_file, where it is set. False: it could not be read.
 bool load_password(Options* options, sdk::Report report);
+
+// The content of a password file without its line end, or why it cannot be read. Never waits: what
+// is no regular file is refused.
+tl::expected<std::string, std::string> read_password_file(const std::string& path);
+
+// A name's part that no other process has.
+std::string random_tag();
 
 }  // namespace lsmtpd::amqp

@@ -1,6 +1,5 @@
 #include "connector.hpp"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <unistd.h>
@@ -11,17 +10,6 @@
 namespace lsmtpd::amqp {
 
 namespace {
-
-std::string printed(const sockaddr_storage& address, socklen_t length) {
-  char host[64];
-  char port[8];
-  const auto* raw = reinterpret_cast<const sockaddr*>(&address);
-  if (getnameinfo(raw, length, host, sizeof host, port, sizeof port,
-                  NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-    return "?";
-  }
-  return std::string(host) + " port " + port;
-}
 
 int open_socket(int family) {
   const int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -36,88 +24,41 @@ int open_socket(int family) {
 
 }  // namespace
 
-void Connector::start(const Url& url, Found found, Done done) {
+void Connector::start(const Address& address, Done done) {
   cancel();
-  found_ = std::move(found);
   done_ = std::move(done);
-  resolving_ = true;
-  const std::uint64_t attempt = attempt_;
-  const bool started =
-      host_.resolve(url.host, url.port, [this, attempt](const sdk::Resolved& result) {
-        if (attempt == attempt_) resolved(result);
-      });
-  if (started) return;
-  host_.defer([this, attempt] {
-    if (attempt == attempt_) finish({-1, false, "the resolver could not be started"});
+  fd_ = open_socket(address.storage.ss_family);
+  const auto* raw = reinterpret_cast<const sockaddr*>(&address.storage);
+  if (fd_ >= 0 && (::connect(fd_, raw, address.length) == 0 || errno == EINPROGRESS)) {
+    watch_ = host_.watch(fd_, LSMTPD_WRITABLE, [this](std::uint32_t) { ready(); });
+    if (watch_) return;
+    errno = ENOMEM;
+  }
+  host_.defer([this, attempt = attempt_, error = std::string(std::strerror(errno))] {
+    if (attempt != attempt_) return;
+    const Done answer = std::move(done_);
+    cancel();
+    answer({-1, error});
   });
 }
 
 void Connector::cancel() {
   ++attempt_;
-  resolving_ = false;
   watch_.stop();
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
-  addresses_.clear();
-  tried_ = 0;
-  error_.clear();
-}
-
-void Connector::resolved(const sdk::Resolved& result) {
-  resolving_ = false;
-  if (!result.error.empty() || result.count == 0) {
-    return finish({-1, false, result.error.empty() ? "no address" : std::string(result.error)});
-  }
-  std::string list;
-  for (const lsmtpd_address& address : result) {
-    Address copy{};
-    if (address.length > sizeof copy.storage) continue;
-    std::memcpy(&copy.storage, address.address, address.length);
-    copy.length = address.length;
-    addresses_.push_back(copy);
-    list.append(list.empty() ? "" : ", ").append(printed(copy.storage, copy.length));
-  }
-  const Found found = found_;
-  const std::uint64_t attempt = attempt_;
-  if (found) found(list);
-  if (attempt == attempt_) next();
-}
-
-void Connector::next() {
-  while (tried_ < addresses_.size()) {
-    const Address& address = addresses_[tried_++];
-    fd_ = open_socket(address.storage.ss_family);
-    const auto* raw = reinterpret_cast<const sockaddr*>(&address.storage);
-    if (fd_ >= 0 && (::connect(fd_, raw, address.length) == 0 || errno == EINPROGRESS)) {
-      watch_ = host_.watch(fd_, LSMTPD_WRITABLE, [this](std::uint32_t) { ready(); });
-      if (watch_) return;
-    }
-    error_ = printed(address.storage, address.length) + ": " + std::strerror(errno);
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-  finish({-1, true, error_});
 }
 
 void Connector::ready() {
-  watch_.stop();
-  const Address& address = addresses_[tried_ - 1];
   int error = 0;
   socklen_t size = sizeof error;
   if (::getsockopt(fd_, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-  const std::string name = printed(address.storage, address.length);
+  Result result;
   if (error == 0) {
-    const int fd = fd_;
-    fd_ = -1;
-    return finish({fd, true, name});
+    result.fd = std::exchange(fd_, -1);
+  } else {
+    result.error = std::strerror(error);
   }
-  error_ = name + ": " + std::strerror(error);
-  ::close(fd_);
-  fd_ = -1;
-  next();
-}
-
-void Connector::finish(Result result) {
   const Done done = std::move(done_);
   cancel();
   done(std::move(result));

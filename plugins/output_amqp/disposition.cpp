@@ -1,5 +1,8 @@
 #include "disposition.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 namespace lsmtpd::amqp {
 
 namespace {
@@ -22,6 +25,28 @@ constexpr Row kConditions[] = {
     {"failed", Meaning::inner},  // Artemis, for any exception while it stores
 };
 
+// Why a link or connection ends that comes back by itself, beside those that pass above.
+constexpr std::string_view kEndsThatPass[] = {
+    "amqp:link:detach-forced",  // idle, or the node is deleted
+    "amqp:link:stolen",
+    "amqp:connection:forced",  // the broker closes down
+};
+
+// RabbitMQ 4.3 and later say in the condition's info why a queue did not take a message.
+struct ReasonRow {
+  std::string_view condition;
+  std::string_view reason;
+  Meaning meaning;
+};
+constexpr ReasonRow kReasons[] = {
+    {"amqp:resource-limit-exceeded", "property-limit-exceeded", Meaning::final},
+    {"amqp:precondition-failed", "unavailable", Meaning::passes},  // its node is down
+};
+
+bool is_rabbitmq(Broker broker) {
+  return broker == Broker::rabbitmq3 || broker == Broker::rabbitmq4;
+}
+
 Meaning meaning_of(std::string_view condition) {
   for (const Row& row : kConditions) {
     if (row.condition == condition) return row.meaning;
@@ -29,32 +54,59 @@ Meaning meaning_of(std::string_view condition) {
   return Meaning::final;
 }
 
-std::string quoted(std::string_view state, std::string_view condition,
-                   std::string_view description) {
-  std::string out(state);
-  if (!condition.empty()) out.append(" ").append(condition);
-  if (!description.empty()) out.append(": ").append(description);
+Meaning meaning_of(const Rejection& rejection, Broker broker) {
+  if (is_rabbitmq(broker)) {
+    if (rejection.condition.empty()) return Meaning::passes;
+    for (const ReasonRow& row : kReasons) {
+      if (row.condition == rejection.condition && row.reason == rejection.reason)
+        return row.meaning;
+    }
+  }
+  return meaning_of(rejection.condition);
+}
+
+std::string printed(const Rejection& rejection, Broker broker) {
+  std::string out("rejected");
+  if (!rejection.condition.empty()) {
+    out.append(" ").append(rejection.condition);
+  } else if (is_rabbitmq(broker)) {
+    out.append(" without a condition: the queue is full, or its node is down");
+  }
+  if (!rejection.description.empty()) out.append(": ").append(rejection.description);
+  if (!rejection.queue.empty()) out.append(", queue ").append(rejection.queue);
+  if (!rejection.reason.empty()) out.append(", reason ").append(rejection.reason);
   return out;
 }
 
-Outcome rejected(std::string_view condition, std::string_view description, bool replay) {
-  const Meaning meaning = meaning_of(condition);
+Outcome rejected(const Rejection& rejection, Broker broker, bool replay) {
+  const Meaning meaning = meaning_of(rejection, broker);
   Outcome outcome;
-  outcome.detail = quoted("rejected", condition, description);
+  outcome.detail = printed(rejection, broker);
   if (meaning == Meaning::passes || (meaning == Meaning::inner && !replay)) {
     outcome.kind = Kind::later;
     outcome.code = 451;
     outcome.enhanced = "4.3.0";
-    outcome.text = "Message broker: " + std::string(condition);
+    outcome.text = "Message broker: " +
+                   (rejection.condition.empty() ? "rejected" : rejection.condition);
     return outcome;
   }
   outcome.kind = Kind::rejected;
-  const bool size = condition == "amqp:link:message-size-exceeded";
+  const bool size = rejection.condition == "amqp:link:message-size-exceeded";
   outcome.code = size ? 552 : 554;
   outcome.enhanced = size ? "5.3.4" : "5.7.1";
   outcome.text = "Refused by the message broker";
-  if (!condition.empty()) outcome.text.append(": ").append(condition);
+  if (!rejection.condition.empty()) outcome.text.append(": ").append(rejection.condition);
   return outcome;
+}
+
+// Proton's own end of a connection that fell silent has a condition that passes, and may be the
+// message's doing.
+bool ends_by_itself(std::string_view why) {
+  if (why.find("local-idle-timeout") != std::string_view::npos) return false;
+  const std::string_view condition = why.substr(0, why.find(": "));
+  return meaning_of(condition) == Meaning::passes ||
+         std::find(std::begin(kEndsThatPass), std::end(kEndsThatPass), condition) !=
+             std::end(kEndsThatPass);
 }
 
 Outcome tempfail(std::uint32_t code, const char* enhanced, const char* text, std::string detail) {
@@ -68,8 +120,7 @@ Outcome tempfail(std::uint32_t code, const char* enhanced, const char* text, std
 
 }  // namespace
 
-Outcome settle_outcome(State state, std::string_view condition, std::string_view description,
-                       bool replay) {
+Outcome settle_outcome(State state, const Rejection& rejection, Broker broker, bool replay) {
   switch (state) {
     case State::accepted: {
       Outcome outcome;
@@ -77,7 +128,7 @@ Outcome settle_outcome(State state, std::string_view condition, std::string_view
       return outcome;
     }
     case State::rejected:
-      return rejected(condition, description, replay);
+      return rejected(rejection, broker, replay);
     case State::released:
       return tempfail(451, "4.3.0", "Message broker: released", "released: no queue took it");
     case State::modified:
@@ -94,7 +145,7 @@ Outcome not_sent(std::string_view why) {
 }
 
 Outcome lost_unsettled(std::string_view why) {
-  return tempfail(451, "4.4.2", "Message broker not available",
+  return tempfail(451, ends_by_itself(why) ? "4.3.0" : "4.4.2", "Message broker not available",
                   "link lost while unsettled: " + std::string(why));
 }
 

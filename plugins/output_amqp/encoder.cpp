@@ -22,6 +22,8 @@ Encoder::Encoder(const sdk::Message& message, const EncoderOptions& options,
       content_(options.api, message.raw()),
       format_(options.format),
       extra_(options.extra),
+      copy_message_id_(options.copy_message_id),
+      property_limit_(options.property_limit),
       copy_id_(copy_id),
       address_(address),
       own_annotations_(options.own_annotations) {
@@ -44,6 +46,10 @@ bool Encoder::prepare() {
   Copy copy;
   copy.envelope = &envelope_;
   copy.copy_id = copy_id_;
+  copy.message_id =
+      copy_message_id_ ? copy_id_ : std::string_view{envelope_.id.data, envelope_.id.size};
+  copy.property_limit = property_limit_;
+  copy.body_has_recipients = format_ == Format::json;
   copy.address = address_;
   copy.content_type = format_ == Format::json ? "application/json" : "message/rfc822";
   message_.each_annotation([&](std::string_view key, std::string_view value) {

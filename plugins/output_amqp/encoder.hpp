@@ -22,6 +22,8 @@ struct EncoderOptions {
   const lsmtpd_message_1* api = nullptr;
   Format format = Format::json;
   bool extra = true;
+  bool copy_message_id = false;
+  std::size_t property_limit = 64 * 1024;
   std::string_view own_annotations;  // annotations that begin with this stay inside
 };
 
@@ -48,6 +50,8 @@ class Encoder {
   mail_json::MessageContent content_;
   Format format_;
   bool extra_;
+  bool copy_message_id_;
+  std::size_t property_limit_;
   std::string copy_id_;
   std::string address_;
   std::string_view own_annotations_;

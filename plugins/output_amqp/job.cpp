@@ -41,6 +41,11 @@ bool take_number(std::string_view* text, std::uint64_t* value) {
 
 }  // namespace
 
+std::size_t most_copies(const Options& options, const lsmtpd_envelope& envelope) {
+  if (!options.split && !depends_on_recipient(options)) return 1;
+  return std::max<std::size_t>(1, static_cast<std::size_t>(envelope.recipient_count));
+}
+
 std::vector<PlannedCopy> plan(const Options& options, const lsmtpd_envelope& envelope,
                               const std::vector<std::uint32_t>& done) {
   const auto count = static_cast<std::uint32_t>(envelope.recipient_count);

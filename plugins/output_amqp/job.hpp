@@ -68,6 +68,8 @@ struct PlannedCopy {
   std::string suffix;  // of the copy id: "", or ".N" with the number of its first recipient
 };
 
+// The most copies that a message can become.
+std::size_t most_copies(const Options& options, const lsmtpd_envelope& envelope);
 // The copies of a message. `done` are the recipients (sorted) that need none any more.
 std::vector<PlannedCopy> plan(const Options& options, const lsmtpd_envelope& envelope,
                               const std::vector<std::uint32_t>& done);

@@ -8,9 +8,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <proton/sender_options.hpp>
-#include <proton/symbol.hpp>
-#include <proton/target_options.hpp>
 
 #include "producer.hpp"
 #include "reach.hpp"
@@ -21,11 +18,6 @@ namespace {
 
 // A link that was attached for longer than this is attached again at once.
 constexpr std::uint64_t kSettledIn = 5000;
-
-std::string too_many_sessions(std::size_t allowed) {
-  return "the broker allows " + std::to_string(allowed) +
-         " sessions on a connection (channel-max), and each target takes one; see `links`";
-}
 
 }  // namespace
 
@@ -40,69 +32,6 @@ Link::Link(sdk::LaneHost host, const Options& options, Target target, std::strin
       own_annotations_(std::string(host.name()) + "."),
       pauses_(1, static_cast<std::uint64_t>(options.reconnect_first.count()),
               static_cast<std::uint64_t>(options.reconnect_last.count())) {}
-
-void Link::attach() {
-  if (phase_ == Phase::attaching || phase_ == Phase::attached || !connection_.is_open()) return;
-  timer_.cancel();
-  const Product& product = connection_.product();
-  address_ = target_.by_exchange
-                 ? exchange_address(product.broker, target_.exchange, target_.routing_key)
-                 : target_.address;
-  where_ = to_string(connection_.url()) + " " + address_;
-  const std::string lossy =
-      lossy_reason(product.broker, {address_, options_.durability, options_.capabilities});
-  if (!lossy.empty() && !options_.allow_lossy_target) {
-    return pause(lossy + "; see `allow_lossy_target`");
-  }
-  if (!lossy.empty())
-    host_.warn("this target loses messages that it accepted",
-               {{"address", address_}, {"why", lossy}});
-  if (!owner_.has_session()) {
-    if (connection_.ending() != 0) return attach_soon();
-    return pause(too_many_sessions(connection_.sessions()));
-  }
-  const std::string error = open_sender();
-  if (!error.empty()) return pause(error);
-  phase_ = Phase::attaching;
-  timer_ = host_.timer(options_.connect_timeout, [this] { unanswered(); });
-  connection_.wake();
-}
-
-void Link::attach_soon() {
-  phase_ = Phase::waiting;
-  connection_.wake();
-}
-
-void Link::unanswered() {
-  detach();
-  pause("no answer to the attach within " + std::to_string(options_.connect_timeout.count()) +
-        " ms");
-  owner_.attach_unanswered();
-}
-
-std::string Link::open_sender() {
-  std::vector<proton::symbol> capabilities(options_.capabilities.begin(),
-                                           options_.capabilities.end());
-  proton::target_options target;
-  target.address(address_)
-      .durability_mode(static_cast<enum proton::target::durability_mode>(options_.durability))
-      .capabilities(capabilities);
-  proton::sender_options sender;
-  // Settling is ours: Proton would settle on any state, terminal or not.
-  sender.name(name_)
-      .auto_settle(false)
-      .delivery_mode(proton::delivery_mode::AT_LEAST_ONCE)
-      .target(target);
-  try {
-    proton_session_ = connection_.connection().open_session();
-    proton_sender_ = proton_session_.open_sender(address_, sender);
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  session_ = reach(proton_session_);
-  link_ = reach(proton_sender_);
-  return {};
-}
 
 void Link::enqueue(Part* part) {
   part->link = this;
@@ -150,17 +79,11 @@ void Link::closed(std::string_view why) {
   pause(reason);
 }
 
-void Link::pause(std::string_view why) {
-  phase_ = Phase::paused;
-  refusal_ = why;
-  const std::uint64_t ms = pauses_.failed(attached_at_ + next_tag_ + host_.now_ms());
-  timer_ = host_.timer(std::chrono::milliseconds(ms), [this] { owner_.link_rested(*this); });
-  fail_queued(not_sent(refusal_));
-  owner_.link_refused(*this, refusal_);
-}
-
 void Link::detach() {
   phase_ = Phase::idle;
+  judged_ = false;
+  starved_ = false;
+  dry_at_ = 0;
   if (link_ != nullptr) {
     connection_.end_session(link_, session_);
   }
@@ -180,6 +103,9 @@ void Link::connection_lost(std::string_view why) {
   // The engine may live on for a last word to the broker, and hand out what comes meanwhile.
   for (Part* part : sent_) pn_delivery_set_context(part->delivery, nullptr);
   phase_ = Phase::idle;
+  judged_ = false;
+  starved_ = false;
+  dry_at_ = 0;
   refusal_.clear();
   link_ = nullptr;
   session_ = nullptr;
@@ -206,24 +132,6 @@ std::uint64_t Link::max_message_size() const {
 
 std::uint32_t Link::credit() const {
   return attached() ? static_cast<std::uint32_t>(pn_link_credit(link_)) : 0;
-}
-
-std::string Link::promises() const {
-  static constexpr const char* kDurability[] = {"none", "configuration", "unsettled-state"};
-  // A number at once: Proton passes on what the broker said, which need not be one of its enum.
-  const auto granted =
-      static_cast<unsigned>(pn_terminus_get_durability(pn_link_remote_target(link_)));
-  const std::uint64_t largest = max_message_size();
-  std::string out = "credit " + std::to_string(credit());
-  out += ", max-message-size " + (largest == 0 ? std::string("none") : std::to_string(largest));
-  out += ", target durability ";
-  out += granted < std::size(kDurability) ? kDurability[granted] : std::to_string(granted);
-  const std::string lossy = lossy_reason(connection_.product().broker,
-                                         {address_, options_.durability, options_.capabilities});
-  if (!lossy.empty()) return out + ", LOSES messages: " + lossy;
-  return out + (connection_.product().broker == Broker::unknown
-                    ? ", broker unknown: whether it keeps messages is not known"
-                    : ", the target keeps messages");
 }
 
 }  // namespace lsmtpd::amqp

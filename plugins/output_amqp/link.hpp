@@ -35,6 +35,10 @@ class Link {
     virtual std::uint32_t replay_limit(std::uint32_t credit) const = 0;
     // May one more session be opened? The broker limits them.
     virtual bool has_session() const = 0;
+    // Asks the broker for the queue's type; link.queue_known() comes later. asks(): that is under
+    // way for some link, and takes a session meanwhile.
+    virtual void ask_queue(Link& link, const std::string& path) = 0;
+    virtual bool asks() const = 0;
     virtual void part_sent(Part& part) = 0;
     virtual void part_done(Part& part, Outcome outcome) = 0;
     virtual void link_attached(Link& link) = 0;
@@ -53,6 +57,7 @@ class Link {
 
   void attach();
   void attach_soon();  // in the next pump
+  void queue_known(const QueueFacts& facts);
   void enqueue(Part* part);
   // Takes a part that was not sent out of the queue.
   void forget(Part* part);
@@ -64,6 +69,9 @@ class Link {
   void opened();
   void closed(std::string_view why);
   void settled(Part& part);
+  // A part that was not sent passed its deadline. Without credit meanwhile the link is refused until
+  // some comes, so that nothing else waits for nothing.
+  void deadline_passed();
   void connection_lost(std::string_view why);
   // Detaches an idle link.
   void release();
@@ -82,13 +90,18 @@ class Link {
   std::string promises() const;
 
  private:
-  enum class Phase { idle, waiting, attaching, attached, paused };
+  enum class Phase { idle, waiting, asking, attaching, attached, paused };
 
+  bool judge_target();
+  std::string refusal_of_target() const;
+  void warn_of_target() const;
+  void wait_for_session() { phase_ = Phase::waiting; }
   std::string open_sender();
   void detach();
   void pause(std::string_view why);
   void unanswered();
   bool credit_is_usable();
+  void watch_credit();
   bool return_credit();
   void lose_sent(std::string_view why);
   Part* choose();
@@ -114,6 +127,11 @@ class Link {
   std::string address_;
   std::string refusal_;
   std::string where_;  // the broker and the address, for the log
+  Judgement judgement_;
+  bool judged_ = false;  // for the attach that comes next
+  bool starved_ = false;       // refused because there is no credit
+  std::uint64_t dry_at_ = 0;   // since when there is none and nothing is unsettled; 0: there is some
+  std::string dry_since_;      // the same as a time of day
   proton::session proton_session_;
   proton::sender proton_sender_;
   pn_link_t* link_ = nullptr;

@@ -1,11 +1,14 @@
 // Link, second part: what is sent when, and what the broker says of it.
+#include <proton/codec.h>
 #include <proton/condition.h>
 #include <proton/delivery.h>
 #include <proton/disposition.h>
 #include <proton/link.h>
 #include <proton/session.h>
 
+#include <algorithm>
 #include <cstring>
+#include <ctime>
 
 #include "link.hpp"
 #include "producer.hpp"
@@ -23,8 +26,49 @@ constexpr std::uint64_t kWindow = 256 * 1024;
 // Large messages that are measured before their turn.
 constexpr int kAhead = 4;
 
-std::string_view text(const char* string) {
-  return string == nullptr ? std::string_view{} : string;
+// A link without credit for less than this is merely busy, in milliseconds.
+constexpr std::uint64_t kDry = 1000;
+
+std::string text(const char* string) {
+  return string == nullptr ? std::string() : std::string(string);
+}
+
+std::string time_of_day() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char out[32];
+  return std::string(out, std::strftime(out, sizeof out, "%Y-%m-%dT%H:%M:%SZ", &parts));
+}
+
+std::string printed(pn_data_t* data) {
+  const pn_type_t type = pn_data_type(data);
+  if (type != PN_STRING && type != PN_SYMBOL) return {};
+  const pn_bytes_t bytes = type == PN_STRING ? pn_data_get_string(data) : pn_data_get_symbol(data);
+  return std::string(bytes.start, bytes.size);
+}
+
+// RabbitMQ 4.3 and later name the queue and the reason in the condition's info.
+void read_info(pn_data_t* info, Rejection* rejection) {
+  pn_data_rewind(info);
+  if (!pn_data_next(info) || pn_data_type(info) != PN_MAP) return;
+  pn_data_enter(info);
+  while (pn_data_next(info)) {
+    const std::string key = printed(info);
+    if (!pn_data_next(info)) break;
+    if (key == "queue") rejection->queue = printed(info);
+    if (key == "reason") rejection->reason = printed(info);
+  }
+}
+
+Rejection rejection_of(pn_delivery_t* delivery) {
+  pn_condition_t* condition = pn_disposition_condition(pn_delivery_remote(delivery));
+  Rejection rejection{text(pn_condition_get_name(condition)),
+                      text(pn_condition_get_description(condition)),
+                      {},
+                      {}};
+  read_info(pn_condition_info(condition), &rejection);
+  return rejection;
 }
 
 State state_of(std::uint64_t remote) {
@@ -54,6 +98,7 @@ bool Link::feed() {
     return phase_ == Phase::attaching;
   }
   if (attached() && !credit_is_usable()) return false;
+  if (attached()) watch_credit();
   bool fed = false;
   while (attached() && room()) {
     if (current_ != nullptr) {
@@ -86,6 +131,30 @@ bool Link::credit_is_usable() {
   return false;
 }
 
+void Link::watch_credit() {
+  if (pn_link_credit(link_) > 0) {
+    dry_at_ = 0;
+    if (!starved_) return;
+    starved_ = false;
+    refusal_.clear();
+    host_.info("the broker grants credit again", {{"address", address_}});
+  } else if (dry_at_ == 0 && sent_.empty()) {
+    dry_at_ = std::max<std::uint64_t>(host_.now_ms(), 1);
+    dry_since_ = time_of_day();
+  } else if (!sent_.empty()) {
+    dry_at_ = 0;  // their outcomes, or their deadlines, say more
+  }
+}
+
+void Link::deadline_passed() {
+  const bool dry = dry_at_ != 0 && host_.now_ms() - dry_at_ >= kDry;
+  if (!attached() || starved_ || !dry) return;
+  starved_ = true;
+  refusal_ = "the broker grants no credit since " + dry_since_;
+  host_.warn("the broker grants no credit", {{"address", address_}, {"since", dry_since_}});
+  fail_queued(not_sent(refusal_));
+}
+
 // Live mail first; replay has a share of what is left.
 Part* Link::choose() {
   const int credit = pn_link_credit(link_);
@@ -115,7 +184,8 @@ Part* Link::take(std::deque<Part*>* queue) {
 }
 
 EncoderOptions Link::encoder_options() const {
-  return {host_.message_table(), options_.format, options_.extra, own_annotations_};
+  return {host_.message_table(),   options_.format,         options_.extra,
+          options_.copy_message_id, options_.property_limit, own_annotations_};
 }
 
 // False: it is large and still being measured.
@@ -214,12 +284,10 @@ void Link::settled(Part& part) {
       (state == State::none || pn_link_remote_rcv_settle_mode(link_) != PN_RCV_SECOND)) {
     return;
   }
-  pn_condition_t* condition = pn_disposition_condition(pn_delivery_remote(delivery));
-  const bool rejected = state == State::rejected;
-  Outcome outcome = settle_outcome(state, rejected ? text(pn_condition_get_name(condition)) : "",
-                                   rejected ? text(pn_condition_get_description(condition)) : "",
-                                   part.job->replay);
-  if (outcome.kind == Kind::stored) outcome.detail = where_;
+  Outcome outcome =
+      settle_outcome(state, state == State::rejected ? rejection_of(delivery) : Rejection{},
+                     connection_.product().broker, part.job->replay);
+  outcome.detail += outcome.detail.empty() ? where_ : " (" + where_ + ")";
   pn_delivery_set_context(delivery, nullptr);
   part.delivery = nullptr;
   sent_.back()->slot = part.slot;

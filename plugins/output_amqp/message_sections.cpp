@@ -8,7 +8,6 @@ namespace lsmtpd::amqp {
 
 namespace {
 
-constexpr std::size_t kLongestList = 64 * 1024;
 constexpr char kNull = 0x40;
 
 // Descriptors of the sections, as smallulong (part 3, 3.2).
@@ -16,6 +15,7 @@ constexpr unsigned char kHeader = 0x70;
 constexpr unsigned char kProperties = 0x73;
 constexpr unsigned char kApplicationProperties = 0x74;
 constexpr unsigned char kData = 0x75;
+constexpr unsigned char kValue = 0x77;
 
 void put_byte(std::string* out, unsigned value) {
   out->push_back(static_cast<char>(value));
@@ -65,11 +65,14 @@ std::string clean(std::string_view text) {
   return mail_json::utf8_lossy(text);
 }
 
-std::string joined_recipients(const lsmtpd_envelope& envelope) {
+// `whole`: whether none is missing.
+std::string joined_recipients(const lsmtpd_envelope& envelope, std::size_t limit, bool* whole) {
   std::string out;
+  *whole = true;
   for (std::uint64_t i = 0; i < envelope.recipient_count; ++i) {
     const auto address = view(envelope.recipients[i].address);
-    if (out.size() + 1 + address.size() > kLongestList) break;
+    *whole = out.size() + 1 + address.size() <= limit;
+    if (!*whole) break;
     if (i != 0) out += ',';
     out += address;
   }
@@ -106,7 +109,7 @@ std::string property_name(std::string_view key) {
 
 void put_properties(std::string* out, const Copy& copy) {
   std::string items;
-  put_string(&items, view(copy.envelope->id));
+  put_string(&items, copy.message_id);
   items += kNull;  // user-id
   put_string(&items, copy.address);
   items.append(3, kNull);  // subject, reply-to, correlation-id
@@ -121,14 +124,16 @@ void put_application_properties(std::string* out, const Copy& copy) {
   const lsmtpd_envelope& envelope = *copy.envelope;
   Map map;
   map.text("smtp_mail_from", clean(view(envelope.reverse_path)));
-  map.text("smtp_rcpt_to", clean(joined_recipients(envelope)));
+  bool whole = true;
+  const std::string recipients = joined_recipients(envelope, copy.property_limit, &whole);
+  if (whole || !copy.body_has_recipients) map.text("smtp_rcpt_to", clean(recipients));
   map.number("smtp_rcpt_count", static_cast<std::int32_t>(envelope.recipient_count));
   map.text("smtp_helo", clean(view(envelope.helo)));
   map.text("smtp_client_ip", clean(view(envelope.peer_address)));
   map.text("smtp_tls", clean(view(envelope.tls)));
   map.text("smtp_auth_user", clean(view(envelope.auth_user)));
   map.text("_AMQ_DUPL_ID", copy.copy_id);
-  std::size_t room = kLongestList;
+  std::size_t room = copy.property_limit;
   for (const auto& [key, value] : copy.annotations) {
     if (key.size() + value.size() > room) break;
     room -= key.size() + value.size();
@@ -172,6 +177,21 @@ std::string make_sections(const Copy& copy, std::uint64_t body) {
     put_byte(&out, 0xb0);
     put_be32(&out, static_cast<std::uint32_t>(body));
   }
+  return out;
+}
+
+std::string make_request(std::string_view id, std::string_view operation, std::string_view path) {
+  std::string items;
+  put_string(&items, id);
+  items += kNull;  // user-id
+  put_string(&items, path);
+  put_string(&items, operation);
+  put_string(&items, "$me");
+  std::string out;
+  put_descriptor(&out, kProperties);
+  put_compound(&out, 0xd0, 5, items);
+  put_descriptor(&out, kValue);
+  out += kNull;
   return out;
 }
 

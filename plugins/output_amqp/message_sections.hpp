@@ -24,15 +24,22 @@ void put_timestamp(std::string* out, std::int64_t milliseconds);
 // What the sections say of one copy. Views live during the call only.
 struct Copy {
   const lsmtpd_envelope* envelope = nullptr;  // with the recipients of this copy
-  std::string_view copy_id;                   // _AMQ_DUPL_ID
+  std::string_view message_id;
+  std::string_view copy_id;  // _AMQ_DUPL_ID
   std::string_view address;
   std::string_view content_type;
+  std::size_t property_limit = 64 * 1024;
+  bool body_has_recipients = false;
   std::vector<std::pair<std::string_view, std::string_view>> annotations;
 };
 
-// Everything before the `body` bytes of the data section. Client text that is no UTF-8 gets U+FFFD;
-// smtp_rcpt_to ends at the last whole address within 64 KiB, and annotations where they would pass
-// 64 KiB together.
+// A whole message without content for an AMQP 1.0 management node: `operation` on `path`, answered
+// on the link that is paired with the sender's.
+std::string make_request(std::string_view id, std::string_view operation, std::string_view path);
+
+// Everything before the `body` bytes of the data section. Client text that is no UTF-8 gets U+FFFD.
+// An smtp_rcpt_to above `property_limit` is left out where the body has the recipients, else it ends
+// at the last whole address within it; annotations end where they would pass it together.
 std::string make_sections(const Copy& copy, std::uint64_t body);
 
 // The most that make_sections() can give for a message of the default limits; for the announced

@@ -22,15 +22,17 @@ class Instance : public sdk::Instance {
   }
 
   bool start(sdk::Report& report) override {
-    return parse_options(config(), report, &options_) && load_password(&options_, report);
+    shared_.options.process_tag = random_tag();
+    return parse_options(config(), report, &shared_.options) &&
+           load_password(&shared_.options, report);
   }
 
   std::unique_ptr<Lane> open_lane(sdk::LaneHost host) {
-    return std::make_unique<Lane>(std::move(host), options_);
+    return std::make_unique<Lane>(std::move(host), shared_);
   }
 
  private:
-  Options options_;
+  Shared shared_;
 };
 
 }  // namespace

@@ -11,7 +11,7 @@
 
 namespace lsmtpd::amqp {
 
-enum class Broker { unknown, rabbitmq3, rabbitmq4, artemis, broker_j };
+enum class Broker { unknown, rabbitmq3, rabbitmq4, artemis, broker_j, classic };
 
 struct Product {
   Broker broker = Broker::unknown;
@@ -30,12 +30,34 @@ struct Attach {
   std::vector<std::string> capabilities;
 };
 
+// What is known of a queue from RabbitMQ 4's management.
+struct QueueFacts {
+  std::string type;       // "quorum", "classic", "stream"
+  bool durable = true;
+  bool drops_head = false;  // full, it drops the oldest messages
+  bool missing = false;     // there is no such queue
+  std::string unknown;      // empty, or why nothing above is known
+};
+
+// What is known of a target. All empty: nothing is known against it.
+struct Judgement {
+  std::string loses;     // why it is known to lose what it accepts
+  std::string unsynced;  // why what it accepts does not survive a power cut
+  std::string unsure;    // why it is not known whether it does
+  std::string rests_on;  // what `accepted` rests on
+};
+
 // The address for an exchange and a routing key; with an empty exchange the queue of that name.
 // RabbitMQ 4 wants its second form, percent-encoded; where the product is another there are no
 // exchanges but on Broker-J ("E/KEY").
 std::string exchange_address(Broker broker, std::string_view exchange, std::string_view key);
 
-// Empty, or why this target is known to lose what it accepts.
-std::string lossy_reason(Broker broker, const Attach& attach);
+// RabbitMQ 4: the path of an address's queue in its management; empty for an exchange.
+std::string queue_path(std::string_view address);
+
+// From the address and how it is attached.
+Judgement judge(const Product& product, const Attach& attach);
+// RabbitMQ 4, in addition: from what its management says.
+void judge_queue(const QueueFacts& facts, Judgement* judgement);
 
 }  // namespace lsmtpd::amqp

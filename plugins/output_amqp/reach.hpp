@@ -9,6 +9,7 @@
 #include <proton/transport.h>
 
 #include <proton/connection.hpp>
+#include <proton/receiver.hpp>
 #include <proton/sender.hpp>
 #include <proton/session.hpp>
 #include <proton/tracker.hpp>
@@ -29,6 +30,12 @@ struct Reach : Wrapper {
 
 inline pn_link_t* reach(const proton::sender& sender) {
   return detail::Reach<proton::sender>(sender).pn_object();
+}
+inline pn_link_t* reach(const proton::receiver& receiver) {
+  return detail::Reach<proton::receiver>(receiver).pn_object();
+}
+inline pn_connection_t* reach(const proton::connection& connection) {
+  return detail::Reach<proton::connection>(connection).pn_object();
 }
 inline pn_session_t* reach(const proton::session& session) {
   return detail::Reach<proton::session>(session).pn_object();

@@ -17,11 +17,13 @@ namespace {
 constexpr int kRounds = 16;
 // One turn reads this often at most.
 constexpr int kReads = 4;
+// A record of TLS.
+constexpr std::size_t kTlsPiece = 16 * 1024;
 
 }  // namespace
 
-Transport::Transport(sdk::LaneHost host, int fd, Owner& owner)
-    : host_(std::move(host)), owner_(owner), fd_(fd) {}
+Transport::Transport(sdk::LaneHost host, int fd, std::unique_ptr<Tls> tls, Owner& owner)
+    : host_(std::move(host)), owner_(owner), fd_(fd), tls_(std::move(tls)) {}
 
 Transport::~Transport() {
   stop();
@@ -41,6 +43,11 @@ void Transport::stop() {
   stopped_ = true;
   timer_.cancel();
   watch_.stop();
+  if (tls_) {
+    tls_->close();
+    const std::string_view last = tls_->pending();
+    (void)!::send(fd_, last.data(), last.size(), MSG_NOSIGNAL);
+  }
   ::close(fd_);
 }
 
@@ -58,27 +65,66 @@ void Transport::ready(std::uint32_t events) {
   wake();
 }
 
+void Transport::end(const std::string& why) {
+  driver_.disconnected(proton::error_condition("lsmtpd:io", why));
+}
+
 void Transport::read() {
   for (int i = 0; i < kReads; ++i) {
-    const proton::io::mutable_buffer buffer = driver_.read_buffer();
     // Closed or full: only dispatching makes room.
-    if (buffer.size == 0) return watch_for(watched_ & ~LSMTPD_READABLE);
-    const ssize_t got = ::recv(fd_, buffer.data, buffer.size, 0);
-    if (got > 0) {
-      const auto size = static_cast<std::size_t>(got);
-      if (greeting_.size() < 8) greeting_.append(buffer.data, std::min(size, 8 - greeting_.size()));
-      driver_.read_done(size);
-      if (size < buffer.size) return;
-    } else if (got == 0) {
-      driver_.read_close();
-      return driver_.disconnected(
-          proton::error_condition("proton:io", "the broker closed the connection"));
-    } else if (errno == EAGAIN || errno == EINTR) {
-      return;
-    } else {
-      return driver_.disconnected(proton::error_condition("proton:io", std::strerror(errno)));
-    }
+    if (driver_.read_buffer().size == 0) return watch_for(watched_ & ~LSMTPD_READABLE);
+    if (!read_clear()) return;
   }
+}
+
+// False: there is no more for now.
+bool Transport::read_clear() {
+  char ciphertext[16 * 1024];
+  const proton::io::mutable_buffer buffer = driver_.read_buffer();
+  char* const out = tls_ ? ciphertext : buffer.data;
+  const std::size_t room = tls_ ? sizeof ciphertext : buffer.size;
+  const ssize_t got = ::recv(fd_, out, room, 0);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (got < 0) {
+    end(std::strerror(errno));
+    return false;
+  }
+  if (got == 0) {
+    driver_.read_close();
+    end("the broker closed the connection");
+    return false;
+  }
+  const auto size = static_cast<std::size_t>(got);
+  if (!tls_) return taken(out, size) && size == room;
+  tls_->feed({out, size});
+  return take_from_tls() && size == room;
+}
+
+// Clear text that the engine has room for. True: there was some.
+bool Transport::take_from_tls() {
+  bool took = false;
+  while (!stopped_) {
+    const proton::io::mutable_buffer buffer = driver_.read_buffer();
+    const std::size_t got = tls_->read(buffer.data, buffer.size);
+    if (!tls_->error().empty()) {
+      driver_.disconnected(proton::error_condition("tls", tls_->error()));
+      return false;
+    }
+    if (got == 0 || !taken(buffer.data, got)) return took;
+    took = true;
+  }
+  return took;
+}
+
+// The engine's buffer has so many bytes more. False: they are refused.
+bool Transport::taken(const char* bytes, std::size_t size) {
+  said_.feed({bytes, size});
+  if (said_.transfers() > expected_transfers_) {
+    end("the broker sent messages that it was not asked for");
+    return false;
+  }
+  driver_.read_done(size);
+  return true;
 }
 
 // Dispatching, refilling and writing each make work for the others: until none has any left.
@@ -86,6 +132,7 @@ void Transport::pump() {
   woken_ = false;
   bool active = true;
   for (int round = 0; !stopped_; ++round) {
+    const bool took = tls_ && take_from_tls();
     active = driver_.dispatch();
     if (stopped_) return;
     const bool refilled = active && owner_.refill();
@@ -93,7 +140,7 @@ void Transport::pump() {
     tick();
     const bool wrote = write();
     if (!active && !driver_.has_events()) break;
-    if (!refilled && !wrote && !driver_.has_events()) break;
+    if (!refilled && !wrote && !took && !driver_.has_events()) break;
     if (round >= kRounds) return wake();
   }
   if (stopped_) return;
@@ -104,6 +151,7 @@ void Transport::pump() {
 
 // True: bytes went out.
 bool Transport::write() {
+  if (tls_) return write_tls();
   bool wrote = false;
   while (!blocked_ && !stopped_) {
     const proton::io::const_buffer buffer = driver_.write_buffer();
@@ -112,20 +160,52 @@ bool Transport::write() {
       buffered_ = 0;
       break;
     }
-    const ssize_t sent = ::send(fd_, buffer.data, buffer.size, MSG_NOSIGNAL);
-    if (sent >= 0) {
-      wrote = true;
-      const auto size = static_cast<std::uint64_t>(sent);
-      buffered_ -= std::min(buffered_, size);
-      driver_.write_done(static_cast<std::size_t>(sent));
-    } else if (errno == EAGAIN) {
-      blocked_ = true;
-    } else if (errno != EINTR) {
-      driver_.disconnected(proton::error_condition("proton:io", std::strerror(errno)));
-      return true;
-    }
+    std::size_t sent = 0;
+    if (!send_some(buffer.data, buffer.size, &sent)) return true;
+    wrote |= sent != 0;
+    buffered_ -= std::min<std::uint64_t>(buffered_, sent);
+    driver_.write_done(sent);
   }
   return wrote;
+}
+
+// The same, a piece at a time: the next is made when the socket has taken the last.
+bool Transport::write_tls() {
+  bool wrote = false;
+  tls_->advance();
+  while (!blocked_ && !stopped_) {
+    const std::string_view ciphertext = tls_->pending();
+    if (!ciphertext.empty()) {
+      std::size_t sent = 0;
+      if (!send_some(ciphertext.data(), ciphertext.size(), &sent)) return true;
+      tls_->sent(sent);
+      wrote |= sent != 0;
+      continue;
+    }
+    const proton::io::const_buffer buffer = driver_.write_buffer();
+    owner_.processed();
+    if (buffer.size == 0) buffered_ = 0;
+    const std::size_t taken_now =
+        tls_->write({buffer.data, std::min(buffer.size, kTlsPiece)});
+    if (taken_now == 0) break;
+    buffered_ -= std::min<std::uint64_t>(buffered_, taken_now);
+    driver_.write_done(taken_now);
+  }
+  return wrote;
+}
+
+// False: the connection is lost. A full socket sets blocked_.
+bool Transport::send_some(const char* bytes, std::size_t size, std::size_t* sent) {
+  const ssize_t put = ::send(fd_, bytes, size, MSG_NOSIGNAL);
+  if (put >= 0) {
+    *sent = static_cast<std::size_t>(put);
+  } else if (errno == EAGAIN) {
+    blocked_ = true;
+  } else if (errno != EINTR) {
+    end(std::strerror(errno));
+    return false;
+  }
+  return true;
 }
 
 // The engine sees only when it is ticked that bytes came or went, and counts its timeouts from

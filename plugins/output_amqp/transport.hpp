@@ -1,7 +1,7 @@
 // One socket to a broker with Proton's engine on it: moves bytes between the two, keeps its clock,
 // and nothing else.
 //
-// Order: made with a connected descriptor, which it then owns; driver() is configured by
+// Order: made with a connected descriptor, which it then owns, and TLS or none; driver() is configured by
 // Connection; start(). From then on whatever changes something in the engine calls wake(), and at
 // the end of the loop's turn one pump dispatches the events to the handler, lets the owner refill
 // the engine, and writes until the socket is full. stop() ends all activity at once; the object
@@ -10,9 +10,13 @@
 
 #include <cstdint>
 #include <lsmtpd/sdk/plugin.hpp>
+#include <memory>
 #include <proton/io/connection_driver.hpp>
 #include <string>
 #include <string_view>
+
+#include "frame_watch.hpp"
+#include "tls.hpp"
 
 namespace lsmtpd::amqp {
 
@@ -29,7 +33,7 @@ class Transport {
     virtual void transport_ended() = 0;
   };
 
-  Transport(sdk::LaneHost host, int fd, Owner& owner);
+  Transport(sdk::LaneHost host, int fd, std::unique_ptr<Tls> tls, Owner& owner);
   ~Transport();
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
@@ -44,28 +48,40 @@ class Transport {
   // Bytes given to the engine that the socket has not taken yet; the framing is not counted.
   std::uint64_t buffered() const { return buffered_; }
   void add_buffered(std::uint64_t bytes) { buffered_ += bytes; }
-  // What came first, for a peer that speaks another protocol. Clear text only in name: with TLS it
-  // is TLS's.
-  std::string_view greeting() const { return greeting_; }
+  // What the peer said, in clear text.
+  const FrameWatch& said() const { return said_; }
+  // So many more messages may come; lsmtpd only sends, so others end the connection.
+  void expect_transfers(std::uint64_t count) { expected_transfers_ += count; }
+  // Null without TLS.
+  const Tls* tls() const { return tls_.get(); }
 
  private:
   void pump();
   void ready(std::uint32_t events);
   void read();
+  bool read_clear();
+  void read_tls();
+  bool take_from_tls();
+  bool taken(const char* bytes, std::size_t size);
   bool write();
+  bool write_tls();
+  bool send_some(const char* bytes, std::size_t size, std::size_t* sent);
+  void end(const std::string& why);
   void tick();
   void watch_for(std::uint32_t events);
 
   sdk::LaneHost host_;
   Owner& owner_;
   int fd_;
+  std::unique_ptr<Tls> tls_;
   proton::io::connection_driver driver_;
   sdk::Watch watch_;
   sdk::Timer timer_;
   std::uint64_t due_ = 0;  // of the timer
   std::uint32_t watched_ = 0;
   std::uint64_t buffered_ = 0;
-  std::string greeting_;
+  FrameWatch said_;
+  std::uint64_t expected_transfers_ = 0;
   bool stopped_ = false;
   bool woken_ = false;
   bool blocked_ = false;  // the socket is full

@@ -1,5 +1,7 @@
 #include "url.hpp"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -80,6 +82,15 @@ std::string to_string(const Url& url) {
   const bool brackets = url.host.find(':') != std::string::npos;
   return std::string(url.tls ? "amqps://" : "amqp://") + (brackets ? "[" : "") + url.host +
          (brackets ? "]" : "") + ":" + std::to_string(url.port);
+}
+
+bool is_address(const std::string& host) {
+  in6_addr raw{};
+  const auto zone = host.find('%');  // of IPv6
+  if (zone != std::string::npos && zone + 1 == host.size()) return false;
+  const std::string plain = host.substr(0, zone);
+  return ::inet_pton(AF_INET, host.c_str(), &raw) == 1 ||
+         ::inet_pton(AF_INET6, plain.c_str(), &raw) == 1;
 }
 
 std::uint64_t Failover::failed(std::uint64_t dice) {

@@ -30,6 +30,9 @@ std::string to_string(const Url& url);
 // How one that could not be parsed is shown: without what may be credentials.
 std::string without_credentials(std::string_view text);
 
+// An IPv4 or IPv6 address rather than a name: nothing to look up, and nothing for TLS's SNI.
+bool is_address(const std::string& host);
+
 // Which of `count` brokers comes next, and after what pause: all are tried one after the other
 // without one, then the round is repeated after a pause that doubles from `first_ms` to `last_ms`,
 // less up to half of it by chance.

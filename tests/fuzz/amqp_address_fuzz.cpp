@@ -149,7 +149,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     fuzz::require(amqp::to_string(*amqp::parse_url(amqp::to_string(*url))) ==
                   amqp::to_string(*url));
   const amqp::Product product = amqp::identify(text, rest);
-  (void)amqp::lossy_reason(product.broker,
-                           {amqp::exchange_address(product.broker, text, rest), 1, {}});
+  const std::string address = amqp::exchange_address(product.broker, text, rest);
+  (void)amqp::judge(product, {address, 1, {}});
+  const std::string path = amqp::queue_path(address);
+  fuzz::require(path.empty() || path.starts_with("/queues/"));
   return 0;
 }

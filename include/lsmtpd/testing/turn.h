@@ -62,29 +62,48 @@ static inline int lsmtpd_t_run_offloaded(lsmtpd_test* t) {
   return ran;
 }
 
-/* Numeric addresses and "localhost" only: tests do not touch the network. */
+#define LSMTPD_T_ADDRESSES 8
+
+/* How many of the numeric `names`, a space between them, are addresses. The results are freed by
+ * the caller. */
+static inline uint32_t lsmtpd_t_lookup(const char* names, uint32_t number, struct addrinfo** found,
+                                       lsmtpd_address* addresses) {
+  uint32_t count = 0;
+  struct addrinfo hints;
+  char port[16], name[64];
+  memset(&hints, 0, sizeof hints);
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  snprintf(port, sizeof port, "%u", number);
+  while (*names != '\0' && count < LSMTPD_T_ADDRESSES) {
+    size_t size = strcspn(names, " ");
+    snprintf(name, sizeof name, "%.*s", (int)size, names);
+    names += size + (names[size] == ' ');
+    if (getaddrinfo(name, port, &hints, &found[count]) != 0) continue;
+    addresses[count].address = found[count]->ai_addr;
+    addresses[count].length = (uint32_t)found[count]->ai_addrlen;
+    addresses[count].reserved = 0;
+    ++count;
+  }
+  return count;
+}
+
+/* Numeric addresses, "localhost" and t->addresses only: tests do not touch the network. */
 static inline int lsmtpd_t_run_resolved(lsmtpd_test* t) {
   int ran = 0;
+  if (t->no_resolve) return 0;
   lsmtpd_t_task* task = lsmtpd_t_take_all(t, &t->resolving);
   while (task != NULL) {
     lsmtpd_t_task* next = task->next;
-    struct addrinfo hints, *found = NULL;
-    char port[16];
-    memset(&hints, 0, sizeof hints);
-    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
-    hints.ai_socktype = SOCK_STREAM;
-    snprintf(port, sizeof port, "%u", task->port);
+    struct addrinfo* found[LSMTPD_T_ADDRESSES];
+    lsmtpd_address addresses[LSMTPD_T_ADDRESSES];
     const char* name = strcmp(task->name.data, "localhost") == 0 ? "127.0.0.1" : task->name.data;
-    if (getaddrinfo(name, port, &hints, &found) == 0) {
-      lsmtpd_address address;
-      address.address = found->ai_addr;
-      address.length = (uint32_t)found->ai_addrlen;
-      address.reserved = 0;
-      task->resolved(task->data, lsmtpd_test_str(""), &address, sizeof address, 1);
-      freeaddrinfo(found);
-    } else {
-      task->resolved(task->data, lsmtpd_test_str("no such host"), NULL, sizeof(lsmtpd_address), 0);
-    }
+    uint32_t count = lsmtpd_t_lookup(name, task->port, found, addresses);
+    if (count == 0 && t->addresses != NULL)
+      count = lsmtpd_t_lookup(t->addresses, task->port, found, addresses);
+    task->resolved(task->data, lsmtpd_test_str(count == 0 ? "no such host" : ""), addresses,
+                   sizeof addresses[0], count);
+    for (uint32_t i = 0; i < count; ++i) freeaddrinfo(found[i]);
     free(task->name.data);
     free(task);
     task = next;

@@ -3,6 +3,7 @@ import os
 import shutil
 import subprocess
 import time
+import urllib.error
 import urllib.parse
 
 from .brokers import CACHE, Broker, Unavailable
@@ -115,9 +116,19 @@ class _RabbitMq(Broker):
     def _queue(queue):
         return f"queues/%2F/{urllib.parse.quote(queue, safe='')}"
 
+    default_arguments = {}
+
     def create_queue(self, queue, **arguments):
-        self._rest("PUT", self._queue(queue), {"durable": True, "arguments": arguments})
+        self._rest("PUT", self._queue(queue),
+                   {"durable": True, "arguments": {**self.default_arguments, **arguments}})
         self._declared = time.monotonic()
+
+    def delete_queue(self, queue):
+        try:
+            self._rest("DELETE", self._queue(queue))
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
 
     _declared = 0
 
@@ -158,6 +169,7 @@ class RabbitMq4(_RabbitMq):
 
     name = "rabbitmq4"
     as_root = True
+    default_arguments = {"x-queue-type": "quorum"}  # classic ones accept before they sync
     plugins = "rabbitmq_management,rabbitmq_auth_mechanism_ssl"
 
     def find(self):

@@ -20,6 +20,11 @@
 #include <algorithm>
 #include <cstdlib>
 #include <future>
+#include <map>
+#include <proton/codec/map.hpp>
+#include <proton/message.hpp>
+#include <proton/message_id.hpp>
+#include <proton/value.hpp>
 
 namespace lsmtpd::amqp::test {
 
@@ -44,6 +49,8 @@ void put(pn_data_t* data, const char* key, const std::string& value) {
   pn_data_put_string(data, pn_bytes(value.size(), value.data()));
 }
 
+constexpr const char* kManagement = "/management";
+
 std::string printed(pn_data_t* data) {
   char buffer[256];
   std::size_t size = sizeof buffer;
@@ -57,7 +64,10 @@ Peer::Peer(Script script) : script_(std::move(script)) {
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ::inet_pton(AF_INET, script_.host.c_str(), &address.sin_addr);
+  address.sin_port = htons(script_.port);
+  const int on = 1;
+  ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   auto* raw = reinterpret_cast<sockaddr*>(&address);
   socklen_t length = sizeof address;
   if (::bind(listener_, raw, length) != 0 || ::listen(listener_, 16) != 0 || ::pipe(wake_) != 0)
@@ -164,6 +174,10 @@ void Peer::read_raw(Client& client) {
   const ssize_t got = ::recv(client.fd, buffer, sizeof buffer, 0);
   if (got == 0) client.gone = true;
   if (got <= 0) return;
+  {
+    const std::lock_guard lock(mutex_);
+    raw_received_.emplace_back(buffer, static_cast<std::size_t>(got));
+  }
   if (client.raw_sent < script_.raw.size()) {
     const std::string& bytes = script_.raw[client.raw_sent++];
     (void)!::send(client.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -246,9 +260,17 @@ void Peer::opened(Client& client) {
   pn_data_enter(properties);
   put(properties, "product", script_.product);
   put(properties, "version", script_.version);
+  if (script_.takes_open_back) {
+    constexpr const char* kKey = "amqp:connection-establishment-failed";
+    pn_data_put_symbol(properties, pn_bytes(std::char_traits<char>::length(kKey), kKey));
+    pn_data_put_bool(properties, true);
+  }
   pn_data_exit(properties);
   pn_connection_set_container(connection, "peer");
   pn_connection_open(connection);
+  // Apart: the client may see one without the other.
+  while (script_.takes_open_back && write(client)) {
+  }
   if (script_.refuse_open.empty()) return;
   pn_condition_set_name(pn_connection_condition(connection), script_.refuse_open.c_str());
   pn_connection_close(connection);
@@ -256,6 +278,8 @@ void Peer::opened(Client& client) {
 
 void Peer::attach(Client& client, pn_link_t* link) {
   const auto text = [](const char* string) { return std::string(string == nullptr ? "" : string); };
+  if (text(pn_terminus_get_address(pn_link_remote_target(link))) == kManagement)
+    return attach_management(link);
   pn_terminus_t* target = pn_link_remote_target(link);
   pn_connection_t* connection = client.driver.connection;
   Attached record;
@@ -265,6 +289,7 @@ void Peer::attach(Client& client, pn_link_t* link) {
   record.container = text(pn_connection_remote_container(connection));
   record.durability = pn_terminus_get_durability(target);
   record.capabilities = printed(pn_terminus_capabilities(target));
+  record.outcomes = printed(pn_terminus_outcomes(pn_link_remote_source(link)));
   {
     const std::lock_guard lock(mutex_);
     attached_.push_back(record);
@@ -276,7 +301,8 @@ void Peer::attach(Client& client, pn_link_t* link) {
         script_.end_session ? pn_session_condition(session) : pn_link_condition(link);
     pn_condition_set_name(condition, script_.refuse_attach.c_str());
     if (script_.end_session) return pn_session_close(session);
-    pn_link_open(link);  // without a target
+    pn_terminus_set_type(pn_link_target(link), PN_UNSPECIFIED);
+    pn_link_open(link);
     return pn_link_close(link);
   }
   pn_terminus_copy(pn_link_target(link), target);
@@ -286,6 +312,59 @@ void Peer::attach(Client& client, pn_link_t* link) {
   pn_link_set_max_message_size(link, script_.max_message_size);
   pn_link_open(link);
   if (script_.credit > 0) pn_link_flow(link, script_.credit);
+}
+
+void Peer::attach_management(pn_link_t* link) {
+  if (script_.queue_type.empty()) {
+    pn_condition_set_name(pn_link_condition(link), "amqp:not-found");
+    pn_link_open(link);
+    return pn_link_close(link);
+  }
+  pn_terminus_copy(pn_link_target(link), pn_link_remote_target(link));
+  pn_terminus_copy(pn_link_source(link), pn_link_remote_source(link));
+  pn_link_open(link);
+  if (pn_link_is_receiver(link)) pn_link_flow(link, 10);
+}
+
+void Peer::answer_management(Client& client, const std::string& request) {
+  proton::message question;
+  question.decode(std::vector<char>(request.begin(), request.end()));
+  {
+    const std::lock_guard lock(mutex_);
+    questions_.push_back(question.subject() + " " + question.to());
+  }
+  if (script_.management_silent) return;
+  std::map<std::string, proton::value> arguments;
+  if (script_.queue_bounded) arguments["x-max-length"] = 10;
+  std::map<std::string, proton::value> body;
+  body["type"] = script_.queue_type;
+  body["durable"] = true;
+  body["arguments"] = arguments;
+  proton::message reply;
+  reply.subject(script_.queue_status);
+  reply.correlation_id(question.id());
+  reply.body(body);
+  send(client, reply.encode());
+}
+
+void Peer::tell(const std::string& id) {
+  post([this, id] {
+    proton::message message;
+    message.correlation_id(id);
+    for (const auto& client : clients_) send(*client, message.encode());
+  });
+}
+
+// On the links of the management: no others send.
+void Peer::send(Client& client, const std::vector<char>& bytes) {
+  for (pn_link_t* each = pn_link_head(client.driver.connection, PN_LOCAL_ACTIVE); each != nullptr;
+       each = pn_link_next(each, PN_LOCAL_ACTIVE)) {
+    if (!pn_link_is_sender(each)) continue;
+    pn_delivery_t* delivery = pn_delivery(each, pn_dtag("a", 1));
+    pn_link_send(each, bytes.data(), bytes.size());
+    pn_link_advance(each);
+    pn_delivery_settle(delivery);
+  }
 }
 
 void Peer::deliver(Client& client, pn_link_t* link, pn_delivery_t* delivery) {
@@ -299,6 +378,10 @@ void Peer::deliver(Client& client, pn_link_t* link, pn_delivery_t* delivery) {
   if (pn_delivery_partial(delivery)) return;
   std::string message;
   message.swap(client.partial);
+  if (pn_terminus_get_address(pn_link_target(link)) == std::string(kManagement)) {
+    pn_link_advance(link);
+    return answer_management(client, message);
+  }
   std::size_t number = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -324,6 +407,13 @@ void Peer::settle(pn_delivery_t* delivery, const Answer& answer) {
   if (answer.kind == Answer::reject && !answer.condition.empty()) {
     pn_condition_set_name(pn_disposition_condition(local), answer.condition.c_str());
     pn_condition_set_description(pn_disposition_condition(local), answer.description.c_str());
+    pn_data_t* info = pn_condition_info(pn_disposition_condition(local));
+    if (!answer.info.empty()) {
+      pn_data_put_map(info);
+      pn_data_enter(info);
+      for (const auto& [key, value] : answer.info) put(info, key.c_str(), value);
+      pn_data_exit(info);
+    }
   }
   switch (answer.kind) {
     case Answer::accept:
@@ -440,6 +530,16 @@ std::vector<std::string> Peer::messages() const {
 std::vector<Attached> Peer::attached() const {
   const std::lock_guard lock(mutex_);
   return attached_;
+}
+
+std::vector<std::string> Peer::questions() const {
+  const std::lock_guard lock(mutex_);
+  return questions_;
+}
+
+std::vector<std::string> Peer::raw_received() const {
+  const std::lock_guard lock(mutex_);
+  return raw_received_;
 }
 
 std::size_t Peer::held() const {

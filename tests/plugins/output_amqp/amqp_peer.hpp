@@ -32,11 +32,14 @@ struct Answer {
     drop_connection
   };
   Kind kind = accept;
-  std::string condition;
-  std::string description;
+  std::string condition = {};
+  std::string description = {};
+  std::vector<std::pair<std::string, std::string>> info = {};  // of the condition
 };
 
 struct Script {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;  // 0: any that is free
   std::string product = "Scripted";
   std::string version = "1.0";
   int credit = 1000;
@@ -47,6 +50,11 @@ struct Script {
   std::string refuse_attach;       // a condition: each attach is answered with a detach
   bool end_session = false;        // ... or with the end of the session
   std::string refuse_open;         // a condition: Open is followed by Close
+  bool takes_open_back = false;    // ... and says so itself, as ActiveMQ Classic does
+  std::string queue_type;          // answered by a management as RabbitMQ 4's; empty: there is none
+  std::string queue_status = "200";
+  bool queue_bounded = false;      // x-max-length
+  bool management_silent = false;  // gets requests, and answers none
   std::string certificate;         // PEM files; set: TLS
   std::string key;
   std::vector<std::string> raw;  // sent as they are, one after each read; no AMQP at all
@@ -70,6 +78,7 @@ struct Attached {
   std::string container;  // of Open
   int durability = -1;
   std::string capabilities;
+  std::string outcomes;  // of the source
 };
 
 class Peer {
@@ -92,12 +101,17 @@ class Peer {
   void drop();  // the sockets close without a word
   // Opens a session of its own on each connection, and a link in it to send to the client.
   void intrude();
+  // The management sends a message that answers nothing.
+  void tell(const std::string& id);
   // What was held is settled, the oldest first; at most `count`.
   void settle_held(Answer answer, std::size_t count = SIZE_MAX);
   void send_raw(const std::string& bytes);
 
   std::vector<std::string> messages() const;
   std::vector<Attached> attached() const;
+  // What was asked of the management, "GET /queues/x".
+  std::vector<std::string> questions() const;
+  std::vector<std::string> raw_received() const;  // where the script is raw: each read
   std::size_t connections() const { return connections_; }
   std::size_t held() const;
   std::size_t drained() const { return drained_; }  // credit that was given back
@@ -116,6 +130,9 @@ class Peer {
   void dispatch(Client& client);
   void opened(Client& client);
   void attach(Client& client, pn_link_t* link);
+  void attach_management(pn_link_t* link);
+  void answer_management(Client& client, const std::string& request);
+  void send(Client& client, const std::vector<char>& bytes);
   void deliver(Client& client, pn_link_t* link, pn_delivery_t* delivery);
   void settle(pn_delivery_t* delivery, const Answer& answer);
   void each_link(const std::function<void(pn_link_t*)>& visit);
@@ -128,6 +145,8 @@ class Peer {
   std::deque<std::function<void()>> tasks_;
   std::vector<std::string> messages_;
   std::vector<Attached> attached_;
+  std::vector<std::string> questions_;
+  std::vector<std::string> raw_received_;
   std::deque<pn_delivery_t*> held_;
   std::vector<std::unique_ptr<Client>> clients_;
   std::atomic<std::size_t> connections_{0};

@@ -2,6 +2,7 @@
 // a file; splits and the sizes that a link takes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <map>
 #include <proton/map.hpp>
@@ -233,6 +234,93 @@ TEST(Split, EachRecipientGetsACopyWithAnIdOfItsOwn) {
                      text_property(message, "_AMQ_DUPL_ID").substr(36));
   }
   EXPECT_THAT(copies, UnorderedElementsAre("a@x.org .0", "b@y.org .1", "a@x.org .2"));
+}
+
+std::vector<std::string> message_ids(const Peer& peer) {
+  std::vector<std::string> ids;
+  for (const std::string& bytes : peer.messages())
+    ids.push_back(proton::get<std::string>(decoded(bytes).id()));
+  return ids;
+}
+
+// A broker that detects duplicates by the message-id would drop all copies but the first.
+TEST(Split, TheMessageIdIsTheCopysOwn) {
+  const struct {
+    const char* option;
+    bool same;
+  } rows[] = {{nullptr, false}, {"copy", false}, {"message", true}};
+  for (const auto& row : rows) {
+    Peer peer({});
+    Rig rig;
+    if (row.option != nullptr) rig.option("message_id", row.option);
+    rig.option("split", "recipient").attach(peer);
+    ASSERT_EQ(rig.deliver(rig.mail("x\r\n", "a@x.org b@y.org")).kind, LSMTPD_STORED);
+    const auto ids = message_ids(peer);
+    ASSERT_EQ(ids.size(), 2U);
+    EXPECT_EQ(ids[0] == ids[1], row.same);
+    EXPECT_EQ(ids[0].size(), row.same ? 36U : 38U);
+  }
+  Peer peer({});
+  Rig rig;
+  rig.attach(peer);
+  ASSERT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  EXPECT_EQ(message_ids(peer).at(0).size(), 36U) << "nothing is split here";
+}
+
+TEST(Split, CopiesAreReservedBeforeTheyAreMade) {
+  Script script;
+  script.credit = 0;
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "{rcpt_domain}").option("links", "4");
+  rig.option("split", "recipient");
+  ASSERT_EQ(rig.start(), 0);
+  std::string recipients;
+  for (int i = 0; i < 1000; ++i) recipients += "someone@d" + std::to_string(i % 4) + ".example ";
+  lsmtpd_test_mail* mail = rig.mail("x\r\n", recipients.c_str());
+  (void)rig.send(rig.mail("x\r\n", "a@d0.example b@d1.example c@d2.example d@d3.example"));
+  rig.turn();
+  const std::size_t before = ::mallinfo2().uordblks;
+  const auto reserved_before = rig.raw()->memory_used;
+  const lsmtpd_call call = rig.send(mail);
+  rig.turn();
+  ASSERT_EQ(rig.answer(call), nullptr);
+  const auto reserved = static_cast<std::size_t>(rig.raw()->memory_used - reserved_before);
+  EXPECT_LE(::mallinfo2().uordblks - before, reserved);
+  lsmtpd_test_memory_limit(rig.raw(), rig.raw()->memory_used + 500000);
+  EXPECT_EQ(rig.deliver(rig.mail("x\r\n", recipients.c_str())).kind, LSMTPD_TEMPFAIL);
+  lsmtpd_test_memory_limit(rig.raw(), -1);
+}
+
+TEST(Split, CopiesCountAgainstTheQueue) {
+  Script script;
+  script.credit = 0;
+  Peer peer(script);
+  Rig rig;
+  rig.option("split", "recipient").option("queue", "3").attach(peer);
+  (void)rig.send(rig.mail("x\r\n", "a@x.org b@x.org"));
+  EXPECT_EQ(rig.deliver(rig.mail("x\r\n", "a@x.org b@x.org")).kind, LSMTPD_TEMPFAIL);
+}
+
+TEST(Message, RecipientsAboveThePropertyLimitAreLeftToTheBody) {
+  std::string recipients;
+  for (int i = 0; i < 200; ++i) recipients += "someone" + std::to_string(i) + "@example.org ";
+  recipients.pop_back();
+  for (const char* format : {"json", "rfc822"}) {
+    Peer peer({});
+    Rig rig;
+    rig.option("property_limit", "1KiB").option("format", format).attach(peer);
+    ASSERT_EQ(rig.deliver(rig.mail("x\r\n", recipients.c_str())).kind, LSMTPD_STORED);
+    proton::message message = decoded(peer.messages().at(0));
+    EXPECT_EQ(proton::get<std::int32_t>(message.properties().get("smtp_rcpt_count")), 200);
+    const bool json = std::string(format) == "json";
+    EXPECT_EQ(message.properties().exists("smtp_rcpt_to"), !json);
+    if (json) {
+      EXPECT_THAT(body_of(peer.messages().at(0)), testing::HasSubstr("someone199@example.org"));
+    } else {
+      EXPECT_LE(text_property(message, "smtp_rcpt_to").size(), 1024U);
+    }
+  }
 }
 
 TEST(Split, AnAddressByDomainMakesALinkForEach) {

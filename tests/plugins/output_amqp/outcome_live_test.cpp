@@ -72,6 +72,91 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"connection_drops", {Answer::drop_connection, "", ""}, LSMTPD_TEMPFAIL, 451}),
     [](const auto& row) { return row.param.name; });
 
+Script from_rabbitmq(Answer answer) {
+  Script script = answering(std::move(answer));
+  script.product = "RabbitMQ";
+  script.version = "4.3.0";
+  script.queue_type = "quorum";
+  return script;
+}
+
+struct RabbitCase {
+  const char* name;
+  Answer answer;
+  std::uint32_t kind;
+};
+
+class RabbitOutcome : public testing::TestWithParam<RabbitCase> {};
+
+// Live and on replay alike.
+TEST_P(RabbitOutcome, PassesWhereTheQueueWasFullOrItsNodeDown) {
+  for (const std::uint32_t flags : {0U, kReplay}) {
+    Peer peer(from_rabbitmq(GetParam().answer));
+    Rig rig;
+    rig.option("routing_key", "mail").attach(peer, nullptr);
+    const auto& verdict = rig.wait(rig.send(rig.mail(), flags));
+    EXPECT_EQ(verdict.kind, GetParam().kind) << verdict.detail;
+    EXPECT_THAT(verdict.detail, HasSubstr("/queues/mail"));
+    for (const auto& [key, value] : GetParam().answer.info)
+      EXPECT_THAT(verdict.detail, HasSubstr(key + " " + value));
+    EXPECT_THAT(verdict.enhanced, Not(StrEq("4.4.2")));
+  }
+}
+
+Answer refused_by(const char* condition, const char* reason) {
+  return {Answer::reject, condition, "", {{"queue", "mail"}, {"reason", reason}}};
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, RabbitOutcome,
+    testing::Values(RabbitCase{"bare", {Answer::reject, "", ""}, LSMTPD_TEMPFAIL},
+                    RabbitCase{"full", refused_by("amqp:resource-limit-exceeded", "maxlen"),
+                               LSMTPD_TEMPFAIL},
+                    RabbitCase{"node_down", refused_by("amqp:precondition-failed", "unavailable"),
+                               LSMTPD_TEMPFAIL},
+                    RabbitCase{"precondition", refused_by("amqp:precondition-failed", "other"),
+                               LSMTPD_REJECT},
+                    RabbitCase{"never_passes",
+                               refused_by("amqp:resource-limit-exceeded", "property-limit-exceeded"),
+                               LSMTPD_REJECT}),
+    [](const auto& row) { return row.param.name; });
+
+TEST(Outcome, AllOutcomesAreListedInTheSource) {
+  Peer peer({});
+  Rig rig;
+  rig.attach(peer);
+  for (const char* outcome : {"accepted", "rejected", "released", "modified"})
+    EXPECT_THAT(peer.attached().at(0).outcomes,
+                HasSubstr(std::string("amqp:") + outcome + ":list"));
+}
+
+// 4.4.2 counts against a message that is lost alone three times: not where the link will be back.
+TEST(Outcome, ALossThatPassesByItselfDoesNotCountAgainstTheMessage) {
+  const struct {
+    const char* condition;
+    bool closes;
+    const char* enhanced;
+  } rows[] = {{"amqp:resource-limit-exceeded", false, "4.3.0"},
+              {"amqp:link:detach-forced", false, "4.3.0"},
+              {"amqp:decode-error", false, "4.4.2"},
+              {"", false, "4.4.2"},
+              {"amqp:connection:forced", true, "4.3.0"},
+              {"amqp:internal-error", true, "4.4.2"}};
+  for (const auto& row : rows) {
+    Peer peer(answering({Answer::hold, "", ""}));
+    Rig rig;
+    rig.attach(peer);
+    const lsmtpd_call call = rig.send(rig.mail(), kReplay);
+    ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
+    if (row.closes) {
+      peer.close(row.condition);
+    } else {
+      peer.detach(row.condition, "text: of the broker");
+    }
+    EXPECT_THAT(rig.wait(call).enhanced, StrEq(row.enhanced)) << row.condition;
+  }
+}
+
 TEST(Outcome, ConditionReachesTheClientAndDescriptionOnlyTheLog) {
   Peer peer(answering({Answer::reject, "amqp:decode-error", "secret path /var/lib"}));
   Rig rig;

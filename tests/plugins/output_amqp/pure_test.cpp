@@ -5,6 +5,7 @@
 
 #include "address.hpp"
 #include "encoder.hpp"
+#include "frame_watch.hpp"
 #include "job.hpp"
 #include "product.hpp"
 #include "url.hpp"
@@ -45,6 +46,13 @@ TEST(Url, IsShownWithoutTheCredentialsThatDoNotBelongThere) {
   EXPECT_EQ(without_credentials("amqp://bro ker"), "amqp://bro ker");
 }
 
+TEST(Url, AnAddressIsNoName) {
+  for (const char* address : {"127.0.0.1", "::1", "fe80::1%eth0"})
+    EXPECT_TRUE(is_address(address)) << address;
+  for (const char* name : {"localhost", "127.example.org", "10.0.0", "a::b%"})
+    EXPECT_FALSE(is_address(name)) << name;
+}
+
 TEST(Failover, PausesOnlyAfterAWholeRoundAndDoubles) {
   Failover order(2, 100, 350);
   EXPECT_EQ(order.failed(0), 0U);
@@ -74,6 +82,7 @@ TEST(Product, IsToldByNameAndVersion) {
   EXPECT_EQ(identify("RabbitMQ", "4.0.5").broker, Broker::rabbitmq4);
   EXPECT_EQ(identify("apache-activemq-artemis", "2.31.2").broker, Broker::artemis);
   EXPECT_EQ(identify("qpid", "9.2.0").broker, Broker::broker_j);
+  EXPECT_EQ(identify("ActiveMQ", "6.3.1").broker, Broker::classic);
   EXPECT_EQ(identify("qpid-dispatch-router", "1.19").broker, Broker::unknown);
   EXPECT_EQ(identify("", "").broker, Broker::unknown);
 }
@@ -91,7 +100,7 @@ TEST(Product, WritesExchangeAndQueueInItsOwnForm) {
 TEST(Product, KnowsTheTargetsThatLose) {
   const auto lossy = [](Broker broker, const char* address, std::uint8_t durability = 1,
                         std::vector<std::string> capabilities = {"queue"}) {
-    return !lossy_reason(broker, {address, durability, std::move(capabilities)}).empty();
+    return !judge({broker, "", ""}, {address, durability, std::move(capabilities)}).loses.empty();
   };
   EXPECT_TRUE(lossy(Broker::rabbitmq3, "/exchange/e/k"));
   EXPECT_TRUE(lossy(Broker::rabbitmq3, "/amq/queue/q"));
@@ -101,6 +110,92 @@ TEST(Product, KnowsTheTargetsThatLose) {
   EXPECT_FALSE(lossy(Broker::artemis, "mail"));
   EXPECT_FALSE(lossy(Broker::rabbitmq4, "/exchanges/e/k"));
   EXPECT_FALSE(lossy(Broker::broker_j, "mail", 0, {}));
+  EXPECT_TRUE(lossy(Broker::broker_j, "amq.direct"));
+  EXPECT_TRUE(lossy(Broker::broker_j, "e/k"));
+  EXPECT_FALSE(lossy(Broker::broker_j, "e/k", 1, {"REJECT_UNROUTABLE"}));
+  EXPECT_TRUE(lossy(Broker::classic, "topic://mail"));
+  EXPECT_FALSE(lossy(Broker::classic, "mail"));
+}
+
+TEST(Product, DoesNotKnowTheQueuesOfRabbitMq3From313On) {
+  const auto unsure = [](const char* version) {
+    return !judge({Broker::rabbitmq3, "RabbitMQ", version}, {"/queue/q", 1, {}}).unsure.empty();
+  };
+  EXPECT_FALSE(unsure("3.10.8"));
+  EXPECT_FALSE(unsure("3.12.14"));
+  EXPECT_TRUE(unsure("3.13.0"));
+  EXPECT_TRUE(unsure(""));
+}
+
+TEST(Product, JudgesAQueueByWhatItsManagementSays) {
+  const auto judged = [](QueueFacts facts) {
+    Judgement judgement;
+    judge_queue(facts, &judgement);
+    return judgement;
+  };
+  QueueFacts facts;
+  facts.type = "quorum";
+  EXPECT_THAT(judged(facts).rests_on, HasSubstr("majority"));
+  EXPECT_EQ(judged(facts).unsynced + judged(facts).loses + judged(facts).unsure, "");
+  facts.drops_head = true;
+  EXPECT_THAT(judged(facts).loses, HasSubstr("reject-publish"));
+  facts.drops_head = false;
+  facts.durable = false;
+  EXPECT_THAT(judged(facts).loses, HasSubstr("durable"));
+  facts.durable = true;
+  facts.type = "classic";
+  EXPECT_THAT(judged(facts).unsynced, HasSubstr("synced"));
+  facts.type = "stream";
+  EXPECT_THAT(judged(facts).unsynced, HasSubstr("stream"));
+  facts.type = "new";
+  EXPECT_THAT(judged(facts).unsure, HasSubstr("new"));
+  facts.unknown = "the broker answers 401";
+  EXPECT_THAT(judged(facts).unsure, HasSubstr("401"));
+}
+
+TEST(Product, FindsTheQueueInAnAddressOfRabbitMq4) {
+  EXPECT_EQ(queue_path("/queues/a%2Fb"), "/queues/a%2Fb");
+  EXPECT_EQ(queue_path("/queue/a/b"), "/queues/a%2Fb");
+  EXPECT_EQ(queue_path("/amq/queue/a"), "/queues/a");
+  EXPECT_EQ(queue_path("/exchanges/e/k"), "");
+}
+
+// A SASL exchange with two mechanisms, an Open, and transfers with both forms of a descriptor.
+std::string conversation() {
+  const auto frame = [](char type, const std::string& body) {
+    std::string out("\0\0\0\0\x02\0\0\0", 8);
+    out[3] = static_cast<char>(8 + body.size());
+    out[5] = type;
+    return out + body;
+  };
+  const std::string sasl("AMQP\x03\x01\0\0", 8);
+  const std::string amqp("AMQP\0\x01\0\0", 8);
+  const std::string mechanisms("\0\x53\x40\xc0\x14\x01\xe0\x11\x02\xa3\x05PLAIN\x08" "EXTERNAL", 25);
+  const std::string open("\0\x53\x10\xc0\x04\x01\xa1\x01x", 9);
+  const std::string transfer("\0\x53\x14\xc0\x02\x01\x43" "AMQP", 11);
+  const std::string long_form("\0\x80\0\0\0\0\0\0\0\x14\xc0\x02\x01\x43", 14);
+  return sasl + frame(1, mechanisms) + amqp + frame(0, open) + frame(0, transfer) + frame(0, "") +
+         frame(0, long_form) + frame(0, std::string(100, '\x14'));
+}
+
+TEST(FrameWatch, SeesMechanismsAndTransfersHoweverTheyCome) {
+  const std::string all = conversation();
+  for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, all.size()}) {
+    FrameWatch watch;
+    for (std::size_t at = 0; at < all.size(); at += piece)
+      watch.feed(std::string_view(all).substr(at, piece));
+    EXPECT_EQ(watch.mechanisms(), "PLAIN EXTERNAL") << piece;
+    EXPECT_EQ(watch.transfers(), 2U) << piece;
+    EXPECT_EQ(watch.greeting(), all.substr(0, 8)) << piece;
+  }
+}
+
+TEST(FrameWatch, StopsAtWhatIsNoFrame) {
+  FrameWatch watch;
+  watch.feed(std::string(3, '\0'));
+  watch.feed("\x07 and whatever follows");
+  watch.feed(conversation());
+  EXPECT_EQ(watch.transfers(), 0U);
 }
 
 class Envelope {

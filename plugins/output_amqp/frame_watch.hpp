@@ -1,0 +1,37 @@
+// Looks at what a broker sends before the engine does, for what the engine does not tell or limit:
+// the SASL mechanisms that are offered, and how many transfers came. lsmtpd only sends, so transfers
+// are what the engine would keep without bound.
+//
+// feed() everything in order, in pieces of any size. Holds at most 512 bytes. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace lsmtpd::amqp {
+
+class FrameWatch {
+ public:
+  void feed(std::string_view bytes);
+
+  // The first 8 bytes: the protocol header, or whatever a peer says that speaks something else.
+  const std::string& greeting() const { return greeting_; }
+  std::uint64_t transfers() const { return transfers_; }
+  // Separated by spaces; empty: none seen.
+  const std::string& mechanisms() const { return mechanisms_; }
+
+ private:
+  void head_complete();
+  std::size_t wanted() const;
+
+  std::string greeting_;
+  std::string head_;             // the present frame's beginning
+  std::uint64_t frame_ = 0;      // its size; 0: not known yet
+  std::uint64_t passed_ = 0;     // of it
+  std::uint64_t transfers_ = 0;
+  std::string mechanisms_;
+  bool broken_ = false;  // no AMQP: the engine says so
+};
+
+}  // namespace lsmtpd::amqp

@@ -1,0 +1,143 @@
+// Brokers that do what none should: data on a link that only takes it, heartbeats without end, an
+// Open that is none, connections that are lost as soon as they are good.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <malloc.h>
+
+#include "rig.hpp"
+
+namespace lsmtpd::amqp::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+// A transfer of one message of three bytes on channel 0, handle 0 (part 2, 2.7.5).
+std::string transfer(std::uint32_t number) {
+  std::string frame(
+      "\0\0\0\x1e\x02\0\0\0\0\x53\x14\xc0\x0c\x05\x43\x70????\xa0\x01t\x43\x41\0\x53\x75\xa0\0",
+      30);
+  const std::size_t start = frame.find('?');
+  for (std::size_t i = 0; i < 4; ++i)
+    frame[start + i] = static_cast<char>(number >> (24 - 8 * i));
+  return frame;
+}
+
+TEST(Hostile, ABrokerThatSendsDataOnOurLinkIsLeft) {
+  Peer peer({});
+  Rig rig;
+  rig.attach(peer);
+  std::string flood;
+  std::uint32_t number = 0;
+  while (flood.size() < (1U << 20)) flood += transfer(number++);
+  const std::size_t before = ::mallinfo2().uordblks;
+  peer.send_raw(flood);
+  ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "connection to the broker lost"); }));
+  EXPECT_LT(::mallinfo2().uordblks, before + (1U << 18)) << "kept what it did not ask for";
+  EXPECT_THAT(rig.log(), HasSubstr("sent messages that it was not asked for"));
+  rig.advance(1);
+  ASSERT_TRUE(rig.until([&] { return peer.connections() == 2; }));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+}
+
+TEST(Hostile, ABrokerThatAsksForHeartbeatsWithoutEndIsLeftByName) {
+  Script script;
+  script.idle_timeout = 2;  // Proton announces half
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "mail");
+  ASSERT_EQ(rig.start(), 0);
+  ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "idle-time-out"); })) << rig.log();
+  EXPECT_THAT(rig.log(), HasSubstr("within each 1 ms"));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_TEMPFAIL);
+  EXPECT_TRUE(peer.attached().empty());
+}
+
+TEST(Hostile, AnOpenThatIsTakenBackIsNoConnection) {
+  Script script;
+  script.takes_open_back = true;
+  script.refuse_open = "amqp:invalid-field";
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "mail");
+  ASSERT_EQ(rig.start(), 0);
+  ASSERT_TRUE(rig.until([&] { return rig.admission().ready == 0; })) << rig.log();
+  EXPECT_THAT(rig.log(), HasSubstr("amqp:invalid-field"));
+  EXPECT_THAT(rig.log(), Not(HasSubstr("connected to the broker")));
+}
+
+TEST(Hostile, AnOpenThatIsTakenBackAndNeverClosedEnds) {
+  Script script;
+  script.takes_open_back = true;
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("address", "mail").option("connect_timeout", "3s");
+  ASSERT_EQ(rig.start(), 0);
+  ASSERT_TRUE(rig.until([&] { return peer.connections() == 1; }));
+  rig.turn();
+  rig.advance(3000);
+  ASSERT_TRUE(rig.until([&] { return rig.admission().ready == 0; }));
+  EXPECT_THAT(rig.log(), HasSubstr("step=open"));
+}
+
+TEST(Hostile, ConnectionsThatAreLostWhenTheyAreGoodGetPauses) {
+  Peer peer({});
+  Rig rig;
+  rig.option("reconnect_first", "1s").attach(peer);
+  const auto lose = [&] {
+    const std::size_t before = peer.connections();
+    peer.drop();
+    rig.turn();
+    rig.advance(1);
+    rig.turn();
+    return peer.connections() - before;
+  };
+  EXPECT_EQ(lose(), 1U) << "the first loss is tried again at once";
+  ASSERT_TRUE(rig.until([&] { return rig.admission().ready == 1 && peer.attached().size() == 2; }));
+  rig.turn();
+  EXPECT_EQ(lose(), 0U) << "lost at once again";
+  rig.advance(1000);
+  ASSERT_TRUE(rig.until([&] { return peer.connections() == 3; }));
+}
+
+TEST(Names, OfTwoDaemonsWithOneHostNameDiffer) {
+  Peer peer({});
+  {
+    Rig one;
+    one.attach(peer);
+  }
+  Rig two;
+  two.attach(peer);
+  const auto attached = peer.attached();
+  ASSERT_EQ(attached.size(), 2U);
+  EXPECT_NE(attached[0].container, attached[1].container);
+  EXPECT_NE(attached[0].name, attached[1].name);
+}
+
+TEST(Names, AContainerIdThatIsGivenStaysAndLinksDiffer) {
+  Peer peer({});
+  for (int i = 0; i < 2; ++i) {
+    Rig rig;
+    rig.option("container_id", "me").attach(peer);
+  }
+  const auto attached = peer.attached();
+  ASSERT_EQ(attached.size(), 2U);
+  EXPECT_EQ(attached[0].container, "me");
+  EXPECT_EQ(attached[1].container, "me");
+  EXPECT_NE(attached[0].name, attached[1].name);
+}
+
+TEST(Names, AreTheSameAfterAReconnect) {
+  Peer peer({});
+  Rig rig;
+  rig.attach(peer);
+  peer.drop();
+  rig.turn();
+  rig.advance(1);
+  ASSERT_TRUE(rig.until([&] { return peer.attached().size() == 2; }));
+  EXPECT_EQ(peer.attached()[0].container, peer.attached()[1].container);
+  EXPECT_EQ(peer.attached()[0].name, peer.attached()[1].name);
+}
+
+}  // namespace
+}  // namespace lsmtpd::amqp::test

@@ -1,0 +1,228 @@
+// TLS to a broker: names, addresses, authorities, and what the log says of a certificate that is
+// refused.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+
+#include "rig.hpp"
+
+namespace lsmtpd::amqp::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+// A certificate that signed itself.
+struct Certificate {
+  std::string folder;
+  std::string certificate;
+  std::string key;
+
+  // `names` as subjectAltName has them.
+  explicit Certificate(const std::string& names) {
+    char pattern[] = "/tmp/lsmtpd-amqp-test-XXXXXX";
+    folder = ::mkdtemp(pattern);
+    certificate = folder + "/cert.pem";
+    key = folder + "/key.pem";
+    const std::string command =
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -addext "
+        "subjectAltName=" +
+        names + " -keyout " + key + " -out " + certificate + " 2>/dev/null";
+    if (std::system(command.c_str()) != 0) std::abort();
+  }
+  // Signs it again, for a day that is over.
+  void expire() {
+    const auto opened = [](const std::string& path, const char* mode) {
+      return std::unique_ptr<std::FILE, int (*)(std::FILE*)>(std::fopen(path.c_str(), mode),
+                                                             std::fclose);
+    };
+    X509* x509 = PEM_read_X509(opened(certificate, "r").get(), nullptr, nullptr, nullptr);
+    EVP_PKEY* own = PEM_read_PrivateKey(opened(key, "r").get(), nullptr, nullptr, nullptr);
+    X509_gmtime_adj(X509_getm_notBefore(x509), -2L * 24 * 3600);
+    X509_gmtime_adj(X509_getm_notAfter(x509), -1L * 24 * 3600);
+    if (X509_sign(x509, own, EVP_sha256()) == 0) std::abort();
+    PEM_write_X509(opened(certificate, "w").get(), x509);
+    EVP_PKEY_free(own);
+    X509_free(x509);
+  }
+  ~Certificate() { std::filesystem::remove_all(folder); }
+};
+
+// Made once for each list of names.
+const Certificate& certificate(const std::string& names = "DNS:localhost") {
+  static std::map<std::string, std::unique_ptr<Certificate>> made;
+  auto& entry = made[names];
+  if (!entry) entry = std::make_unique<Certificate>(names);
+  return *entry;
+}
+
+Script with_tls(const Certificate& own = certificate()) {
+  Script script;
+  script.certificate = own.certificate;
+  script.key = own.key;
+  return script;
+}
+
+std::string tls_url(const Peer& peer, const char* host = "localhost") {
+  return std::string("amqps://") + host + ":" + std::to_string(peer.port());
+}
+
+std::string probe(Rig& rig, std::uint32_t expected) {
+  if (rig.start() != 0) return "not started: " + rig.errors();
+  const lsmtpd_test_verdict* verdict = lsmtpd_test_probe(rig.raw());
+  EXPECT_EQ(verdict->kind, expected);
+  return lsmtpd_test_steps(rig.raw());
+}
+
+TEST(Tls, CarriesMailWhereNameAndAuthorityAreRight) {
+  Peer peer(with_tls());
+  Rig rig;
+  rig.option("urls", tls_url(peer))
+      .option("address", "mail")
+      .option("tls_ca", certificate().certificate);
+  rig.option("format", "rfc822");
+  ASSERT_EQ(rig.start(), 0);
+  ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "attached to the target"); }))
+      << rig.log();
+  const std::string content(2000000, 'x');
+  EXPECT_EQ(rig.deliver(rig.mail(content)).kind, LSMTPD_STORED);
+  EXPECT_TRUE(body_of(peer.messages().at(0)) == content);
+}
+
+TEST(Tls, AWrongNameEndsTheAttempt) {
+  Peer peer(with_tls());
+  Rig rig;
+  rig.option("urls", tls_url(peer))
+      .option("address", "mail")
+      .option("tls_ca", certificate().certificate);
+  rig.option("tls_name", "another.example");
+  const std::string steps = probe(rig, LSMTPD_TEMPFAIL);
+  EXPECT_THAT(steps, HasSubstr("tls 12 ")) << steps;
+  EXPECT_TRUE(peer.attached().empty());
+}
+
+TEST(Tls, AnUnknownAuthorityEndsTheAttempt) {
+  Peer peer(with_tls());
+  Rig rig;
+  rig.option("urls", tls_url(peer)).option("address", "mail");
+  EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("tls 12 "));
+}
+
+TEST(Tls, VerifyNoneTakesAnybodyAndSaysSo) {
+  Peer peer(with_tls());
+  Rig rig;
+  rig.option("urls", tls_url(peer)).option("address", "mail").option("tls_verify", "none");
+  ASSERT_EQ(rig.start(), 0);
+  EXPECT_THAT(lsmtpd_test_warnings(rig.raw()), HasSubstr("tls_verify"));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+}
+
+TEST(Tls, AClearTextPeerIsNamedAsATlsFailure) {
+  Peer peer({});
+  Rig rig;
+  rig.option("urls", tls_url(peer)).option("address", "mail").option("tls_verify", "none");
+  EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("tls 12 "));
+}
+
+TEST(Tls, FilesThatAreNotThereAreNamed) {
+  Peer peer(with_tls());
+  Rig rig;
+  rig.option("urls", tls_url(peer)).option("address", "mail").option("tls_ca", "/nonexistent.pem");
+  EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("`tls_ca` cannot be read"));
+}
+
+TEST(Tls, AnIpAddressInTheCertificateIsChecked) {
+  const Certificate& own = certificate("IP:127.0.0.1");
+  Peer peer(with_tls(own));
+  {
+    Rig rig;
+    rig.option("urls", tls_url(peer, "127.0.0.1")).option("address", "mail");
+    rig.option("tls_ca", own.certificate);
+    EXPECT_THAT(probe(rig, LSMTPD_CONTINUE), HasSubstr("tls 0 TLSv1.3"));
+  }
+  const Certificate& other = certificate("IP:127.0.0.9");
+  Peer wrong(with_tls(other));
+  Rig rig;
+  rig.option("urls", tls_url(wrong, "127.0.0.1")).option("address", "mail");
+  rig.option("tls_ca", other.certificate);
+  EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL),
+              HasSubstr("for another name, see `tls_name` (127.0.0.1 was expected)"));
+}
+
+TEST(Tls, TheNameOfTheCertificateCanBeGivenForAnAddress) {
+  Peer peer(with_tls());
+  Rig rig;
+  rig.option("urls", tls_url(peer, "127.0.0.1")).option("address", "mail");
+  rig.option("tls_ca", certificate().certificate).option("tls_name", "localhost");
+  EXPECT_THAT(probe(rig, LSMTPD_CONTINUE), HasSubstr("tls 0 "));
+}
+
+TEST(Tls, OneFinalDotOfANameIsNoPartOfIt) {
+  const Certificate& own = certificate("DNS:broker.example");
+  Peer peer(with_tls(own));
+  Rig rig;
+  rig.raw()->addresses = "127.0.0.1";
+  rig.option("urls", tls_url(peer, "broker.example.")).option("address", "mail");
+  rig.option("tls_ca", own.certificate);
+  EXPECT_THAT(probe(rig, LSMTPD_CONTINUE), HasSubstr("tls 0 "));
+}
+
+std::string hello_to(const char* host) {
+  Script script;
+  script.raw = {"no TLS"};
+  Peer peer(script);
+  Rig rig;
+  rig.raw()->addresses = "127.0.0.1";
+  rig.option("urls", tls_url(peer, host)).option("address", "mail");
+  (void)probe(rig, LSMTPD_TEMPFAIL);
+  return peer.raw_received().empty() ? std::string() : peer.raw_received().front();
+}
+
+TEST(Tls, ANameIsSentAsSniAndAnAddressIsNot) {
+  EXPECT_THAT(hello_to("broker.example."), HasSubstr("broker.example"));
+  const std::string hello = hello_to("127.0.0.1");
+  EXPECT_GT(hello.size(), 100U);
+  EXPECT_THAT(hello, Not(HasSubstr("127.0.0.1")));
+}
+
+TEST(Tls, TheLogTellsWhyACertificateIsRefused) {
+  Certificate expired("DNS:localhost");
+  expired.expire();
+  const struct {
+    const Certificate& own;
+    const Certificate& trusted;
+    const char* expected;
+  } rows[] = {
+      {certificate(), certificate("DNS:other"), "issuer of the certificate is not trusted"},
+      {certificate("DNS:other"), certificate("DNS:other"), "for another name"},
+      {expired, expired, "has expired"},
+  };
+  for (const auto& row : rows) {
+    Peer peer(with_tls(row.own));
+    Rig rig;
+    rig.option("urls", tls_url(peer)).option("address", "mail");
+    rig.option("tls_ca", row.trusted.certificate);
+    const std::string steps = probe(rig, LSMTPD_TEMPFAIL);
+    EXPECT_THAT(steps, HasSubstr("tls 12 "));
+    EXPECT_THAT(steps, HasSubstr(row.expected));
+    EXPECT_THAT(steps, HasSubstr("(localhost was expected)"));
+  }
+}
+
+TEST(Tls, AnyNameIsTakenWhereOnlyTheAuthorityIsChecked) {
+  const Certificate& own = certificate("DNS:other");
+  Peer peer(with_tls(own));
+  Rig rig;
+  rig.option("urls", tls_url(peer)).option("address", "mail");
+  rig.option("tls_ca", own.certificate).option("tls_verify", "certificate");
+  EXPECT_THAT(probe(rig, LSMTPD_CONTINUE), HasSubstr("tls 0 "));
+}
+
+}  // namespace
+}  // namespace lsmtpd::amqp::test
