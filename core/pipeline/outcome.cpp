@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "smtp/replies.hpp"
+
 namespace lsmtpd::pipeline {
 
 namespace {

@@ -38,7 +38,7 @@ void Connection::ask_phase(smtp::Phase phase) {
 
 void Connection::decided(smtp::Phase phase, const pipeline::SessionFilters::Result& result) {
   if (result.refusal) {
-    refuse(phase_name(phase), *result.refusal, result.detail);
+    refuse(smtp::phase_name(phase), *result.refusal, result.detail);
   } else if (phase == smtp::Phase::connect) {
     greet();
   } else if (phase == smtp::Phase::data) {

@@ -57,7 +57,7 @@ Status Worker::open_lanes() {
 
 void Worker::make_replays() {
   for (const auto& [name, instance] : shared_.instances) {
-    const std::string& fallback = instance->entry().fallback;
+    const std::string& fallback = instance->settings().fallback;
     if (fallback.empty()) continue;
     auto& replay = shared_.replays[fallback];
     if (!replay) replay = std::make_unique<pipeline::Replay>(loop_, *lanes_.at(fallback));

@@ -61,12 +61,12 @@ typedef struct lsmtpd_envelope {
   const lsmtpd_recipient* recipients; /* read them with lsmtpd_recipient_at() */
   uint64_t recipient_count;
   uint64_t recipient_total; /* how many it was first delivered to; at least recipient_count */
-  uint64_t session;        /* the number that session filters know it by; 0: not known */
-  lsmtpd_str helo;         /* argument of HELO, EHLO or LHLO */
-  lsmtpd_str protocol;     /* RFC 3848: "ESMTP", "ESMTPS", "LMTP", ... */
-  lsmtpd_str listener;     /* [[listener]] name */
-  lsmtpd_str peer_address; /* "192.0.2.1" */
-  lsmtpd_str peer_name;    /* the peer's host name, confirmed by a look-up both ways; empty: none */
+  uint64_t session;         /* the number that session filters know it by; 0: not known */
+  lsmtpd_str helo;          /* argument of HELO, EHLO or LHLO */
+  lsmtpd_str protocol;      /* RFC 3848: "ESMTP", "ESMTPS", "LMTP", ... */
+  lsmtpd_str listener;      /* [[listener]] name */
+  lsmtpd_str peer_address;  /* "192.0.2.1" */
+  lsmtpd_str peer_name; /* the peer's host name, confirmed by a look-up both ways; empty: none */
   lsmtpd_str local_address; /* ours, that the peer connected to */
   lsmtpd_str proxy_address; /* of the trusted proxy in front, which named the peer; empty: none */
   uint32_t peer_port;
@@ -80,6 +80,14 @@ static inline const lsmtpd_recipient* lsmtpd_recipient_at(const lsmtpd_envelope*
                                                           uint64_t index) {
   const char* first = (const char*)envelope->recipients;
   return (const lsmtpd_recipient*)(const void*)(first + index * envelope->recipient_stride);
+}
+
+/* [any] Who the client authenticated as; empty: nobody. */
+static inline lsmtpd_str lsmtpd_auth_user(const lsmtpd_envelope* envelope) {
+  lsmtpd_str nobody;
+  nobody.data = "";
+  nobody.size = 0;
+  return envelope->auth == 0 ? nobody : envelope->auth->user;
 }
 
 typedef struct lsmtpd_message_1 {

@@ -95,7 +95,6 @@ class Lane : public sdk::Lane,
   const Options& options_;
   std::string own_name_;  // no other lane or process has it
   std::string container_id_;
-  std::string done_key_;  // of the annotation
   std::string scratch_;
   Connection connection_;
   Management management_;

@@ -145,8 +145,11 @@ Outcome not_sent(std::string_view why) {
 }
 
 Outcome lost_unsettled(std::string_view why) {
-  return tempfail(451, ends_by_itself(why) ? "4.3.0" : "4.4.2", "Message broker not available",
-                  "link lost while unsettled: " + std::string(why));
+  const bool passes = ends_by_itself(why);
+  Outcome outcome = tempfail(451, passes ? "4.3.0" : "4.4.2", "Message broker not available",
+                             "link lost while unsettled: " + std::string(why));
+  outcome.in_doubt = !passes;  // a link that the broker ends for a while is no lost connection
+  return outcome;
 }
 
 Outcome too_large(std::uint64_t encoded, std::uint64_t limit) {

@@ -20,7 +20,7 @@ struct Driven : sdk::SimpleFilter {
     lane = this;
   }
   ~Driven() override { lane = nullptr; }
-  void message(sdk::Call call, sdk::Message) override { held = std::move(call); }
+  void message(sdk::Call call, sdk::FilterMessage) override { held = std::move(call); }
   void close(sdk::Closed closed) override {
     if (!late) return closed();
     closing = std::make_unique<sdk::Closed>(std::move(closed));

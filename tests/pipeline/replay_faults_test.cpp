@@ -181,7 +181,7 @@ TEST_F(ReplayFaultsTest, AnOutputThatIsStuckIsNotAsked) {
     const auto message = t_.mail();
     for (uint32_t i = 0; i <= plugin::Calls::kMostStuck; ++i) {
       lsmtpd_call call = 0;
-      EXPECT_FALSE(stuck.deliver(message, {"x", "", 0, false}, nullptr, call));
+      EXPECT_FALSE(stuck.deliver(message, {.copy_id = "x"}, nullptr, call));
       stuck.abandon(call, nullptr);
     }
   });

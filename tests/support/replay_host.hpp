@@ -58,10 +58,9 @@ class ReplayHost : public ChainHost {
     return true;
   }
   std::vector<std::string> kept() {
-    return answer_of([&](plugin::Done d, lsmtpd_call& c) {
+    return ids_of(answer_of([&](plugin::Done d, lsmtpd_call& c) {
              return storage->list(true, 100'000, std::move(d), c);
-           })
-        .copy_ids;
+           }));
   }
 
   Record spool, broker;
