@@ -55,6 +55,8 @@ class Setup {
                       std::vector<config::Diagnostic>& diagnostics) const;
   void check_policies(const config::Plugin& entry,
                       std::vector<config::Diagnostic>& diagnostics) const;
+  void check_size_filter(const config::Plugin& entry,
+                         std::vector<config::Diagnostic>& diagnostics) const;
   std::span<const lsmtpd_option> options_of(const std::string& plugin) const;
 
   const config::Config& config_;
