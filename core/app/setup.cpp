@@ -155,7 +155,7 @@ void Setup::check_fallback(const config::Plugin& entry,
   }
 }
 
-// An output that failed cannot be passed by: nobody would have the message.
+// An output that failed cannot be skipped: the message would be stored nowhere.
 void Setup::check_policies(const config::Plugin& entry,
                            std::vector<Diagnostic>& diagnostics) const {
   const auto found = instances_.find(entry.name);

@@ -34,7 +34,7 @@ class Setup {
   Setup& operator=(const Setup&) = delete;
 
   // Loads the plugins, checks their options and their places in the chains, and makes the
-  // instances. What is wrong is appended to `diagnostics`.
+  // instances. Appends mistakes to `diagnostics`.
   void load(std::vector<config::Diagnostic>& diagnostics);
 
   message::ResourceLimits& resources() { return resources_; }

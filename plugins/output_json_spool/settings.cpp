@@ -24,8 +24,7 @@ std::string problem_with_parent(const std::string& path) {
     return "cannot make " + path + ": its parent must exist: " + parent + ": " +
            std::strerror(errno);
   }
-  if (!S_ISDIR(status.st_mode))
-    return "cannot make " + path + ": " + parent + " is no directory";
+  if (!S_ISDIR(status.st_mode)) return "cannot make " + path + ": " + parent + " is no directory";
   if (::faccessat(AT_FDCWD, parent.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return {};
   return "cannot make " + path + ": " + parent + " cannot be written to: " + std::strerror(errno);
 }
