@@ -10,6 +10,7 @@ install(DIRECTORY include/lsmtpd DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
 
 # The example is always renewed; a configuration that is there is the operator's.
 install(FILES etc/lsmtpd.toml contrib/systemd/drop-in.conf DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES docs/man/lsmtpd.toml.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES contrib/systemd/lsmtpd.sysusers DESTINATION lib/sysusers.d RENAME lsmtpd.conf)
 install(FILES contrib/systemd/lsmtpd.tmpfiles DESTINATION lib/tmpfiles.d RENAME lsmtpd.conf)
 

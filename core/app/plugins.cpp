@@ -19,7 +19,7 @@ using plugin::view;
 
 namespace {
 
-// What a plugin's author wrote, which may hold anything.
+// Text of a plugin's author may hold any octets: escaped for the terminal.
 std::string text(lsmtpd_str s) {
   return escape_sentence(view(s));
 }

@@ -1,5 +1,5 @@
-// What a start needs of the machine. `check` looks for it before a start does, and both say what is
-// missing at its place in the configuration. [main]
+// Requirements of a start on the machine: descriptors, addresses, the user. `check` and a start
+// both report those that are not met, at their place in the configuration. [main]
 #pragma once
 
 #include <string>

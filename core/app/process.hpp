@@ -1,4 +1,4 @@
-// What the process asks of the system: cores, descriptors, privileges, signals. [main]
+// Requests to the system: cores, descriptors, privileges, signals. [main]
 #pragma once
 
 #include <cstdint>
@@ -21,13 +21,14 @@ Status raise_descriptor_limit(uint32_t connections);
 // After raise_descriptor_limit().
 uint64_t descriptors_for_spill(uint32_t connections);
 
-// What drop_privileges() needs: that there is such a user. Empty is fine.
+// An error if there is no such user. Empty is fine.
 Status check_user(const std::string& user);
 
 // Becomes `user` (and its groups) for good. Empty, or not started as root: does nothing.
 Status drop_privileges(const std::string& user);
 
-// Writes into sockets and files that are gone or full must fail with an error, not kill.
+// Writes to a closed socket or past a file size limit then fail with an error and do not end the
+// process.
 void ignore_fatal_signals();
 
 // Memory that malloc keeps for later, given back to the system once there is much of it: what a

@@ -10,8 +10,10 @@
 
 #include "app/process.hpp"
 #include "app/settings.hpp"
+#include "base/text.hpp"
 #include "plugin/option_table.hpp"
 #include "plugin/plugin_options.hpp"
+#include "plugin/verdict.hpp"
 
 namespace lsmtpd::app {
 
@@ -85,6 +87,7 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
   for (const auto& entry : config_.plugins) {
     check_fallback(entry, diagnostics);
     check_policies(entry, diagnostics);
+    check_size_filter(entry, diagnostics);
   }
 }
 
@@ -154,7 +157,7 @@ void Setup::check_fallback(const config::Plugin& entry,
   }
 }
 
-// An output that failed cannot be passed by: nobody would have the message.
+// An output that failed cannot be skipped: the message would be stored nowhere.
 void Setup::check_policies(const config::Plugin& entry,
                            std::vector<Diagnostic>& diagnostics) const {
   const auto found = instances_.find(entry.name);
@@ -168,6 +171,33 @@ void Setup::check_policies(const config::Plugin& entry,
   };
   check("on_timeout", entry.on_timeout, entry.given["on_timeout"]);
   check("on_error", entry.on_error, entry.given["on_error"]);
+}
+
+// Of two limits of a message's size the smaller one counts. Where both are written, the other is
+// likely a mistake.
+void Setup::check_size_filter(const config::Plugin& entry,
+                              std::vector<Diagnostic>& diagnostics) const {
+  const auto found = instances_.find(entry.name);
+  const auto given = entry.options.find("max");
+  const auto& limits = config_.limits;
+  if (found == instances_.end() || given == entry.options.end()) return;
+  const auto& name = libraries_.at(entry.name)->factory().descriptor->name;
+  if (plugin::view(name) != "filter_size" || !limits.given.has("message_size")) return;
+  const auto& value = given->second.value;
+  const auto* text = std::get_if<std::string>(&value.value);
+  const auto* number = std::get_if<int64_t>(&value.value);
+  const auto most = text     ? parse_size(*text)
+                    : number ? Result<uint64_t>(static_cast<uint64_t>(*number))
+                             : fail("checked before");
+  if (!most || *most == limits.message_size) return;
+  const bool below = *most < limits.message_size;
+  const std::string option = fmt::format("plugin.{}.options.max", entry.name);
+  diagnostics.push_back(
+      {true, value.position,
+       fmt::format("{} ({}) is {} limits.message_size ({}), so {} has no effect{}", option,
+                   format_size(*most), below ? "below" : "above", format_size(limits.message_size),
+                   below ? "limits.message_size" : "it", below ? " where this filter is used" : ""),
+       "write one of them, or the same size twice"});
 }
 
 config::Printing Setup::printing(bool only_changed) const {

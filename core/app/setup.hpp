@@ -34,7 +34,7 @@ class Setup {
   Setup& operator=(const Setup&) = delete;
 
   // Loads the plugins, checks their options and their places in the chains, and makes the
-  // instances. What is wrong is appended to `diagnostics`.
+  // instances. Appends mistakes to `diagnostics`.
   void load(std::vector<config::Diagnostic>& diagnostics);
 
   message::ResourceLimits& resources() { return resources_; }
@@ -55,6 +55,8 @@ class Setup {
                       std::vector<config::Diagnostic>& diagnostics) const;
   void check_policies(const config::Plugin& entry,
                       std::vector<config::Diagnostic>& diagnostics) const;
+  void check_size_filter(const config::Plugin& entry,
+                         std::vector<config::Diagnostic>& diagnostics) const;
   std::vector<lsmtpd_option> options_of(const std::string& name) const;
 
   const config::Config& config_;

@@ -1,4 +1,4 @@
-// What this build is: from CMake's project().
+// Version and default configuration file of this build, from CMake.
 #pragma once
 
 namespace lsmtpd::app {

@@ -131,7 +131,7 @@ struct Chain {
 };
 
 struct Config {
-  std::string file;  // what diagnostics name; "environment" where there is none
+  std::string file;  // named in diagnostics; "environment" if there is no file
   Server server;
   std::vector<Listener> listeners;
   Limits limits;

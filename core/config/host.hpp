@@ -19,10 +19,10 @@ Result<Address> parse_address(std::string_view text);
 std::string format_address(std::string_view host, uint16_t port);
 Result<uint16_t> parse_port(std::string_view text);
 
-// What may stand in the banner: a domain or an address literal (RFC 5321 4.1.2, 4.1.3).
+// True for a domain or an address literal (RFC 5321 4.1.2, 4.1.3), as the banner has it.
 bool is_hostname(std::string_view name);
 
-// The machine's own name, or "localhost" where it has none that fits.
+// The machine's own name, or "localhost" if that is_hostname() refuses it.
 std::string machine_name();
 
 }  // namespace lsmtpd::config

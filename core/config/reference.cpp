@@ -63,8 +63,8 @@ std::string markdown(const SectionInfo& section) {
   return out + "\n";
 }
 
-// What roff takes for more than text: a backslash, a hyphen that is copied, a dot that begins a
-// line (our lines begin with letters).
+// Escapes characters with a meaning of their own in roff: a backslash, a hyphen, and a dot that
+// begins a line (our lines begin with letters).
 std::string roff_text(std::string_view text) {
   return replaced(replaced(replaced(std::string(text), "\\", "\\e"), "-", "\\-"), "`", "");
 }

@@ -1,6 +1,5 @@
 // `${NAME}` in a string value stands for the environment variable NAME, so that secrets need not be
-// in the file; `$${` is a literal `${`. What a variable holds is taken as it is, not looked through
-// again.
+// in the file; `$${` is a literal `${`. The variable's value is not searched for `${` again.
 #pragma once
 
 #include <string>
@@ -17,7 +16,7 @@ Result<std::string> substitute(std::string_view text);
 // In every string below `table`. A string that cannot be replaced is marked broken. [main]
 void substitute(Table& table, std::vector<Diagnostic>& diagnostics);
 
-// The other way: what substitute() makes this text of again.
+// The inverse: substitute() turns the result into `text` again.
 std::string protect(std::string_view text);
 
 }  // namespace lsmtpd::config

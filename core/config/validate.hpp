@@ -1,5 +1,5 @@
-// What can only be checked when the whole configuration is known: names that refer to each other,
-// and limits that contradict each other. For a file and for the environment alike.
+// Checks that need the whole configuration: names that refer to each other, and limits that
+// contradict each other. For a file and for the environment alike.
 #pragma once
 
 #include "config/reader.hpp"

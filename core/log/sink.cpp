@@ -9,7 +9,9 @@
 #include <climits>
 #include <cstring>
 #include <thread>
+#include <tuple>
 
+#include "base/text.hpp"
 #include "log/line.hpp"
 
 namespace lsmtpd::log {
@@ -121,6 +123,7 @@ void Sink::write_out() {
   }
   if (rest.empty()) {
     reported_ = reporting_;
+    if (!pending_.empty()) failed_ = false;
   } else {
     // Our own lines come last, so they are among the rest; so is a newline of ours that found no
     // room either.
@@ -142,10 +145,23 @@ bool Sink::write_piece(std::string_view piece, std::string_view& rest) {
       piece.remove_prefix(static_cast<size_t>(n));
       rest.remove_prefix(static_cast<size_t>(n));
     } else if (n < 0 && errno != EINTR && errno != EAGAIN) {
+      say_that_it_failed(errno);
       return false;
     }
   }
   return true;
+}
+
+// Once, until a batch is written in full again: who reads the log cannot read there that it fails.
+// Where the log is standard error itself there is no other place.
+void Sink::say_that_it_failed(int error) {
+  if (failed_ || path_.empty()) return;
+  failed_ = true;
+  const std::string line = fmt::format(
+      "lsmtpd: cannot write to the log {}: {}; lines are lost until it can be written to again\n",
+      escape_for_log(path_), std::strerror(error));
+  pollfd entry{STDERR_FILENO, POLLOUT, 0};
+  if (::poll(&entry, 1, 0) > 0) std::ignore = ::write(STDERR_FILENO, line.data(), line.size());
 }
 
 bool Sink::wait_until_writable() {

@@ -51,6 +51,7 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   bool write_piece(std::string_view piece, std::string_view& rest);
   bool wait_until_writable();
   void reopen_if_asked();
+  void say_that_it_failed(int error);
   void append_line(Level level, Event event, std::initializer_list<Field> fields);
 
   const std::string path_;
@@ -59,6 +60,7 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   int fd_;
   bool regular_ = false;
   bool torn_ = false;       // the last write stopped inside a line
+  bool failed_ = false;     // the last write; standard error has been told
   bool gave_up_ = false;    // hurried, and the reader took nothing
   uint64_t reported_ = 0;   // dropped lines that a written line told of
   uint64_t reporting_ = 0;  // the same, once what is pending is written

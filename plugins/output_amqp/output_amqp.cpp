@@ -5,6 +5,7 @@
 #include "amqp_lane.hpp"
 #include "amqp_option_table.hpp"
 #include "amqp_options.hpp"
+#include "credential_files.hpp"
 
 namespace lsmtpd::amqp {
 
@@ -19,6 +20,7 @@ class Instance : public sdk::Instance {
   static void validate(sdk::Config config, sdk::Report report) {
     Options parsed;
     (void)parse_options(config, report, &parsed);
+    check_files(config, report);
   }
 
   bool start(sdk::Report& report) override {

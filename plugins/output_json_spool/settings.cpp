@@ -1,10 +1,37 @@
 #include "settings.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 
 #include "path_check.hpp"
 
 namespace lsmtpd::json_spool {
+namespace {
+
+bool may_write(const std::string& directory) {
+  return ::faccessat(AT_FDCWD, directory.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+// Start makes the last folder of `path` and no other. Empty: it can.
+std::string problem_with_parent(const std::string& path) {
+  const auto above = std::filesystem::path(path).parent_path().string();
+  const std::string parent = above.empty() ? "." : above;
+  struct stat status {};
+  if (::stat(parent.c_str(), &status) != 0) {
+    return "cannot make " + path + ": its parent must exist: " + parent + ": " +
+           std::strerror(errno);
+  }
+  if (!S_ISDIR(status.st_mode)) return "cannot make " + path + ": " + parent + " is no directory";
+  if (::faccessat(AT_FDCWD, parent.c_str(), W_OK | X_OK, AT_EACCESS) == 0) return {};
+  return "cannot make " + path + ": " + parent + " cannot be written to: " + std::strerror(errno);
+}
+
+}  // namespace
 
 Settings read_settings(const sdk::Config& config) {
   Settings settings;
@@ -19,7 +46,7 @@ Settings read_settings(const sdk::Config& config) {
 }
 
 void check_settings(const sdk::Config& config, const sdk::Report& report) {
-  const std::string path = config.path("directory");
+  const std::string path = without_final_slashes(config.path("directory"));
   if (path.empty()) return report.error("directory", "must not be empty");
   for (const PathFault& fault : check_path(path, ::geteuid(), ::getegid())) {
     if (fault.error) {
@@ -27,6 +54,15 @@ void check_settings(const sdk::Config& config, const sdk::Report& report) {
     } else {
       report.warning("directory", fault.text);
     }
+  }
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) {
+    if (const std::string problem = problem_with_parent(path); !problem.empty())
+      report.error("directory", problem);
+  } else if (!S_ISDIR(status.st_mode)) {
+    report.error("directory", path + " is no directory");
+  } else if (!may_write(path)) {
+    report.error("directory", path + " cannot be written to: " + std::strerror(errno));
   }
 }
 

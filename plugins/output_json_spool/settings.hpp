@@ -42,7 +42,7 @@ struct Settings {
 
 Settings read_settings(const sdk::Config& config);
 
-// What can be said without touching anything. [main]
+// Reports what a start would fail for, as far as it can be seen without changing anything. [main]
 void check_settings(const sdk::Config& config, const sdk::Report& report);
 
 }  // namespace lsmtpd::json_spool

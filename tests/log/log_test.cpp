@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -254,6 +255,43 @@ TEST_F(LogTest, AFullDiskIsCountedAsDropped) {
   info("two");
   close();
   EXPECT_EQ(dropped(), 2u);
+  path_ = folder_ + "/log";
+}
+
+// Standard error, read back while one lives.
+class StandardError {
+ public:
+  StandardError() : saved_(::dup(STDERR_FILENO)), file_(::memfd_create("stderr", MFD_CLOEXEC)) {
+    ::dup2(file_.get(), STDERR_FILENO);
+  }
+  ~StandardError() { ::dup2(saved_.get(), STDERR_FILENO); }
+  std::string text() const {
+    char text[4096];
+    const ssize_t size = ::pread(file_.get(), text, sizeof text, 0);
+    return {text, static_cast<size_t>(std::max<ssize_t>(0, size))};
+  }
+
+ private:
+  UniqueFd saved_;
+  UniqueFd file_;
+};
+
+TEST_F(LogTest, AFullDiskIsSaidOnceOnStandardError) {
+  const StandardError output;
+  path_ = "/dev/full";
+  open_log();
+  const std::string said =
+      "lsmtpd: cannot write to the log /dev/full: No space left on device; lines are lost until it "
+      "can be written to again\n";
+  for (uint64_t n = 1; n <= 3; ++n) {
+    info("one");
+    for (int i = 0; i < 1000 && dropped() < n; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    EXPECT_EQ(dropped(), n);
+    EXPECT_EQ(output.text(), said);
+  }
+  close();
+  EXPECT_EQ(output.text(), said);
   path_ = folder_ + "/log";
 }
 

@@ -380,5 +380,27 @@ TEST_F(TablesTest, TablesThatAreBrokenAreFaultsOfThePlugin) {
   EXPECT_EQ(fault(), "routes: routes is a list of tables inside a table");
 }
 
+TEST(OptionTableTest, AValueIsTheDefaultInWhateverFormItIsWritten) {
+  const auto same = [](uint32_t type, const char* usual,
+                       decltype(config::OptionValue::value) given) {
+    const lsmtpd_option option{"key", type, 0, usual, 0, 0, nullptr, "", nullptr, 0, 0};
+    return is_default(option, {std::move(given), {}});
+  };
+  using List = config::OptionValue::List;
+  EXPECT_TRUE(same(LSMTPD_TYPE_SIZE, "1MiB", std::string("1024KiB")));
+  EXPECT_TRUE(same(LSMTPD_TYPE_SIZE, "1MiB", int64_t{1} << 20));
+  EXPECT_FALSE(same(LSMTPD_TYPE_SIZE, "1MiB", std::string("1MiBx")));
+  EXPECT_TRUE(same(LSMTPD_TYPE_DURATION, "0s", int64_t{0}));
+  EXPECT_TRUE(same(LSMTPD_TYPE_DURATION, "1m", std::string("60s")));
+  EXPECT_FALSE(same(LSMTPD_TYPE_DURATION, "1m", std::string("61s")));
+  EXPECT_TRUE(same(LSMTPD_TYPE_BOOL, "true", true));
+  EXPECT_FALSE(same(LSMTPD_TYPE_BOOL, "true", false));
+  EXPECT_TRUE(same(LSMTPD_TYPE_INT, "4", int64_t{4}));
+  EXPECT_FALSE(same(LSMTPD_TYPE_STRING, "a", std::string("b")));
+  EXPECT_TRUE(same(LSMTPD_TYPE_LIST, "queue", List{{std::string("queue"), {}}}));
+  EXPECT_FALSE(same(LSMTPD_TYPE_LIST, "queue", List{}));
+  EXPECT_FALSE(same(LSMTPD_TYPE_MAP, "", config::OptionValue::Map{}));
+}
+
 }  // namespace
 }  // namespace lsmtpd::plugin

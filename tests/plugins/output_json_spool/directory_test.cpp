@@ -164,6 +164,57 @@ TEST_F(DirectoryTest, CheckingTheOptionsMakesNothing) {
   EXPECT_FALSE(fs::exists(directory_));
 }
 
+TEST_F(DirectoryTest, CheckingTheOptionsFindsAParentThatIsMissingOrNoDirectory) {
+  directory_ = root_ / "no" / "such" / "";
+  close_host();
+  open_host();
+  give_options();
+  EXPECT_NE(lsmtpd_test_validate_options(host_), 0);
+  EXPECT_NE(std::string(lsmtpd_test_errors(host_)).find((root_ / "no").string() + ": No such file"),
+            std::string::npos)
+      << lsmtpd_test_errors(host_);
+  close_host();
+  std::ofstream(root_ / "file") << "x";
+  directory_ = root_ / "file" / "spool";
+  open_host();
+  give_options();
+  EXPECT_NE(lsmtpd_test_validate_options(host_), 0);
+}
+
+TEST_F(DirectoryTest, CheckingTheOptionsFindsWhatThisUserMayNotWriteTo) {
+  ::chmod(root_.c_str(), 0755);
+  if (::geteuid() == 0 && ::seteuid(65534) != 0) GTEST_SKIP() << "root writes everywhere";
+  give_options();
+  const int missing = lsmtpd_test_validate_options(host_);
+  const std::string parent = lsmtpd_test_errors(host_);
+  close_host();
+  if (::getuid() == 0) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
+  fs::create_directory(directory_);
+  ::chmod(directory_.c_str(), 0500);
+  if (::getuid() == 0) {
+    ASSERT_EQ(::seteuid(65534), 0);
+  }
+  open_host();
+  give_options();
+  const int closed = lsmtpd_test_validate_options(host_);
+  const std::string own = lsmtpd_test_errors(host_);
+  if (::getuid() == 0) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
+  if (::getuid() == 0) {
+    EXPECT_NE(missing, 0);
+    EXPECT_NE(parent.find(root_.string() + " cannot be written to: Permission denied"),
+              std::string::npos)
+        << parent;
+  }
+  EXPECT_NE(closed, 0);
+  EXPECT_NE(own.find(directory_.string() + " cannot be written to: Permission denied"),
+            std::string::npos)
+      << own;
+}
+
 // The start that made it may have ended before it was synced.
 TEST_F(DirectoryTest, OneThatIsThereIsSyncedTooWithItsFoldersAndItsNameAbove) {
   start();
