@@ -4,10 +4,10 @@
 # Library:  msmtp 1.8.23 (Debian 12)
 # Expected: the server takes two of three recipients and refuses the one between them. As sendmail(1),
 #           which msmtp stands in for, it delivers to the two and reports the third.
-# Happens:  where the server offers PIPELINING, msmtp has sent MAIL, all RCPT and DATA before it reads
-#           the refusal. It then closes the connection after the 354, without a message, a RSET or a
-#           QUIT, and exits with 65. So the two good recipients get nothing, and the server logs a
-#           connection that was lost inside DATA. Over LMTP a refusal after the dot does not do that.
+# Happens:  it gives up at the first refused RCPT and exits with 65; the two good recipients get nothing.
+#           Where the server offers PIPELINING, msmtp has sent all RCPT and DATA before it reads the refusal,
+#           and then closes the connection after the 354, without a message, a RSET or a QUIT, so the
+#           server logs a connection that was lost inside DATA.
 # Seen:
 #   commands: EHLO MAIL RCPT RCPT RCPT DATA, then the end of the connection
 #   messages received: 0

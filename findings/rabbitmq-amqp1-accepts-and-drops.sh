@@ -48,7 +48,7 @@ export PATH="$erlang/bin:$PATH" HOME=$tmp LANG=C.UTF-8 ERL_EPMD_PORT=$epmd_port 
 export RABBITMQ_NODENAME=finding@localhost RABBITMQ_NODE_IP_ADDRESS=127.0.0.1 RABBITMQ_NODE_PORT=$port
 export RABBITMQ_DIST_PORT=$dist_port RABBITMQ_MNESIA_BASE=$tmp/data RABBITMQ_PID_FILE=$tmp/pid RABBITMQ_LOGS=-
 export RABBITMQ_ENABLED_PLUGINS_FILE=$tmp/plugins RABBITMQ_CONFIG_FILE=$tmp/rabbitmq
-export RABBITMQ_CONF_ENV_FILE=$tmp/none
+export RABBITMQ_CONF_ENV_FILE=$tmp/none RABBITMQ_LOG_BASE=$tmp/log ERL_CRASH_DUMP=/dev/null
 timeout 200 "$erlang"/erts-*/bin/epmd -address 127.0.0.1 -port "$epmd_port" >/dev/null 2>&1 &
 children+=($!)
 timeout 180 "$tmp/root/usr/lib/rabbitmq/bin/rabbitmq-server" > broker.log 2>&1 &
