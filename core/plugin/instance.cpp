@@ -95,6 +95,7 @@ Instance::Instance(std::unique_ptr<Options> options, Settings settings, const Pr
     : options_(std::move(options)),
       settings_(std::move(settings)),
       process_(process),
+      work_(*process.pool),
       self_{&process, nullptr, &reserved_} {
   host_ = {.self = &self_,
            .name = str(settings_.name),

@@ -24,6 +24,7 @@ struct Process {
   std::string hostname;
   std::string version;
   uint32_t workers = 1;
+  std::shared_ptr<io::Pool> pool = std::make_shared<io::Pool>();  // for what plugins offload
 };
 
 // What `self` of every host struct points to.
@@ -74,6 +75,7 @@ class Instance {
   const Settings settings_;
   const Process& process_;
   std::atomic<uint64_t> reserved_{0};
+  io::Pool::Queue work_;  // what its lanes offload
   HostSelf self_;
   lsmtpd_host host_;
   const lsmtpd_instance* instance_ = nullptr;
