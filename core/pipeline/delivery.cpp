@@ -51,6 +51,11 @@ Delivery::~Delivery() = default;
 void Delivery::run(const message::Message& message, std::function<void()> settled) {
   message_ = message;
   settled_ = std::move(settled);
+  // In the order in which a broker that detects duplicates can detect them (promise P3).
+  if (step_.fallback && step_.replay->goes_first(step_.lane->name())) {
+    use_fallback(Verdict::make(Kind::tempfail, "messages that are in doubt go first"));
+    return;
+  }
   ask(*step_.lane, time_for_output(), {});
 }
 
@@ -92,12 +97,14 @@ void Delivery::take(Came came, Completion&& completion) {
   }
   switch (decide(speaks(), came, step_.lane->instance().settings())) {
     case Next::stored:
+      if (step_.replay) step_.replay->accepted(step_.lane->name());
       break;
     case Next::rejected:
       change_kind(verdict, Kind::reject);
       break;
     case Next::use_fallback:  // with what the output noted down for its next try
       if (completion.message) message_ = std::move(*completion.message);
+      if (Replay::in_doubt(verdict)) step_.replay->add_in_doubt(copy_id_, step_.lane->name());
       use_fallback(std::move(verdict));
       return;
     default:
@@ -120,6 +127,7 @@ void Delivery::take_fallback(Verdict verdict) {
     settle(std::move(verdict), *step_.fallback);
     return;
   }
+  step_.replay->not_in_doubt(copy_id_);  // the client has it
   change_kind(verdict, Kind::tempfail);
   verdict.detail = primary_.detail + "; fallback " + step_.fallback->name() + ": " + verdict.detail;
   settle(std::move(verdict), *step_.lane);

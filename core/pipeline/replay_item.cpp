@@ -20,6 +20,10 @@ constexpr std::string_view kConnectionLost = "4.4.2";
 
 }  // namespace
 
+bool Replay::in_doubt(const plugin::Verdict& verdict) {
+  return verdict.kind == Kind::tempfail && verdict.enhanced == kConnectionLost;
+}
+
 std::optional<Replay::Notes> Replay::notes_of(const message::Message& before,
                                               const Completion& completion,
                                               const std::string& target) {
@@ -50,6 +54,7 @@ void Replay::answered(const std::shared_ptr<Item>& item, Completion completion) 
 void Replay::overdue(const std::shared_ptr<Item>& item) {
   Done late;
   if (item->delivering) {
+    in_doubt_.remove(item->copy_id);  // it comes back when its outcome is known
     hold(item->copy_id);
     late = [this, item](Completion completion) { this->late(item, std::move(completion)); };
   }
@@ -74,8 +79,9 @@ void Replay::load(const std::string& copy_id) {
 
 void Replay::take_loaded(const std::shared_ptr<Item>& item, Completion completion) {
   if (completion.verdict.kind != Kind::proceed || !completion.message) {
-    if (completion.verdict.kind != Kind::reject)
-      failed_ = true;  // gone or in quarantine is not a failure
+    // Gone or in quarantine is not a failure.
+    if (completion.verdict.kind != Kind::reject) failed_ = true;
+    in_doubt_.remove(item->copy_id);
     item_done(item);
     return;
   }
@@ -83,6 +89,7 @@ void Replay::take_loaded(const std::shared_ptr<Item>& item, Completion completio
   item->target_name = completion.target;
   item->target = target_of(completion.target);
   if (!item->target) {
+    in_doubt_.remove(item->copy_id);
     log::warn(
         "replay_skipped",
         {{"copy", item->copy_id},
@@ -91,11 +98,18 @@ void Replay::take_loaded(const std::shared_ptr<Item>& item, Completion completio
          {"hint", "no output of that name has this fallback: name it again, or remove the file"}});
     item_done(item);
   } else if (stopped_ || item->target->paused) {
-    failed_ = true;
-    item_done(item);
+    pass_over(item);
   } else {
     deliver(item);
   }
+}
+
+// Its output pauses: the next pass comes back to it.
+void Replay::pass_over(const std::shared_ptr<Item>& item) {
+  item->target->missed = true;
+  if (in_doubt_.contains(item->copy_id))
+    in_doubt_.add(item->copy_id, item->target->lane->name());  // which is known by now
+  item_done(item);
 }
 
 void Replay::deliver(const std::shared_ptr<Item>& item) {
@@ -115,7 +129,7 @@ void Replay::deliver(const std::shared_ptr<Item>& item) {
 // A message that makes the broker drop the connection must not do so for ever: true when this one,
 // alone each time, was lost with its connection once too often.
 bool Replay::kills_connections(const Item& item, const plugin::Verdict& verdict) {
-  if (verdict.enhanced != kConnectionLost || under_way_.size() > 1) return false;
+  if (!in_doubt(verdict) || under_way_.size() > 1) return false;
   return ++lost_alone_[item.copy_id] >= kMostLostAlone;
 }
 
@@ -134,6 +148,13 @@ void Replay::take_delivered(const std::shared_ptr<Item>& item, Completion comple
   }
   window_ = std::min(window_ * 2, kLargestWindow);
   lost_alone_.erase(item->copy_id);
+  put_off_.erase(item->copy_id);
+  in_doubt_.remove(item->copy_id);
+  Target& target = *item->target;
+  target.in_a_row = 0;
+  target.pause_ms = kFirstPauseMs;
+  target.pause.disarm();
+  if (next == Next::stored) ++target.taken;
   const bool refused = next == Next::rejected;
   log::write(refused ? log::Level::error : log::Level::info, "replayed",
              std::vector<log::Field>{{"id", item->message.envelope->id},
@@ -144,14 +165,31 @@ void Replay::take_delivered(const std::shared_ptr<Item>& item, Completion comple
   remove(item, verdict.kind, verdict.reason(), [this, item] { item_done(item); });
 }
 
-// The target waits for the next pass; the others go on.
+// The message waits, or its output does; the others go on.
 void Replay::tempfailed(const std::shared_ptr<Item>& item, Completion completion) {
   window_ = 1;
-  failed_ = true;
-  item->target->paused = true;
-  if (all_paused()) queue_.clear();
+  pause(item, completion.verdict);
   keep_notes(item, notes_of(item->message, completion, item->target_name),
              [this, item] { item_done(item); });
+}
+
+void Replay::pause(const std::shared_ptr<Item>& item, const plugin::Verdict& verdict) {
+  Target& target = *item->target;
+  const bool lost = in_doubt(verdict);
+  if (lost || !is_ready(target)) {
+    if (lost) in_doubt_.add(item->copy_id, target.lane->name());
+    // It is the output's fault: as soon as that is ready again this one is among the first.
+    target.paused = target.missed = true;
+    return;
+  }
+  // It was answered: nothing is in doubt any more.
+  in_doubt_.remove(item->copy_id);
+  put_off_.add(loop_.deadlines(), item->copy_id, target.taken, verdict.reason());
+  if (++target.in_a_row < kMostInARow) return;
+  target.in_a_row = 0;
+  target.paused = target.missed = true;
+  loop_.deadlines().arm(target.pause, target.pause_ms);
+  target.pause_ms = std::min(target.pause_ms * 2, kLongestPauseMs);
 }
 
 // Where part of a message is safe by now, what the output noted down must be there for the next try

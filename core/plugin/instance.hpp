@@ -17,6 +17,7 @@ namespace lsmtpd::plugin {
 
 class Lane;
 class Options;
+struct LaneExtensions;
 
 // What every plugin's host says of the process.
 struct Process {
@@ -65,6 +66,7 @@ class Instance {
 
  private:
   friend class Lane;
+  friend struct LaneExtensions;
   Instance(std::unique_ptr<Options> options, Settings settings, const Process& process);
   void find_extensions();
   Status validate_functions() const;
