@@ -1,23 +1,31 @@
-// Puts one question to a plugin on a loop and a lane of their own, and waits for the answer: what
-// `try` and `check --live` do. [main]
+// Questions to one plugin without a daemon around it: for `lsmtpd try` and `lsmtpd check --live`.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "plugin/lane.hpp"
 
 namespace lsmtpd::app {
 
-// One of Lane's functions, with all but `done` and `call` bound.
 using Question = std::function<std::optional<plugin::Completion>(
     plugin::Lane& lane, plugin::Done done, plugin::CallId& call)>;
 
-// Starts `instance` and stops it again. Nothing, and `problem` says why: it cannot be started, has
-// no lane, or gave no answer within `deadline_ms`. Where it does not even close its lane then, the
-// process ends here: nothing of it may be destroyed while the plugin uses it.
+struct Step {
+  Question ask;
+  // Gets the answer; false ends the conversation. Empty: the next step comes after CONTINUE only.
+  std::function<bool(const plugin::Completion&)> take = {};
+  bool when_ready = false;  // waits first until the plugin's admission says that it is ready
+};
+
+// Starts `instance`, opens a lane for worker 0, takes the steps one after the other, and ends all
+// of it again. Returns the last answer, or nothing where none came within `deadline_ms`, which
+// holds for each step; `problem` says why. Ends the process where the lane does not close. [main]
+std::optional<plugin::Completion> ask_alone(plugin::Instance& instance, uint64_t deadline_ms,
+                                            const std::vector<Step>& steps, std::string& problem);
 std::optional<plugin::Completion> ask_alone(plugin::Instance& instance, uint64_t deadline_ms,
                                             const Question& question, std::string& problem);
 

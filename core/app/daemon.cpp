@@ -5,7 +5,9 @@
 #include <cstdlib>
 #include <set>
 
+#include "app/layer_settings.hpp"
 #include "app/process.hpp"
+#include "base/invariant.hpp"
 #include "log/log.hpp"
 
 namespace lsmtpd::app {
@@ -15,16 +17,24 @@ namespace {
 constexpr uint64_t kTrimMs = 5000;
 constexpr uint64_t kConnectionMemory = 2048;  // one that is idle; see test_floods.py
 
+[[maybe_unused]] void report_invariant(const char* expression, const char* file, int line) {
+  log::error("invariant_broken", {{"expression", expression}, {"file", file}, {"line", line}});
+}
+
 }  // namespace
 
 Daemon::Daemon(const config::Config& config)
     : config_(config),
       workers_wanted_(config.server.workers ? config.server.workers : allowed_cores()),
+      settings_(server_settings(config)),
       drain_deadline_([this] { end("timeouts.drain passed"); }) {}
 
 Daemon::~Daemon() = default;
 
 int Daemon::run() {
+#ifdef NDEBUG
+  go_on_after_broken_invariants(report_invariant);
+#endif
   ignore_fatal_signals();
   ::signal(SIGHUP, SIG_IGN);  // until there is a log to reopen
   Status status = raise_descriptor_limit(config_.limits.connections);
@@ -90,7 +100,7 @@ Status Daemon::start_instances() {
   peers_ = std::make_unique<server::Peers>(config_.limits.connections,
                                            config_.limits.connections_per_peer);
   shared_ = std::unique_ptr<server::Shared>(
-      new server::Shared{config_, setup_->resources(), *peers_, {}, {}});
+      new server::Shared{settings_, setup_->resources(), *peers_, {}, {}});
   std::set<std::string> used;
   for (const auto& chain : config_.chains) used.insert(chain.steps.begin(), chain.steps.end());
   for (const auto& entry : config_.plugins) {

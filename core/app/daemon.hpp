@@ -48,6 +48,7 @@ class Daemon {
   uint32_t workers_wanted_;
   std::vector<Bound> bound_;
   std::unique_ptr<Setup> setup_;
+  const server::Settings settings_;
   std::unique_ptr<server::Peers> peers_;
   std::unique_ptr<server::Shared> shared_;
   std::vector<plugin::Instance*> started_;

@@ -27,16 +27,9 @@ std::string text(const char* s) {
   return escape_sentence(s ? s : "");
 }
 
-void print_plugin(const Library& library) {
-  const auto& d = *library.factory().descriptor;
-  std::printf("%s %s (ABI %u.%u, %s)\n  %s\n  %s\n", text(d.name).c_str(), text(d.version).c_str(),
-              library.entry().abi_major, library.entry().abi_minor, text(d.vendor).c_str(),
-              text(d.description).c_str(), library.file().c_str());
-  if (const auto* command = library.command())
-    std::printf("  command: lsmtpd %s\n", text(command->name).c_str());
-  const auto* table = library.options();
-  for (uint32_t i = 0; table && i < table->count; ++i) {
-    const auto& o = table->options[i];
+// `prefix` is what stands before the keys: of the columns of a list of tables "KEY[].".
+void print_rows(const std::vector<lsmtpd_option>& rows, const std::string& prefix) {
+  for (const auto& o : rows) {
     std::string facts(plugin::type_name(o.type));
     if (o.allowed) facts += ": " + text(o.allowed);
     if (o.required) {
@@ -44,8 +37,20 @@ void print_plugin(const Library& library) {
     } else if (o.default_value) {
       facts += ", default " + text(o.default_value);
     }
-    std::printf("    %-20s %s\n    %-20s   %s\n", o.key, facts.c_str(), "", text(o.help).c_str());
+    std::printf("    %-20s %s\n    %-20s   %s\n", (prefix + o.key).c_str(), facts.c_str(), "",
+                text(o.help).c_str());
+    if (o.type == LSMTPD_TYPE_TABLES) print_rows(plugin::columns_of(o), prefix + o.key + "[].");
   }
+}
+
+void print_plugin(const Library& library) {
+  const auto& d = *library.factory().descriptor;
+  std::printf("%s %s (ABI %u.%u, %s)\n  %s\n  %s\n", text(d.name).c_str(), text(d.version).c_str(),
+              library.entry().abi_major, library.entry().abi_minor, text(d.vendor).c_str(),
+              text(d.description).c_str(), library.file().c_str());
+  if (const auto* command = library.command())
+    std::printf("  command: lsmtpd %s\n", text(command->name).c_str());
+  print_rows(plugin::rows_of(library.options()), "");
 }
 
 std::vector<const lsmtpd_command_1*> installed_commands() {

@@ -174,10 +174,12 @@ void Setup::check_policies(const config::Plugin& entry,
 std::vector<std::string> Setup::secrets() const {
   std::vector<std::string> secrets;
   for (const auto& [name, library] : libraries_) {
-    const auto* table = library->options();
-    for (uint32_t i = 0; table && i < table->count; ++i) {
-      if (table->options[i].type == LSMTPD_TYPE_SECRET)
-        secrets.push_back(name + "." + table->options[i].key);
+    for (const auto& option : plugin::rows_of(library->options())) {
+      if (option.type == LSMTPD_TYPE_SECRET) secrets.push_back(name + "." + option.key);
+      for (const auto& column : plugin::columns_of(option)) {
+        if (column.type == LSMTPD_TYPE_SECRET)
+          secrets.push_back(name + "." + option.key + "[]." + column.key);
+      }
     }
   }
   return secrets;
@@ -189,8 +191,7 @@ config::Config Setup::effective() const {
   for (auto& entry : all.plugins) {
     const auto found = libraries_.find(entry.name);
     const auto* table = found == libraries_.end() ? nullptr : found->second->options();
-    for (uint32_t i = 0; table && i < table->count; ++i) {
-      const auto& option = table->options[i];
+    for (const auto& option : plugin::rows_of(table)) {
       if (!option.default_value || entry.options.contains(option.key)) continue;
       config::OptionValue value{plugin::default_of(option), {}};
       entry.options.emplace(option.key, config::Option{std::move(value), {}});

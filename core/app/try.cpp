@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -15,6 +16,7 @@
 #include "base/uuid.hpp"
 #include "log/log.hpp"
 #include "pipeline/outcome.hpp"
+#include "plugin/option_table.hpp"
 
 namespace lsmtpd::app {
 
@@ -34,8 +36,8 @@ void set_option(config::Plugin& entry, const lsmtpd_options_1* table, const std:
     key.resize(dot);
   }
   uint32_t type = LSMTPD_TYPE_STRING;
-  for (uint32_t i = 0; table && i < table->count; ++i) {
-    if (key == table->options[i].key) type = table->options[i].type;
+  for (const auto& option : plugin::rows_of(table)) {
+    if (key == option.key) type = option.type;
   }
   auto& slot = entry.options[key].value.value;
   int64_t number = 0;
@@ -101,6 +103,8 @@ const char* kind_name(plugin::Kind kind) {
   switch (kind) {
     case plugin::Kind::proceed:
       return "continue";
+    case plugin::Kind::accept:
+      return "accept";
     case plugin::Kind::stored:
       return "stored";
     case plugin::Kind::reject:
@@ -114,31 +118,127 @@ const char* kind_name(plugin::Kind kind) {
   }
 }
 
-// `shown`: what --show prints, or null.
-int print(const plugin::Completion& completion, bool is_output, const message::Message* shown) {
-  const auto& verdict = completion.verdict;
-  std::printf("verdict: %s\n", kind_name(verdict.kind));
-  const bool good = verdict.kind == plugin::Kind::proceed || verdict.kind == plugin::Kind::stored ||
-                    verdict.kind == plugin::Kind::discard;
-  if (!good) {
-    const auto reply = pipeline::to_reply(
-        verdict, is_output ? pipeline::Speaker::output : pipeline::Speaker::filter);
-    std::printf("reply: %d %s %s\n", reply.code, reply.enhanced.c_str(), reply.text.c_str());
+bool is_good(const plugin::Completion& completion) {
+  const auto kind = completion.verdict.kind;
+  return kind == plugin::Kind::proceed || kind == plugin::Kind::accept ||
+         kind == plugin::Kind::stored || kind == plugin::Kind::discard;
+}
+
+void print_reply(const smtp::Reply& reply) {
+  std::string text = reply.text;
+  std::replace(text.begin(), text.end(), '\n', '/');
+  std::printf("reply: %d %s %s\n", reply.code, reply.enhanced.c_str(), text.c_str());
+}
+
+// `reply` is what stands for the verdict where it refuses.
+void print_verdict(const plugin::Completion& completion, const smtp::Reply& reply) {
+  std::printf("verdict: %s\n", kind_name(completion.verdict.kind));
+  if (!is_good(completion)) print_reply(reply);
+  if (!completion.verdict.detail.empty())
+    std::printf("detail: %s\n", escape_for_log(completion.verdict.detail).c_str());
+}
+
+void print_message(const message::Message& message) {
+  for (const auto& r : message.envelope->recipients)
+    std::printf("recipient: <%s>\n", r.address.c_str());
+  std::printf("\n");
+  char buffer[65536];
+  uint64_t offset = 0;
+  for (int64_t n; (n = message.read(offset, buffer, sizeof buffer)) > 0;
+       offset += static_cast<uint64_t>(n)) {
+    std::fwrite(buffer, 1, static_cast<size_t>(n), stdout);
   }
-  if (!verdict.detail.empty()) std::printf("detail: %s\n", escape_for_log(verdict.detail).c_str());
-  if (shown) {
-    for (const auto& r : shown->envelope->recipients)
-      std::printf("recipient: <%s>\n", r.address.c_str());
-    std::printf("\n");
-    char buffer[65536];
-    uint64_t offset = 0;
-    for (int64_t n; (n = shown->read(offset, buffer, sizeof buffer)) > 0;
-         offset += static_cast<uint64_t>(n)) {
-      std::fwrite(buffer, 1, static_cast<size_t>(n), stdout);
+}
+
+struct PhaseName {
+  message::Phase phase;
+  const char* name;
+};
+constexpr PhaseName kPhases[] = {
+    {message::Phase::connect, "connect"}, {message::Phase::helo, "helo"},
+    {message::Phase::mail, "mail"},       {message::Phase::rcpt, "rcpt"},
+    {message::Phase::data, "data"},
+};
+
+// What a client would go through: the phases, then the filter, then the output.
+class Trial {
+ public:
+  Trial(plugin::Instance& instance, message::Message message)
+      : instance_(instance), message_(std::move(message)) {
+    if (instance_.session()) add_phases();
+    if (instance_.filter()) add_filter();
+    if (instance_.output()) add_output();
+  }
+
+  const std::vector<Step>& steps() const { return steps_; }
+  const message::Message& message() const { return message_; }
+
+ private:
+  void add_phases() {
+    for (const auto& [phase, name] : kPhases) {
+      if (!(instance_.session()->phases & static_cast<uint32_t>(phase))) continue;
+      const size_t times = phase == message::Phase::rcpt ? message_.envelope->recipients.size() : 1;
+      for (size_t i = 1; i <= times; ++i) add_phase(phase, name, i);
     }
   }
-  return good ? kExitOk : kExitFailed;
-}
+
+  // At RCPT number `count` that recipient is the last one.
+  void add_phase(message::Phase phase, const char* name, size_t count) {
+    auto known = std::make_shared<message::Envelope>(*message_.envelope);
+    if (phase != message::Phase::data)
+      known->recipients.resize(phase == message::Phase::rcpt ? count : 0);
+    steps_.push_back(
+        {[this, phase, known](plugin::Lane& lane, plugin::Done done, plugin::CallId& call) {
+           const plugin::SessionEvent event{.phase = phase,
+                                            .session = 1,
+                                            .envelope = known.get(),
+                                            .annotations = message_.annotations,
+                                            .deadline_ms = kDeadlineMs};
+           return lane.decide(event, std::move(done), call);
+         },
+         [this, phase, name](const plugin::Completion& answer) {
+           std::printf("phase: %s\n", name);
+           print_verdict(answer, pipeline::to_reply(answer.verdict, phase));
+           if (answer.annotations) message_.annotations = answer.annotations;
+           return is_good(answer);
+         }});
+  }
+
+  void add_filter() {
+    steps_.push_back({[this](plugin::Lane& lane, plugin::Done done, plugin::CallId& call) {
+                        return lane.filter(message_, kDeadlineMs, std::move(done), call);
+                      },
+                      [this](const plugin::Completion& answer) {
+                        // As in a chain: "stored" makes no sense from a filter.
+                        plugin::Completion shown = answer;
+                        if (shown.verdict.kind == plugin::Kind::stored)
+                          shown.verdict.kind = plugin::Kind::tempfail;
+                        print_verdict(shown,
+                                      pipeline::to_reply(shown.verdict, pipeline::Speaker::filter));
+                        if (answer.message) message_ = *answer.message;
+                        return shown.verdict.kind == plugin::Kind::proceed ||
+                               shown.verdict.kind == plugin::Kind::accept;
+                      }});
+  }
+
+  void add_output() {
+    steps_.push_back(
+        {[this](plugin::Lane& lane, plugin::Done done, plugin::CallId& call) {
+           return lane.deliver(message_,
+                               {.copy_id = message_.envelope->id, .deadline_ms = kDeadlineMs},
+                               std::move(done), call);
+         },
+         [](const plugin::Completion& answer) {
+           print_verdict(answer, pipeline::to_reply(answer.verdict, pipeline::Speaker::output));
+           return false;
+         },
+         true});
+  }
+
+  plugin::Instance& instance_;
+  message::Message message_;
+  std::vector<Step> steps_;
+};
 
 }  // namespace
 
@@ -174,7 +274,7 @@ int run_try(const std::string& file, const TryOptions& options) {
   show(diagnostics, config.file);
   if (has_errors(diagnostics)) return kExitUsage;
   plugin::Instance& instance = *setup.instances().at(kName);
-  if (!instance.output() && !instance.filter()) {
+  if (!instance.output() && !instance.filter() && !instance.session()) {
     std::fprintf(stderr, "lsmtpd: %s neither filters nor stores messages\n",
                  options.plugin.c_str());
     return kExitUsage;
@@ -182,26 +282,19 @@ int run_try(const std::string& file, const TryOptions& options) {
   const auto message = read_message(options, setup.resources());
   std::string problem = message ? "" : message.error().message;
   std::optional<plugin::Completion> answer;
+  std::optional<Trial> trial;
   if (message) {
-    answer = ask_alone(
-        instance, kDeadlineMs,
-        [&](plugin::Lane& lane, plugin::Done done, lsmtpd_call& call) {
-          const plugin::Delivery delivery{message->envelope->id, {}, kDeadlineMs, false};
-          return instance.output() ? lane.deliver(*message, delivery, std::move(done), call)
-                                   : lane.filter(*message, std::move(done), call);
-        },
-        problem);
+    trial.emplace(instance, *message);
+    answer = ask_alone(instance, kDeadlineMs, trial->steps(), problem);
   }
   if (!answer) {
+    std::fflush(stdout);
     std::fprintf(stderr, "lsmtpd: %s\n", problem.c_str());
     return kExitFailed;
   }
-  // As in a chain: "stored" makes no sense from a filter.
-  if (!instance.output() && answer->verdict.kind == plugin::Kind::stored) {
-    answer->verdict.kind = plugin::Kind::tempfail;
-  }
-  const message::Message& after = answer->message ? *answer->message : *message;
-  return print(*answer, instance.output() != nullptr, options.show ? &after : nullptr);
+  if (options.show) print_message(trial->message());
+  const bool stored_by_filter = !instance.output() && answer->verdict.kind == plugin::Kind::stored;
+  return is_good(*answer) && !stored_by_filter ? kExitOk : kExitFailed;
 }
 
 }  // namespace lsmtpd::app

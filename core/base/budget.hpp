@@ -69,6 +69,11 @@ class Reservation {
     return true;
   }
   uint64_t held() const { return held_; }
+  // Takes over what `other`, of the same budget, holds.
+  void join(Reservation&& other) {
+    held_ += std::exchange(other.held_, 0);
+    if (!budget_) budget_ = other.budget_;
+  }
 
  private:
   Budget* budget_ = nullptr;

@@ -109,7 +109,7 @@ struct TcpStream::Impl {
 
   Loop& loop;
   uv_tcp_t handle{};
-  Handler* handler = nullptr;
+  Stream::Handler* handler = nullptr;
   std::string kept;     // waits for the write under way
   std::string sending;  // belongs to that write
   std::unique_ptr<uv_write_t> write;
@@ -130,7 +130,7 @@ void TcpStream::Impl::read(ssize_t count) {
     handler->on_read({loop.read_buffer(), static_cast<size_t>(count)});
   } else if (count < 0) {
     uv_read_stop(reinterpret_cast<uv_stream_t*>(&handle));
-    handler->on_end(count == UV_EOF);
+    handler->on_end(count == UV_EOF ? Stream::End::goodbye : Stream::End::broken);
   }
 }
 
@@ -150,7 +150,7 @@ void TcpStream::Impl::sent(int status) {
   if (closing) return;
   if (status != 0) {
     kept.clear();
-    handler->on_end(false);
+    handler->on_end(Stream::End::broken);
   } else if (!kept.empty()) {
     send_kept();
   } else if (close_after) {
@@ -166,7 +166,7 @@ void TcpStream::Impl::start_lingering() {
   ::shutdown(fd(), SHUT_WR);
   lingering = true;
   linger_timer = std::make_unique<Timer>(loop, [this] { close(); });
-  linger_timer->start(kLingerMs);
+  linger_timer->start(Stream::kLingerMs);
   uv_read_start(
       reinterpret_cast<uv_stream_t*>(&handle),
       [](uv_handle_t* h, size_t, uv_buf_t* b) {
@@ -185,7 +185,7 @@ void TcpStream::Impl::close() {
 
 void TcpStream::Impl::closed() {
   if (!orphan) {
-    Handler* told = handler;
+    Stream::Handler* told = handler;
     handler = nullptr;
     if (told) told->on_closed();  // the owner's destructor finds `closing` and leaves this to us
   }
@@ -207,6 +207,10 @@ Endpoint TcpStream::peer() const {
   int size = sizeof address;
   uv_tcp_getpeername(&impl_->handle, reinterpret_cast<sockaddr*>(&address), &size);
   return endpoint_of(address);
+}
+
+Endpoint TcpStream::local() const {
+  return local_endpoint(impl_->fd());
 }
 
 bool TcpStream::has_unread_bytes() const {

@@ -14,14 +14,9 @@
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "io/loop.hpp"
+#include "io/stream.hpp"
 
 namespace lsmtpd::io {
-
-struct Endpoint {
-  std::string address;  // numeric, without brackets
-  uint16_t port = 0;
-  std::string text() const;  // "192.0.2.1:25", "[2001:db8::1]:25"
-};
 
 // A bound, not yet listening socket with SO_REUSEADDR and SO_REUSEPORT. `host` is a name, an
 // address or "*". `port` 0 takes a free one: ask local_endpoint(), and bind the other workers'
@@ -32,46 +27,21 @@ Endpoint local_endpoint(int fd);
 // with them.
 Status try_bind(const std::string& host, uint16_t port);
 
-// One accepted connection. [loop] After close() on_closed() comes, exactly once, and in it the
-// owner destroys the stream. Destroyed earlier, it closes at once and its handler hears no more.
-class TcpStream {
+// One accepted connection. [loop]
+class TcpStream final : public Stream {
  public:
-  class Handler {
-   public:
-    // Bytes in the loop's read buffer, valid during the call.
-    virtual void on_read(std::string_view bytes) = 0;
-    // The client closed its side (end = true) or the connection broke. Nothing is read after it.
-    virtual void on_end(bool end) = 0;
-    // Everything that was written has left for the kernel. Only after a write() that did not go out
-    // at once.
-    virtual void on_drained() = 0;
-    virtual void on_closed() = 0;
+  ~TcpStream() override;
 
-   protected:
-    ~Handler() = default;
-  };
-
-  ~TcpStream();
-  TcpStream(const TcpStream&) = delete;
-  TcpStream& operator=(const TcpStream&) = delete;
-
-  void set_handler(Handler& handler);
-  Endpoint peer() const;
-  // True: bytes of the client wait in the kernel, though nobody asked for any yet.
-  bool has_unread_bytes() const;
-
-  void read_start();
-  void read_stop();
-  // Sends at once what the kernel takes, and keeps the rest.
-  void write(std::string_view bytes);
-  uint64_t unsent() const;  // bytes that were kept
-  // Sends what was kept, then closes. `linger`: the client may still be sending, and closing under
-  // it would reset the connection before it has read the last reply; so only the sending side is
-  // closed, and what comes is thrown away until the client closes too, for kLingerMs at most.
-  void close_when_sent(bool linger);
-  void close();
-
-  static constexpr uint64_t kLingerMs = 3000;
+  void set_handler(Handler& handler) override;
+  Endpoint peer() const override;
+  Endpoint local() const override;
+  bool has_unread_bytes() const override;  // asks the kernel
+  void read_start() override;
+  void read_stop() override;
+  void write(std::string_view bytes) override;
+  uint64_t unsent() const override;
+  void close_when_sent(bool linger) override;
+  void close() override;
 
  private:
   friend class Listener;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,8 @@ namespace lsmtpd::message {
 struct Recipient {
   std::string address;  // forward-path without brackets; a source route is dropped
   std::string
-      parameters;  // ESMTP parameters as given: "NOTIFY=NEVER ORCPT=rfc822;a@b"; may be empty
+      parameters;       // ESMTP parameters as given: "NOTIFY=NEVER ORCPT=rfc822;a@b"; may be empty
+  uint32_t number = 0;  // among Envelope::recipient_total, where that is not 0
 };
 
 // What a recipient takes of the memory budget: its strings, and its place in two vectors (ours and
@@ -22,20 +24,44 @@ inline uint64_t memory_of(const Recipient& recipient) {
   return entry + recipient.address.capacity() + recipient.parameters.capacity();
 }
 
+// The TLS session that a message came through.
+struct Tls {
+  std::string version;         // "TLSv1.3"
+  std::string cipher;          // "TLS_AES_256_GCM_SHA384"
+  std::string server_name;     // SNI; may be empty
+  std::string client_subject;  // of the client's certificate; empty: it has none
+  std::string client_sha256;   // its fingerprint, in hexadecimal digits
+  std::string by;              // "proxy", or empty: ended here
+  bool client_verified = false;
+};
+
+struct Auth {
+  std::string user;
+  std::string mechanism;
+};
+
 struct Envelope {
   std::string id;  // UUID, given when MAIL is accepted; shown in the 250, the log and every output
   int64_t time_ns = 0;       // when MAIL was accepted: nanoseconds since the epoch, UTC
   std::string reverse_path;  // without brackets; empty: the null sender (bounces)
   std::string parameters;    // ESMTP parameters of MAIL as given: "BODY=8BITMIME SIZE=100"
   std::vector<Recipient> recipients;
+  // How many recipients the message had before some of them were settled, with numbers in
+  // `recipients`; 0: these are all, and each one's number is its place.
+  uint32_t recipient_total = 0;
 
+  uint64_t session = 0;      // the number that session filters know it by; 0: not known
   std::string helo;          // argument of HELO, EHLO or LHLO; empty where there was none
   std::string protocol;      // RFC 3848: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA, LMTP, UTF8SMTP, ...
   std::string listener;      // [[listener]] name
   std::string peer_address;  // "192.0.2.1" or "2001:db8::1"
   uint16_t peer_port = 0;
-  std::string tls;        // protocol and cipher; empty: clear text
-  std::string auth_user;  // empty: not authenticated
+  std::string peer_name;      // confirmed by a look-up both ways; empty: none
+  std::string local_address;  // ours, that the peer connected to
+  uint16_t local_port = 0;
+  std::string proxy_address;         // of the trusted proxy in front; empty: none
+  std::shared_ptr<const Tls> tls;    // null: clear text
+  std::shared_ptr<const Auth> auth;  // null: not authenticated
 };
 
 inline uint64_t memory_of(const Envelope& envelope) {

@@ -20,10 +20,13 @@ struct Message {
   std::shared_ptr<const Envelope> envelope;
   std::shared_ptr<const Body> body;
   std::shared_ptr<const std::string> prefix;  // header fields that filters put first; may be null
+  uint64_t skip =
+      0;  // bytes of the body that are left out: the header, where `prefix` took its place
   std::shared_ptr<const Annotations> annotations;  // may be null
 
-  // The content an output sees: prefix, then body. As Body's, but over both.
-  uint64_t size() const { return prefix_size() + body->size(); }
+  // The content an output sees: prefix, then body without what is skipped. As Body's, but over
+  // both.
+  uint64_t size() const { return prefix_size() + body->size() - skip; }
   bool in_memory() const { return !body->spilled(); }
   std::string_view peek(uint64_t offset) const;
   int64_t read(uint64_t offset, char* buffer, uint64_t size) const;

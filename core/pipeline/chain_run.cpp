@@ -1,5 +1,7 @@
 #include "pipeline/chain_run.hpp"
 
+#include <algorithm>
+
 #include "pipeline/delivery.hpp"
 
 namespace lsmtpd::pipeline {
@@ -11,6 +13,7 @@ using plugin::Verdict;
 ChainRun::ChainRun(Private, const Chain& chain, message::Message message)
     : chain_(chain),
       message_(std::move(message)),
+      asked_for_(message_.envelope),
       call_([this] { filter_overdue(); }),
       deadline_([this] { chain_overdue(); }) {}
 
@@ -37,7 +40,7 @@ void ChainRun::run_filters() {
           if (!self->outcome_) self->run_filters();
         },
         [this](plugin::Done done, plugin::CallId& call) {
-          return filter().filter(message_, std::move(done), call);
+          return filter().filter(message_, time_for_filter(), std::move(done), call);
         });
     if (!answer) return;
     take_filter(came_of(answer->verdict.kind), std::move(*answer));
@@ -55,6 +58,10 @@ void ChainRun::take_filter(Came came, Completion&& completion) {
       if (completion.message) message_ = std::move(*completion.message);
       ++next_filter_;
       return;
+    case Next::skip:
+      if (completion.message) message_ = std::move(*completion.message);
+      next_filter_ = chain_.filters.size();
+      return;
     case Next::discarded:
       finish(discarded(id(), std::move(detail)));
       return;
@@ -66,6 +73,13 @@ void ChainRun::take_filter(Came came, Completion&& completion) {
       change_kind(verdict, Kind::tempfail);
       finish({Fate::tempfail, to_reply(verdict, Speaker::filter), std::move(detail)});
   }
+}
+
+// How long anybody waits for the filter whose turn it is: its own deadline or what is left of the
+// chain's; 0: there is no end.
+uint64_t ChainRun::time_for_filter() {
+  return time_left(filter().instance().settings().deadline_ms, ends_at_ms_,
+                   chain_.deadlines->now());
 }
 
 void ChainRun::filter_overdue() {
@@ -108,7 +122,43 @@ Outcome ChainRun::merge() const {
   if (rank(*worst) == 0) return stored(id(), stored_by);
   if (!stored_by.empty()) others += "; stored all the same by " + stored_by;
   return {worst->verdict().kind == Kind::reject ? Fate::rejected : Fate::tempfail,
-          to_reply(worst->verdict(), Speaker::output), others};
+          to_reply(worst->verdict(), Speaker::output), others, replies()};
+}
+
+namespace {
+
+int rank(const Verdict& verdict) {
+  return verdict.kind == Kind::reject ? 2 : verdict.kind == Kind::stored ? 0 : 1;
+}
+
+}  // namespace
+
+// Each recipient's own reply, by the same rule; empty where all have the same. A recipient that a
+// filter took away has what was asked for: it counts as stored.
+std::vector<smtp::Reply> ChainRun::replies() const {
+  const bool any = std::any_of(deliveries_.begin(), deliveries_.end(),
+                               [](const auto& d) { return !d->recipients().empty(); });
+  if (!any) return {};
+  std::vector<smtp::Reply> all;
+  const auto& delivered = message_.envelope->recipients;
+  std::vector<bool> used(delivered.size());
+  for (const auto& recipient : asked_for_->recipients) {
+    size_t place = 0;
+    while (place < delivered.size() &&
+           (used[place] || delivered[place].address != recipient.address))
+      ++place;
+    const Verdict* worst = nullptr;
+    for (const auto& delivery : deliveries_) {
+      if (place == delivered.size()) break;
+      used[place] = true;
+      const auto& each = delivery->recipients();
+      const Verdict& one = each.empty() ? delivery->verdict() : each[place];
+      if (!worst || rank(one) > rank(*worst)) worst = &one;
+    }
+    all.push_back(!worst || rank(*worst) == 0 ? stored(id(), {}).reply
+                                              : to_reply(*worst, Speaker::output));
+  }
+  return all;
 }
 
 void ChainRun::chain_overdue() {

@@ -50,11 +50,14 @@ class ChainRun : public std::enable_shared_from_this<ChainRun> {
   void chain_overdue();
   void finish(Outcome outcome);
   Outcome merge() const;
+  std::vector<smtp::Reply> replies() const;
+  uint64_t time_for_filter();
   plugin::Lane& filter() { return *chain_.filters[next_filter_]; }
   const std::string& id() const { return message_.envelope->id; }
 
   const Chain& chain_;
   message::Message message_;
+  const std::shared_ptr<const message::Envelope> asked_for_;  // before any filter
   Finished finished_;
   bool running_ = false;  // inside run(): the outcome is returned, not handed on
   std::optional<Outcome> outcome_;

@@ -25,6 +25,7 @@ enum class Speaker : uint8_t {
 // What came of it.
 enum class Came : uint8_t {
   proceed,
+  accept,
   stored,
   reject,
   tempfail,
@@ -36,6 +37,7 @@ enum class Came : uint8_t {
 
 enum class Next : uint8_t {
   go_on,         // the next filter's turn, or the next command
+  skip,          // the outputs' turn, or the next command: no filter that is left is asked
   stored,        // safe; on replay: forget the fallback's copy
   discarded,     // 250, and gone
   rejected,      // 5xx; on replay: a dead letter
@@ -44,24 +46,24 @@ enum class Next : uint8_t {
   wait_on,       // nothing changes: the answer is waited for
 };
 
-inline constexpr size_t kSpeakers = 6, kCame = 8;
+inline constexpr size_t kSpeakers = 6, kCame = 9;
 
 namespace table {
 
-enum class Cell : uint8_t { go, store, discard, reject, tempf, fallb, wait, on_err, on_tmo };
+enum class Cell : uint8_t { go, skip, store, discard, reject, tempf, fallb, wait, on_err, on_tmo };
 using enum Cell;
 
 // A discard is a filter's only, "stored" an output's: from others they make no sense, and no mail
 // is lost or claimed to be safe for that. The deadline of the chain ends filters and outputs, not
 // the fallback, which has all of its own: the client's mail is to be safe rather than quick.
 inline constexpr std::array<std::array<Cell, kCame>, kSpeakers> kCells = {{
-    // proceed stored  reject  tempfail discard failed  deadline chain
-    {{go, tempf, reject, tempf, discard, on_err, on_tmo, tempf}},   // filter
-    {{go, tempf, reject, tempf, tempf, on_err, on_tmo, tempf}},     // session_filter
-    {{tempf, store, reject, tempf, tempf, on_err, on_tmo, tempf}},  // output
-    {{fallb, store, reject, fallb, fallb, fallb, fallb, fallb}},    // output_with_fallback
-    {{tempf, store, tempf, tempf, tempf, tempf, tempf, wait}},      // fallback
-    {{tempf, store, reject, tempf, tempf, tempf, tempf, wait}},     // replay
+    // proceed accept stored  reject  tempfail discard failed  deadline chain
+    {{go, skip, tempf, reject, tempf, discard, on_err, on_tmo, tempf}},    // filter
+    {{go, skip, tempf, reject, tempf, tempf, on_err, on_tmo, tempf}},      // session_filter
+    {{tempf, tempf, store, reject, tempf, tempf, on_err, on_tmo, tempf}},  // output
+    {{fallb, fallb, store, reject, fallb, fallb, fallb, fallb, fallb}},    // output_with_fallback
+    {{tempf, tempf, store, tempf, tempf, tempf, tempf, tempf, wait}},      // fallback
+    {{tempf, tempf, store, reject, tempf, tempf, tempf, tempf, wait}},     // replay
 }};
 
 // An output that failed cannot be passed by: nobody would have the message.
@@ -78,6 +80,8 @@ constexpr Next decide(Speaker speaker, Came came, plugin::OnFailure on_error,
   switch (table::kCells[static_cast<size_t>(speaker)][static_cast<size_t>(came)]) {
     case table::Cell::go:
       return Next::go_on;
+    case table::Cell::skip:
+      return Next::skip;
     case table::Cell::store:
       return Next::stored;
     case table::Cell::discard:
@@ -106,6 +110,8 @@ constexpr Came came_of(plugin::Kind kind) {
   switch (kind) {
     case plugin::Kind::proceed:
       return Came::proceed;
+    case plugin::Kind::accept:
+      return Came::accept;
     case plugin::Kind::stored:
       return Came::stored;
     case plugin::Kind::reject:

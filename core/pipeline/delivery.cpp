@@ -5,6 +5,7 @@
 
 #include "log/log.hpp"
 #include "pipeline/outcome.hpp"
+#include "pipeline/recipients.hpp"
 #include "pipeline/replay.hpp"
 
 namespace lsmtpd::pipeline {
@@ -37,6 +38,12 @@ struct Delivery::Late {
   }
 };
 
+uint64_t time_left(uint64_t own_ms, uint64_t ends_at_ms, uint64_t now_ms) {
+  if (ends_at_ms == 0) return own_ms;
+  const uint64_t left = ends_at_ms > now_ms ? ends_at_ms - now_ms : 1;
+  return own_ms == 0 ? left : std::min(own_ms, left);
+}
+
 Delivery::Delivery(Deadlines& deadlines, const OutputStep& step, std::string copy_id,
                    uint64_t ends_at_ms)
     : deadlines_(deadlines),
@@ -53,10 +60,10 @@ void Delivery::run(const message::Message& message, std::function<void()> settle
   settled_ = std::move(settled);
   // In the order in which a broker that detects duplicates can detect them (promise P3).
   if (step_.fallback && step_.replay->goes_first(step_.lane->name())) {
-    use_fallback(Verdict::make(Kind::tempfail, "messages that are in doubt go first"));
+    use_fallback(Verdict::make(Kind::tempfail, "messages that are in doubt go first"), 0);
     return;
   }
-  ask(*step_.lane, time_for_output(), {});
+  ask(*step_.lane, {.copy_id = copy_id_, .deadline_ms = time_for_output()});
 }
 
 Speaker Delivery::speaks() const {
@@ -68,14 +75,11 @@ Speaker Delivery::speaks() const {
 // How long anybody waits for the output: its own deadline or what is left of the chain's; 0: there
 // is no end.
 uint64_t Delivery::time_for_output() const {
-  const uint64_t own = step_.lane->instance().settings().deadline_ms;
-  if (ends_at_ms_ == 0) return own;
-  const uint64_t left = ends_at_ms_ > deadlines_.now() ? ends_at_ms_ - deadlines_.now() : 1;
-  return own == 0 ? left : std::min(own, left);
+  return time_left(step_.lane->instance().settings().deadline_ms, ends_at_ms_, deadlines_.now());
 }
 
-// `time_ms` is told to the plugin; the chain's own deadline does its part of it.
-void Delivery::ask(plugin::Lane& lane, uint64_t time_ms, std::string target) {
+// The deadline in `how` is told to the plugin; the chain's own deadline does its part of it.
+void Delivery::ask(plugin::Lane& lane, plugin::Delivery how) {
   auto self = shared_from_this();
   auto answer = call_.put(
       lane, deadlines_, lane.instance().settings().deadline_ms,
@@ -83,8 +87,7 @@ void Delivery::ask(plugin::Lane& lane, uint64_t time_ms, std::string target) {
         self->take(came_of(completion.verdict.kind), std::move(completion));
       },
       [&](plugin::Done done, plugin::CallId& call) {
-        return lane.deliver(message_, {copy_id_, std::move(target), time_ms, false},
-                            std::move(done), call);
+        return lane.deliver(message_, std::move(how), std::move(done), call);
       });
   if (answer) take(came_of(answer->verdict.kind), std::move(*answer));
 }
@@ -95,6 +98,7 @@ void Delivery::take(Came came, Completion&& completion) {
     take_fallback(std::move(verdict));
     return;
   }
+  if (take_recipients(completion)) return;
   switch (decide(speaks(), came, step_.lane->instance().settings())) {
     case Next::stored:
       if (step_.replay) step_.replay->accepted(step_.lane->name());
@@ -104,13 +108,44 @@ void Delivery::take(Came came, Completion&& completion) {
       break;
     case Next::use_fallback:  // with what the output noted down for its next try
       if (completion.message) message_ = std::move(*completion.message);
-      if (Replay::in_doubt(verdict)) step_.replay->add_in_doubt(copy_id_, step_.lane->name());
       use_fallback(std::move(verdict));
       return;
     default:
       change_kind(verdict, Kind::tempfail);
   }
   settle(std::move(verdict), *step_.lane);
+}
+
+// An answer recipient by recipient. True: the fallback is asked for those that were put off.
+bool Delivery::take_recipients(Completion& completion) {
+  if (completion.recipients.empty()) return false;
+  recipients_ = completion.recipients;
+  std::vector<bool> put_off;
+  const Verdict* why = nullptr;
+  for (auto& verdict : recipients_) {
+    const Next next =
+        decide(Speaker::output, came_of(verdict.kind), step_.lane->instance().settings());
+    change_kind(verdict, next == Next::stored     ? Kind::stored
+                         : next == Next::rejected ? Kind::reject
+                                                  : Kind::tempfail);
+    put_off.push_back(verdict.kind == Kind::tempfail);
+    if (put_off.back() && (!why || verdict.in_doubt)) why = &verdict;
+  }
+  if (!why || !step_.fallback) return false;
+  message_ = with_recipients(completion.message.value_or(message_), put_off);
+  use_fallback(*why);
+  return true;
+}
+
+// The fallback has answered for those that were put off.
+void Delivery::merge_recipients(Verdict& verdict) {
+  if (recipients_.empty()) return;
+  for (auto& each : recipients_) {
+    if (each.kind == Kind::tempfail) each = verdict;
+  }
+  const auto refused = std::find_if(recipients_.begin(), recipients_.end(),
+                                    [](const Verdict& v) { return v.kind == Kind::reject; });
+  if (refused != recipients_.end()) verdict = *refused;
 }
 
 void Delivery::take_fallback(Verdict verdict) {
@@ -124,12 +159,14 @@ void Delivery::take_fallback(Verdict verdict) {
   if (kept) {
     step_.replay->wake();
     verdict.detail += " (fallback of " + step_.lane->name() + ": " + primary_.detail + ")";
+    merge_recipients(verdict);
     settle(std::move(verdict), *step_.fallback);
     return;
   }
   step_.replay->not_in_doubt(copy_id_);  // the client has it
   change_kind(verdict, Kind::tempfail);
   verdict.detail = primary_.detail + "; fallback " + step_.fallback->name() + ": " + verdict.detail;
+  merge_recipients(verdict);
   settle(std::move(verdict), *step_.lane);
 }
 
@@ -154,6 +191,7 @@ void Delivery::overdue(Came which) {
 void Delivery::leave_output(const char* why, Next next) {
   Verdict verdict = Verdict::make(Kind::tempfail, why);
   if (next == Next::use_fallback) {
+    verdict.in_doubt = true;  // it may be on its way to the broker
     leave_to_fallback();
     use_fallback(std::move(verdict));
     return;
@@ -197,8 +235,12 @@ void Delivery::leave_to_fallback() {
   step_.replay->hold(copy_id_);
   std::weak_ptr<Delivery> weak = weak_from_this();
   call_.abandon([late = late_, weak, message = message_](Completion completion) {
-    late->notes = Replay::notes_of(message, completion, late->output);
+    Rest rest = rest_of(message, completion);
     late->outcome = std::move(completion.verdict);
+    late->outcome->kind = rest.outcome;
+    // It was stored as one in doubt: only what has changed of the message counts.
+    late->notes = Replay::notes_of(std::move(rest), *late->outcome,
+                                   {.target = late->output, .attempts = 0, .in_doubt = true});
     const auto delivery = weak.lock();
     if (delivery && !delivery->done_ && late->outcome->kind == Kind::stored) {
       delivery->settle(*late->outcome, *delivery->step_.lane);
@@ -207,10 +249,18 @@ void Delivery::leave_to_fallback() {
   });
 }
 
-void Delivery::use_fallback(Verdict why) {
+// `attempts`: how often the output was asked.
+void Delivery::use_fallback(Verdict why, uint32_t attempts) {
   primary_ = std::move(why);
+  // One that is overdue may still be answered, and goes first only if it is not.
+  if (primary_.in_doubt && !late_) step_.replay->add_in_doubt(copy_id_, step_.lane->name());
   in_fallback_ = true;
-  ask(*step_.fallback, step_.fallback->instance().settings().deadline_ms, step_.lane->name());
+  ask(*step_.fallback, {.copy_id = copy_id_,
+                        .target = step_.lane->name(),
+                        .deadline_ms = step_.fallback->instance().settings().deadline_ms,
+                        .reason = primary_.reason(),
+                        .attempts = attempts,
+                        .in_doubt = primary_.in_doubt});
 }
 
 void Delivery::settle(Verdict verdict, const plugin::Lane& speaker) {

@@ -19,6 +19,9 @@
 
 namespace lsmtpd::pipeline {
 
+// The shorter of `own_ms` and what is left until `ends_at_ms`; for both 0 is no end.
+uint64_t time_left(uint64_t own_ms, uint64_t ends_at_ms, uint64_t now_ms);
+
 class Delivery : public std::enable_shared_from_this<Delivery> {
  public:
   // `ends_at_ms`: when the chain's deadline passes, by `deadlines`; 0: never.
@@ -31,13 +34,17 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   void chain_overdue();
 
   const plugin::Verdict& verdict() const { return verdict_; }
+  // Each recipient's own, in the order of the message's envelope; empty: all have verdict().
+  const std::vector<plugin::Verdict>& recipients() const { return recipients_; }
   const plugin::Lane& speaker() const { return *speaker_; }  // whose verdict it is
 
  private:
   struct Late;
 
-  void ask(plugin::Lane& lane, uint64_t time_ms, std::string target);
+  void ask(plugin::Lane& lane, plugin::Delivery how);
   void take(Came came, plugin::Completion&& completion);
+  bool take_recipients(plugin::Completion& completion);
+  void merge_recipients(plugin::Verdict& verdict);
   void take_fallback(plugin::Verdict verdict);
   void overdue(Came which);
   void leave_fallback(const char* why);
@@ -46,7 +53,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   void leave_to_fallback();
   Speaker speaks() const;
   uint64_t time_for_output() const;
-  void use_fallback(plugin::Verdict why);
+  void use_fallback(plugin::Verdict why, uint32_t attempts = 1);
   void settle(plugin::Verdict verdict, const plugin::Lane& speaker);
 
   Deadlines& deadlines_;
@@ -56,6 +63,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   message::Message message_;
   std::function<void()> settled_;
   plugin::Verdict verdict_;
+  std::vector<plugin::Verdict> recipients_;
   plugin::Verdict primary_;  // why the fallback is needed
   const plugin::Lane* speaker_;
   bool in_fallback_ = false;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "smtp/replies.hpp"
+
 namespace lsmtpd::pipeline {
 
 namespace {
@@ -50,12 +52,12 @@ smtp::Reply to_reply(const plugin::Verdict& verdict, message::Phase phase) {
 }
 
 Outcome stored(const std::string& id, std::string detail) {
-  return {Fate::stored, {250, "2.0.0", "Ok: queued as " + id}, std::move(detail)};
+  return {Fate::stored, smtp::replies::queued(id), std::move(detail)};
 }
 
 // The client must not be able to tell: whoever discards wants it so.
 Outcome discarded(const std::string& id, std::string detail) {
-  return {Fate::discarded, {250, "2.0.0", "Ok: queued as " + id}, std::move(detail)};
+  return {Fate::discarded, smtp::replies::queued(id), std::move(detail)};
 }
 
 }  // namespace lsmtpd::pipeline

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "pipeline/decisions.hpp"
 #include "plugin/verdict.hpp"
@@ -16,6 +17,8 @@ struct Outcome {
   Fate fate = Fate::tempfail;
   smtp::Reply reply;
   std::string detail;  // for the log: by which plugin, why, where it was stored
+  // LMTP: each recipient's own, in the order of RCPT; empty: all have `reply`.
+  std::vector<smtp::Reply> recipients = {};
 };
 
 // For the log: "NAME: what", or the name alone.

@@ -111,12 +111,23 @@ void Replay::settle_held(const std::string& copy_id, Kind outcome, const std::st
       wake();
       item_done(item);
     };
-    if (outcome == Kind::stored || outcome == Kind::reject) {
-      remove(item, outcome, reason, release);
-    } else {
-      keep_notes(item, std::move(notes), release);
-    }
+    settle(item, outcome, reason, std::move(notes), release);
   });
+}
+
+// The operator knows that something has changed.
+void Replay::retry_now() {
+  for (auto& [name, target] : targets_) {
+    target.lane->retry_now();
+    target.pause.disarm();
+    target.pause_ms = kFirstPauseMs;
+  }
+  storage_.retry_now();
+  put_off_.end_pauses();
+  storage_pause_.disarm();
+  pause_ms_ = kFirstPauseMs;
+  dirty_ = true;
+  look();
 }
 
 bool Replay::is_ready(const Target& target) const {
@@ -234,6 +245,15 @@ void Replay::list() {
       });
 }
 
+// One that was answered since is not, whatever the storage says of it.
+bool Replay::is_in_doubt(const plugin::StoredCopy& copy, bool first_list) {
+  if (is_held(copy.copy_id) || put_off_.find(copy.copy_id)) return false;
+  if (copy.in_doubt) return true;
+  if (!first_list || oldest_left_ == 0) return false;
+  --oldest_left_;
+  return true;
+}
+
 // A step that finds nothing must be the last one: else a storage that never comes to an end would
 // keep us busy.
 void Replay::take_list(Completion completion) {
@@ -244,13 +264,10 @@ void Replay::take_list(Completion completion) {
     give_up_pass();
     return;
   }
-  listed_all_ = completion.end || completion.copy_ids.empty();
-  for (auto& copy_id : completion.copy_ids) {
-    if (first && oldest_left_ > 0 && !is_held(copy_id)) {
-      --oldest_left_;
-      in_doubt_.add(copy_id, {});
-    }
-    queue_.push_back(std::move(copy_id));
+  listed_all_ = completion.end || completion.copies.empty();
+  for (auto& copy : completion.copies) {
+    if (is_in_doubt(copy, first)) in_doubt_.add(copy.copy_id, {});
+    queue_.push_back(std::move(copy.copy_id));
   }
 }
 

@@ -30,6 +30,7 @@
 #include "io/loop.hpp"
 #include "pipeline/in_doubt.hpp"
 #include "pipeline/put_off.hpp"
+#include "pipeline/recipients.hpp"
 #include "plugin/lane.hpp"
 
 namespace lsmtpd::pipeline {
@@ -60,6 +61,8 @@ class Replay {
   void stop(io::Task idle);
 
   void wake();  // the storage has something new
+  // An operator's order: the outputs make no pause, and the next pass begins now.
+  void retry_now();
   void hold(const std::string& copy_id);
 
   // Live mail for `output` must go to the fallback: copies in doubt go before it. [any]
@@ -71,19 +74,17 @@ class Replay {
   // `output` took a live message. [any]
   void accepted(const std::string& output);
 
-  // Its message was sent, and the connection lost before the outcome was known.
-  static bool in_doubt(const plugin::Verdict& verdict);
-  // What an output noted down on a message that it may still take part of.
+  // What an attempt changed of a copy that stays: its message, and how it is stored.
   struct Notes {
     message::Message message;
-    std::string target;
+    plugin::Delivery stored;
   };
-  // None where the output changed nothing. [any]
-  static std::optional<Notes> notes_of(const message::Message& before,
-                                       const plugin::Completion& completion,
-                                       const std::string& target);
-  // The outcome of a held copy: stored forgets it, reject buries it, anything else leaves it to
-  // replay, with the notes.
+  // None where the attempt changed nothing that must outlive a restart. `before` is how the copy is
+  // stored. [any]
+  static std::optional<Notes> notes_of(Rest rest, const plugin::Verdict& verdict,
+                                       plugin::Delivery before);
+  // The outcome of a held copy: stored forgets it, reject makes it a dead letter, anything else
+  // leaves it to replay; the notes are stored before.
   void settle_held(const std::string& copy_id, plugin::Kind outcome, const std::string& reason,
                    std::optional<Notes> notes = {});
 
@@ -115,6 +116,7 @@ class Replay {
   void give_up_pass();
   void list();
   void take_list(plugin::Completion completion);
+  bool is_in_doubt(const plugin::StoredCopy& copy, bool first_list);
   Target* target_of(const std::string& name);
   bool is_ready(const Target& target) const;
   bool find_ready();
@@ -132,11 +134,14 @@ class Replay {
   void take_delivered(const std::shared_ptr<Item>& item, plugin::Completion completion);
   bool kills_connections(const Item& item, const plugin::Verdict& verdict);
   void overdue(const std::shared_ptr<Item>& item);
-  void tempfailed(const std::shared_ptr<Item>& item, plugin::Completion completion);
+  void tempfailed(const std::shared_ptr<Item>& item, const plugin::Verdict& verdict,
+                  std::optional<Notes> notes);
   void pause(const std::shared_ptr<Item>& item, const plugin::Verdict& verdict);
   void pass_over(const std::shared_ptr<Item>& item);
   void late(const std::shared_ptr<Item>& item, plugin::Completion completion);
   void keep_notes(const std::shared_ptr<Item>& item, std::optional<Notes> notes, io::Task then);
+  void settle(const std::shared_ptr<Item>& item, plugin::Kind outcome, const std::string& reason,
+              std::optional<Notes> notes, io::Task then);
   void remove(const std::shared_ptr<Item>& item, plugin::Kind outcome, const std::string& reason,
               io::Task then);
   void item_done(const std::shared_ptr<Item>& item);
@@ -166,6 +171,7 @@ class Replay {
   std::map<std::string, Removal>
       to_remove_;  // settled, but the storage has not removed them: the next pass begins here
   std::map<std::string, uint32_t> lost_alone_;  // how often, by copy_id; those that were, only
+  std::map<std::string, uint32_t> attempts_;    // since the start, of those that failed
   PutOff put_off_;
   InDoubt in_doubt_;
   std::atomic<bool> restart_list_{false};  // there are new ones in doubt, which go first

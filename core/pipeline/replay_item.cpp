@@ -12,23 +12,15 @@ using plugin::Completion;
 using plugin::Done;
 using plugin::Kind;
 
-namespace {
-
-// RFC 3463: bad connection. What an output says of a message that was under way when its connection
-// was lost.
-constexpr std::string_view kConnectionLost = "4.4.2";
-
-}  // namespace
-
-bool Replay::in_doubt(const plugin::Verdict& verdict) {
-  return verdict.kind == Kind::tempfail && verdict.enhanced == kConnectionLost;
-}
-
-std::optional<Replay::Notes> Replay::notes_of(const message::Message& before,
-                                              const Completion& completion,
-                                              const std::string& target) {
-  const bool none = !completion.message || completion.message->annotations == before.annotations;
-  return none ? std::nullopt : std::optional(Notes{*completion.message, target});
+std::optional<Replay::Notes> Replay::notes_of(Rest rest, const plugin::Verdict& verdict,
+                                              plugin::Delivery before) {
+  const bool newly_in_doubt = verdict.in_doubt && !before.in_doubt;
+  if (rest.outcome == Kind::stored || (!rest.message && !newly_in_doubt)) return std::nullopt;
+  before.in_doubt = before.in_doubt || verdict.in_doubt;
+  before.reason = verdict.reason();
+  ++before.attempts;
+  // Without a message the copy is stored again as it is: the caller has it.
+  return Notes{rest.message.value_or(message::Message()), std::move(before)};
 }
 
 std::shared_ptr<Replay::Item> Replay::make_item(const std::string& copy_id) {
@@ -63,8 +55,11 @@ void Replay::overdue(const std::shared_ptr<Item>& item) {
 }
 
 void Replay::late(const std::shared_ptr<Item>& item, Completion completion) {
-  settle_held(item->copy_id, completion.verdict.kind, completion.verdict.reason(),
-              notes_of(item->message, completion, item->target_name));
+  Rest rest = rest_of(item->message, completion);
+  const Kind outcome = rest.outcome;
+  auto notes = notes_of(std::move(rest), completion.verdict, item->stored);
+  if (notes && !notes->message.envelope) notes->message = item->message;
+  settle_held(item->copy_id, outcome, completion.verdict.reason(), std::move(notes));
 }
 
 void Replay::load(const std::string& copy_id) {
@@ -86,15 +81,15 @@ void Replay::take_loaded(const std::shared_ptr<Item>& item, Completion completio
     return;
   }
   item->message = std::move(*completion.message);
-  item->target_name = completion.target;
-  item->target = target_of(completion.target);
+  item->stored = completion.stored;
+  item->target = target_of(completion.stored.target);
   if (!item->target) {
     in_doubt_.remove(item->copy_id);
     log::warn(
         "replay_skipped",
         {{"copy", item->copy_id},
          {"plugin", storage_.name()},
-         {"target", completion.target},
+         {"target", completion.stored.target},
          {"hint", "no output of that name has this fallback: name it again, or remove the file"}});
     item_done(item);
   } else if (stopped_ || item->target->paused) {
@@ -120,8 +115,16 @@ void Replay::deliver(const std::shared_ptr<Item>& item) {
   ask(
       item, lane, deadline_ms,
       [&](Done done, plugin::CallId& call) {
-        return lane.deliver(item->message, {item->copy_id, {}, deadline_ms, true}, std::move(done),
-                            call);
+        const uint32_t now = attempts_.contains(item->copy_id) ? attempts_[item->copy_id] : 0;
+        return lane.deliver(
+            item->message,
+            {.copy_id = item->copy_id,
+             .deadline_ms = deadline_ms,
+             .replay = true,
+             .reason = item->stored.reason,
+             .attempts = item->stored.attempts + now,
+             .in_doubt = item->stored.in_doubt || in_doubt_.contains(item->copy_id)},
+            std::move(done), call);
       },
       [this, item](Completion completion) { take_delivered(item, std::move(completion)); });
 }
@@ -129,25 +132,30 @@ void Replay::deliver(const std::shared_ptr<Item>& item) {
 // A message that makes the broker drop the connection must not do so for ever: true when this one,
 // alone each time, was lost with its connection once too often.
 bool Replay::kills_connections(const Item& item, const plugin::Verdict& verdict) {
-  if (!in_doubt(verdict) || under_way_.size() > 1) return false;
+  if (!verdict.in_doubt || under_way_.size() > 1) return false;
   return ++lost_alone_[item.copy_id] >= kMostLostAlone;
 }
 
 void Replay::take_delivered(const std::shared_ptr<Item>& item, Completion completion) {
   auto& verdict = completion.verdict;
+  Rest rest = rest_of(item->message, completion);
+  verdict.kind = rest.outcome;
   if (verdict.kind == Kind::tempfail && kills_connections(*item, verdict)) {
-    verdict.kind = Kind::reject;
+    verdict.kind = rest.outcome = Kind::reject;
     verdict.detail =
         fmt::format("lost alone with its connection {} times: {}", kMostLostAlone, verdict.detail);
   }
   const auto& settings = item->target->lane->instance().settings();
   const Next next = decide(Speaker::replay, came_of(verdict.kind), settings);
+  auto notes = notes_of(std::move(rest), verdict, item->stored);
+  if (notes && !notes->message.envelope) notes->message = item->message;
   if (next != Next::stored && next != Next::rejected) {
-    tempfailed(item, std::move(completion));
+    tempfailed(item, verdict, std::move(notes));
     return;
   }
   window_ = std::min(window_ * 2, kLargestWindow);
   lost_alone_.erase(item->copy_id);
+  attempts_.erase(item->copy_id);
   put_off_.erase(item->copy_id);
   in_doubt_.remove(item->copy_id);
   Target& target = *item->target;
@@ -162,22 +170,26 @@ void Replay::take_delivered(const std::shared_ptr<Item>& item, Completion comple
                                      {"plugin", item->target->lane->name()},
                                      {"outcome", refused ? "dead_letter" : "stored"},
                                      {"detail", verdict.reason()}});
-  remove(item, verdict.kind, verdict.reason(), [this, item] { item_done(item); });
+  settle(item, verdict.kind, verdict.reason(), std::move(notes), [this, item] { item_done(item); });
 }
 
 // The message waits, or its output does; the others go on.
-void Replay::tempfailed(const std::shared_ptr<Item>& item, Completion completion) {
+void Replay::tempfailed(const std::shared_ptr<Item>& item, const plugin::Verdict& verdict,
+                        std::optional<Notes> notes) {
   window_ = 1;
-  pause(item, completion.verdict);
-  keep_notes(item, notes_of(item->message, completion, item->target_name),
-             [this, item] { item_done(item); });
+  if (notes) {
+    attempts_.erase(item->copy_id);  // they are stored with it
+  } else {
+    ++attempts_[item->copy_id];
+  }
+  pause(item, verdict);
+  keep_notes(item, std::move(notes), [this, item] { item_done(item); });
 }
 
 void Replay::pause(const std::shared_ptr<Item>& item, const plugin::Verdict& verdict) {
   Target& target = *item->target;
-  const bool lost = in_doubt(verdict);
-  if (lost || !is_ready(target)) {
-    if (lost) in_doubt_.add(item->copy_id, target.lane->name());
+  if (verdict.in_doubt || !is_ready(target)) {
+    if (verdict.in_doubt) in_doubt_.add(item->copy_id, target.lane->name());
     // It is the output's fault: as soon as that is ready again this one is among the first.
     target.paused = target.missed = true;
     return;
@@ -192,19 +204,32 @@ void Replay::pause(const std::shared_ptr<Item>& item, const plugin::Verdict& ver
   target.pause_ms = std::min(target.pause_ms * 2, kLongestPauseMs);
 }
 
-// Where part of a message is safe by now, what the output noted down must be there for the next try
+// A copy has its outcome, perhaps for some of its recipients only: the others are stored anew
+// first.
+void Replay::settle(const std::shared_ptr<Item>& item, Kind outcome, const std::string& reason,
+                    std::optional<Notes> notes, io::Task then) {
+  if (outcome == Kind::stored) notes.reset();
+  keep_notes(item, std::move(notes), [this, item, outcome, reason, then = std::move(then)] {
+    remove(item, outcome, reason, then);
+  });
+}
+
+// Where part of a message is safe by now, or is in doubt, the storage must know for the next try
 // (promise P3).
 void Replay::keep_notes(const std::shared_ptr<Item>& item, std::optional<Notes> notes,
                         io::Task then) {
-  if (!notes) {
+  if (!notes || !notes->message.envelope) {
     then();
     return;
   }
   ask(
       item, storage_, kStorageDeadlineMs,
       [&](Done done, plugin::CallId& call) {
-        return storage_.deliver(notes->message, {item->copy_id, notes->target, 0, false},
-                                std::move(done), call);
+        plugin::Delivery how = notes->stored;
+        how.copy_id = item->copy_id;
+        how.deadline_ms = 0;
+        how.replay = false;
+        return storage_.deliver(notes->message, std::move(how), std::move(done), call);
       },
       [then = std::move(then)](const Completion&) { then(); });
 }

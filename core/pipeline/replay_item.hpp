@@ -15,7 +15,7 @@ struct Replay::Item {
   const std::string copy_id;  // empty: the list
   std::weak_ptr<Item> self;
   message::Message message;
-  std::string target_name;
+  plugin::Delivery stored;  // as it was stored
   Target* target = nullptr;
 
   plugin::PendingCall call;

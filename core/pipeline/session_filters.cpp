@@ -6,7 +6,6 @@ namespace lsmtpd::pipeline {
 
 using plugin::Completion;
 using plugin::Kind;
-using plugin::Verdict;
 
 SessionFilters::SessionFilters(const Chain& chain, uint64_t session)
     : chain_(chain), session_(session), call_([this] { overdue(); }) {}
@@ -14,6 +13,10 @@ SessionFilters::SessionFilters(const Chain& chain, uint64_t session)
 SessionFilters::~SessionFilters() {
   call_.abandon(nullptr);
   for (auto* lane : chain_.sessions) lane->session_closed(session_);
+}
+
+void SessionFilters::transaction_ended(const std::string& id, message::TransactionEnd how) {
+  for (auto* lane : chain_.sessions) lane->transaction_ended(session_, id, how);
 }
 
 std::optional<SessionFilters::Result> SessionFilters::run(message::Phase phase,
@@ -41,35 +44,43 @@ std::optional<SessionFilters::Result> SessionFilters::go_on() {
     auto answer = call_.put(
         lane, *chain_.deadlines, lane.instance().settings().deadline_ms,
         [this](Completion completion) {
-          answered(came_of(completion.verdict.kind), std::move(completion.verdict));
+          answered(came_of(completion.verdict.kind), std::move(completion));
         },
         [&](plugin::Done done, plugin::CallId& call) {
-          return lane.decide(phase_, session_, declared_size_, *asked_, std::move(done), call);
+          const plugin::SessionEvent event{.phase = phase_,
+                                           .session = session_,
+                                           .declared_size = declared_size_,
+                                           .envelope = asked_,
+                                           .annotations = annotations_,
+                                           .deadline_ms = lane.instance().settings().deadline_ms};
+          return lane.decide(event, std::move(done), call);
         });
     if (!answer) return std::nullopt;
-    if (auto result = take(came_of(answer->verdict.kind), std::move(answer->verdict)))
-      return result;
+    if (auto result = take(came_of(answer->verdict.kind), std::move(*answer))) return result;
   }
   return Result{};
 }
 
 // Nothing: this filter lets it pass.
-std::optional<SessionFilters::Result> SessionFilters::take(Came came, Verdict verdict) {
+std::optional<SessionFilters::Result> SessionFilters::take(Came came, Completion completion) {
   const auto& settings = chain_.sessions[next_]->instance().settings();
   const Next next = decide(Speaker::session_filter, came, settings);
+  if (completion.annotations) annotations_ = std::move(completion.annotations);
   if (next == Next::go_on) return std::nullopt;
+  if (next == Next::skip) return Result{};
+  auto& verdict = completion.verdict;
   change_kind(verdict, next == Next::rejected ? Kind::reject : Kind::tempfail);
   return Result{to_reply(verdict, phase_), said_by(settings.name, verdict.detail)};
 }
 
 void SessionFilters::overdue() {
   call_.abandon(nullptr);
-  answered(Came::deadline, Verdict::make(Kind::tempfail, "its deadline passed"));
+  answered(Came::deadline, Completion::make(Kind::tempfail, "its deadline passed"));
 }
 
 // An answer that was waited for.
-void SessionFilters::answered(Came came, Verdict verdict) {
-  auto result = take(came, std::move(verdict));
+void SessionFilters::answered(Came came, Completion completion) {
+  auto result = take(came, std::move(completion));
   if (!result) {
     ++next_;
     result = go_on();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "message/envelope.hpp"
+#include "message/message.hpp"
 #include "message/phase.hpp"
 #include "pipeline/chain.hpp"
 #include "pipeline/decisions.hpp"
@@ -36,10 +37,16 @@ class SessionFilters {
   std::optional<Result> run(message::Phase phase, uint64_t declared_size,
                             const message::Envelope& envelope, Finished finished);
 
+  // A transaction of the session ended: after an accepted MAIL, once.
+  void transaction_ended(const std::string& id, message::TransactionEnd how);
+
+  // What the filters noted down on the session: it belongs to each of its messages. May be null.
+  const std::shared_ptr<const message::Annotations>& annotations() const { return annotations_; }
+
  private:
   std::optional<Result> go_on();
-  std::optional<Result> take(Came came, plugin::Verdict verdict);
-  void answered(Came came, plugin::Verdict verdict);
+  std::optional<Result> take(Came came, plugin::Completion completion);
+  void answered(Came came, plugin::Completion completion);
   void overdue();
 
   const Chain& chain_;
@@ -48,6 +55,7 @@ class SessionFilters {
   uint64_t declared_size_ = 0;
   message::Envelope envelope_;  // only while a call is under way
   const message::Envelope* asked_ = nullptr;
+  std::shared_ptr<const message::Annotations> annotations_;
   Finished finished_;
   size_t next_ = 0;
   plugin::PendingCall call_;

@@ -6,6 +6,42 @@
 
 namespace lsmtpd::plugin {
 
+namespace {
+
+// As the client sees it: refused is worse than put off, and that is worse than stored.
+int rank(const Verdict& verdict) {
+  return verdict.kind == Kind::reject ? 2 : verdict.kind == Kind::stored ? 0 : 1;
+}
+
+}  // namespace
+
+void Question::close(Completion& completion) {
+  auto& verdicts = completion.recipients;
+  if (!verdicts.empty()) {
+    const bool fits =
+        kind == CallKind::deliver && view->envelope()->recipients.size() == verdicts.size();
+    if (fits) {
+      completion.verdict =
+          *std::max_element(verdicts.begin(), verdicts.end(),
+                            [](const Verdict& a, const Verdict& b) { return rank(a) < rank(b); });
+    } else {
+      verdicts.clear();
+      completion.verdict = Verdict::make(Kind::tempfail, "not one verdict for each recipient");
+    }
+  }
+  const Kind said = completion.verdict.kind;
+  const bool good = said == Kind::proceed || said == Kind::accept;
+  if (view) {
+    // An output's annotations go to its fallback, a filter's edits to the next step.
+    const bool keeps = kind == CallKind::deliver ? said != Kind::stored : good;
+    completion.message = view->close(keeps);
+  }
+  if (notes) {
+    notes->close();
+    if (good && notes->changed()) completion.annotations = notes->result();
+  }
+}
+
 Calls::Calls(io::Loop& loop, const std::string& plugin, uint32_t worker)
     : loop_(loop), plugin_(plugin), worker_(worker % kWorkers) {}
 
@@ -41,11 +77,7 @@ void Calls::complete(CallId call, Completion&& completion) {
     return;
   }
   auto question = std::move(slot->question);
-  if (question->view) {
-    // An output's annotations go to its fallback, a filter's edits to the next step.
-    const Kind keeps = question->kind == CallKind::deliver ? Kind::tempfail : Kind::proceed;
-    completion.message = question->view->close(completion.verdict.kind == keeps);
-  }
+  question->close(completion);
   Done done = std::move(slot->done);
   if (slot->abandoned) --stuck_;
   slot->open = false;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "io/loop.hpp"
+#include "lsmtpd/filter.h"
 #include "lsmtpd/output.h"
 #include "lsmtpd/session.h"
 #include "plugin/verdict.hpp"
@@ -27,27 +28,42 @@ using CallId = lsmtpd_call;  // 0: none
 
 enum class CallKind : uint8_t { filter, decide, deliver, list, load, forget, dead_letter, probe };
 
+// How a copy is delivered to an output, and how it was stored.
+struct Delivery {
+  std::string copy_id = {};
+  std::string target = {};  // whom a fallback stores it for
+  uint64_t deadline_ms = 0;
+  bool replay = false;
+  std::string reason = {};  // why the last attempt failed
+  uint32_t attempts = 0;    // before this one
+  bool in_doubt = false;    // one of them was sent, and its outcome is unknown
+};
+
+// A stored copy, as a fallback lists it.
+struct StoredCopy {
+  std::string copy_id;
+  int64_t time_ns = 0;  // 0: not known
+  uint64_t bytes = 0;   // 0: not known
+  bool in_doubt = false;
+};
+
 // The answer to a call, with what came along.
 struct Completion {
-  Verdict verdict;
+  Verdict verdict;  // deliver(): the worst of `recipients`, as the client sees it
   // Where it was edited (filter), annotated (output) or loaded (replay).
   std::optional<message::Message> message = {};
-  std::string target = {};                 // load(): whom it was stored for
-  std::vector<std::string> copy_ids = {};  // list()
-  bool end = false;                        // list(): nothing left
+  std::vector<Verdict> recipients = {};  // deliver(): each one's own; empty: all have `verdict`
+  Delivery stored = {};                  // load(): as it was stored
+  std::vector<StoredCopy> copies = {};   // list()
+  bool end = false;                      // list(): nothing left
+  // decide(): the session's, where they were changed.
+  std::shared_ptr<const message::Annotations> annotations = {};
 
   static Completion make(Kind kind, std::string detail) {
     return {Verdict::make(kind, std::move(detail))};
   }
 };
 using Done = std::function<void(Completion)>;
-
-struct Delivery {
-  std::string copy_id;
-  std::string target;
-  uint64_t deadline_ms = 0;
-  bool replay = false;
-};
 
 // What a plugin is given with a call. Lives until the call is complete and the plugin's function
 // that got it has returned.
@@ -59,12 +75,17 @@ struct Question {
   Question(const Question&) = delete;
   Question& operator=(const Question&) = delete;
 
+  // Ends what the plugin may do with it, and adds to the answer what it did. [loop]
+  void close(Completion& completion);
+
   const CallKind kind;
   View* view = nullptr;  // one reference is ours
+  lsmtpd_filter_event filter{};
   Delivery delivery;
   lsmtpd_delivery abi_delivery{};
   std::unique_ptr<const message::Envelope> envelope;
   std::unique_ptr<EnvelopeView> envelope_view;
+  std::unique_ptr<Notes> notes;  // of the session
   lsmtpd_session_event event{};
   std::string copy_id, reason;
 };

@@ -65,24 +65,35 @@ Status require(const Settings& settings, std::initializer_list<Member> members) 
 }
 
 void write_log(const lsmtpd_host* host, uint32_t level, lsmtpd_str message,
-               const lsmtpd_log_field* fields, uint32_t count) {
+               const lsmtpd_log_field* fields, uint32_t stride, uint32_t count) {
   constexpr uint32_t kMost = 32;
   std::vector<log::Field> all;
   all.reserve(count + 1);
   all.push_back({"plugin", view(host->name)});
-  for (uint32_t i = 0; i < count && i < kMost; ++i)
-    all.emplace_back(log::Key::foreign(view(fields[i].key)), view(fields[i].value));
+  const char* at = reinterpret_cast<const char*>(fields);
+  if (stride < sizeof(lsmtpd_log_field)) count = 0;
+  for (uint32_t i = 0; i < count && i < kMost; ++i, at += stride) {
+    const auto& field = *reinterpret_cast<const lsmtpd_log_field*>(at);
+    all.emplace_back(log::Key::foreign(view(field.key)), view(field.value));
+  }
   log::write(level_of(level), view(message), all);
 }
 
 const void* instance_extension(const lsmtpd_host*, const char* id) {
   if (std::strcmp(id, LSMTPD_LOG) == 0) return &log_table;
   if (std::strcmp(id, LSMTPD_MEMORY) == 0) return &memory_table;
-  if (std::strcmp(id, LSMTPD_MESSAGE) == 0) return &View::table;
-  return nullptr;
+  return message_extension(id);
 }
 
 }  // namespace
+
+const void* message_extension(const char* id) {
+  if (std::strcmp(id, LSMTPD_MESSAGE) == 0) return &View::message_table;
+  if (std::strcmp(id, LSMTPD_ANNOTATIONS) == 0) return &annotations_table;
+  if (std::strcmp(id, LSMTPD_EDITS) == 0) return &View::edits_table;
+  if (std::strcmp(id, LSMTPD_HEADER) == 0) return &View::header_table;
+  return nullptr;
+}
 
 const lsmtpd_log_1 log_table = {.enabled = [](const lsmtpd_host*, uint32_t level) -> uint32_t {
                                   return log::enabled(level_of(level));
@@ -96,21 +107,26 @@ Instance::Instance(std::unique_ptr<Options> options, Settings settings, const Pr
       settings_(std::move(settings)),
       process_(process),
       work_(*process.pool),
-      self_{&process, nullptr, &reserved_} {
-  host_ = {.self = &self_,
-           .name = str(settings_.name),
-           .hostname = str(process.hostname),
-           .version = str(process.version),
-           .worker = 0,
-           .workers = process.workers,
-           .get_extension = instance_extension,
-           .complete =
-               [](const lsmtpd_host* host, lsmtpd_call, const lsmtpd_verdict*) {
-                 log::error(
-                     "call_completed_on_instance",
-                     {{"plugin", view(host->name)}, {"hint", "complete calls on the lane's host"}});
-               },
-           .lane_closed = [](const lsmtpd_host*) {}};
+      self_(process, reserved_) {
+  host_ = {
+      .size = sizeof(lsmtpd_host),
+      .worker = 0,
+      .workers = process.workers,
+      .reserved = 0,
+      .self = &self_,
+      .name = str(settings_.name),
+      .hostname = str(process.hostname),
+      .version = str(process.version),
+      .get_extension = instance_extension,
+      .complete =
+          [](const lsmtpd_host* host, lsmtpd_call, const lsmtpd_verdict*) {
+            log::error(
+                "call_completed_on_instance",
+                {{"plugin", view(host->name)}, {"hint", "complete calls on the lane's host"}});
+          },
+      .complete_recipients = [](const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_verdict*,
+                                uint32_t, uint32_t) { host->complete(host, call, nullptr); },
+      .lane_closed = [](const lsmtpd_host*) {}};
 }
 
 Result<std::unique_ptr<Instance>> Instance::create(const Library& library,
@@ -127,12 +143,18 @@ Result<std::unique_ptr<Instance>> Instance::create(const Library& library,
       instance->instance_ = nullptr;  // nothing of it can be called safely
       return tl::unexpected(whole.error());
     }
+    instance->exclusive_ = (library.factory().descriptor->flags & LSMTPD_EXCLUSIVE) != 0;
     instance->find_extensions();
   } catch (...) {
     return fail("plugin.{}: {} could not be created: {}", entry.name, entry.use, thrown());
   }
   if (auto whole = instance->validate_extensions(); !whole) return tl::unexpected(whole.error());
   return instance;
+}
+
+LaneHost& Instance::new_lane_host() {
+  std::lock_guard lock(lane_hosts_mutex_);
+  return *lane_hosts_.emplace_back(std::make_unique<LaneHost>(process_, reserved_));
 }
 
 Status Instance::validate_functions() const {
@@ -150,9 +172,12 @@ Status Instance::validate_extensions() const {
        {"session.decide", !session_ || session_->decide},
        {"admission.get", !admission_ || admission_->get},
        {"output.deliver", !output_ || output_->deliver},
-       {"replay.list, load, forget or bury",
+       {"replay.list, load, forget or dead_letter",
         !replay_ || (replay_->list && replay_->load && replay_->forget && replay_->dead_letter)},
-       {"probe.probe", !probe_ || probe_->probe}});
+       {"probe.probe", !probe_ || probe_->probe},
+       {"control.retry_now", !control_ || control_->retry_now},
+       {"reload.prepare, commit or abort",
+        !reload_ || (reload_->prepare && reload_->commit && reload_->abort)}});
 }
 
 void Instance::find_extensions() {
@@ -163,6 +188,8 @@ void Instance::find_extensions() {
   output_ = static_cast<const lsmtpd_output_1*>(get(LSMTPD_OUTPUT));
   replay_ = static_cast<const lsmtpd_replay_1*>(get(LSMTPD_REPLAY));
   probe_ = static_cast<const lsmtpd_probe_1*>(get(LSMTPD_PROBE));
+  control_ = static_cast<const lsmtpd_control_1*>(get(LSMTPD_CONTROL));
+  reload_ = static_cast<const lsmtpd_reload_1*>(get(LSMTPD_RELOAD));
 }
 
 Instance::~Instance() {
@@ -201,6 +228,45 @@ Status Instance::start() {
   }
   started_ = true;
   return {};
+}
+
+Status Instance::prepare(std::unique_ptr<Options> options) {
+  const auto changed = options_->different(*options);
+  if (!reload_) {
+    return fail("plugin.{}: {} cannot change while it runs: restart lsmtpd", name(),
+                fmt::join(changed, ", "));
+  }
+  std::string why;
+  Report report(name(), [&](bool warning, std::string_view, const std::string& message) {
+    if (warning) {
+      log::warn("plugin_reload", {{"plugin", name()}, {"warning", message}});
+    } else {
+      why += (why.empty() ? "" : "; ") + message;
+    }
+  });
+  int32_t status = -1;
+  try {
+    status = reload_->prepare(instance_, options->abi(), report.abi());
+  } catch (...) {
+    return fail("plugin.{}: the new options could not be prepared: {}", name(), thrown());
+  }
+  if (status == 0 && !why.empty()) guarded("abort", reload_->abort);
+  if (status != 0 || !why.empty()) {
+    if (why.empty()) why = fmt::format("plugin.{}: prepare failed with {}", name(), status);
+    return fail("{}", why);
+  }
+  prepared_ = std::move(options);
+  return {};
+}
+
+void Instance::commit() {
+  guarded("commit", reload_->commit);
+  options_ = std::move(prepared_);
+}
+
+void Instance::abort() {
+  guarded("abort", reload_->abort);
+  prepared_ = nullptr;
 }
 
 void Instance::stop() {

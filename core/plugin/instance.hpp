@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <vector>
 
@@ -28,16 +30,28 @@ struct Process {
   std::shared_ptr<io::Pool> pool = std::make_shared<io::Pool>();  // for what plugins offload
 };
 
-// What `self` of every host struct points to.
+// What `self` of every host struct points to. Lives until the instance is destroyed.
 struct HostSelf {
+  HostSelf(const Process& p, std::atomic<uint64_t>& bytes) : process(&p), reserved(&bytes) {}
+
   const Process* process;
-  Lane* lane;                       // null: the instance's host
   std::atomic<uint64_t>* reserved;  // bytes that the plugin holds of the budget
+  // Null: the instance's host, or the lane is gone. Written on the loop and read on it; other
+  // threads read it, and use the lane, under `mutex`.
+  Lane* lane = nullptr;
+  std::shared_mutex mutex;
+};
+struct LaneHost {
+  LaneHost(const Process& process, std::atomic<uint64_t>& reserved) : self(process, reserved) {}
+  HostSelf self;
+  lsmtpd_host abi{};
 };
 
 // lsmtpd.log/1 and lsmtpd.memory/1, which instances and lanes share.
 extern const lsmtpd_log_1 log_table;
 extern const lsmtpd_memory_1 memory_table;
+// The tables that have to do with messages, which instances and lanes share; null: none of them.
+const void* message_extension(const char* id);
 
 class Instance {
  public:
@@ -51,6 +65,15 @@ class Instance {
 
   Status start();  // problems that the plugin reports are in the error
   void stop();
+
+  // New options for an instance that goes on. prepare() says why they cannot be taken: nothing has
+  // changed then. After it has succeeded, one commit() or one abort(). [main]
+  Status prepare(std::unique_ptr<Options> options);
+  void commit();
+  void abort();
+  // A second started instance of the same name may be alive beside this one.
+  bool may_be_doubled() const { return !exclusive_; }
+
   Result<std::unique_ptr<Lane>> open_lane(io::Loop& loop, uint32_t worker);  // [loop]
 
   const std::string& name() const { return settings_.name; }
@@ -63,6 +86,7 @@ class Instance {
   const lsmtpd_output_1* output() const { return output_; }
   const lsmtpd_replay_1* replay() const { return replay_; }
   const lsmtpd_probe_1* probe() const { return probe_; }
+  const lsmtpd_control_1* control() const { return control_; }
 
  private:
   friend class Lane;
@@ -72,6 +96,7 @@ class Instance {
   Status validate_functions() const;
   Status validate_extensions() const;
   void guarded(const char* what, void (*function)(const lsmtpd_instance*)) const;
+  LaneHost& new_lane_host();  // [any]
 
   std::unique_ptr<Options> options_;
   const Settings settings_;
@@ -80,6 +105,8 @@ class Instance {
   io::Pool::Queue work_;  // what its lanes offload
   HostSelf self_;
   lsmtpd_host host_;
+  std::mutex lane_hosts_mutex_;
+  std::vector<std::unique_ptr<LaneHost>> lane_hosts_;  // guarded by lane_hosts_mutex_
   const lsmtpd_instance* instance_ = nullptr;
   bool started_ = false;
   const lsmtpd_filter_1* filter_ = nullptr;
@@ -88,6 +115,10 @@ class Instance {
   const lsmtpd_output_1* output_ = nullptr;
   const lsmtpd_replay_1* replay_ = nullptr;
   const lsmtpd_probe_1* probe_ = nullptr;
+  const lsmtpd_control_1* control_ = nullptr;
+  const lsmtpd_reload_1* reload_ = nullptr;
+  bool exclusive_ = false;
+  std::unique_ptr<Options> prepared_;
 };
 
 }  // namespace lsmtpd::plugin

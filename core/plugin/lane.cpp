@@ -9,23 +9,29 @@ namespace lsmtpd::plugin {
 Lane::Lane(Instance& instance, io::Loop& loop, uint32_t worker)
     : instance_(instance),
       loop_(loop),
-      self_{&instance.process_, this, &instance.reserved_},
+      host_(instance.new_lane_host()),
       calls_(loop, instance.name(), worker),
       resources_(std::make_unique<Resources>()) {
-  host_ = instance.host_;
-  host_.self = &self_;
-  host_.worker = worker;
-  host_.get_extension = LaneExtensions::get;
-  host_.complete = LaneExtensions::complete;
-  host_.lane_closed = LaneExtensions::lane_closed;
+  host_.self.lane = this;
+  host_.abi = instance.host_;
+  host_.abi.self = &host_.self;
+  host_.abi.worker = worker;
+  host_.abi.get_extension = LaneExtensions::get;
+  host_.abi.complete = LaneExtensions::complete;
+  host_.abi.complete_recipients = LaneExtensions::complete_recipients;
+  host_.abi.lane_closed = LaneExtensions::lane_closed;
 }
 
-Lane::~Lane() = default;
+// The host outlives the lane: a thread of the plugin may hold it still.
+Lane::~Lane() {
+  const std::unique_lock lock(host_.self.mutex);
+  host_.self.lane = nullptr;
+}
 
 Result<std::unique_ptr<Lane>> Instance::open_lane(io::Loop& loop, uint32_t worker) {
   auto lane = std::make_unique<Lane>(*this, loop, worker);
   try {
-    lane->lane_ = instance_->open_lane(instance_, &lane->host_);
+    lane->lane_ = instance_->open_lane(instance_, &lane->host_.abi);
   } catch (...) {
     return fail("plugin.{}: could not open a lane: {}", name(), thrown());
   }
@@ -36,8 +42,13 @@ Result<std::unique_ptr<Lane>> Instance::open_lane(io::Loop& loop, uint32_t worke
 
 static_assert(static_cast<uint32_t>(message::Phase::connect) == LSMTPD_PHASE_CONNECT &&
               static_cast<uint32_t>(message::Phase::helo) == LSMTPD_PHASE_HELO &&
+              static_cast<uint32_t>(message::Phase::auth) == LSMTPD_PHASE_AUTH &&
               static_cast<uint32_t>(message::Phase::mail) == LSMTPD_PHASE_MAIL &&
-              static_cast<uint32_t>(message::Phase::rcpt) == LSMTPD_PHASE_RCPT);
+              static_cast<uint32_t>(message::Phase::rcpt) == LSMTPD_PHASE_RCPT &&
+              static_cast<uint32_t>(message::Phase::data) == LSMTPD_PHASE_DATA);
+static_assert(static_cast<uint32_t>(message::TransactionEnd::accepted) == LSMTPD_ENDED_ACCEPTED &&
+              static_cast<uint32_t>(message::TransactionEnd::refused) == LSMTPD_ENDED_REFUSED &&
+              static_cast<uint32_t>(message::TransactionEnd::reset) == LSMTPD_ENDED_RESET);
 
 template <class Give>
 std::optional<Completion> Lane::put(std::unique_ptr<Question> question, Done done, CallId& call,
@@ -49,26 +60,33 @@ std::optional<Completion> Lane::put(std::unique_ptr<Question> question, Done don
   });
 }
 
-std::optional<Completion> Lane::filter(const message::Message& message, Done done, CallId& call) {
+std::optional<Completion> Lane::filter(const message::Message& message, uint64_t deadline_ms,
+                                       Done done, CallId& call) {
   auto question = std::make_unique<Question>(CallKind::filter);
   question->view = View::make(message, View::Rights::edit, loop_, instance_.process_.resources);
+  question->filter = {.size = sizeof(lsmtpd_filter_event),
+                      .reserved = 0,
+                      .edits = question->view->edits_abi(),
+                      .annotations = question->view->notes().abi(),
+                      .deadline_ms = deadline_ms};
   return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
-    instance_.filter_->message(lane_, c, q.view->abi());
+    instance_.filter_->message(lane_, c, q.view->abi(), &q.filter);
   });
 }
 
-std::optional<Completion> Lane::decide(message::Phase phase, uint64_t session,
-                                       uint64_t declared_size, const message::Envelope& envelope,
-                                       Done done, CallId& call) {
+std::optional<Completion> Lane::decide(const SessionEvent& event, Done done, CallId& call) {
   auto question = std::make_unique<Question>(CallKind::decide);
   // A copy: the session may be gone before the plugin answers.
-  question->envelope = std::make_unique<const message::Envelope>(envelope);
+  question->envelope = std::make_unique<const message::Envelope>(*event.envelope);
   question->envelope_view = std::make_unique<EnvelopeView>(*question->envelope);
+  question->notes = std::make_unique<Notes>(event.annotations, instance_.process_.resources.memory);
   question->event = {.size = sizeof(lsmtpd_session_event),
-                     .phase = static_cast<uint32_t>(phase),
-                     .session = session,
-                     .declared_size = declared_size,
-                     .envelope = question->envelope_view->get()};
+                     .phase = static_cast<uint32_t>(event.phase),
+                     .session = event.session,
+                     .declared_size = event.declared_size,
+                     .envelope = question->envelope_view->get(),
+                     .annotations = question->notes->abi(),
+                     .deadline_ms = event.deadline_ms};
   return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
     instance_.session_->decide(lane_, c, &q.event);
   });
@@ -79,11 +97,17 @@ std::optional<Completion> Lane::deliver(const message::Message& message, Deliver
   auto question = std::make_unique<Question>(CallKind::deliver);
   question->view = View::make(message, View::Rights::annotate, loop_, instance_.process_.resources);
   question->delivery = std::move(delivery);
+  const Delivery& d = question->delivery;
   question->abi_delivery = {.size = sizeof(lsmtpd_delivery),
-                            .flags = question->delivery.replay ? LSMTPD_DELIVERY_REPLAY : 0,
-                            .copy_id = str(question->delivery.copy_id),
-                            .target = str(question->delivery.target),
-                            .deadline_ms = question->delivery.deadline_ms};
+                            .flags = (d.replay ? LSMTPD_DELIVERY_REPLAY : 0) |
+                                     (d.in_doubt ? LSMTPD_DELIVERY_IN_DOUBT : 0),
+                            .copy_id = str(d.copy_id),
+                            .target = str(d.target),
+                            .reason = str(d.reason),
+                            .deadline_ms = d.deadline_ms,
+                            .attempts = d.attempts,
+                            .reserved = 0,
+                            .annotations = question->view->notes().abi()};
   return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
     instance_.output_->deliver(lane_, c, q.view->abi(), &q.abi_delivery);
   });
@@ -144,20 +168,34 @@ Admission Lane::admission() {
   return {out.ready != 0, out.max_message_size, std::string(view(out.reason))};
 }
 
+void Lane::transaction_ended(uint64_t session, const std::string& id, message::TransactionEnd how) {
+  if (!instance_.session_ || !instance_.session_->ended || is_closed_) return;
+  const lsmtpd_transaction_end end{.size = sizeof(lsmtpd_transaction_end),
+                                   .how = static_cast<uint32_t>(how),
+                                   .session = session,
+                                   .id = str(id)};
+  guarded("ended", [&] { instance_.session_->ended(lane_, &end); });
+}
+
+void Lane::retry_now() {
+  if (!instance_.control_ || is_closed_) return;
+  guarded("retry_now", [&] { instance_.control_->retry_now(lane_); });
+}
+
 void Lane::session_closed(uint64_t session) {
   if (instance_.session_ && instance_.session_->closed && !is_closed_) {
     guarded("closed", [&] { instance_.session_->closed(lane_, session); });
   }
 }
 
-void Lane::close(io::Task closed) {
+void Lane::close(io::Task closed, uint64_t deadline_ms) {
   if (is_closed_) {  // the plugin ended it unasked
     loop_.defer(std::move(closed));
     return;
   }
   closed_ = std::move(closed);
   close_asked_ = true;
-  if (!guarded("close", [&] { lane_->close(lane_); }) && !is_closed_) lane_closed();
+  if (!guarded("close", [&] { lane_->close(lane_, deadline_ms); }) && !is_closed_) lane_closed();
 }
 
 void Lane::lane_closed() {
@@ -173,7 +211,7 @@ void Lane::lane_closed() {
   if (!close_asked_) {
     log::error("lane_closed_unasked",
                {{"plugin", name()},
-                {"worker", host_.worker},
+                {"worker", host_.abi.worker},
                 {"hint",
                  "host->lane_closed() answers close(): this worker does without the plugin"
                  " until a restart"}});

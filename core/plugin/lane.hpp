@@ -20,6 +20,16 @@ struct Admission {
   std::string reason;
 };
 
+// What a session filter is asked about.
+struct SessionEvent {
+  message::Phase phase = message::Phase::connect;
+  uint64_t session = 0;
+  uint64_t declared_size = 0;  // 0: not said
+  const message::Envelope* envelope = nullptr;
+  std::shared_ptr<const message::Annotations> annotations = {};  // of the session; may be null
+  uint64_t deadline_ms = 0;
+};
+
 class Lane {
  public:
   Lane(Instance& instance, io::Loop& loop, uint32_t worker);
@@ -32,9 +42,10 @@ class Lane {
   bool failed() const { return calls_.too_many_stuck() || is_closed_; }
 
   // Each returns the completion, or nothing and `call` is open.
-  std::optional<Completion> filter(const message::Message& message, Done done, CallId& call);
-  std::optional<Completion> decide(message::Phase phase, uint64_t session, uint64_t declared_size,
-                                   const message::Envelope& envelope, Done done, CallId& call);
+  // `deadline_ms` is told to the plugin; 0: none.
+  std::optional<Completion> filter(const message::Message& message, uint64_t deadline_ms, Done done,
+                                   CallId& call);
+  std::optional<Completion> decide(const SessionEvent& event, Done done, CallId& call);
   std::optional<Completion> deliver(const message::Message& message, Delivery delivery, Done done,
                                     CallId& call);
   std::optional<Completion> list(bool restart, uint32_t most, Done done, CallId& call);
@@ -49,11 +60,15 @@ class Lane {
   void abandon(CallId call, Done late);
 
   Admission admission();
+  void transaction_ended(uint64_t session, const std::string& id, message::TransactionEnd how);
   void session_closed(uint64_t session);
+  // An operator's order: no pause after a failure. Nothing where the plugin makes none.
+  void retry_now();
 
-  // Asks the plugin's lane to end; `closed` comes when it has. Afterwards nothing of the plugin
+  // Asks the plugin's lane to end, within `deadline_ms` (0: without an end); `closed` comes when it
+  // has. Afterwards nothing of the plugin
   // runs on this loop: calls it left open get TEMPFAIL, and so does whoever still asks.
-  void close(io::Task closed);
+  void close(io::Task closed, uint64_t deadline_ms = 0);
 
  private:
   friend class Instance;
@@ -68,8 +83,7 @@ class Lane {
 
   Instance& instance_;
   io::Loop& loop_;
-  HostSelf self_;
-  lsmtpd_host host_;
+  LaneHost& host_;
   const lsmtpd_lane* lane_ = nullptr;
 
   Calls calls_;

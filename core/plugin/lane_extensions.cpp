@@ -1,11 +1,13 @@
 #include "plugin/lane_extensions.hpp"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 
 #include <cstddef>
 #include <cstring>
 
 #include "log/log.hpp"
+#include "plugin/making.hpp"
 
 namespace lsmtpd::plugin {
 
@@ -17,67 +19,117 @@ const lsmtpd_loop_1 loop_table = {LaneExtensions::now_ms,  LaneExtensions::watch
                                   LaneExtensions::defer,   LaneExtensions::post,
                                   LaneExtensions::offload, LaneExtensions::resolve};
 
-const lsmtpd_replay_host_1 replay_host_table = {LaneExtensions::listed, LaneExtensions::make,
-                                                LaneExtensions::loaded};
+const lsmtpd_replay_host_1 replay_host_table = {LaneExtensions::listed, LaneExtensions::loaded};
+
+const lsmtpd_making_1 making_table = {
+    .make = LaneExtensions::make,
+    .append = [](lsmtpd_making* m, lsmtpd_str content) -> int32_t {
+      return Making::of(m)->append(view(content)) ? 0 : -1;
+    },
+    .annotate = [](lsmtpd_making* m, lsmtpd_str key, lsmtpd_str value) -> int32_t {
+      return Making::of(m)->annotate(view(key), view(value)) ? 0 : -1;
+    },
+    .drop = [](lsmtpd_making* m) { delete Making::of(m); }};
 
 }  // namespace
 
 const void* LaneExtensions::get(const lsmtpd_host*, const char* id) {
   if (std::strcmp(id, LSMTPD_LOG) == 0) return &log_table;
   if (std::strcmp(id, LSMTPD_MEMORY) == 0) return &memory_table;
-  if (std::strcmp(id, LSMTPD_MESSAGE) == 0) return &View::table;
   if (std::strcmp(id, LSMTPD_LOOP) == 0) return &loop_table;
   if (std::strcmp(id, LSMTPD_REPLAY_HOST) == 0) return &replay_host_table;
-  return nullptr;
+  if (std::strcmp(id, LSMTPD_MAKING) == 0) return &making_table;
+  return message_extension(id);
 }
+
+void LaneExtensions::answer(const lsmtpd_host* host, lsmtpd_call call, Completion&& completion) {
+  auto& self = *static_cast<HostSelf*>(host->self);
+  const std::shared_lock lock(self.mutex);
+  if (self.lane) {
+    self.lane->calls_.complete_from_any(call, std::move(completion));
+    return;
+  }
+  log::error("call_not_open", {{"plugin", view(host->name)},
+                               {"call", call},
+                               {"hint", "the plugin completed a call after its lane was closed"}});
+}
+
+namespace {
+
+void check_size(const lsmtpd_host* host, const lsmtpd_verdict* verdict) {
+  if (verdict && verdict->size >= offsetof(lsmtpd_verdict, code)) return;
+  log::error("verdict_without_size",
+             {{"plugin", view(host->name)},
+              {"hint", "set verdict.size to sizeof(lsmtpd_verdict); it counts as TEMPFAIL"}});
+}
+
+}  // namespace
 
 void LaneExtensions::complete(const lsmtpd_host* host, lsmtpd_call call,
                               const lsmtpd_verdict* verdict) {
-  if (!verdict || verdict->size < offsetof(lsmtpd_verdict, code)) {
-    log::error("verdict_without_size",
-               {{"plugin", view(host->name)},
-                {"hint", "set verdict.size to sizeof(lsmtpd_verdict); it counts as TEMPFAIL"}});
+  check_size(host, verdict);
+  answer(host, call, {Verdict::from(verdict)});
+}
+
+void LaneExtensions::complete_recipients(const lsmtpd_host* host, lsmtpd_call call,
+                                         const lsmtpd_verdict* verdicts, uint32_t stride,
+                                         uint32_t count) {
+  Completion completion = Completion::make(Kind::tempfail, "not one verdict for each recipient");
+  const char* at = reinterpret_cast<const char*>(verdicts);
+  if (!verdicts || stride < offsetof(lsmtpd_verdict, code)) count = 0;
+  for (uint32_t i = 0; i < count; ++i, at += stride) {
+    const auto* verdict = reinterpret_cast<const lsmtpd_verdict*>(at);
+    check_size(host, verdict);
+    completion.recipients.push_back(Verdict::from(verdict));
   }
-  of(host).calls_.complete_from_any(call, {Verdict::from(verdict)});
+  answer(host, call, std::move(completion));
 }
 
 void LaneExtensions::lane_closed(const lsmtpd_host* host) {
-  of(host).lane_closed();
+  Lane* lane = static_cast<HostSelf*>(host->self)->lane;
+  if (lane) lane->lane_closed();
 }
 
 uint64_t LaneExtensions::now_ms(const lsmtpd_host* host) {
-  return of(host).loop_.now_ms();
+  const Lane* lane = of(host);
+  return lane ? lane->loop_.now_ms() : 0;
 }
 
 uint64_t LaneExtensions::watch(const lsmtpd_host* host, int32_t fd, uint32_t events,
                                lsmtpd_fd_ready ready, void* data) {
-  Lane& lane = of(host);
-  if (lane.is_closed_) return 0;
+  Lane* const open = of(host);
+  if (!open) return 0;
+  Lane& lane = *open;
   static_assert(LSMTPD_READABLE == io::Watch::kReadable &&
                 LSMTPD_WRITABLE == io::Watch::kWritable && LSMTPD_FD_ERROR == io::Watch::kError);
-  auto watch = std::make_unique<io::Watch>(lane.loop_, fd, [&lane, ready, data](int seen) {
+  UniqueFd own(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!own) return 0;
+  auto watch = std::make_unique<io::Watch>(lane.loop_, own.get(), [&lane, ready, data](int seen) {
     call_back(lane, "a watch", [&] { ready(data, static_cast<uint32_t>(seen)); });
   });
   if (!watch->ok()) return 0;
   watch->want(static_cast<int>(events));
   const uint64_t id = lane.resources_->next_id++;
-  lane.resources_->watches.emplace(id, std::move(watch));
+  lane.resources_->watches.emplace(id, Lane::Resources::Watched{std::move(own), std::move(watch)});
   return id;
 }
 
 void LaneExtensions::rewatch(const lsmtpd_host* host, uint64_t watch, uint32_t events) {
-  auto& watches = of(host).resources_->watches;
+  Lane* lane = of(host);
+  if (!lane) return;
+  auto& watches = lane->resources_->watches;
   if (const auto found = watches.find(watch); found != watches.end())
-    found->second->want(static_cast<int>(events));
+    found->second.watch->want(static_cast<int>(events));
 }
 
 void LaneExtensions::unwatch(const lsmtpd_host* host, uint64_t watch) {
-  of(host).resources_->watches.erase(watch);
+  if (Lane* lane = of(host)) lane->resources_->watches.erase(watch);
 }
 
 uint64_t LaneExtensions::timer(const lsmtpd_host* host, uint64_t ms, lsmtpd_task task, void* data) {
-  Lane& lane = of(host);
-  if (lane.is_closed_) return 0;
+  Lane* const open = of(host);
+  if (!open) return 0;
+  Lane& lane = *open;
   const uint64_t id = lane.resources_->next_id++;
   auto timer = std::make_unique<io::Timer>(lane.loop_, [&lane, id, task, data] {
     Lane& owner = lane;  // erasing the timer destroys this closure
@@ -92,19 +144,23 @@ uint64_t LaneExtensions::timer(const lsmtpd_host* host, uint64_t ms, lsmtpd_task
 }
 
 void LaneExtensions::cancel_timer(const lsmtpd_host* host, uint64_t timer) {
-  of(host).resources_->timers.erase(timer);
+  if (Lane* lane = of(host)) lane->resources_->timers.erase(timer);
 }
 
 void LaneExtensions::defer(const lsmtpd_host* host, lsmtpd_task task, void* data) {
-  Lane& lane = of(host);
+  Lane* const open = of(host);
+  if (!open) return;
+  Lane& lane = *open;
   lane.loop_.defer([&lane, task, data] {
     if (!lane.is_closed_) call_back(lane, "a deferred task", [&] { task(data); });
   });
 }
 
 int32_t LaneExtensions::post(const lsmtpd_host* host, lsmtpd_task task, void* data) {
-  Lane& lane = of(host);
-  if (lane.is_closed_) return -1;
+  auto& self = *static_cast<HostSelf*>(host->self);
+  const std::shared_lock lock(self.mutex);
+  if (!self.lane || self.lane->is_closed_) return -1;
+  Lane& lane = *self.lane;
   lane.loop_.post([&lane, task, data] {
     if (!lane.is_closed_) call_back(lane, "a posted task", [&] { task(data); });
   });
@@ -113,8 +169,9 @@ int32_t LaneExtensions::post(const lsmtpd_host* host, lsmtpd_task task, void* da
 
 int32_t LaneExtensions::offload(const lsmtpd_host* host, lsmtpd_task work, lsmtpd_task done,
                                 void* data) {
-  Lane& lane = of(host);
-  if (lane.is_closed_) return -1;
+  Lane* const open = of(host);
+  if (!open) return -1;
+  Lane& lane = *open;
   const bool taken = lane.loop_.offload(
       lane.instance_.work_,
       [&lane, work, data] { call_back(lane, "offloaded work", [&] { work(data); }); },
@@ -124,65 +181,72 @@ int32_t LaneExtensions::offload(const lsmtpd_host* host, lsmtpd_task work, lsmtp
 
 int32_t LaneExtensions::resolve(const lsmtpd_host* host, lsmtpd_str name, uint32_t port,
                                 lsmtpd_resolved resolved, void* data) {
-  Lane& lane = of(host);
-  if (lane.is_closed_ || port > UINT16_MAX) return -1;
-  lane.loop_.resolve(
-      std::string(view(name)), static_cast<uint16_t>(port),
-      [&lane, resolved, data](Result<std::vector<sockaddr_storage>> result) {
-        std::vector<lsmtpd_address> addresses;
-        if (result) {
-          for (const auto& a : *result) {
-            const auto length =
-                a.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
-            addresses.push_back(
-                {reinterpret_cast<const sockaddr*>(&a), static_cast<uint32_t>(length), 0});
-          }
-        }
-        const std::string error = result ? "" : result.error().message;
-        call_back(lane, "resolved", [&] {
-          resolved(data, str(error), addresses.data(), static_cast<uint32_t>(addresses.size()));
-        });
-      });
+  Lane* const open = of(host);
+  if (!open || port > UINT16_MAX) return -1;
+  Lane& lane = *open;
+  lane.loop_.resolve(std::string(view(name)), static_cast<uint16_t>(port),
+                     [&lane, resolved, data](Result<std::vector<sockaddr_storage>> result) {
+                       std::vector<lsmtpd_address> addresses;
+                       if (result) {
+                         for (const auto& a : *result) {
+                           const auto length =
+                               a.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+                           addresses.push_back({reinterpret_cast<const sockaddr*>(&a),
+                                                static_cast<uint32_t>(length), 0});
+                         }
+                       }
+                       const std::string error = result ? "" : result.error().message;
+                       call_back(lane, "resolved", [&] {
+                         resolved(data, str(error), addresses.data(), sizeof(lsmtpd_address),
+                                  static_cast<uint32_t>(addresses.size()));
+                       });
+                     });
   return 0;
 }
 
-void LaneExtensions::listed(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_str* copy_ids,
-                            uint32_t count, uint32_t end) {
-  Completion completion{.verdict = Verdict::make(Kind::proceed), .end = end != 0};
-  for (uint32_t i = 0; i < count; ++i) completion.copy_ids.emplace_back(view(copy_ids[i]));
-  of(host).calls_.complete_from_any(call, std::move(completion));
+void LaneExtensions::listed(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_copy* copies,
+                            uint32_t stride, uint32_t count, uint32_t end) {
+  Completion completion{Verdict::make(Kind::proceed)};
+  completion.end = end != 0;
+  const char* at = reinterpret_cast<const char*>(copies);
+  if (!copies || stride < sizeof(lsmtpd_copy)) count = 0;
+  for (uint32_t i = 0; i < count; ++i, at += stride) {
+    const auto& copy = *reinterpret_cast<const lsmtpd_copy*>(at);
+    completion.copies.push_back({std::string(view(copy.copy_id)), copy.time_ns, copy.bytes,
+                                 (copy.flags & LSMTPD_COPY_IN_DOUBT) != 0});
+  }
+  answer(host, call, std::move(completion));
 }
 
-const lsmtpd_message* LaneExtensions::make(const lsmtpd_host* host,
-                                           const lsmtpd_envelope* envelope) {
-  Lane& lane = of(host);
-  if (!envelope || envelope->size < sizeof(lsmtpd_envelope)) return nullptr;
-  auto& resources = static_cast<HostSelf*>(host->self)->process->resources;
-  message::Message message;
-  auto copy = to_envelope(*envelope);
-  Reservation memory(resources.memory);
-  if (!memory.reserve(message::memory_of(copy))) return nullptr;
-  message.envelope = hold_reserved(std::move(copy), std::move(memory));
-  message.body = message::BodyWriter(resources).finish();
-  return View::make(message, View::Rights::build, lane.loop_, resources)->abi();
+lsmtpd_making* LaneExtensions::make(const lsmtpd_host* host, const lsmtpd_envelope* envelope) {
+  auto& self = *static_cast<HostSelf*>(host->self);
+  const std::shared_lock lock(self.mutex);
+  if (!self.lane) return nullptr;
+  auto making = Making::begin(envelope, self.lane->loop_, self.process->resources);
+  return making ? making.release()->abi() : nullptr;
 }
 
-void LaneExtensions::loaded(const lsmtpd_host* host, lsmtpd_call call,
-                            const lsmtpd_message* message, lsmtpd_str target) {
-  if (!message) {
-    of(host).calls_.complete_from_any(call,
-                                      Completion::make(Kind::tempfail, "loaded without a message"));
+void LaneExtensions::loaded(const lsmtpd_host* host, lsmtpd_call call, lsmtpd_making* message,
+                            const lsmtpd_delivery* stored) {
+  const std::unique_ptr<Making> making(Making::of(message));
+  if (!making) {
+    answer(host, call, Completion::make(Kind::tempfail, "loaded without a message"));
     return;
   }
-  auto* built = const_cast<View*>(View::of(message));
-  auto result = built->finish_building();
-  built->unpin();
-  Completion completion;
-  completion.verdict =
-      result ? Verdict::make(Kind::proceed) : Verdict::make(Kind::tempfail, result.error().message);
-  if (result) completion.message = std::move(*result);
-  completion.target = view(target);
-  of(host).calls_.complete_from_any(call, std::move(completion));
+  auto result = making->finish();
+  if (!result) {
+    answer(host, call, Completion::make(Kind::tempfail, result.error().message));
+    return;
+  }
+  Completion completion{Verdict::make(Kind::proceed)};
+  completion.message = std::move(*result);
+  if (stored && stored->size >= sizeof(lsmtpd_delivery)) {
+    completion.stored.target = view(stored->target);
+    completion.stored.reason = view(stored->reason);
+    completion.stored.attempts = stored->attempts;
+    completion.stored.in_doubt = (stored->flags & LSMTPD_DELIVERY_IN_DOUBT) != 0;
+  }
+  answer(host, call, std::move(completion));
 }
 
 }  // namespace lsmtpd::plugin

@@ -4,6 +4,7 @@
 
 #include <unordered_map>
 
+#include "base/unique_fd.hpp"
 #include "log/log.hpp"
 #include "plugin/lane.hpp"
 #include "plugin/thrown.hpp"
@@ -12,7 +13,12 @@ namespace lsmtpd::plugin {
 
 struct Lane::Resources {
   uint64_t next_id = 1;
-  std::unordered_map<uint64_t, std::unique_ptr<io::Watch>> watches;
+  // Of a duplicate, so that the plugin may close its own at any time.
+  struct Watched {
+    UniqueFd fd;
+    std::unique_ptr<io::Watch> watch;  // goes before the descriptor
+  };
+  std::unordered_map<uint64_t, Watched> watches;
   std::unordered_map<uint64_t, std::unique_ptr<io::Timer>> timers;
 
   void clear() {
@@ -36,6 +42,8 @@ bool Lane::guarded(const char* what, Function&& function) {
 struct LaneExtensions {
   static const void* get(const lsmtpd_host* host, const char* id);
   static void complete(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_verdict* verdict);
+  static void complete_recipients(const lsmtpd_host* host, lsmtpd_call call,
+                                  const lsmtpd_verdict* verdicts, uint32_t stride, uint32_t count);
   static void lane_closed(const lsmtpd_host* host);
 
   // lsmtpd.loop/1
@@ -52,14 +60,20 @@ struct LaneExtensions {
   static int32_t resolve(const lsmtpd_host* host, lsmtpd_str name, uint32_t port,
                          lsmtpd_resolved resolved, void* data);
 
-  // lsmtpd.replay_host/1
-  static void listed(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_str* copy_ids,
-                     uint32_t count, uint32_t end);
-  static const lsmtpd_message* make(const lsmtpd_host* host, const lsmtpd_envelope* envelope);
-  static void loaded(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_message* message,
-                     lsmtpd_str target);
+  // lsmtpd.replay_host/1, lsmtpd.making/1
+  static void listed(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_copy* copies,
+                     uint32_t stride, uint32_t count, uint32_t end);
+  static lsmtpd_making* make(const lsmtpd_host* host, const lsmtpd_envelope* envelope);
+  static void loaded(const lsmtpd_host* host, lsmtpd_call call, lsmtpd_making* message,
+                     const lsmtpd_delivery* stored);
 
-  static Lane& of(const lsmtpd_host* host) { return *static_cast<HostSelf*>(host->self)->lane; }
+  // [loop] The lane; null once it is closed: the plugin may use the host still.
+  static Lane* of(const lsmtpd_host* host) {
+    Lane* lane = static_cast<HostSelf*>(host->self)->lane;
+    return lane && !lane->is_closed_ ? lane : nullptr;
+  }
+  // [any] Hands an answer to the lane, if it is there still.
+  static void answer(const lsmtpd_host* host, lsmtpd_call call, Completion&& completion);
   // Runs a plugin's callback, whatever it throws.
   template <class Function>
   static void call_back(Lane& lane, const char* what, Function&& function) {

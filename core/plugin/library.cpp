@@ -55,7 +55,9 @@ Result<std::unique_ptr<Library>> Library::open(const std::string& file) {
   if (!library->entry_)
     return fail("{} is not an lsmtpd plugin: it does not export lsmtpd_entry", file);
   const auto& entry = *library->entry_;
-  if (entry.abi_major != LSMTPD_ABI_MAJOR) {
+  // A draft (major version 0) changes without notice.
+  const bool draft_differs = LSMTPD_ABI_MAJOR == 0 && entry.abi_minor != LSMTPD_ABI_MINOR;
+  if (entry.abi_major != LSMTPD_ABI_MAJOR || draft_differs) {
     return fail("{} was built for plugin ABI {}.{}, this lsmtpd has {}.{}: rebuild it", file,
                 entry.abi_major, entry.abi_minor, LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR);
   }

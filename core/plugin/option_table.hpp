@@ -3,11 +3,17 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/config.hpp"
 #include "lsmtpd/options.h"
 
 namespace lsmtpd::plugin {
+
+// Its rows. A plugin with older headers has shorter ones: what they lack is 0.
+std::vector<lsmtpd_option> rows_of(const lsmtpd_option* options, uint32_t stride, uint32_t count);
+std::vector<lsmtpd_option> rows_of(const lsmtpd_options_1* table);   // null: none
+std::vector<lsmtpd_option> columns_of(const lsmtpd_option& option);  // of a list of tables
 
 // What is wrong with the table itself, which no configuration can mend; empty: nothing.
 std::string fault_of(const lsmtpd_options_1& table);

@@ -1,6 +1,7 @@
 #include "plugin/plugin_options.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/text.hpp"
 #include "plugin/option_table.hpp"
@@ -10,183 +11,16 @@
 
 namespace lsmtpd::plugin {
 
-namespace {
+Options::Options(const lsmtpd_options_1* table) : values_(rows_of(table)) {}
 
-// A type that this host does not know is in no set.
-constexpr uint64_t bit(uint32_t type) {
-  return type < 64 ? uint64_t{1} << type : 0;
-}
-constexpr uint64_t kTexts = bit(LSMTPD_TYPE_STRING) | bit(LSMTPD_TYPE_SECRET) |
-                            bit(LSMTPD_TYPE_ENUM) | bit(LSMTPD_TYPE_PATH);
-constexpr uint64_t kNumbers = bit(LSMTPD_TYPE_BOOL) | bit(LSMTPD_TYPE_INT) | bit(LSMTPD_TYPE_SIZE) |
-                              bit(LSMTPD_TYPE_DURATION);
-constexpr uint64_t kItems = bit(LSMTPD_TYPE_LIST) | bit(LSMTPD_TYPE_MAP);
-
-std::string show(const lsmtpd_option& option, int64_t number) {
-  if (option.type == LSMTPD_TYPE_SIZE) return format_size(static_cast<uint64_t>(number));
-  if (option.type == LSMTPD_TYPE_DURATION) return format_duration(static_cast<uint64_t>(number));
-  return std::to_string(number);
-}
-
-std::string_view allowed(const lsmtpd_option& option) {
-  return option.allowed ? option.allowed : "";
-}
-
-std::string expected(const lsmtpd_option& option) {
-  switch (option.type) {
-    case LSMTPD_TYPE_BOOL:
-      return "true or false";
-    case LSMTPD_TYPE_INT:
-      return "a number";
-    case LSMTPD_TYPE_SIZE:
-      return "a size like \"10MiB\"";
-    case LSMTPD_TYPE_DURATION:
-      return "a duration like \"30s\"";
-    case LSMTPD_TYPE_ENUM:
-      return fmt::format("one of: {}", allowed(option));
-    case LSMTPD_TYPE_LIST:
-      return "a list of strings";
-    case LSMTPD_TYPE_MAP:
-      return "a table of strings";
-    default:
-      return "a string";
-  }
-}
-
-}  // namespace
-
-Options::Options() {
-  static const auto self = [](const lsmtpd_config* c) { return static_cast<Options*>(c->self); };
-  abi_ = {.self = this,
-          .is_set = [](const lsmtpd_config* c, const char* key) -> uint32_t {
-            return self(c)->find(key, ~uint64_t{0}) != nullptr;
-          },
-          .string =
-              [](const lsmtpd_config* c, const char* key) {
-                const auto* v = self(c)->find(key, kTexts);
-                return v ? str(v->text) : lsmtpd_str{"", 0};
-              },
-          .integer = [](const lsmtpd_config* c, const char* key) -> int64_t {
-            const auto* v = self(c)->find(key, kNumbers);
-            return v ? v->number : 0;
-          },
-          .count =
-              [](const lsmtpd_config* c, const char* key) {
-                const auto* v = self(c)->find(key, kItems);
-                return v ? static_cast<uint32_t>(v->items.size()) : 0;
-              },
-          .item =
-              [](const lsmtpd_config* c, const char* key, uint32_t i) {
-                const auto* v = self(c)->find(key, kItems);
-                return v && i < v->items.size() ? str(v->items[i].second) : lsmtpd_str{"", 0};
-              },
-          .item_key =
-              [](const lsmtpd_config* c, const char* key, uint32_t i) {
-                const auto* v = self(c)->find(key, kItems);
-                return v && i < v->items.size() ? str(v->items[i].first) : lsmtpd_str{"", 0};
-              }};
-}
-
-const Options::Value* Options::find(const char* key, uint64_t types) const {
-  const auto found = values_.find(std::string_view(key));
-  if (found == values_.end() || !(bit(found->second.type) & types)) return nullptr;
-  return &found->second;
-}
-
-bool Options::set_number(const lsmtpd_option& option, int64_t number, std::string& problem) {
-  const bool ranged = option.minimum != 0 || option.maximum != 0;
-  if (ranged && (number < option.minimum || number > option.maximum)) {
-    problem = option.maximum == INT64_MAX
-                  ? fmt::format("must be at least {}", show(option, option.minimum))
-                  : fmt::format("must be from {} to {}", show(option, option.minimum),
-                                show(option, option.maximum));
-    return false;
-  }
-  values_[option.key] = {option.type, {}, number, {}};
-  return true;
-}
-
-bool Options::set_text(const lsmtpd_option& option, const std::string& text, std::string& problem) {
-  if (bit(option.type) & (bit(LSMTPD_TYPE_SIZE) | bit(LSMTPD_TYPE_DURATION))) {
-    const auto number = option.type == LSMTPD_TYPE_SIZE ? parse_size(text) : parse_duration(text);
-    if (number && *number > INT64_MAX) {
-      problem = "is too large";
-      return false;
-    }
-    if (number) return set_number(option, static_cast<int64_t>(*number), problem);
-    problem = fmt::format("must be {}: {}", expected(option), number.error().message);
-    return false;
-  }
-  if (option.type == LSMTPD_TYPE_ENUM) {
-    const auto padded = fmt::format(" {} ", allowed(option));
-    if (text.empty() || text.find(' ') != std::string::npos ||
-        padded.find(" " + text + " ") == std::string::npos) {
-      problem = fmt::format("must be {}", expected(option));
-      return false;
-    }
-  } else if (!(bit(option.type) & kTexts)) {
-    problem = fmt::format("must be {}", expected(option));
-    return false;
-  }
-  values_[option.key] = {option.type, text, 0, {}};
-  return true;
-}
-
-bool Options::set_items(const lsmtpd_option& option, const config::OptionValue& value,
-                        std::string& problem) {
-  Value result{option.type, {}, 0, {}};
-  bool right = true;
-  const auto add = [&](const std::string& key, const config::OptionValue& item) {
-    const auto* text = std::get_if<std::string>(&item.value);
-    right = right && text;
-    if (text) result.items.emplace_back(key, *text);
-  };
-  if (const auto* list = std::get_if<config::OptionValue::List>(&value.value)) {
-    right = option.type == LSMTPD_TYPE_LIST;
-    for (const auto& item : *list) add({}, item);
-  } else if (const auto* map = std::get_if<config::OptionValue::Map>(&value.value)) {
-    right = option.type == LSMTPD_TYPE_MAP;
-    for (const auto& [key, item] : *map) add(key, item);
-  }
-  if (!right) {
-    problem = fmt::format("must be {}", expected(option));
-    return false;
-  }
-  values_[option.key] = std::move(result);
-  return true;
-}
-
-bool Options::set(const lsmtpd_option& option, const config::OptionValue& value,
-                  std::string& problem) {
-  const bool number_type = option.type == LSMTPD_TYPE_INT || option.type == LSMTPD_TYPE_SIZE;
-  if (const auto* text = std::get_if<std::string>(&value.value))
-    return set_text(option, *text, problem);
-  if (const auto* flag = std::get_if<bool>(&value.value); flag && option.type == LSMTPD_TYPE_BOOL) {
-    return set_number(option, *flag, problem);
-  }
-  if (const auto* number = std::get_if<int64_t>(&value.value);
-      number && (number_type || *number == 0)) {
-    if (number_type && option.type == LSMTPD_TYPE_SIZE && *number < 0) {
-      problem = "must not be negative";
-      return false;
-    }
-    if (number_type || option.type == LSMTPD_TYPE_DURATION)
-      return set_number(option, *number, problem);
-  }
-  if (value.value.index() >= 4) return set_items(option, value, problem);
-  problem = fmt::format("must be {}", expected(option));
-  return false;
-}
-
-void Options::take_given(const config::Plugin& entry, std::span<const lsmtpd_option> table,
+void Options::take_given(const config::Plugin& entry,
                          std::vector<config::Diagnostic>& diagnostics) {
   std::vector<std::string_view> keys;
-  for (const auto& option : table) keys.emplace_back(option.key);
+  for (const auto& option : values_.rows()) keys.emplace_back(option.key);
   for (const auto& [key, given] : entry.options) {
     if (given.broken) complete_ = false;
-    const auto option = std::find_if(table.begin(), table.end(),
-                                     [&, k = key](const auto& o) { return k == o.key; });
-    if (option == table.end()) {
+    const lsmtpd_option* option = values_.row(key);
+    if (!option) {
       const std::string_view near = nearest(key, keys);
       diagnostics.push_back(
           {false, given.key_position,
@@ -197,22 +31,26 @@ void Options::take_given(const config::Plugin& entry, std::span<const lsmtpd_opt
       continue;
     }
     std::string problem;
-    if (!given.broken && !set(*option, given.value, problem)) {
-      diagnostics.push_back({false,
-                             given.value.position,
-                             fmt::format("plugin.{}: option {} {}", entry.name, key, problem),
-                             {}});
+    config::Position at = given.value.position;
+    if (!given.broken && !values_.set(*option, given.value, problem, at)) {
+      const char* between = problem.starts_with('[') ? "" : " ";
+      diagnostics.push_back(
+          {false,
+           at,
+           fmt::format("plugin.{}: option {}{}{}", entry.name, key, between, problem),
+           {}});
     }
   }
 }
 
-void Options::take_defaults(const config::Plugin& entry, std::span<const lsmtpd_option> table,
+void Options::take_defaults(const config::Plugin& entry,
                             std::vector<config::Diagnostic>& diagnostics) {
-  for (const auto& option : table) {
+  for (const auto& option : values_.rows()) {
     if (entry.options.contains(option.key)) continue;
     std::string problem;
+    config::Position nowhere;
     if (option.default_value) {
-      if (!set(option, {default_of(option), {}}, problem)) {
+      if (!values_.set(option, {default_of(option), {}}, problem, nowhere)) {
         diagnostics.push_back(
             {false, entry.use_position,
              fmt::format("{}: its own default of {} {}", entry.use, option.key, problem),
@@ -226,22 +64,42 @@ void Options::take_defaults(const config::Plugin& entry, std::span<const lsmtpd_
   }
 }
 
+namespace {
+
+// Of "KEY", or of "KEY[2].COLUMN"; the nearest place that is in the file.
+config::Position position_of(const config::Plugin& entry, std::string_view key) {
+  const size_t bracket = std::min(key.find('['), key.size());
+  const auto found = entry.options.find(std::string(key.substr(0, bracket)));
+  if (found == entry.options.end()) return entry.position;
+  const config::OptionValue& value = found->second.value;
+  const auto* list = std::get_if<config::OptionValue::List>(&value.value);
+  size_t index = 0;
+  if (!list || bracket == key.size() ||
+      std::from_chars(key.data() + bracket + 1, key.data() + key.size(), index).ec != std::errc{} ||
+      index >= list->size())
+    return value.position;
+  const config::OptionValue& item = (*list)[index];
+  const auto* map = std::get_if<config::OptionValue::Map>(&item.value);
+  const size_t dot = key.find("].");
+  if (!map || dot == std::string_view::npos) return item.position;
+  const auto column = map->find(std::string(key.substr(dot + 2)));
+  return column == map->end() ? item.position : column->second.position;
+}
+
+}  // namespace
+
 std::unique_ptr<Options> Options::validate(const config::Plugin& entry,
                                            const lsmtpd_options_1* table,
                                            std::vector<config::Diagnostic>& diagnostics) {
-  std::unique_ptr<Options> options(new Options);
-  const std::span<const lsmtpd_option> known(table ? table->options : nullptr,
-                                             table ? table->count : 0);
+  std::unique_ptr<Options> options(new Options(table));
   const size_t before = diagnostics.size();
   options->complete_ = true;
-  options->take_given(entry, known, diagnostics);
-  options->take_defaults(entry, known, diagnostics);
+  options->take_given(entry, diagnostics);
+  options->take_defaults(entry, diagnostics);
   if (diagnostics.size() != before) options->complete_ = false;
   if (options->complete_ && table && table->validate) {
     Report report(entry.name, [&](bool warning, std::string_view key, std::string message) {
-      const auto found = entry.options.find(std::string(key));
-      const auto at = found == entry.options.end() ? entry.position : found->second.value.position;
-      diagnostics.push_back({warning, at, std::move(message), {}});
+      diagnostics.push_back({warning, position_of(entry, key), std::move(message), {}});
     });
     try {
       table->validate(options->abi(), report.abi());

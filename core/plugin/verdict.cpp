@@ -8,7 +8,8 @@ namespace lsmtpd::plugin {
 
 namespace {
 
-constexpr size_t kLongestText = 200;
+constexpr size_t kLongestLine = 200;
+constexpr size_t kMostLines = 8;
 
 Kind kind_of(uint32_t kind) {
   switch (kind) {
@@ -20,6 +21,8 @@ Kind kind_of(uint32_t kind) {
       return Kind::reject;
     case LSMTPD_DISCARD:
       return Kind::discard;
+    case LSMTPD_ACCEPT:
+      return Kind::accept;
     default:
       return Kind::tempfail;
   }
@@ -37,12 +40,27 @@ bool is_enhanced(std::string_view code, char klass) {
   return number(code.substr(2, dot - 2)) && number(code.substr(dot + 1));
 }
 
-std::string one_line(std::string_view text) {
-  std::string line(text.substr(0, kLongestText));
+std::string safe_line(std::string_view text) {
+  std::string line(text.substr(0, kLongestLine));
   for (char& c : line) {
     if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) c = '?';
   }
   return line;
+}
+
+// Lines end with LF or CRLF; the last may have no end. Nothing else becomes a line end of the
+// reply.
+std::string safe_lines(std::string_view text) {
+  std::string lines;
+  for (size_t count = 0; count < kMostLines && !text.empty(); ++count) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    if (count != 0) lines += '\n';
+    lines += safe_line(line);
+  }
+  return lines;
 }
 
 }  // namespace
@@ -51,15 +69,16 @@ Verdict Verdict::from(const lsmtpd_verdict* v) {
   if (!v || v->size < offsetof(lsmtpd_verdict, code)) return make(Kind::tempfail, "no verdict");
   Verdict verdict;
   verdict.kind = kind_of(v->kind);
-  if (v->size < offsetof(lsmtpd_verdict, reserved)) return verdict;
+  if (v->size < offsetof(lsmtpd_verdict, flags)) return verdict;
   const int klass = verdict.kind == Kind::reject ? 5 : verdict.kind == Kind::tempfail ? 4 : 2;
   if (klass != 2 && v->code / 100 == static_cast<uint32_t>(klass))
     verdict.code = static_cast<int>(v->code);
-  if (v->size < sizeof(lsmtpd_verdict)) return verdict;
+  if (v->size < offsetof(lsmtpd_verdict, detail) + sizeof(v->detail)) return verdict;
+  verdict.in_doubt = verdict.kind == Kind::tempfail && (v->flags & LSMTPD_IN_DOUBT);
   if (klass != 2 && is_enhanced(view(v->enhanced), static_cast<char>('0' + klass))) {
     verdict.enhanced = view(v->enhanced);
   }
-  verdict.text = one_line(view(v->text));
+  verdict.text = safe_lines(view(v->text));
   verdict.detail = view(v->detail);
   return verdict;
 }

@@ -17,6 +17,7 @@ inline lsmtpd_str str(std::string_view s) {
 
 enum class Kind : uint8_t {
   proceed,
+  accept,  // go on, and skip the filters that are left
   stored,
   reject,
   tempfail,
@@ -28,15 +29,17 @@ struct Verdict {
   Kind kind = Kind::tempfail;
   int code = 0;          // 0: the default of the kind
   std::string enhanced;  // valid for `code`, or empty
-  std::string text;      // printable, at most 200 bytes; for the client
-  std::string detail;    // for the log
+  std::string text;    // for the client: up to 8 lines, separated by LF, each of them printable and
+                       // at most 200 bytes long
+  std::string detail;  // for the log
+  bool in_doubt = false;  // tempfail: it was sent, and its outcome is unknown
 
   // Why, in the plugin's words.
   const std::string& reason() const { return detail.empty() ? text : detail; }
 
   static Verdict from(const lsmtpd_verdict* verdict);
   static Verdict make(Kind kind, std::string detail = {}) {
-    return {kind, 0, {}, {}, std::move(detail)};
+    return {kind, 0, {}, {}, std::move(detail), false};
   }
 };
 

@@ -1,43 +1,42 @@
-// What a plugin holds as `lsmtpd_message`: its own view of a message, with the edits it makes on
-// the side. Counted: the call holds one reference, each pin() another.
+// What a plugin holds as `lsmtpd_message`: its own view of a message; and, for a filter, as
+// `lsmtpd_edits`: the changes it makes on the side. Counted: the call holds one reference, each
+// pin() another.
 #pragma once
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <set>
 #include <string>
-#include <vector>
 
 #include "io/loop.hpp"
+#include "lsmtpd/edits.h"
+#include "lsmtpd/header.h"
 #include "lsmtpd/message.h"
 #include "message/message.hpp"
+#include "plugin/envelope_view.hpp"
+#include "plugin/header_fields.hpp"
+#include "plugin/notes.hpp"
 
 namespace lsmtpd::plugin {
 
-// The C struct of an envelope, pointing into one of ours; lives no longer than it.
-class EnvelopeView {
- public:
-  explicit EnvelopeView(const message::Envelope& envelope);
-  const lsmtpd_envelope* get() const { return &abi_; }
-
- private:
-  lsmtpd_envelope abi_{};
-  std::vector<lsmtpd_recipient> recipients_;
-};
-
-message::Envelope to_envelope(const lsmtpd_envelope& abi);
-
 class View {
  public:
-  enum class Rights : uint8_t { annotate, edit, build };
+  enum class Rights : uint8_t { annotate, edit };
 
   static View* make(const message::Message& message, Rights rights, io::Loop& loop,
                     message::ResourceLimits& resources) {
     return new View(message, rights, loop, resources);
   }
   static const View* of(const lsmtpd_message* m) { return reinterpret_cast<const View*>(m); }
+  static View* of(lsmtpd_edits* e) { return reinterpret_cast<View*>(e); }
   const lsmtpd_message* abi() const { return reinterpret_cast<const lsmtpd_message*>(this); }
+  // Null where the plugin may not edit.
+  lsmtpd_edits* edits_abi() {
+    return rights_ == Rights::edit ? reinterpret_cast<lsmtpd_edits*>(this) : nullptr;
+  }
+  Notes& notes() { return notes_; }
 
   void pin() const { references_.fetch_add(1, std::memory_order_relaxed); }
   void unpin() const;
@@ -45,21 +44,29 @@ class View {
   // The call is complete: no more edits. Returns the message with them applied, or nothing where
   // there are none to keep. [loop]
   std::optional<message::Message> close(bool keep_edits);
-  // After loaded(): envelope, body and annotations as they were put together. May block on the
-  // disk.
-  Result<message::Message> finish_building();
 
-  static const lsmtpd_message_1 table;
+  const message::Envelope* envelope() const { return message_.envelope.get(); }
+  const message::Annotations* annotations() const { return message_.annotations.get(); }
+  // Reads them at the first call; null where that fails. May block on the disk. [any]
+  const HeaderFields* header() const;
+
+  static const lsmtpd_message_1 message_table;
+  static const lsmtpd_edits_1 edits_table;
+  static const lsmtpd_header_1 header_table;
 
  private:
   struct Edits;
+  friend struct ReadFunctions;
+  friend struct EditFunctions;
 
   View(const message::Message& message, Rights rights, io::Loop& loop,
        message::ResourceLimits& resources);
   ~View();
-  Edits* edits(bool annotate_only) const;
-  std::shared_ptr<const message::Envelope> edited_envelope() const;
-  friend struct ViewTable;
+  Edits* edits();
+  // Fields that were read before; null: they were not.
+  const HeaderFields* header_if_read() const;
+  std::shared_ptr<const message::Envelope> edited_envelope();
+  void apply_content(message::Message& result);
 
   mutable std::atomic<uint32_t> references_{1};
   std::atomic<bool> open_{true};
@@ -68,7 +75,11 @@ class View {
   message::ResourceLimits& resources_;
   message::Message message_;
   EnvelopeView envelope_;
-  mutable std::unique_ptr<Edits> edits_;
+  Notes notes_;
+  std::unique_ptr<Edits> edits_;
+  mutable std::mutex header_mutex_;
+  mutable std::unique_ptr<const HeaderFields> header_;  // guarded by header_mutex_ until it is set
+  mutable Reservation header_memory_;
 };
 
 }  // namespace lsmtpd::plugin

@@ -1,7 +1,7 @@
 #include "server/connection.hpp"
 
+#include "base/invariant.hpp"
 #include "log/log.hpp"
-#include "lsmtpd/session.h"
 
 namespace lsmtpd::server {
 
@@ -16,45 +16,73 @@ constexpr size_t kRepliesKept = 512;  // what an idle connection's buffer may ke
 
 }  // namespace
 
-Connection::Connection(const Service& service, std::unique_ptr<io::TcpStream> stream,
+Connection::Connection(const Service& service, std::unique_ptr<io::Stream> stream,
                        io::Endpoint peer)
     : service_(service),
       stream_(std::move(stream)),
       peer_(std::move(peer)),
-      session_(service.smtp),
-      kept_memory_(service.resources.memory),
-      held_memory_(service.resources.memory),
-      envelope_memory_(service.resources.memory),
-      idle_deadline_([this] { idle_too_long(); }),
-      session_deadline_([this] {
-        shut_down({{421, "4.4.2", "Session took too long"}, "timeouts.session passed"});
-      }),
-      rate_deadline_([this] { too_slow(); }) {
+      session_(service.listener.smtp),
+      memory_(service.resources),
+      timers_(service.limits, service.timeouts,
+              {[this] { idle_too_long(); },
+               [this] { shut_down(because(smtp::replies::session_too_long)); },
+               [this] { shut_down(because(smtp::replies::data_too_slow)); }}),
+      receiver_(service.resources) {
   stream_->set_handler(*this);
   session_.set_origin(service.listener.name, peer_.address, peer_.port);
+  const uint64_t number = service.next_session++;
+  io::Endpoint local = stream_->local();
+  session_.set_connection(number, std::move(local.address), local.port);
   if (!service.chain.sessions.empty()) {
-    session_filters_ =
-        std::make_unique<pipeline::SessionFilters>(service.chain, service.next_session++);
+    session_filters_ = std::make_unique<pipeline::SessionFilters>(service.chain, number);
   }
 }
 
 Connection::~Connection() {
+  end_transaction();
   service_.peers.leave(peer_.address);
 }
 
+// Between commands: the session may have forgotten the transaction, whoever was the reason. While
+// the chain has its message it goes on.
+void Connection::tell_transaction_end() {
+  if (!envelope_ && session_.envelope().id != transaction_id_) end_transaction();
+}
+
+void Connection::end_transaction() {
+  if (transaction_id_.empty()) return;
+  session_filters_->transaction_ended(
+      std::exchange(transaction_id_, {}),
+      std::exchange(transaction_end_, message::TransactionEnd::reset));
+}
+
 void Connection::start() {
-  service_.loop.deadlines().arm(session_deadline_, service_.config.timeouts.session);
+  timers_.begin_session(deadlines());
   drive({});
 }
 
+// A step that the table does not know is a fault of ours: the session ends as soon as it can.
+void Connection::advance(Event event) {
+  const State next = after(event, state_);
+  if (LSMTPD_INVARIANT(next != State::impossible)) {
+    state_ = next;
+  } else if (!ending_) {
+    ending_ = std::make_unique<const Ending>(because(smtp::replies::internal_error));
+  }
+}
+
 void Connection::on_read(std::string_view bytes) {
-  if (waiting_ == Waiting::banner) {
-    waiting_ = Waiting::nothing;
+  if (!LSMTPD_INVARIANT(!half_closed_)) {
+    shut_down(because(smtp::replies::internal_error));
+    return;
+  }
+  if (state_ == State::banner) {
+    advance(Event::delay_over);
     session_.early_talker();
     drive({});
     return;
   }
-  if (waiting_ != Waiting::nothing) {
+  if (state_ != State::reading) {
     keep(bytes);
     return;
   }
@@ -63,18 +91,19 @@ void Connection::on_read(std::string_view bytes) {
 
 // Lets the session eat `input` until it waits for something, then writes what it has to say.
 void Connection::drive(std::string_view input) {
-  while (waiting_ == Waiting::nothing) {
+  while (state_ == State::reading) {
     end_if_due();
     const Action action = session_.next(input);
     if (action == Action::need_input && !end_if_due()) break;
     if (!act(action)) return;  // closing
+    tell_transaction_end();
     if (session_.replies().size() > kRepliesAtOnce && !write_replies()) return;
   }
   if (!write_replies()) return;
-  if (waiting_ == Waiting::nothing && body_ && body_->wants_flush()) flush_body();
+  if (state_ == State::reading && receiver_.wants_flush()) flush_body();
   if (!input.empty() && !keep(input)) return;
   if (!account()) return;
-  if (half_closed_ && waiting_ == Waiting::nothing) {
+  if (half_closed_ && state_ == State::reading) {
     end_half_closed();
     return;
   }
@@ -87,37 +116,38 @@ bool Connection::act(Action action) {
     case Action::need_input:
       break;
     case Action::phase_connect:
-      ask_phase(LSMTPD_PHASE_CONNECT);
+      ask_phase(smtp::Phase::connect);
       break;
     case Action::phase_helo:
-      ask_phase(LSMTPD_PHASE_HELO);
+      ask_phase(smtp::Phase::helo);
       break;
     case Action::phase_mail:
-      ask_phase(LSMTPD_PHASE_MAIL);
+      ask_phase(smtp::Phase::mail);
       break;
     case Action::phase_rcpt:
-      ask_phase(LSMTPD_PHASE_RCPT);
+      ask_phase(smtp::Phase::rcpt);
       break;
     case Action::body_start:
-      start_body();
+      ask_phase(smtp::Phase::data);
       break;
     case Action::body:
       take_body(session_.body());
       break;
     case Action::body_discard:
-      body_.reset();
+      receiver_.discard();
       break;
     case Action::body_end:
       end_body();
       break;
     case Action::refused: {
       const auto& refusal = session_.refusal();
+      if (refusal.of_message) transaction_end_ = message::TransactionEnd::refused;
       log_refused(refusal.of_message ? "data" : "command", {static_cast<int>(refusal.code)},
                   refusal.why);
       break;
     }
     case Action::close:
-      if (write_replies()) close_when_sent(!ended_);
+      if (write_replies()) close_when_sent(true);
       return false;
   }
   return true;
@@ -125,18 +155,17 @@ bool Connection::act(Action action) {
 
 // What was waited for is there.
 void Connection::resume() {
-  waiting_ = Waiting::nothing;
   const std::string input = std::exchange(kept_, {});
-  kept_memory_.release();
+  memory_.release_input();
   drive(input);
-  if (!half_closed_ && (waiting_ == Waiting::nothing || kept_.empty())) stream_->read_start();
+  if (!half_closed_ && (state_ == State::reading || kept_.empty())) stream_->read_start();
 }
 
 // False, here and below: the connection is closing.
 bool Connection::keep(std::string_view input) {
   stream_->read_stop();
   if (ending_ && !ending_->after_transaction) return waits_for_us();  // nobody will look at it
-  if (!kept_memory_.reserve(input.size())) return out_of_memory();
+  if (!memory_.keep_input(input.size())) return out_of_memory();
   kept_.append(input);
   return true;
 }
@@ -145,13 +174,13 @@ bool Connection::write_replies() {
   if (session_.replies().empty()) return true;
   // What was left unread before counts, not this batch: in LMTP one message may have very many
   // replies. The last reply of all is no reason to give up those before it.
-  if (stream_->unsent() > service_.config.limits.unread_replies && !session_.closing()) {
+  if (stream_->unsent() > service_.limits.unread_replies && !session_.closing()) {
     log_closed(log::Level::warn, "limits.unread_replies passed");
     close();
     return false;
   }
   send_replies();
-  if (stream_->unsent() > 0 && waiting_ == Waiting::nothing) waiting_ = Waiting::client;
+  if (stream_->unsent() > 0 && state_ == State::reading) advance(Event::replies_unread);
   return true;
 }
 
@@ -164,8 +193,10 @@ void Connection::send_replies() {
 }
 
 void Connection::on_drained() {
-  idle_deadline_.disarm();  // the time that the client took to read is not its next command's
-  if (waiting_ == Waiting::client) resume();
+  timers_.forget_idle();  // the time that the client took to read is not its next command's
+  if (state_ != State::unread) return;
+  advance(Event::replies_read);
+  resume();
 }
 
 }  // namespace lsmtpd::server

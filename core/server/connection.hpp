@@ -1,11 +1,10 @@
-// One client: joins its TCP stream, its SMTP session and the chain. Reads bytes, does what the
-// session asks for, and writes the replies of a pipelined batch at once.
+// One client: joins its stream, its SMTP session and the chain. Reads bytes, does what the session
+// asks for, and writes the replies of a pipelined batch at once.
 //
 // Owned by its Worker, which destroys it in Service::gone. Everything is [loop].
 //
-// What it waits for, one thing at a time (Waiting): the banner's delay, a check by session filters,
-// the spill file, the chain's outcome, or the client taking its replies. Meanwhile input that comes
-// is kept (one read at most) and reading pauses.
+// It is in one state at a time (connection_states.hpp) and waits for one thing at a time. Meanwhile
+// input that comes is kept (one read at most) and reading pauses.
 #pragma once
 
 #include <memory>
@@ -13,20 +12,23 @@
 #include <string>
 #include <string_view>
 
-#include "base/deadlines.hpp"
-#include "io/tcp.hpp"
+#include "io/stream.hpp"
 #include "log/log.hpp"
 #include "message/message.hpp"
 #include "pipeline/chain_run.hpp"
 #include "pipeline/session_filters.hpp"
+#include "server/connection_states.hpp"
+#include "server/connection_timers.hpp"
+#include "server/memory_account.hpp"
+#include "server/message_receiver.hpp"
 #include "server/service.hpp"
 
 namespace lsmtpd::server {
 
-class Connection final : io::TcpStream::Handler {
+class Connection final : io::Stream::Handler {
  public:
   // `peer` was admitted by Service::peers; the connection leaves it there.
-  Connection(const Service& service, std::unique_ptr<io::TcpStream> stream, io::Endpoint peer);
+  Connection(const Service& service, std::unique_ptr<io::Stream> stream, io::Endpoint peer);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -36,7 +38,8 @@ class Connection final : io::TcpStream::Handler {
   void close();  // at once
 
  private:
-  enum class Waiting : uint8_t { nothing, banner, phase, spill, outcome, client };
+  using State = ConnectionState;
+  using Event = ConnectionEvent;
 
   // Why and how we end the session, once nothing of it is under way.
   struct Ending {
@@ -46,12 +49,16 @@ class Connection final : io::TcpStream::Handler {
     bool after_transaction = false;  // one that has begun comes to its end first
   };
 
-  // io::TcpStream::Handler
+  static Ending because(const smtp::replies::Fixed& reply, log::Level level = log::Level::info);
+
+  // io::Stream::Handler
+  using End = io::Stream::End;
   void on_read(std::string_view bytes) override;
-  void on_end(bool end) override;
+  void on_end(End end) override;
   void on_drained() override;
   void on_closed() override;
 
+  void advance(Event event);
   void drive(std::string_view input);
   bool act(smtp::Action action);
   void resume();
@@ -61,21 +68,23 @@ class Connection final : io::TcpStream::Handler {
 
   // connection_phases.cpp: what the session asks before there is a message
   void greet();
-  void ask_phase(uint32_t phase);
-  void decided(uint32_t phase, const pipeline::SessionFilters::Result& result);
-  bool admit(uint32_t phase);
+  void ask_phase(smtp::Phase phase);
+  void decided(smtp::Phase phase, const pipeline::SessionFilters::Result& result);
+  bool admit(smtp::Phase phase);
   bool keep_recipient();
   void refuse(std::string_view at, const smtp::Reply& reply, std::string_view why);
 
   // connection_message.cpp: the message itself
   void start_body();
   void take_body(std::string_view piece);
-  void give_up_body(std::string_view why);
+  void log_dropped(std::string_view why);
   void flush_body();
   void flushed(const Status& status);
   void end_body();
   void run_chain();
   void finish(const pipeline::Outcome& outcome);
+  void tell_transaction_end();
+  void end_transaction();
   void log_outcome(const pipeline::Outcome& outcome);
   void log_refused(std::string_view at, const smtp::Reply& reply, std::string_view why);
 
@@ -92,46 +101,34 @@ class Connection final : io::TcpStream::Handler {
   void log_closed(log::Level level, std::string_view why);
   void log_if_incomplete(std::string_view why);
   void go_if_idle();
-  bool busy() const { return chain_run_ || waiting_ == Waiting::spill; }
-  // The client has no part in it: what it is told must wait for that.
-  bool waits_for_us() const {
-    return waiting_ == Waiting::phase || waiting_ == Waiting::spill || waiting_ == Waiting::outcome;
-  }
+  bool waits_for_us() const { return server::waits_for_us(state_); }
+  bool over() const { return is_over(state_); }
+  Deadlines& deadlines() const { return service_.loop.deadlines(); }
 
   const Service& service_;
-  std::unique_ptr<io::TcpStream> stream_;
+  std::unique_ptr<io::Stream> stream_;  // null once it is closed
   const io::Endpoint peer_;
   smtp::Session session_;
   std::unique_ptr<pipeline::SessionFilters>
       session_filters_;  // only where the chain has session filters
-  Waiting waiting_ = Waiting::nothing;
+  // Of the transaction whose end session filters are to be told; empty: there is none.
+  std::string transaction_id_;
+  message::TransactionEnd transaction_end_ = message::TransactionEnd::reset;
+  State state_ = State::reading;
   std::unique_ptr<const Ending> ending_;
   bool half_closed_ = false;  // the client sends no more, but may still read
-  bool ended_ = false;        // the connection is over
-  bool closing_ = false;      // the last reply is on its way
   bool closed_logged_ = false;
-  bool closed_ = false;  // the stream is gone; we go too once nothing is under way
 
   std::string kept_;  // input that came while something was waited for
-  Reservation kept_memory_;
-  Reservation
-      held_memory_;  // what the session and the stream hold for a client in the middle of things
+  MemoryAccount memory_;
+  ConnectionTimers timers_;
 
-  std::optional<message::BodyWriter> body_;
-  bool body_refused_ = false;   // no memory, no disk: what comes is thrown away, then 452
-  bool body_complete_ = false;  // body_end has come, the spill file has not
+  MessageReceiver receiver_;
   std::shared_ptr<pipeline::ChainRun> chain_run_;
   std::shared_ptr<const message::Envelope> envelope_;  // of the message under way, for the log
-  Reservation envelope_memory_;                        // of the recipients
   uint64_t message_size_ = 0;
   uint64_t mail_at_ms_ = 0;
   uint64_t body_end_ms_ = 0;
-
-  Deadlines::Entry idle_deadline_;
-  Deadlines::Entry session_deadline_;
-  Deadlines::Entry rate_deadline_;
-  uint64_t octets_at_rate_check_ = 0;
-  uint32_t progress_at_arming_ = 0;
 };
 
 }  // namespace lsmtpd::server

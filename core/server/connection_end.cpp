@@ -4,23 +4,16 @@
 
 namespace lsmtpd::server {
 
-namespace {
-
-constexpr uint64_t kHeldStep = 1024;  // below it, what a connection holds is part of its price
-constexpr uint64_t kRateWindowMs = 30'000;
-constexpr uint64_t kLastReplyMs = 30'000;  // for the client to take it
-
-constexpr std::string_view kNoMemory = "limits.memory is used up";
-
-}  // namespace
+Connection::Ending Connection::because(const smtp::replies::Fixed& reply, log::Level level) {
+  return {.reply = make(reply), .why = reason_of(reply), .level = level};
+}
 
 // Half a line, a long sender or replies that are not taken are little, but not on each of ten
 // thousand connections. False: the connection is closing.
 bool Connection::account() {
-  const uint64_t held = session_.held() + stream_->unsent();
-  if (held_memory_.resize(held - held % kHeldStep)) return true;
-  if (waits_for_us() && stream_->unsent() >= kHeldStep) {  // which may take long
-    log_closed(log::Level::warn, kNoMemory);
+  if (memory_.hold(session_.held() + stream_->unsent())) return true;
+  if (waits_for_us() && stream_->unsent() >= MemoryAccount::kStep) {  // which may take long
+    log_closed(log::Level::warn, reason_of(smtp::replies::out_of_memory));
     close();
     return false;
   }
@@ -29,52 +22,35 @@ bool Connection::account() {
 
 // Input is lost: nothing of the client's is done after it, but what was begun has its outcome.
 bool Connection::out_of_memory() {
-  shut_down({.reply = {421, "4.3.2", "Out of memory, try again later"},
-             .why = kNoMemory,
-             .level = log::Level::warn});
+  shut_down(because(smtp::replies::out_of_memory, log::Level::warn));
   return waits_for_us();
 }
 
 void Connection::arm_deadlines() {
-  auto& deadlines = service_.loop.deadlines();
-  const auto& timeouts = service_.config.timeouts;
-  if (!session_.in_transaction()) envelope_memory_.release();
-  if (waiting_ == Waiting::banner) return;
+  if (!session_.in_transaction()) memory_.release_envelope();
+  if (state_ == State::banner) return;
   if (waits_for_us()) {
-    idle_deadline_.disarm();
-    rate_deadline_.disarm();
-    return;
-  }
-  const bool in_data = session_.in_data();
-  // A command has its time from the end of the one before, however many octets of it come; what
-  // comes too slowly within data is limits.data_rate's.
-  if (in_data || !idle_deadline_.armed() || progress_at_arming_ != session_.progress()) {
-    deadlines.arm(idle_deadline_, in_data ? timeouts.data_idle : timeouts.command);
-    progress_at_arming_ = session_.progress();
-  }
-  if (!in_data) {
-    rate_deadline_.disarm();
-  } else if (!rate_deadline_.armed() && service_.config.limits.data_rate) {
-    octets_at_rate_check_ = session_.message_octets();
-    deadlines.arm(rate_deadline_, kRateWindowMs);
+    timers_.expect_us();
+  } else {
+    timers_.expect_client(deadlines(),
+                          {session_.in_data(), session_.progress(), session_.message_octets()});
   }
 }
 
 void Connection::idle_too_long() {
-  if (closing_) {
+  if (state_ == State::closing) {
     close();
     return;
   }
-  if (waiting_ == Waiting::banner) {  // greet_delay has passed, and the client kept silent
+  if (state_ == State::banner) {  // greet_delay has passed, and the client kept silent
+    advance(Event::delay_over);
     session_.proceed();
     resume();
     return;
   }
-  const bool in_data = session_.in_data();
-  Ending ending{{421, "4.4.2",
-                 in_data ? "Timeout while reading data" : "Timeout while waiting for a command"},
-                in_data ? "timeouts.data_idle passed" : "timeouts.command passed"};
-  if (waiting_ == Waiting::client) {  // it would not read this one either
+  Ending ending =
+      because(session_.in_data() ? smtp::replies::data_timeout : smtp::replies::command_timeout);
+  if (state_ == State::unread) {  // it would not read this one either
     log_closed(log::Level::info, ending.why);
     close();
     return;
@@ -82,25 +58,15 @@ void Connection::idle_too_long() {
   shut_down(std::move(ending));
 }
 
-void Connection::too_slow() {
-  const uint64_t octets = session_.message_octets() - octets_at_rate_check_;
-  octets_at_rate_check_ = session_.message_octets();
-  if (octets >= service_.config.limits.data_rate * kRateWindowMs / 1000) {
-    service_.loop.deadlines().arm(rate_deadline_, kRateWindowMs);
-    return;
-  }
-  shut_down({{421, "4.4.2", "Data comes too slowly"}, "slower than limits.data_rate"});
-}
-
 // Ends the session from our side, as soon as what it waits for is there: while the chain has the
 // message, the reply must wait for its outcome. The first reason stands, but for one that waits:
 // a session that is to end at once must not go on to the end of its transaction.
 void Connection::shut_down(Ending ending) {
-  if (closing_ || ended_ || (ending_ && !ending_->after_transaction)) return;
+  if (state_ == State::closing || over() || (ending_ && !ending_->after_transaction)) return;
   ending_ = std::make_unique<const Ending>(std::move(ending));
   if (waits_for_us()) return;
   if (ending_->after_transaction && session_.in_transaction()) return;
-  waiting_ = Waiting::nothing;
+  advance(Event::client_given_up);
   drive({});
 }
 
@@ -110,9 +76,9 @@ bool Connection::end_if_due() {
   if (ending_->after_transaction && session_.in_transaction()) return false;
   send_replies();  // so that the log knows what the kernel did not take
   log_closed(ending_->level, ending_->why);
-  body_.reset();
+  receiver_.discard();
   session_.shut_down(ending_->reply);
-  envelope_memory_.release();
+  memory_.release_envelope();
   return true;
 }
 
@@ -128,17 +94,20 @@ void Connection::log_closed(log::Level level, std::string_view why) {
 }
 
 void Connection::drain() {
-  shut_down({.reply = {421, "4.3.2", service_.smtp.hostname + " is shutting down"},
+  shut_down({.reply = smtp::replies::shutting_down(service_.listener.smtp.hostname),
              .why = "shutting down",
              .after_transaction = true});
 }
 
-void Connection::on_end(bool end) {
+void Connection::on_end(End how) {
+  const bool within = session_.in_message() || session_.within_command();
+  const bool end = how == End::goodbye || (how == End::silent && !within);
   if (chain_run_ && chain_run_->cancel()) {
     log::info("cancelled",
               {{"id", envelope_->id}, {"peer", peer_.text()}, {"why", "the client is gone"}});
     chain_run_.reset();
-  } else if (end && waiting_ != Waiting::nothing && waiting_ != Waiting::banner) {
+    advance(Event::chain_done);
+  } else if (end && state_ != State::reading && state_ != State::banner) {
     half_closed_ = true;  // it gets the replies to what it has sent
     return;
   }
@@ -156,42 +125,39 @@ void Connection::end_half_closed() {
 // very last reply is part of a connection's price.
 void Connection::close_when_sent(bool linger) {
   std::string().swap(kept_);
-  kept_memory_.release();
-  const uint64_t unsent = stream_->unsent() - stream_->unsent() % kHeldStep;
-  if (!held_memory_.resize(unsent) && unsent > held_memory_.held() + kHeldStep) {
-    log_closed(log::Level::warn, kNoMemory);
+  memory_.release_input();
+  if (!memory_.hold_last(stream_->unsent())) {
+    log_closed(log::Level::warn, reason_of(smtp::replies::out_of_memory));
     close();
     return;
   }
-  closing_ = true;
+  advance(Event::last_reply);
   stream_->close_when_sent(linger);
-  rate_deadline_.disarm();
-  service_.loop.deadlines().arm(idle_deadline_, kLastReplyMs);
+  timers_.expect_last_reply(deadlines());
 }
 
 void Connection::log_if_incomplete(std::string_view why) {
-  if (waiting_ == Waiting::outcome || !(session_.in_message() || body_complete_)) return;
+  if (state_ == State::chain || !(session_.in_message() || receiver_.complete())) return;
   log::info("cancelled", {{"id", session_.envelope().id}, {"peer", peer_.text()}, {"why", why}});
 }
 
 void Connection::close() {
-  if (closed_) return;
-  ended_ = true;
-  idle_deadline_.disarm();
-  session_deadline_.disarm();
-  rate_deadline_.disarm();
+  if (!stream_) return;
+  advance(Event::over);
+  timers_.stop();
   stream_->close();
 }
 
 void Connection::on_closed() {
-  closed_ = ended_ = true;
+  advance(Event::over);
+  timers_.stop();
   stream_.reset();
   go_if_idle();
 }
 
 // Closed, and nothing under way will come back to us: gone.
 void Connection::go_if_idle() {
-  if (closed_ && !busy()) service_.gone(*this);
+  if (!stream_ && state_ == State::ended) service_.gone(*this);
 }
 
 }  // namespace lsmtpd::server

@@ -6,8 +6,6 @@ namespace lsmtpd::server {
 
 namespace {
 
-const smtp::Reply kNoRoom = {452, "4.3.1", "Insufficient system storage, try again later"};
-
 std::string joined(const std::vector<message::Recipient>& recipients) {
   constexpr size_t kMost = 10;
   std::string all;
@@ -22,96 +20,94 @@ std::string joined(const std::vector<message::Recipient>& recipients) {
 }  // namespace
 
 void Connection::start_body() {
-  body_.emplace(service_.resources);
-  body_refused_ = body_complete_ = false;
+  receiver_.begin();
   session_.proceed();
 }
 
 void Connection::take_body(std::string_view piece) {
-  if (body_refused_) return;
-  if (!body_->append(piece)) give_up_body("limits.memory is used up");
+  if (!receiver_.append(piece)) log_dropped("limits.memory is used up");
 }
 
-// Nothing can keep this message: the rest of it is read and thrown away, so that the client gets
-// its 452.
-void Connection::give_up_body(std::string_view why) {
+// Nothing can keep this message.
+void Connection::log_dropped(std::string_view why) {
   log::warn("message_dropped",
             {{"id", session_.envelope().id}, {"peer", peer_.text()}, {"why", why}});
-  body_refused_ = true;
-  body_.reset();
 }
 
 // Memory is short: what there is of the body goes to its file, and reading waits for that, and for
 // nothing else.
 void Connection::flush_body() {
-  waiting_ = Waiting::spill;
+  advance(Event::spill_begun);
   stream_->read_stop();
   auto status = std::make_shared<Status>();
-  service_.loop.offload([this, status] { *status = body_->flush(); },
+  service_.loop.offload([this, status] { *status = receiver_.flush(); },
                         [this, status] { flushed(*status); });
 }
 
 void Connection::flushed(const Status& status) {
-  waiting_ = Waiting::nothing;
-  if (ended_) {
+  advance(Event::spill_done);
+  if (over()) {
     go_if_idle();
     return;
   }
-  if (!status) give_up_body(status.error().message);
-  if (body_complete_) {
+  if (!status) {
+    receiver_.give_up();
+    log_dropped(status.error().message);
+  }
+  if (receiver_.complete()) {
     end_body();
-    if (waiting_ != Waiting::nothing) return;
+    if (state_ != State::reading) return;
   }
   resume();
 }
 
 void Connection::end_body() {
-  if (body_refused_) {
-    body_refused_ = body_complete_ = false;
-    log_refused("data", kNoRoom, "no room for the body, in memory or on disk");
-    session_.finish(kNoRoom);
+  if (receiver_.given_up()) {
+    receiver_.set_complete(false);
+    const auto& reply = smtp::replies::no_room_for_body;
+    log_refused("data", make(reply), reason_of(reply));
+    transaction_end_ = message::TransactionEnd::refused;
+    session_.finish(make(reply));
     return;
   }
-  if (body_->wants_flush()) {
-    body_complete_ = true;
-    flush_body();
-    return;
-  }
-  body_complete_ = false;
-  run_chain();
+  const bool flush = receiver_.wants_flush();
+  receiver_.set_complete(flush);
+  flush ? flush_body() : run_chain();
 }
 
 void Connection::run_chain() {
   message::Message message;
-  message_size_ = body_->size();
-  message.body = body_->finish();
-  body_.reset();
-  envelope_ =
-      hold_reserved(session_.take_envelope(),
-                    std::exchange(envelope_memory_, Reservation(service_.resources.memory)));
+  message_size_ = receiver_.size();
+  message.body = receiver_.finish();
+  envelope_ = hold_reserved(session_.take_envelope(), memory_.take_envelope());
   message.envelope = envelope_;
+  if (session_filters_) message.annotations = session_filters_->annotations();
   body_end_ms_ = service_.loop.now_ms();
-  waiting_ = Waiting::outcome;
   chain_run_ = pipeline::ChainRun::make(service_.chain, std::move(message));
   auto outcome = chain_run_->run([this](const pipeline::Outcome& later) {
-    chain_run_.reset();
+    advance(Event::chain_done);
     finish(later);
-    if (ended_) {
+    if (over()) {
       go_if_idle();
     } else {
       resume();
     }
   });
-  if (!outcome) return;
-  chain_run_.reset();
-  finish(*outcome);
+  if (outcome) {
+    finish(*outcome);
+  } else {
+    advance(Event::chain_begun);
+  }
 }
 
 void Connection::finish(const pipeline::Outcome& outcome) {
-  waiting_ = Waiting::nothing;
+  chain_run_.reset();
   log_outcome(outcome);
   envelope_.reset();
-  session_.finish(outcome.reply);
+  session_.finish(outcome.reply, outcome.recipients);
+  transaction_end_ = outcome.reply.code < 300 ? message::TransactionEnd::accepted
+                                              : message::TransactionEnd::refused;
+  end_transaction();
 }
 
 // A refusal before the chain was asked. Of one recipient it names that one.
@@ -152,7 +148,7 @@ void Connection::log_outcome(const pipeline::Outcome& outcome) {
                                                 {"by", outcome.detail},
                                                 {"receive_ms", body_end_ms_ - mail_at_ms_},
                                                 {"chain_ms", now - body_end_ms_},
-                                                {"reply_lost", ended_}});
+                                                {"reply_lost", over()}});
 }
 
 }  // namespace lsmtpd::server

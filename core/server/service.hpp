@@ -3,23 +3,22 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <functional>
 
-#include "config/config.hpp"
 #include "io/loop.hpp"
 #include "message/resource_limits.hpp"
 #include "pipeline/chain.hpp"
 #include "server/peers.hpp"
-#include "smtp/session.hpp"
+#include "server/settings.hpp"
 
 namespace lsmtpd::server {
 
 class Connection;
 
 struct Service {
-  const config::Config& config;
-  const config::Listener& listener;
-  smtp::Settings smtp;
+  const Limits& limits;
+  const Timeouts& timeouts;
+  const ListenerSettings& listener;
   const pipeline::Chain& chain;
   io::Loop& loop;
   message::ResourceLimits& resources;

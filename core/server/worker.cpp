@@ -56,20 +56,21 @@ Status Worker::open_lanes() {
 }
 
 void Worker::make_replays() {
-  for (const auto& plugin : shared_.config.plugins) {
-    if (plugin.fallback.empty() || !shared_.instances.contains(plugin.name)) continue;
-    auto& replay = shared_.replays[plugin.fallback];
-    if (!replay) replay = std::make_unique<pipeline::Replay>(loop_, *lanes_.at(plugin.fallback));
-    replay->add_output(*lanes_.at(plugin.name));
+  for (const auto& [name, instance] : shared_.instances) {
+    const std::string& fallback = instance->settings().fallback;
+    if (fallback.empty()) continue;
+    auto& replay = shared_.replays[fallback];
+    if (!replay) replay = std::make_unique<pipeline::Replay>(loop_, *lanes_.at(fallback));
+    replay->add_output(*lanes_.at(name));
   }
   for (auto& [name, replay] : shared_.replays) replay->start();
 }
 
 void Worker::make_chains() {
-  for (const auto& configured : shared_.config.chains) {
+  for (const auto& configured : shared_.settings.chains) {
     auto& chain = chains_[configured.name];
     chain.name = configured.name;
-    chain.deadline_ms = shared_.config.timeouts.chain;
+    chain.deadline_ms = configured.deadline;
     chain.deadlines = &loop_.deadlines();
     for (const auto& step : configured.steps) {
       plugin::Lane* lane = lanes_.at(step).get();
@@ -94,18 +95,12 @@ void Worker::make_chains() {
 Status Worker::listen(size_t listener, UniqueFd socket) {
   Status status;
   on_loop_and_wait([&] {
-    const auto& config = shared_.config;
-    const auto& entry = config.listeners[listener];
-    smtp::Settings settings;
-    settings.hostname = config.server.hostname;
-    settings.lmtp = entry.protocol == config::Protocol::lmtp;
-    settings.normalize_bare_lf = entry.bare_lf == config::BareLf::normalize;
-    settings.recipients = config.limits.recipients;
-    settings.commands = config.limits.commands;
-    settings.errors = config.limits.errors;
-    services_.push_back(std::make_unique<Service>(Service{
-        config, entry, std::move(settings), chains_.at(entry.chain), loop_, shared_.resources,
-        shared_.peers, next_session_, [this](Connection& connection) { gone(connection); }}));
+    const auto& settings = shared_.settings;
+    const auto& entry = settings.listeners[listener];
+    services_.push_back(std::make_unique<Service>(
+        Service{settings.limits, settings.timeouts, entry, chains_.at(entry.chain), loop_,
+                shared_.resources, shared_.peers, next_session_,
+                [this](Connection& connection) { gone(connection); }}));
     const Service& service = *services_.back();
     auto opened = io::Listener::open(loop_, std::move(socket),
                                      [this, &service](std::unique_ptr<io::TcpStream> stream) {
@@ -124,16 +119,17 @@ void Worker::accept(const Service& service, std::unique_ptr<io::TcpStream> strea
   io::Endpoint peer = stream->peer();
   const auto admitted = shared_.peers.enter(peer.address);
   if (admitted != Peers::Admitted::yes) {
-    const bool from_peer = admitted == Peers::Admitted::too_many_from_peer;
-    log::warn("refused",
-              {{"at", "connect"},
-               {"peer", peer.text()},
-               {"listener", service.listener.name},
-               {"code", 421},
-               {"why", from_peer ? "limits.connections_per_peer" : "limits.connections"}});
-    stream->write(from_peer
-                      ? "421 4.3.2 Too many connections from your address, try again later\r\n"
-                      : "421 4.3.2 Too many connections, try again later\r\n");
+    const auto& reply = admitted == Peers::Admitted::too_many_from_peer
+                            ? smtp::replies::too_many_from_peer
+                            : smtp::replies::too_many_connections;
+    log::warn("refused", {{"at", "connect"},
+                          {"peer", peer.text()},
+                          {"listener", service.listener.name},
+                          {"code", code_of(reply)},
+                          {"why", reason_of(reply)}});
+    smtp::ReplyWriter writer;
+    writer.write(reply);
+    stream->write(writer.text());
     return;
   }
   auto connection = std::make_unique<Connection>(service, std::move(stream), std::move(peer));

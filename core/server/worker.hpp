@@ -14,7 +14,6 @@
 #include <unordered_set>
 #include <vector>
 
-#include "config/config.hpp"
 #include "io/loop.hpp"
 #include "io/tcp.hpp"
 #include "message/resource_limits.hpp"
@@ -24,12 +23,13 @@
 #include "server/connection.hpp"
 #include "server/peers.hpp"
 #include "server/service.hpp"
+#include "server/settings.hpp"
 
 namespace lsmtpd::server {
 
 // What all workers share; outlives them.
 struct Shared {
-  const config::Config& config;
+  const Settings& settings;
   message::ResourceLimits& resources;
   Peers& peers;
   std::map<std::string, plugin::Instance*> instances;  // by plugin name

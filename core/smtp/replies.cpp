@@ -1,57 +1,121 @@
-// What the session writes on its own account, and how it counts what a client may not do for ever.
 #include "smtp/replies.hpp"
 
+#include <algorithm>
 #include <charconv>
-
-#include "smtp/session.hpp"
 
 namespace lsmtpd::smtp {
 
-std::string_view replies::reason_of(const Fixed& reply) {
+namespace {
+
+constexpr size_t kLineLimit = 512;  // RFC 5321 4.5.3.1.5, CRLF included
+
+bool is_printable(char c) {
+  return c >= ' ' && c <= '~';
+}
+
+// "4.3.2" at the front of what follows the code; empty where there is none.
+std::string_view enhanced_in(std::string_view rest) {
+  const std::string_view word = rest.substr(0, rest.find(' '));
+  const bool is_code = word.size() >= 5 && word[0] >= '2' && word[0] <= '5' && word[1] == '.';
+  return is_code ? word : std::string_view();
+}
+
+}  // namespace
+
+namespace replies {
+
+std::string_view reason_of(const Fixed& reply) {
   if (!reply.reason.empty()) return reply.reason;
-  const size_t enhanced = reply.line.find(' ');
-  return reply.line.substr(reply.line.find(' ', enhanced + 1) + 1);
+  std::string_view rest = reply.line.substr(4);
+  const std::string_view enhanced = enhanced_in(rest);
+  if (!enhanced.empty()) rest.remove_prefix(enhanced.size() + 1);
+  return rest;
 }
 
-void Session::answer(const replies::Fixed& reply) {
-  replies_ += reply.line;
-  replies_ += "\r\n";
+uint32_t code_of(const Fixed& reply) {
+  uint32_t code = 0;
+  std::from_chars(reply.line.data(), reply.line.data() + reply.line.size(), code);
+  return code;
 }
 
-void Session::deny(const replies::Fixed& reply) {
-  if (reply.line.front() == '5' && count_error()) return;
-  answer(reply);
-  tell_refusal(replies::reason_of(reply), reply.line, false);
+Reply make(const Fixed& reply) {
+  std::string_view rest = reply.line.substr(4);
+  const std::string_view enhanced = enhanced_in(rest);
+  if (!enhanced.empty()) rest.remove_prefix(enhanced.size() + 1);
+  return {static_cast<int>(code_of(reply)), std::string(enhanced), std::string(rest)};
 }
 
-void Session::deny_and_close(const replies::Fixed& reply, uint32_t times) {
-  for (; times > 0; --times) answer(reply);
-  tell_refusal(replies::reason_of(reply), reply.line, in_data());
-  phase_ = Phase::closing;
+Reply shutting_down(std::string_view hostname) {
+  return {421, "4.3.2", std::string(hostname) + " is shutting down"};
 }
 
-// `line` begins with the code.
-void Session::tell_refusal(std::string_view why, std::string_view line, bool of_message) {
-  refusal_ = {why, 0, of_message};
-  std::from_chars(line.data(), line.data() + line.size(), refusal_.code);
-  refused_due_ = true;
+Reply queued(std::string_view id) {
+  return {250, "2.0.0", "Ok: queued as " + std::string(id)};
 }
 
-// True: it was one too many, and the client has been told so.
-bool Session::count_error() {
-  if (++errors_ <= settings_.errors) return false;
-  deny_and_close(replies::too_many_errors);
-  return true;
+}  // namespace replies
+
+void ReplyWriter::write(const replies::Fixed& reply, uint32_t times) {
+  for (; times > 0; --times) {
+    text_ += reply.line;
+    text_ += "\r\n";
+  }
 }
 
-// RFC 2033 4.2: in LMTP the end of a message has one reply for each recipient accepted.
-void Session::append_for_each_recipient(std::string_view line) {
-  for (uint32_t times = recipients_to_answer(); times > 0; --times) replies_ += line;
+void ReplyWriter::write(const Reply& reply, uint32_t times) {
+  if (times == 0) return;
+  const size_t start = text_.size();
+  std::string_view text = reply.text;
+  for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
+    write_line(reply, text.substr(0, end), false);
+    text.remove_prefix(end + 1);
+  }
+  write_line(reply, text, true);
+  const std::string all = times > 1 ? text_.substr(start) : std::string();
+  text_.reserve(start + times * all.size());
+  for (; times > 1; --times) text_ += all;
 }
 
-// RFC 2033 4.2: in LMTP each that was accepted has a reply of its own.
-uint32_t Session::recipients_to_answer() const {
-  return settings_.lmtp && accepted_ > 0 ? accepted_ : 1;
+// RFC 5321 4.2.1: each line but the last has a hyphen behind the code; RFC 2034 4: all have the
+// enhanced code.
+void ReplyWriter::write_line(const Reply& reply, std::string_view text, bool last) {
+  const size_t start = text_.size();
+  text_.reserve(start + std::min(kLineLimit, reply.enhanced.size() + text.size() + 8));
+  text_ += std::to_string(reply.code);
+  if (!last) text_ += '-';
+  std::string_view between = last ? " " : "";
+  for (const std::string_view part : {std::string_view(reply.enhanced), text}) {
+    if (part.empty()) continue;
+    text_ += between;
+    text_ += part;
+    between = " ";
+  }
+  std::replace_if(
+      text_.data() + start, text_.data() + text_.size(), [](char c) { return !is_printable(c); },
+      '?');
+  if (text_.size() - start > kLineLimit - 2) text_.resize(start + kLineLimit - 2);
+  text_ += "\r\n";
+}
+
+void ReplyWriter::write_banner(std::string_view hostname, bool lmtp) {
+  text_ += "220 ";
+  text_ += hostname;
+  text_ += lmtp ? " LMTP lsmtpd\r\n" : " ESMTP lsmtpd\r\n";
+}
+
+void ReplyWriter::write_greeting(const Announcement& announcement) {
+  constexpr uint32_t kLimitValue = 999'999;  // RFC 9422 3: six digits
+  text_ += announcement.extended ? "250-" : "250 ";
+  text_ += announcement.hostname;
+  text_ += "\r\n";
+  if (!announcement.extended) return;
+  text_ +=
+      "250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n"
+      "250-CHUNKING\r\n250-BINARYMIME\r\n250-DSN\r\n250-SIZE ";
+  text_ += std::to_string(announcement.message_size);
+  text_ += "\r\n250-LIMITS RCPTMAX=";
+  text_ += std::to_string(std::min(announcement.recipients, kLimitValue));
+  text_ += "\r\n250-VRFY\r\n250 HELP\r\n";
 }
 
 }  // namespace lsmtpd::smtp

@@ -1,17 +1,30 @@
-// Every reply that the session gives on its own account, in one place. The text after the codes is
-// also the reason in the log, unless there is more to say there. Codes: RFC 5321 4.2, RFC 3463, and
-// the registry that RFC 5248 began.
+// Every reply that a client can get, in one place, and the one class that writes them: those of the
+// session, and those of the connection, the worker and the chain around it. Plugins bring texts of
+// their own; to_reply() in pipeline/outcome.hpp takes the code and text from here where they do
+// not.
+//
+// The text after the codes is also the reason in the log, unless there is more to say there.
+// Codes: RFC 5321 4.2, RFC 3463, and the registry that RFC 5248 began.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 
-namespace lsmtpd::smtp::replies {
+#include "smtp/reply.hpp"
+
+namespace lsmtpd::smtp {
+
+namespace replies {
 
 struct Fixed {
   std::string_view line;         // without CRLF
   std::string_view reason = {};  // for the log; empty: the text of the line
 };
 std::string_view reason_of(const Fixed& reply);
+uint32_t code_of(const Fixed& reply);
+// The same as a value.
+Reply make(const Fixed& reply);
 
 // Success.
 inline constexpr Fixed ok{"250 2.0.0 Ok"};
@@ -83,4 +96,64 @@ inline constexpr Fixed bare_cr{"554 5.6.0 Bare <CR> in message: lines end in <CR
                                "bare CR in data"};
 inline constexpr Fixed nul_dot{"554 5.6.0 Line of one dot and NUL in message"};
 
-}  // namespace lsmtpd::smtp::replies
+// The connection ends for a reason of ours.
+inline constexpr Fixed too_many_connections{"421 4.3.2 Too many connections, try again later",
+                                            "limits.connections"};
+inline constexpr Fixed too_many_from_peer{
+    "421 4.3.2 Too many connections from your address, try again later",
+    "limits.connections_per_peer"};
+inline constexpr Fixed out_of_memory{"421 4.3.2 Out of memory, try again later",
+                                     "limits.memory is used up"};
+inline constexpr Fixed command_timeout{"421 4.4.2 Timeout while waiting for a command",
+                                       "timeouts.command passed"};
+inline constexpr Fixed data_timeout{"421 4.4.2 Timeout while reading data",
+                                    "timeouts.data_idle passed"};
+inline constexpr Fixed data_too_slow{"421 4.4.2 Data comes too slowly",
+                                     "slower than limits.data_rate"};
+inline constexpr Fixed session_too_long{"421 4.4.2 Session took too long",
+                                        "timeouts.session passed"};
+inline constexpr Fixed internal_error{"421 4.3.0 Internal error, try again later",
+                                      "an invariant is broken: see the line before"};
+Reply shutting_down(std::string_view hostname);
+
+// The message or a recipient finds no room, or the chain does not take it.
+inline constexpr Fixed no_room_for_recipient{"452 4.3.1 Out of memory, try again later",
+                                             "limits.memory is used up"};
+inline constexpr Fixed no_room_for_body{"452 4.3.1 Insufficient system storage, try again later",
+                                        "no room for the body, in memory or on disk"};
+inline constexpr Fixed not_ready{"452 4.3.1 Message cannot be stored now, try again later"};
+inline constexpr Fixed message_refused{"554 5.7.1 Message refused"};
+inline constexpr Fixed filter_tempfail{"451 4.7.1 Try again later"};
+inline constexpr Fixed output_tempfail{"451 4.3.0 Message cannot be stored now, try again later"};
+Reply queued(std::string_view id);
+
+}  // namespace replies
+
+// What EHLO announces; without `extended`, and for HELO, only the name.
+struct Announcement {
+  std::string_view hostname;
+  bool extended = false;
+  uint64_t message_size = 0;
+  uint32_t recipients = 0;
+};
+
+// Collects replies in the order in which they are given. Whatever a reply holds, it comes out as
+// lines of printable ASCII of at most 512 octets (RFC 5321 4.5.3.1.5): nothing that a plugin or a
+// broker says can break out of its line.
+class ReplyWriter {
+ public:
+  void write(const replies::Fixed& reply, uint32_t times = 1);
+  void write(const Reply& reply, uint32_t times = 1);
+  void write_banner(std::string_view hostname, bool lmtp);
+  void write_greeting(const Announcement& announcement);
+
+  // All of them, with CRLF; the caller clears it once it is sent.
+  std::string& text() { return text_; }
+  const std::string& text() const { return text_; }
+
+ private:
+  void write_line(const Reply& reply, std::string_view text, bool last);
+  std::string text_;
+};
+
+}  // namespace lsmtpd::smtp

@@ -1,7 +1,8 @@
 #include "smtp/session.hpp"
 
-#include <cassert>
 #include <utility>
+
+#include "base/invariant.hpp"
 
 namespace lsmtpd::smtp {
 
@@ -25,8 +26,14 @@ void Session::set_origin(std::string listener, std::string peer_address, uint16_
   envelope_.peer_port = peer_port;
 }
 
+void Session::set_connection(uint64_t session, std::string local_address, uint16_t local_port) {
+  envelope_.session = session;
+  envelope_.local_address = std::move(local_address);
+  envelope_.local_port = local_port;
+}
+
 Action Session::next(std::string_view& input) {
-  assert(waiting_ == Waiting::nothing);
+  if (!LSMTPD_INVARIANT(waiting_ == Waiting::nothing)) shut_down(make(replies::internal_error));
   body_ = {};
   for (;;) {
     if (std::exchange(refused_due_, false)) return Action::refused;
@@ -37,18 +44,14 @@ Action Session::next(std::string_view& input) {
 }
 
 Session::Step Session::step(std::string_view& input) {
-  switch (phase_) {
-    case Phase::opening:
+  switch (mode_) {
+    case Mode::opening:
       return wait(Waiting::connect, Action::phase_connect);
-    case Phase::command:
-      return read_line(input);
-    case Phase::overlong:
-      return skip_line(input);
-    case Phase::data:
-      return take_data(input);
-    case Phase::chunk:
-      return take_chunk(input);
-    case Phase::closing:
+    case Mode::commands:
+      return read_command(input);
+    case Mode::content:
+      return take_content(input);
+    case Mode::closing:
       break;
   }
   return Action::close;
@@ -74,7 +77,9 @@ void Session::proceed() {
     case Waiting::body_start:
       return start_body();
     case Waiting::body_end:
-      assert(false);  // only finish() answers it
+      if (!LSMTPD_INVARIANT(false && "only finish() answers body_end")) {
+        shut_down(make(replies::internal_error));
+      }
       break;
     case Waiting::nothing:
       break;  // shut_down() came first
@@ -84,7 +89,10 @@ void Session::proceed() {
 void Session::refuse(const Reply& reply) {
   const Waiting waiting = std::exchange(waiting_, Waiting::nothing);
   if (waiting == Waiting::nothing) return;  // shut_down() came first
-  if (waiting == Waiting::helo) envelope_.helo.swap(former_helo_);
+  if (waiting == Waiting::helo) {
+    envelope_.helo.swap(former_helo_);
+    envelope_.protocol = greeted_ ? protocol() : std::string_view();
+  }
   if (waiting == Waiting::mail) reset_transaction();
   if (waiting == Waiting::rcpt) {
     envelope_.recipients.pop_back();
@@ -94,29 +102,31 @@ void Session::refuse(const Reply& reply) {
   if (reply.code >= 500 && waiting != Waiting::connect && count_error()) return;
   // What is refused for now may be tried again, but not for ever.
   if (reply.code < 500 && waiting == Waiting::rcpt && !count_idle()) return;
-  append(replies_, reply);
-  if (ends_connection(reply) || waiting == Waiting::connect) phase_ = Phase::closing;
+  replies_.write(reply);
+  if (ends_connection(reply) || waiting == Waiting::connect) mode_ = Mode::closing;
 }
 
-void Session::finish(const Reply& reply) {
+void Session::finish(const Reply& reply, const std::vector<Reply>& recipients) {
   if (waiting_ != Waiting::body_end) return;  // shut_down() came first
   waiting_ = Waiting::nothing;
-  std::string line;
-  append(line, reply);
-  append_for_each_recipient(line);
+  if (settings_.lmtp && recipients.size() == recipients_to_answer()) {
+    for (const Reply& each : recipients) replies_.write(each);
+  } else {
+    replies_.write(reply, recipients_to_answer());
+  }
   if (reply.code < 300) commands_ = errors_ = 0;
-  if (ends_connection(reply)) phase_ = Phase::closing;
+  if (ends_connection(reply)) mode_ = Mode::closing;
   stored_ = false;
   reset_transaction();
 }
 
 void Session::shut_down(const Reply& reply) {
-  append(replies_, reply);
+  replies_.write(reply);
   waiting_ = Waiting::nothing;
   reset_transaction();
   refused_due_ = discard_due_ = false;
-  let_go(line_);
-  phase_ = Phase::closing;
+  reader_.release();
+  mode_ = Mode::closing;
 }
 
 void Session::early_talker() {
@@ -130,7 +140,7 @@ void Session::begin_transaction(std::string id, int64_t time_ns) {
 }
 
 void Session::set_size_limit(uint64_t octets) {
-  size_limit_ = octets;
+  content_.set_size_limit(octets);
 }
 
 message::Envelope Session::take_envelope() {
@@ -139,74 +149,104 @@ message::Envelope Session::take_envelope() {
           .reverse_path = std::exchange(envelope_.reverse_path, {}),
           .parameters = std::exchange(envelope_.parameters, {}),
           .recipients = std::exchange(envelope_.recipients, {}),
+          .session = envelope_.session,
           .helo = envelope_.helo,
-          .protocol = std::exchange(envelope_.protocol, {}),
+          .protocol = envelope_.protocol,
           .listener = envelope_.listener,
           .peer_address = envelope_.peer_address,
           .peer_port = envelope_.peer_port,
+          .peer_name = envelope_.peer_name,
+          .local_address = envelope_.local_address,
+          .local_port = envelope_.local_port,
+          .proxy_address = envelope_.proxy_address,
           .tls = envelope_.tls,
-          .auth_user = envelope_.auth_user};
+          .auth = envelope_.auth};
 }
 
 bool Session::in_data() const {
-  return phase_ == Phase::data || phase_ == Phase::chunk;
+  return mode_ == Mode::content;
 }
 
 bool Session::in_message() const {
-  return in_data() || (phase_ == Phase::command && state_ == State::chunks);
+  return in_data() || (mode_ == Mode::commands && state_ == State::chunks);
+}
+
+bool Session::within_command() const {
+  return reader_.within_line();
 }
 
 bool Session::in_transaction() const {
-  return phase_ != Phase::closing && !reset_due_ && state_ != State::start &&
-         state_ != State::ready;
+  return mode_ != Mode::closing && !reset_due_ && state_ != State::start && state_ != State::ready;
 }
 
 bool Session::closing() const {
-  return phase_ == Phase::closing;
+  return mode_ == Mode::closing;
 }
 
 void Session::open() {
-  replies_ += "220 ";
-  replies_ += settings_.hostname;
-  replies_ += settings_.lmtp ? " LMTP lsmtpd\r\n" : " ESMTP lsmtpd\r\n";
-  phase_ = Phase::command;
+  replies_.write_banner(settings_.hostname, settings_.lmtp);
+  mode_ = Mode::commands;
 }
 
 void Session::start_body() {
   stored_ = true;
-  octets_ = 0;
-  received_ = {};
-  if (phase_ == Phase::chunk) {
+  if (chunk_) {
     state_ = after(Event::chunk_accepted, state_);
-    scanner_ = Scanner(mail_.binary ? Scanner::Framing::binary : Scanner::Framing::octets,
-                       settings_.normalize_bare_lf);
+    content_.begin_chunks(content_rules(), mail_.binary);
     return;
   }
   answer(replies::go_ahead);
-  phase_ = Phase::data;
-  scanner_ = Scanner(Scanner::Framing::dots, settings_.normalize_bare_lf);
+  mode_ = Mode::content;
+  content_.begin_data(content_rules());
 }
 
 // A refused chunk is still received, and answered at its end (RFC 3030 2).
 void Session::refuse_body(const Reply& reply) {
-  if (phase_ == Phase::chunk && !ends_connection(reply)) return append(verdict_, reply);
-  append(replies_, reply);
+  if (chunk_ && !ends_connection(reply)) return content_.refuse(reply);
+  replies_.write(reply);
   reset_transaction();
-  phase_ = ends_connection(reply) ? Phase::closing : Phase::command;
+  mode_ = ends_connection(reply) ? Mode::closing : Mode::commands;
 }
 
 void Session::reset_transaction() {
   reset_due_ = false;
-  discard_due_ = discard_due_ || stored_;
-  stored_ = false;
-  let_go(envelope_.id, envelope_.reverse_path, envelope_.parameters, envelope_.recipients,
-         envelope_.protocol);  // the rest is the session's
+  discard();
+  let_go(envelope_.id, envelope_.reverse_path, envelope_.parameters,
+         envelope_.recipients);  // the rest is the session's
   envelope_.time_ns = 0;
-  forget_verdict();
+  content_.reset();
   mail_ = {};
+  if (greeted_) envelope_.protocol = protocol();  // it may have been a message's: UTF8SMTP
   accepted_ = 0;
-  octets_ = 0;
   state_ = greeted_ ? after(Event::ended, state_) : State::start;
+}
+
+void Session::answer(const replies::Fixed& reply) {
+  replies_.write(reply);
+}
+
+void Session::deny(const replies::Fixed& reply) {
+  if (reply.line.front() == '5' && count_error()) return;
+  answer(reply);
+  tell_refusal(reply, false);
+}
+
+void Session::deny_and_close(const replies::Fixed& reply, uint32_t times) {
+  replies_.write(reply, times);
+  tell_refusal(reply, in_data());
+  mode_ = Mode::closing;
+}
+
+void Session::tell_refusal(const replies::Fixed& reply, bool of_message) {
+  refusal_ = {replies::reason_of(reply), replies::code_of(reply), of_message};
+  refused_due_ = true;
+}
+
+// True: it was one too many, and the client has been told so.
+bool Session::count_error() {
+  if (++errors_ <= settings_.errors) return false;
+  deny_and_close(replies::too_many_errors);
+  return true;
 }
 
 }  // namespace lsmtpd::smtp

@@ -12,7 +12,7 @@
 //       case Action::body_end:    hand the message on, then finish(reply); ...
 //       case Action::close:       write replies(), then close; return;
 //     }
-// After a check_*, body_start or body_end the session waits: next() must not be called again before
+// After a phase_*, body_start or body_end the session waits: next() must not be called again before
 // it was answered with exactly one of proceed(), refuse() or finish(). `input` that is left stays
 // with the caller meanwhile. Replies collect in replies() in the order of the commands, so that a
 // pipelined batch leaves in one write.
@@ -26,28 +26,30 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "message/envelope.hpp"
 #include "smtp/addresses.hpp"
+#include "smtp/command_reader.hpp"
 #include "smtp/commands.hpp"
+#include "smtp/content_receiver.hpp"
 #include "smtp/parameters.hpp"
-#include "smtp/received.hpp"
+#include "smtp/phase.hpp"
 #include "smtp/replies.hpp"
-#include "smtp/reply.hpp"
-#include "smtp/scanner.hpp"
 #include "smtp/states.hpp"
 
 namespace lsmtpd::smtp {
 
+// Every one is the caller's to give: the defaults are the configuration's.
 struct Settings {
   std::string hostname;  // in the banner and the EHLO reply
-  bool lmtp = false;
-  bool normalize_bare_lf = false;  // accept LF for CRLF and normalise it; it never ends a message
-  uint32_t recipients = 1000;      // then 452 4.5.3
+  bool lmtp;
+  bool normalize_bare_lf;  // accept LF for CRLF and normalise it; it never ends a message
+  uint32_t recipients;     // then 452 4.5.3
   // Since the last message that was accepted; then 421 4.7.0 and close:
-  uint32_t commands = 1000;         // commands that carry no mail forward
-  uint32_t errors = 20;             // 5xx replies to commands
-  uint32_t received_headers = 100;  // then 554 5.4.6 (loop)
+  uint32_t commands;          // commands that carry no mail forward
+  uint32_t errors;            // 5xx replies to commands
+  uint32_t received_headers;  // then 554 5.4.6 (loop)
 };
 
 enum class Action : uint8_t {
@@ -72,14 +74,18 @@ class Session {
   // Where the session belongs: goes into every envelope. Once, before the first next().
   void set_origin(std::string listener, std::string peer_address, uint16_t peer_port);
 
+  // The same, of the connection: the number that session filters know it by, and our side of it.
+  void set_connection(uint64_t session, std::string local_address, uint16_t local_port);
+
   // The first call gives phase_connect whatever `input` holds; give it none.
   Action next(std::string_view& input);
 
-  // Answers to a check_* or body_start: go on, or this reply (4xx or 5xx; 421 closes).
+  // Answers to a phase_* or body_start: go on, or this reply (4xx or 5xx; 421 closes).
   void proceed();
   void refuse(const Reply& reply);
   // Answers body_end; in LMTP repeated for each recipient (RFC 2033 4.2).
-  void finish(const Reply& reply);
+  // `recipients`: in LMTP each one's own, in the order of RCPT; empty: all get `reply`.
+  void finish(const Reply& reply, const std::vector<Reply>& recipients = {});
   // While answering phase_connect, instead of proceed(): the client talked before the banner.
   // 554 5.5.0, then close.
   void early_talker();
@@ -95,7 +101,7 @@ class Session {
   // against it (552 5.3.4).
   void set_size_limit(uint64_t octets);
 
-  std::string& replies() { return replies_; }
+  std::string& replies() { return replies_.text(); }
   std::string_view body() const { return body_; }
   const message::Envelope& envelope() const { return envelope_; }
   message::Envelope take_envelope();
@@ -108,15 +114,16 @@ class Session {
   // Octets that are kept for a client that is in the middle of things: half a command line, and the
   // envelope but for its recipients.
   uint64_t held() const {
-    return line_.capacity() + envelope_.helo.capacity() + envelope_.reverse_path.capacity() +
+    return reader_.held() + envelope_.helo.capacity() + envelope_.reverse_path.capacity() +
            envelope_.parameters.capacity();
   }
   bool in_data() const;         // octets of a message are expected: the data_idle deadline applies
   bool in_message() const;      // the same, or between chunks of one
   bool in_transaction() const;  // between an accepted MAIL and its end: drain lets it finish
+  bool within_command() const;  // half a command line has come
   bool closing() const;         // the last reply is given: next() says close
   // Octets of content so far, the discarded ones too.
-  uint64_t message_octets() const { return octets_; }
+  uint64_t message_octets() const { return content_.octets(); }
   // What the session itself refused, and why; valid at Action::refused, as envelope() is then.
   struct Refusal {
     std::string_view why;     // "bare CR in data"
@@ -127,14 +134,9 @@ class Session {
 
  private:
   using Step = std::optional<Action>;  // none: go on with the next step
-  enum class Phase : uint8_t { opening, command, overlong, data, chunk, closing };
+  enum class Mode : uint8_t { opening, commands, content, closing };
   enum class Waiting : uint8_t { nothing, connect, helo, mail, rcpt, body_start, body_end };
-
-  enum class Condemned : uint8_t {
-    at_once,  // at the end of this chunk: its size, or its place among the commands
-    content,  // at the end of the message
-    lines,    // the same, and lines are not to be trusted
-  };
+  struct Rule;
 
   // session.cpp: the order of things.
   Step step(std::string_view& input);
@@ -143,86 +145,73 @@ class Session {
   void start_body();
   void refuse_body(const Reply& reply);
   void reset_transaction();
+  void answer(const replies::Fixed& reply);
+  void deny(const replies::Fixed& reply);
+  void deny_and_close(const replies::Fixed& reply, uint32_t times = 1);
+  void tell_refusal(const replies::Fixed& reply, bool of_message);
+  bool count_error();
 
   // session_commands.cpp: lines and what they ask for.
-  Step read_line(std::string_view& input);
-  Step end_line(std::string_view line);
-  Step skip_line(std::string_view& input);
+  Step read_command(std::string_view& input);
+  void begin_skipping();
   Step execute(std::string_view line);
   const replies::Fixed* fault_of(std::string_view line, const Command& command) const;
   bool count_idle();
-  Step run(const Command& command);
+  static const Rule& rule_of(Verb verb);
   Step greet(const Command& command);
   void greeted();
-  void announce();
-  Step data();
+  Step data(const Command& command);
   Step bdat(const Command& command);
+  Step rset(const Command& command);
+  Step noop(const Command& command);
+  Step vrfy(const Command& command);
+  Step help(const Command& command);
+  Step quit(const Command& command);
+  Step never(const Command& command);
 
   // session_envelope.cpp: MAIL and RCPT.
-  Step mail(std::string_view argument);
+  Step mail(const Command& command);
   const replies::Fixed* mail_fault(std::string_view argument, Path& path,
                                    MailParameters& parameters) const;
   void mail_accepted();
   std::string_view protocol() const;
-  Step rcpt(std::string_view argument);
+  Step rcpt(const Command& command);
   const replies::Fixed* rcpt_fault(std::string_view argument, Path& path) const;
 
   // session_content.cpp: DATA and BDAT.
-  Step take_data(std::string_view& input);
-  Step take_chunk(std::string_view& input);
-  Step take_found(Scanner::Found found, std::string_view piece);
-  Step keep(std::string_view piece);
-  void inspect(std::string_view piece);
-  Step condemn(const replies::Fixed& reply, Condemned kind);
+  Step take_content(std::string_view& input);
+  void discard();
   Step end_data();
   Step end_chunk();
   void end_refused();
-  void forget_verdict();
-  bool too_large(uint64_t octets) const;
-
-  // replies.cpp
-  void answer(const replies::Fixed& reply);
-  void deny(const replies::Fixed& reply);
-  void deny_and_close(const replies::Fixed& reply, uint32_t times = 1);
-  void tell_refusal(std::string_view why, std::string_view line, bool of_message);
-  void append_for_each_recipient(std::string_view line);
   uint32_t recipients_to_answer() const;
-  bool count_error();
+  ContentReceiver::Rules content_rules() const;
 
   const Settings& settings_;
-  std::string replies_;
+  ReplyWriter replies_;
   std::string_view body_;
   message::Envelope envelope_;
-  std::string line_;         // what came so far of a command line; holds no memory between them
   std::string former_helo_;  // kept until a new HELO is accepted
-  std::string verdict_;      // the reply that content gets at its true end; empty: none yet
-  std::string_view verdict_reason_;
   Refusal refusal_;
-  Scanner scanner_;
-  ReceivedCounter received_;
+  CommandReader reader_;
+  ContentReceiver content_;
   MailParameters mail_;
-  uint64_t size_limit_ = 0;
-  uint64_t octets_ = 0;  // of content, also of what is drained
-  uint64_t chunk_left_ = 0;
   uint32_t progress_ = 0;
   uint32_t accepted_ = 0;  // recipients: finish() needs their number when the envelope is gone
   uint32_t commands_ = 0;
   uint32_t errors_ = 0;
-  Phase phase_ = Phase::opening;
+  Mode mode_ = Mode::opening;
   Waiting waiting_ = Waiting::nothing;
   State state_ = State::start;
   Verb greeting_ = Verb::helo;  // the last one, accepted or being checked
+  bool chunk_ = false;          // the content is a chunk of BDAT
   bool greeted_ = false;
   bool extended_ = false;  // EHLO or LHLO: ESMTP
   bool spoken_ = false;    // a known command was seen: what follows is from an SMTP client
-  bool chunk_last_ = false;
-  bool stored_ = false;  // the caller keeps content: it must hear of body_discard or body_end
+  bool stored_ = false;    // the caller keeps content: it must hear of body_discard or body_end
   bool discard_due_ = false;
   bool refused_due_ = false;
-  bool reset_due_ = false;        // once the refusal is told, with the envelope that it concerns
-  bool verdict_at_last_ = false;  // earlier chunks are still answered with 250
-  bool close_after_verdict_ = false;
-  bool ended_in_cr_ = false;  // the octets of an overlong line dropped last
+  bool reset_due_ = false;  // once the refusal is told, with the envelope that it concerns
 };
 
 }  // namespace lsmtpd::smtp

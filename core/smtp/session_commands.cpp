@@ -1,7 +1,8 @@
 // The part of smtp::Session that reads command lines and does what they ask for.
-#include <algorithm>
+#include <array>
 #include <charconv>
 
+#include "base/invariant.hpp"
 #include "base/text.hpp"
 #include "smtp/blanks.hpp"
 #include "smtp/session.hpp"
@@ -9,20 +10,12 @@
 namespace lsmtpd::smtp {
 namespace {
 
-// RFC 5321 4.5.3.1.4 asks for 512 octets, CRLF included; the parameters of SIZE, SMTPUTF8, DSN and
-// BODY add some 900. No client needs more than this, and no client gets more memory than this.
-constexpr size_t line_limit = 2048;
 constexpr size_t greeting_limit = 255;  // RFC 5321 4.5.3.1.2
 
 // No SMTP command begins with one of these; TLS does, with 0x16.
 bool is_unprintable(char c) {
   return (c < ' ' && c != '\r' && c != '\n' && c != '\t') ||
          c == 0x7f;  // below ' ': beyond ASCII too
-}
-
-bool is_idle(Verb verb) {
-  return verb != Verb::mail && verb != Verb::rcpt && verb != Verb::data && verb != Verb::bdat &&
-         verb != Verb::quit;
 }
 
 // VRFY alone takes SMTPUTF8 without a transaction (RFC 6531 3.7.4.2).
@@ -54,71 +47,78 @@ bool parse_chunk_size(std::string_view argument, ChunkSize& size) {
 
 }  // namespace
 
-Session::Step Session::read_line(std::string_view& input) {
-  if (input.empty()) return Action::need_input;
-  if (!spoken_ && line_.empty() && is_unprintable(input.front())) {
+// The commands, by Verb: who runs each where the table of states lets it run, and whether it
+// carries no mail forward, so that a client may not send it for ever.
+struct Session::Rule {
+  Step (Session::*run)(const Command& command);
+  bool idle;
+};
+
+const Session::Rule& Session::rule_of(Verb verb) {
+  static constexpr std::array<Rule, verb_count> rules{{
+      {&Session::mail, false},
+      {&Session::rcpt, false},
+      {&Session::data, false},
+      {&Session::bdat, false},
+      {&Session::rset, true},
+      {&Session::quit, false},
+      {&Session::noop, true},
+      {&Session::greet, true},  // HELO
+      {&Session::greet, true},  // EHLO
+      {&Session::greet, true},  // LHLO
+      {&Session::vrfy, true},
+      {&Session::help, true},
+      {&Session::never, true},  // known, not implemented
+      {&Session::never, true},  // unknown
+  }};
+  return rules[static_cast<unsigned>(verb)];
+}
+
+Session::Step Session::read_command(std::string_view& input) {
+  if (!spoken_ && !reader_.within_line() && !input.empty() && is_unprintable(input.front())) {
     deny_and_close(replies::not_smtp);
     return {};
   }
-  const std::string_view part = input.substr(0, line_limit - line_.size());
-  const size_t line_feed = part.find('\n');
-  if (line_feed != std::string_view::npos) {
-    input.remove_prefix(line_feed + 1);
-    if (line_.empty()) return end_line(part.substr(0, line_feed));
-    line_.append(part.substr(0, line_feed));
-    const std::string line = std::move(line_);
-    line_ = {};
-    return end_line(line);
+  switch (reader_.read(input)) {
+    case CommandReader::Found::nothing:
+      return Action::need_input;
+    case CommandReader::Found::too_long:
+      begin_skipping();
+      break;
+    case CommandReader::Found::skipped:  // the line has its reply already
+      ++progress_;
+      if (reader_.bare_lf() && !settings_.normalize_bare_lf) {
+        deny_and_close(replies::bare_lf_in_command);
+      }
+      break;
+    case CommandReader::Found::line: {
+      ++progress_;
+      if (reader_.bare_lf() && !settings_.normalize_bare_lf) {
+        deny_and_close(replies::bare_lf_in_command);
+        break;
+      }
+      const Step done = execute(reader_.line());
+      reader_.release();
+      return done;
+    }
   }
-  input.remove_prefix(part.size());
-  if (line_.size() + part.size() < line_limit) {
-    line_.append(part);
-    return Action::need_input;
-  }
-  line_.append(part);
-  const bool bdat = parse_command(line_).verb == Verb::bdat;
-  std::string().swap(line_);
-  ended_in_cr_ = part.back() == '\r';
-  phase_ = Phase::overlong;
+  return {};
+}
+
+void Session::begin_skipping() {
+  const bool bdat = parse_command(reader_.line()).verb == Verb::bdat;
+  reader_.release();
   if (bdat) {  // as in execute()
     deny_and_close(replies::line_too_long);
   } else {
     deny(replies::line_too_long);
   }
-  return {};
-}
-
-// The rest of a line that was too long, and has its reply already.
-Session::Step Session::skip_line(std::string_view& input) {
-  if (input.empty()) return Action::need_input;
-  const size_t line_feed = input.find('\n');
-  if (line_feed == std::string_view::npos) {
-    ended_in_cr_ = input.back() == '\r';
-    input = {};
-    return Action::need_input;
-  }
-  const bool after_cr = line_feed > 0 ? input[line_feed - 1] == '\r' : ended_in_cr_;
-  input.remove_prefix(line_feed + 1);
-  phase_ = Phase::command;
-  ++progress_;
-  if (!after_cr && !settings_.normalize_bare_lf) deny_and_close(replies::bare_lf_in_command);
-  return {};
-}
-
-Session::Step Session::end_line(std::string_view line) {
-  ++progress_;
-  if (line.ends_with('\r')) {
-    line.remove_suffix(1);
-  } else if (!settings_.normalize_bare_lf) {
-    deny_and_close(replies::bare_lf_in_command);
-    return {};
-  }
-  return execute(line);
 }
 
 Session::Step Session::execute(std::string_view line) {
   const Command command = parse_command(line);
-  if (is_idle(command.verb) && !count_idle()) return {};
+  const Rule& rule = rule_of(command.verb);
+  if (rule.idle && !count_idle()) return {};
   const bool known = command.verb != Verb::unknown;
   if (const replies::Fixed* fault = fault_of(line, command)) {
     // After a BDAT that cannot be understood octets of a message follow, no one knows how many.
@@ -131,7 +131,7 @@ Session::Step Session::execute(std::string_view line) {
     return {};
   }
   spoken_ = true;
-  return run(command);
+  return (this->*rule.run)(command);
 }
 
 // What is wrong with a line in itself, and with its place; BDAT says so only after it took its
@@ -157,40 +157,36 @@ bool Session::count_idle() {
   return false;
 }
 
-Session::Step Session::run(const Command& command) {
-  switch (command.verb) {
-    case Verb::mail:
-      return mail(command.argument);
-    case Verb::rcpt:
-      return rcpt(command.argument);
-    case Verb::data:
-      return data();
-    case Verb::bdat:
-      return bdat(command);
-    case Verb::helo:
-    case Verb::ehlo:
-    case Verb::lhlo:
-      return greet(command);
-    case Verb::rset:
-      reset_transaction();
-      answer(replies::ok);
-      break;
-    case Verb::noop:
-      answer(replies::ok);
-      break;
-    case Verb::vrfy:
-      answer(replies::cannot_verify);
-      break;
-    case Verb::help:
-      answer(settings_.lmtp ? replies::lmtp_help : replies::help);
-      break;
-    case Verb::quit:
-      answer(replies::bye);
-      phase_ = Phase::closing;
-      break;
-    case Verb::missing:
-    case Verb::unknown:
-      break;  // the table refuses them
+Session::Step Session::rset(const Command&) {
+  reset_transaction();
+  answer(replies::ok);
+  return {};
+}
+
+Session::Step Session::noop(const Command&) {
+  answer(replies::ok);
+  return {};
+}
+
+Session::Step Session::vrfy(const Command&) {
+  answer(replies::cannot_verify);
+  return {};
+}
+
+Session::Step Session::help(const Command&) {
+  answer(settings_.lmtp ? replies::lmtp_help : replies::help);
+  return {};
+}
+
+Session::Step Session::quit(const Command&) {
+  answer(replies::bye);
+  mode_ = Mode::closing;
+  return {};
+}
+
+Session::Step Session::never(const Command&) {
+  if (!LSMTPD_INVARIANT(false && "the table of states refuses it")) {
+    shut_down(make(replies::internal_error));
   }
   return {};
 }
@@ -207,6 +203,7 @@ Session::Step Session::greet(const Command& command) {
   greeting_ = command.verb;
   former_helo_ = std::move(envelope_.helo);
   envelope_.helo = command.argument;
+  envelope_.protocol = settings_.lmtp ? "LMTP" : greeting_ == Verb::helo ? "SMTP" : "ESMTP";
   return wait(Waiting::helo, Action::phase_helo);
 }
 
@@ -216,28 +213,16 @@ void Session::greeted() {
   extended_ = greeting_ != Verb::helo;
   reset_transaction();
   state_ = after(Event::greeted, state_);
-  replies_ += extended_ ? "250-" : "250 ";
-  replies_ += settings_.hostname;
-  replies_ += "\r\n";
-  if (extended_) announce();
+  replies_.write_greeting(
+      {settings_.hostname, extended_, content_.size_limit(), settings_.recipients});
 }
 
-void Session::announce() {
-  constexpr uint32_t limit_value = 999'999;  // RFC 9422 3: six digits
-  replies_ +=
-      "250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n"
-      "250-CHUNKING\r\n250-BINARYMIME\r\n250-DSN\r\n250-SIZE ";
-  replies_ += std::to_string(size_limit_);
-  replies_ += "\r\n250-LIMITS RCPTMAX=";
-  replies_ += std::to_string(std::min(settings_.recipients, limit_value));
-  replies_ += "\r\n250-VRFY\r\n250 HELP\r\n";
-}
-
-Session::Step Session::data() {
+Session::Step Session::data(const Command&) {
   if (mail_.binary) {
     deny(replies::binary_needs_bdat);
     return {};
   }
+  chunk_ = false;
   return wait(Waiting::body_start, Action::body_start);
 }
 
@@ -253,13 +238,19 @@ Session::Step Session::bdat(const Command& command) {
   const bool error = fault != nullptr && state_ != State::failed;
   const bool idle = state_ == State::failed || (size.octets == 0 && !size.last);
   if ((error && count_error()) || (idle && !count_idle())) return {};
-  chunk_left_ = size.octets;
-  chunk_last_ = size.last;
-  phase_ = Phase::chunk;
-  if (fault != nullptr) return condemn(*fault, Condemned::at_once);
-  if (!verdict_.empty()) return {};  // it waits for LAST
-  if (too_large(size.octets) || too_large(octets_ + size.octets)) {
-    return condemn(replies::too_large, Condemned::at_once);
+  content_.begin_chunk(size.octets, size.last);
+  chunk_ = true;
+  mode_ = Mode::content;
+  if (fault == nullptr && content_.condemned()) return {};  // it waits for LAST
+  const uint64_t octets = content_.octets();
+  if (fault == nullptr &&
+      (content_.too_large(size.octets) || content_.too_large(octets + size.octets))) {
+    fault = &replies::too_large;
+  }
+  if (fault != nullptr) {
+    content_.condemn(*fault, ContentReceiver::Condemned::at_once);
+    discard();
+    return {};
   }
   if (state_ == State::rcpt) return wait(Waiting::body_start, Action::body_start);
   return {};

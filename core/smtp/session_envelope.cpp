@@ -36,10 +36,10 @@ const replies::Fixed* reply_to(ParameterFault fault) {
 
 }  // namespace
 
-Session::Step Session::mail(std::string_view argument) {
+Session::Step Session::mail(const Command& command) {
   Path path;
   MailParameters parameters;
-  const replies::Fixed* fault = mail_fault(argument, path, parameters);
+  const replies::Fixed* fault = mail_fault(command.argument, path, parameters);
   envelope_.reverse_path = path.address;  // the log has it too where MAIL is refused
   if (fault != nullptr) {
     deny(*fault);
@@ -61,16 +61,15 @@ const replies::Fixed* Session::mail_fault(std::string_view argument, Path& path,
   fault = reply_to(parse_mail_parameters(path.rest, parameters));
   if (fault != nullptr) return fault;
   if (path.utf8 && !parameters.smtputf8) return &replies::needs_smtputf8;
-  return too_large(parameters.size) ? &replies::too_large : nullptr;
+  return content_.too_large(parameters.size) ? &replies::too_large : nullptr;
 }
 
 void Session::mail_accepted() {
-  if (too_large(mail_.size)) {  // the limit was set while MAIL was checked
+  if (content_.too_large(mail_.size)) {  // the limit was set while MAIL was checked
     reset_due_ = true;
     return deny(replies::too_large);
   }
   envelope_.protocol = protocol();
-  octets_ = 0;
   state_ = after(Event::mail_accepted, state_);
   answer(replies::sender_ok);
 }
@@ -82,9 +81,9 @@ std::string_view Session::protocol() const {
   return extended_ ? "ESMTP" : "SMTP";
 }
 
-Session::Step Session::rcpt(std::string_view argument) {
+Session::Step Session::rcpt(const Command& command) {
   Path path;
-  if (const replies::Fixed* fault = rcpt_fault(argument, path)) {
+  if (const replies::Fixed* fault = rcpt_fault(command.argument, path)) {
     state_ = after(Event::rcpt_refused, state_);
     if (fault != &replies::too_many_recipients || count_idle()) deny(*fault);
     return {};

@@ -11,17 +11,26 @@
  *   [any]   any thread
  * Strings are pointer and length, UTF-8 unless said otherwise, not NUL-terminated. Memory belongs
  * to the side that made it, and each function says how long what it hands out lives; nothing is
- * freed across the boundary. No C++ exception and no longjmp may cross it. Value structs begin with
- * their size in bytes: a reader must not look beyond it, and a writer sets it to sizeof; such
- * structs, and only they, grow at their end.
+ * freed across the boundary. No C++ exception and no longjmp may cross it.
+ *
+ * Value structs begin with their size in bytes: a reader must not look beyond it, and a writer sets
+ * it to sizeof. An array of structs comes with a stride, the bytes from one struct to the next: a
+ * reader steps by it and looks at no more of one struct than the stride. Such structs, and only
+ * they, grow at their end.
+ *
+ * What comes with a call (messages, envelopes, events, strings) lives until the call is completed
+ * and the function that received it has returned, whichever is later.
  */
 #ifndef LSMTPD_ABI_H
 #define LSMTPD_ABI_H
 
 #include <stdint.h>
 
-#define LSMTPD_ABI_MAJOR 1u /* a plugin of another major version is refused */
-#define LSMTPD_ABI_MINOR 0u /* extensions were added; never a reason to refuse */
+/* A plugin of another major version is refused. Major version 0 is a draft that changes without
+ * notice: a plugin of another minor version is refused then too. From 1 on, a new minor version
+ * only adds extensions and is no reason to refuse. */
+#define LSMTPD_ABI_MAJOR 0u
+#define LSMTPD_ABI_MINOR 2u
 
 #if defined(__cplusplus)
 #define LSMTPD_EXPORT extern "C" __attribute__((visibility("default")))
@@ -52,23 +61,29 @@ typedef uint64_t lsmtpd_call;
 #define LSMTPD_TEMPFAIL 4u /* not now: 4xx, or the fallback */
 #define LSMTPD_DISCARD \
   5u /* filter: 250 for the client, the message goes nowhere, the log says so */
+#define LSMTPD_ACCEPT \
+  6u /* filter: go on, with the edits that were made, and ask none of the filters that are left */
+
+/* Flags of a verdict; unknown ones are ignored. */
+#define LSMTPD_IN_DOUBT                                                                           \
+  1u /* output, with TEMPFAIL: the message was sent, and its outcome is unknown: it may be stored \
+      */
 
 typedef struct lsmtpd_verdict {
   uint32_t size;       /* sizeof(lsmtpd_verdict) */
-  uint32_t kind;       /* LSMTPD_CONTINUE ... LSMTPD_DISCARD */
+  uint32_t kind;       /* LSMTPD_CONTINUE ... LSMTPD_ACCEPT */
   uint32_t code;       /* SMTP reply code, 0 = the default for the kind; 4xx for TEMPFAIL, 5xx for
                           REJECT, else ignored */
-  uint32_t reserved;   /* 0 */
+  uint32_t flags;      /* LSMTPD_IN_DOUBT or 0 */
   lsmtpd_str enhanced; /* RFC 3463 code, "5.7.1"; its class must match `code`, else it is ignored;
                           may be empty */
-  lsmtpd_str text; /* what the client reads: one line; control characters are replaced and it is cut
-                      at 200 bytes */
+  lsmtpd_str text; /* what the client reads: up to 8 lines, separated by LF or CRLF; in each line
+                      control characters are replaced, and it is cut at 200 bytes */
   lsmtpd_str
       detail; /* for the log only: what an operator can act on; for STORED where it was stored */
 } lsmtpd_verdict;
 
-/* What the plugin exports as `lsmtpd_entry`:  LSMTPD_EXPORT const lsmtpd_entry_1 lsmtpd_entry =
- * {...};  */
+/* What the plugin exports as `lsmtpd_entry`. */
 typedef struct lsmtpd_entry_1 {
   uint32_t abi_major; /* LSMTPD_ABI_MAJOR of the headers it was built with */
   uint32_t abi_minor;
@@ -80,6 +95,10 @@ typedef struct lsmtpd_entry_1 {
   /* [main] The factory with this id (LSMTPD_FACTORY), or NULL. Lives as long as the process. */
   const void* (*get_factory)(const char* id);
 } lsmtpd_entry_1;
+
+/* The one symbol a plugin exports; the plugin defines it:
+ *     LSMTPD_EXPORT const lsmtpd_entry_1 lsmtpd_entry = {...}; */
+__attribute__((visibility("default"))) extern const lsmtpd_entry_1 lsmtpd_entry;
 
 #ifdef __cplusplus
 }

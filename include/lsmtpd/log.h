@@ -24,9 +24,9 @@ typedef struct lsmtpd_log_1 {
   /* [any] 1: lines of this level are written. Saves the work of making them. */
   uint32_t (*enabled)(const lsmtpd_host* host, uint32_t level);
   /* [any] One line; the plugin's name is added. Never blocks. `message` is fixed text, what varies
-   * goes into fields. */
+   * goes into fields; those after the 32nd are left out. */
   void (*write)(const lsmtpd_host* host, uint32_t level, lsmtpd_str message,
-                const lsmtpd_log_field* fields, uint32_t count);
+                const lsmtpd_log_field* fields, uint32_t stride, uint32_t count);
 } lsmtpd_log_1;
 
 #ifdef __cplusplus

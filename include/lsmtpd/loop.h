@@ -33,18 +33,20 @@ typedef void (*lsmtpd_fd_ready)(void* data, uint32_t events);
 /* `error` is empty and `addresses` are in order of preference, or says why not. Live during the
  * callback. */
 typedef void (*lsmtpd_resolved)(void* data, lsmtpd_str error, const lsmtpd_address* addresses,
-                                uint32_t count);
+                                uint32_t stride, uint32_t count);
 
 typedef struct lsmtpd_loop_1 {
   /* [loop] Monotonic time in milliseconds, as of this turn of the loop. */
   uint64_t (*now_ms)(const lsmtpd_host* host);
-  /* [loop] Watches a non-blocking descriptor, level-triggered; it stays the plugin's and must
-   * outlive the watch. */
+  /* [loop] Watches a non-blocking descriptor, level-triggered. The host watches a duplicate:
+   * closing `fd` without unwatch() harms nobody, but what it stands for (a connection) ends only
+   * with the watch. Several watches of one descriptor are independent: each is called for the
+   * events that it asked for. */
   uint64_t (*watch)(const lsmtpd_host* host, int32_t fd, uint32_t events, lsmtpd_fd_ready ready,
                     void* data);
   /* [loop] Changes what is watched for; 0 pauses. */
   void (*rewatch)(const lsmtpd_host* host, uint64_t watch, uint32_t events);
-  /* [loop] Ends the watch; the descriptor may be closed at once. */
+  /* [loop] Ends the watch; its callback does not come any more, not in this turn either. */
   void (*unwatch)(const lsmtpd_host* host, uint64_t watch);
   /* [loop] Calls `task` once after `ms` milliseconds. */
   uint64_t (*timer)(const lsmtpd_host* host, uint64_t ms, lsmtpd_task task, void* data);

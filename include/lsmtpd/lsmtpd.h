@@ -4,8 +4,12 @@
 
 #include "abi.h"
 #include "admission.h"
+#include "annotations.h"
 #include "command.h"
+#include "control.h"
+#include "edits.h"
 #include "filter.h"
+#include "header.h"
 #include "host.h"
 #include "log.h"
 #include "loop.h"
@@ -15,6 +19,7 @@
 #include "output.h"
 #include "plugin.h"
 #include "probe.h"
+#include "reload.h"
 #include "replay.h"
 #include "session.h"
 

@@ -1,9 +1,10 @@
-/* "lsmtpd.message/1" [host]: reading a message, and changing it from a filter.
+/* "lsmtpd.message/1" [host]: reading a message, and keeping it. Annotations are in annotations.h,
+ * header fields in header.h, what a filter may change in edits.h.
  *
- * A message handed to a plugin is a view of its own: nobody else's edits show in it, and its
- * content never changes under the reader. It lives until the call it came with is completed, and
- * beyond that until it is unpinned as often as it was pinned. Content is the bytes after
- * dot-unstuffing, CRLF line ends, exactly as they came.
+ * A message handed to a plugin is a view of its own: nobody's edits show in it, its own neither,
+ * and its content never changes under the reader. It lives as long as what comes with a call
+ * (abi.h), and beyond that until it is unpinned as often as it was pinned. Content is the bytes
+ * after dot-unstuffing, CRLF line ends, exactly as they came.
  */
 #ifndef LSMTPD_MESSAGE_H
 #define LSMTPD_MESSAGE_H
@@ -21,30 +22,76 @@ typedef struct lsmtpd_message lsmtpd_message; /* opaque */
 typedef struct lsmtpd_recipient {
   lsmtpd_str address;    /* forward-path without brackets */
   lsmtpd_str parameters; /* ESMTP parameters as given: "NOTIFY=NEVER"; may be empty */
+  uint32_t number;       /* among all that the message was first delivered to, from 0: it stays the
+                            same where only some of them are left for a resend */
+  uint32_t reserved;
 } lsmtpd_recipient;
 
-/* The envelope (RFC 5321 2.3.1). Values are the client's: checked for syntax, escape them where you
- * write them. */
+/* The TLS session that the message came through (RFC 3207, 8314). */
+typedef struct lsmtpd_tls {
+  uint32_t size;
+  uint32_t
+      client_verified;    /* 1: the client's certificate was checked against the trusted issuers */
+  lsmtpd_str version;     /* "TLSv1.3" */
+  lsmtpd_str cipher;      /* "TLS_AES_256_GCM_SHA384" */
+  lsmtpd_str server_name; /* what the client asked for (SNI, RFC 6066 3); may be empty */
+  lsmtpd_str client_subject; /* subject of the client's certificate; empty: it has none */
+  lsmtpd_str client_sha256;  /* fingerprint of that certificate, 64 hexadecimal digits */
+  lsmtpd_str by;             /* "proxy": ended by the trusted proxy in front; empty: by lsmtpd */
+} lsmtpd_tls;
+
+/* How the client authenticated (RFC 4954). */
+typedef struct lsmtpd_auth {
+  uint32_t size;
+  uint32_t reserved;    /* 0 */
+  lsmtpd_str user;      /* who it is; never empty */
+  lsmtpd_str mechanism; /* "PLAIN"; may be empty */
+} lsmtpd_auth;
+
+/* The envelope (RFC 5321 2.3.1), and the session it came in. Values are the client's: checked for
+ * syntax, escape them where you write them. A message that a spool gave back has only what was
+ * stored with it: of the session no number, no local and no proxy address. */
 typedef struct lsmtpd_envelope {
   uint32_t size;
-  uint32_t peer_port;
-  lsmtpd_str id;           /* UUID */
-  int64_t time_ns;         /* when MAIL was accepted: nanoseconds since the epoch, UTC */
-  lsmtpd_str reverse_path; /* without brackets; empty: the null sender */
-  lsmtpd_str parameters;   /* ESMTP parameters of MAIL as given: "BODY=8BITMIME RET=HDRS" */
-  const lsmtpd_recipient* recipients;
+  uint32_t recipient_stride; /* bytes from one recipient to the next */
+  lsmtpd_str id;             /* UUID */
+  int64_t time_ns;           /* when MAIL was accepted: nanoseconds since the epoch, UTC */
+  lsmtpd_str reverse_path;   /* without brackets; empty: the null sender */
+  lsmtpd_str parameters;     /* ESMTP parameters of MAIL as given: "BODY=8BITMIME RET=HDRS" */
+  const lsmtpd_recipient* recipients; /* read them with lsmtpd_recipient_at() */
   uint64_t recipient_count;
-  lsmtpd_str helo;         /* argument of HELO, EHLO or LHLO */
-  lsmtpd_str protocol;     /* RFC 3848: "ESMTP", "ESMTPS", "LMTP", ... */
-  lsmtpd_str listener;     /* [[listener]] name */
-  lsmtpd_str peer_address; /* "192.0.2.1" */
-  lsmtpd_str tls;          /* protocol and cipher; empty: clear text, as all is so far */
-  lsmtpd_str auth_user;    /* empty: not authenticated, as all are so far */
+  uint64_t recipient_total; /* how many it was first delivered to; at least recipient_count */
+  uint64_t session;         /* the number that session filters know it by; 0: not known */
+  lsmtpd_str helo;          /* argument of HELO, EHLO or LHLO */
+  lsmtpd_str protocol;      /* RFC 3848: "ESMTP", "ESMTPS", "LMTP", ... */
+  lsmtpd_str listener;      /* [[listener]] name */
+  lsmtpd_str peer_address;  /* "192.0.2.1" */
+  lsmtpd_str peer_name; /* the peer's host name, confirmed by a look-up both ways; empty: none */
+  lsmtpd_str local_address; /* ours, that the peer connected to */
+  lsmtpd_str proxy_address; /* of the trusted proxy in front, which named the peer; empty: none */
+  uint32_t peer_port;
+  uint32_t local_port;
+  const lsmtpd_tls* tls;   /* NULL: clear text */
+  const lsmtpd_auth* auth; /* NULL: not authenticated */
 } lsmtpd_envelope;
 
+/* [any] Recipient number `index`, which must be below recipient_count. */
+static inline const lsmtpd_recipient* lsmtpd_recipient_at(const lsmtpd_envelope* envelope,
+                                                          uint64_t index) {
+  const char* first = (const char*)envelope->recipients;
+  return (const lsmtpd_recipient*)(const void*)(first + index * envelope->recipient_stride);
+}
+
+/* [any] Who the client authenticated as; empty: nobody. */
+static inline lsmtpd_str lsmtpd_auth_user(const lsmtpd_envelope* envelope) {
+  lsmtpd_str nobody;
+  nobody.data = "";
+  nobody.size = 0;
+  return envelope->auth == 0 ? nobody : envelope->auth->user;
+}
+
 typedef struct lsmtpd_message_1 {
-  /* [any] The envelope; lives as long as the view. Edits made through the view do not show in it.
-   */
+  /* [any] The envelope; lives as long as the view. */
   const lsmtpd_envelope* (*envelope)(const lsmtpd_message* message);
   /* [any] Bytes of content. */
   uint64_t (*size)(const lsmtpd_message* message);
@@ -58,33 +105,6 @@ typedef struct lsmtpd_message_1 {
   /* [any] Keeps the view alive beyond its call. */
   void (*pin)(const lsmtpd_message* message);
   void (*unpin)(const lsmtpd_message* message);
-
-  /* Annotations: text by key that later filters see and outputs carry along. Keys are the plugin's:
-   * "NAME.key". annotation(): [any] empty where there is none. annotation_at(): [any] 1 and the
-   * pair, or 0 past the last. */
-  lsmtpd_str (*annotation)(const lsmtpd_message* message, lsmtpd_str key);
-  uint32_t (*annotation_at)(const lsmtpd_message* message, uint32_t index, lsmtpd_str* key,
-                            lsmtpd_str* value);
-  /* [any, one thread at a time, while the call is open] From a filter: takes effect with CONTINUE
-   * only. From an output that answers TEMPFAIL: goes along to its fallback and comes back on
-   * replay. An empty value removes. 0 is success, -1: out of memory or not allowed here. */
-  int32_t (*annotate)(const lsmtpd_message* message, lsmtpd_str key, lsmtpd_str value);
-
-  /* Edits of a filter, all or nothing: they take effect when the call completes with CONTINUE.
-   * [any, one thread at a time, while the call is open] 0 is success, -1: out of memory or not
-   * allowed here. Recipients are counted as in envelope(), before any edit. The last recipient
-   * cannot be removed: DISCARD instead. -1 also: the address is empty or has control characters. */
-  int32_t (*add_recipient)(const lsmtpd_message* message, lsmtpd_str address,
-                           lsmtpd_str parameters);
-  int32_t (*remove_recipient)(const lsmtpd_message* message, uint64_t index);
-  /* Whole header fields with their CRLF (RFC 5322 2.2), put before all others; the first call's
-   * fields stand nearest to the body. -1 also: they are no such fields. */
-  int32_t (*prepend_header)(const lsmtpd_message* message, lsmtpd_str fields);
-  /* Replaces the content: append as often as needed, then commit. What was not committed is
-   * dropped. Where memory is short append() writes to a file, and may block: from the loop it fails
-   * then, from the pool it does not. */
-  int32_t (*body_append)(const lsmtpd_message* message, lsmtpd_str bytes);
-  int32_t (*body_commit)(const lsmtpd_message* message);
 } lsmtpd_message_1;
 
 #ifdef __cplusplus

@@ -2,7 +2,7 @@
 #ifndef LSMTPD_OUTPUT_H
 #define LSMTPD_OUTPUT_H
 
-#include "message.h"
+#include "annotations.h"
 #include "plugin.h"
 
 #ifdef __cplusplus
@@ -12,28 +12,36 @@ extern "C" {
 #define LSMTPD_OUTPUT "lsmtpd.output/1"
 
 #define LSMTPD_DELIVERY_REPLAY 1u /* given back by a spool: nobody waits, live mail goes first */
+/* An earlier attempt was sent, or may have been, and its outcome is unknown: this copy may be a
+ * second one. */
+#define LSMTPD_DELIVERY_IN_DOUBT 2u
 
-/* Lives until the call completes. */
+/* How one copy is delivered, and how it was stored: an output that offers LSMTPD_REPLAY keeps
+ * flags, target, reason and attempts with the copy and gives them back with it. */
 typedef struct lsmtpd_delivery {
   uint32_t size;
   uint32_t flags;       /* LSMTPD_DELIVERY_... */
   lsmtpd_str copy_id;   /* names this copy, the same at every resend: the UUID, with ".NAME" where
                            several outputs of the chain store the message */
   lsmtpd_str target;    /* a fallback stores it on behalf of this output; empty: for itself */
+  lsmtpd_str reason;    /* why the last attempt failed: as the output said it; empty: none failed */
   uint64_t deadline_ms; /* milliseconds until the host stops waiting; 0: it waits */
+  uint32_t attempts; /* how often an output was asked to take this copy before, as far as known */
+  uint32_t reserved;
+  lsmtpd_annotations* annotations; /* lsmtpd.annotations/1; NULL where it is given back */
 } lsmtpd_delivery;
 
 typedef struct lsmtpd_output_1 {
   /* [loop] Answer with STORED once the message is durable, with REJECT when it never will be, with
-   * TEMPFAIL otherwise; now or later. Many calls may be open at once. TEMPFAIL with the enhanced
-   * code 4.4.2 says that the message was under way when the connection was lost: one that is lost
-   * so three times, alone, while it is replayed is buried. Storing again under a copy_id that is
-   * stored replaces it. */
+   * TEMPFAIL otherwise; now or later; or with complete_recipients() (host.h). Many calls may be
+   * open at once. The flag LSMTPD_IN_DOUBT says that the message was under way when the connection
+   * was lost: one that is lost so three times, alone, while it is replayed becomes a dead letter.
+   * Storing again under a copy_id that is stored replaces it. */
   void (*deliver)(const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_message* message,
                   const lsmtpd_delivery* delivery);
   /* [loop] The host no longer waits for this call. Complete it when its outcome is known: a late
-   * STORED still counts (the fallback's copy is forgotten), so does a late REJECT (it is buried).
-   * May be NULL. */
+   * STORED still counts (the fallback's copy is forgotten), so does a late REJECT (it becomes a
+   * dead letter). May be NULL. */
   void (*cancel)(const lsmtpd_lane* lane, lsmtpd_call call);
 } lsmtpd_output_1;
 

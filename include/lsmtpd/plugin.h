@@ -4,6 +4,9 @@
  * threads and what the workers share. An instance opens one lane a worker; a lane is called on its
  * own loop only, so it needs no locks. Order: create, start, open_lane for each worker, calls,
  * close each lane, stop, destroy.
+ *
+ * Instances are created, started, stopped and destroyed while others run, and two of one name may
+ * be alive at once while the configuration is reloaded: see reload.h for what can exist only once.
  */
 #ifndef LSMTPD_PLUGIN_H
 #define LSMTPD_PLUGIN_H
@@ -18,16 +21,21 @@ extern "C" {
 
 #define LSMTPD_FACTORY "lsmtpd.factory/1"
 
+/* Flag of a descriptor: two started instances of one name cannot be alive at once, because each
+ * holds something that exists only once. A reload then needs LSMTPD_RELOAD, or a restart. */
+#define LSMTPD_EXCLUSIVE 1u
+
 typedef struct lsmtpd_instance lsmtpd_instance;
 typedef struct lsmtpd_lane lsmtpd_lane;
 
 /* No function of a factory, instance, lane or extension is NULL where its description does not
- * allow it; the plugin is refused then. `cancel`, and `closed` of LSMTPD_SESSION_FILTER, may be.
+ * allow it; the plugin is refused then. `cancel`, and `ended` and `closed` of
+ * LSMTPD_SESSION_FILTER, may be.
  *
  * What `lsmtpd plugins` shows. All strings live as long as the process. */
 typedef struct lsmtpd_descriptor {
   uint32_t size;
-  uint32_t reserved;
+  uint32_t flags;         /* LSMTPD_EXCLUSIVE or 0 */
   lsmtpd_str name;        /* "filter_size", the name of the file without .so */
   lsmtpd_str version;     /* "1.0.0" */
   lsmtpd_str vendor;      /* who to ask */
@@ -56,11 +64,12 @@ struct lsmtpd_instance {
   /* [main] Frees the instance. */
   void (*destroy)(const lsmtpd_instance* instance);
   /* [main] Tables whose functions take a lane: LSMTPD_FILTER, LSMTPD_SESSION_FILTER,
-   * LSMTPD_ADMISSION, LSMTPD_OUTPUT, LSMTPD_REPLAY, LSMTPD_PROBE. NULL where the plugin has none.
-   * They live until the instance is destroyed. */
+   * LSMTPD_ADMISSION, LSMTPD_OUTPUT, LSMTPD_REPLAY, LSMTPD_PROBE, LSMTPD_CONTROL; and
+   * LSMTPD_RELOAD, whose functions take the instance. NULL where the plugin has none. They live
+   * until the instance is destroyed. */
   const void* (*get_extension)(const lsmtpd_instance* instance, const char* id);
-  /* [loop] Opens a lane on the loop that calls; `host` is that lane's host and lives until the lane
-   * is closed. NULL is failure. */
+  /* [loop] Opens a lane on the loop that calls; `host` is that lane's host and lives until the
+   * instance is destroyed. NULL is failure. */
   const lsmtpd_lane* (*open_lane)(const lsmtpd_instance* instance, const lsmtpd_host* host);
 };
 
@@ -68,9 +77,9 @@ struct lsmtpd_lane {
   void* self; /* the plugin's own */
   /* [loop] Asks the lane to end: complete what is open, close connections, stop timers and watches,
    * then call host->lane_closed() exactly once, at once or later. The lane is not called again
-   * after that, frees itself, and makes no further use of its host. The host waits for it within
-   * the drain deadline, then exits regardless. */
-  void (*close)(const lsmtpd_lane* lane);
+   * after that, and frees itself. The host waits `deadline_ms` milliseconds for it, then exits
+   * regardless; 0: without an end. */
+  void (*close)(const lsmtpd_lane* lane, uint64_t deadline_ms);
 };
 
 #ifdef __cplusplus

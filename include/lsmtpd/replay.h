@@ -1,16 +1,15 @@
 /* "lsmtpd.replay/1" [instance]: an output that gives back what it stored, so that it can be another
- * output's fallback. "lsmtpd.replay_host/1" [host]: how it answers.
+ * output's fallback. "lsmtpd.replay_host/1" and "lsmtpd.making/1" [host]: how it answers.
  *
  * Only worker 0's lane is asked. The host lists in steps, loads up to 32 messages at a time, hands
- * each to the output it was stored for, and then forgets it (stored) or buries it (refused for
- * good): several calls may be open at once. Everything in an instance that is a fallback waits for
- * replay, dead letters excepted.
+ * each to the output it was stored for, and then forgets it (stored) or makes it a dead letter
+ * (refused for good): several calls may be open at once. Everything in an instance that is a
+ * fallback waits for replay, dead letters excepted.
  */
 #ifndef LSMTPD_REPLAY_H
 #define LSMTPD_REPLAY_H
 
-#include "message.h"
-#include "plugin.h"
+#include "output.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -18,11 +17,24 @@ extern "C" {
 
 #define LSMTPD_REPLAY "lsmtpd.replay/1"
 #define LSMTPD_REPLAY_HOST "lsmtpd.replay_host/1"
+#define LSMTPD_MAKING "lsmtpd.making/1"
+
+#define LSMTPD_COPY_IN_DOUBT 1u /* it was stored with LSMTPD_DELIVERY_IN_DOUBT */
+
+/* One stored copy, as list() names it. */
+typedef struct lsmtpd_copy {
+  lsmtpd_str copy_id;
+  int64_t time_ns; /* when it was stored, nanoseconds since the epoch; 0: not known */
+  uint64_t bytes;  /* what it takes in the storage; 0: not known */
+  uint32_t flags;  /* LSMTPD_COPY_... */
+  uint32_t reserved;
+} lsmtpd_copy;
 
 typedef struct lsmtpd_replay_1 {
-  /* [loop] Lists up to `max` copy_ids that wait, in no order; answer with replay_host->listed() or
-   * a verdict (TEMPFAIL). restart = 1 begins at the start, 0 goes on where the last list() ended.
-   * What is stored while listing goes on may or may not be listed. */
+  /* [loop] Lists up to `max` copies that wait: first those in doubt, then the others, and of both
+   * the oldest first. Answer with replay_host->listed() or a verdict (TEMPFAIL). restart = 1 begins
+   * at the start, 0 goes on where the last list() ended. What is stored while listing goes on may
+   * or may not be listed, and at any place. */
   void (*list)(const lsmtpd_lane* lane, lsmtpd_call call, uint32_t restart, uint32_t max);
   /* [loop] Reads one message back; answer with replay_host->loaded(), with REJECT (it is gone or
    * was put in quarantine: skip it) or with TEMPFAIL. */
@@ -36,18 +48,32 @@ typedef struct lsmtpd_replay_1 {
                       lsmtpd_str reason);
 } lsmtpd_replay_1;
 
+typedef struct lsmtpd_making lsmtpd_making; /* opaque: a message that is being put together */
+
+/* One thread at a time; off the loop where the message may be large. */
+typedef struct lsmtpd_making_1 {
+  /* [any] Begins a message: everything is copied. It ends with loaded() or drop(). NULL: no memory
+   * now, answer TEMPFAIL. */
+  lsmtpd_making* (*make)(const lsmtpd_host* host, const lsmtpd_envelope* envelope);
+  /* [any] 0 is success, -1: out of memory. Where memory is short append() writes to a file, and may
+   * block: from the loop it fails then. */
+  int32_t (*append)(lsmtpd_making* making, lsmtpd_str content);
+  int32_t (*annotate)(lsmtpd_making* making, lsmtpd_str key, lsmtpd_str value);
+  /* [any] Frees it. */
+  void (*drop)(lsmtpd_making* making);
+} lsmtpd_making_1;
+
 typedef struct lsmtpd_replay_host_1 {
-  /* [any] Answers list(): completes the call. `end` = 1: nothing is left to list. */
-  void (*listed)(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_str* copy_ids,
-                 uint32_t count, uint32_t end);
-  /* [any; off the loop where the message may be large] Makes a message for load(): everything is
-   * copied. It is filled with body_append() and annotate() of lsmtpd.message/1, then handed over
-   * with loaded(), or dropped with unpin(). NULL: no memory now, answer TEMPFAIL. */
-  const lsmtpd_message* (*make)(const lsmtpd_host* host, const lsmtpd_envelope* envelope);
-  /* [any] Answers load(): completes the call and takes the message over. `target` is the delivery's
-   * target it was stored with; empty where that is not known (a file of LSMTPD's own). */
-  void (*loaded)(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_message* message,
-                 lsmtpd_str target);
+  /* [any] Answers list(): completes the call. `copies` are copied. `end` = 1: nothing is left to
+   * list.
+   */
+  void (*listed)(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_copy* copies,
+                 uint32_t stride, uint32_t count, uint32_t end);
+  /* [any] Answers load(): completes the call and takes the message over. `stored` is the delivery
+   * that it was stored with: flags, target, reason and attempts are read; the target is empty where
+   * it is not known (a file of LSMTPD's own). */
+  void (*loaded)(const lsmtpd_host* host, lsmtpd_call call, lsmtpd_making* message,
+                 const lsmtpd_delivery* stored);
 } lsmtpd_replay_host_1;
 
 #ifdef __cplusplus

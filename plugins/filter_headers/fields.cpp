@@ -65,16 +65,20 @@ std::string path(std::string_view address) {
 
 struct Placeholder {
   std::string_view name;
-  lsmtpd_str lsmtpd_envelope::*member;
+  lsmtpd_str (*value)(const lsmtpd_envelope& envelope);
 };
+template <lsmtpd_str lsmtpd_envelope::*member>
+lsmtpd_str member_of(const lsmtpd_envelope& envelope) {
+  return envelope.*member;
+}
 constexpr std::array<Placeholder, 7> placeholders = {{
-    {"id", &lsmtpd_envelope::id},
-    {"peer_address", &lsmtpd_envelope::peer_address},
-    {"helo", &lsmtpd_envelope::helo},
-    {"listener", &lsmtpd_envelope::listener},
-    {"reverse_path", &lsmtpd_envelope::reverse_path},
-    {"protocol", &lsmtpd_envelope::protocol},
-    {"auth_user", &lsmtpd_envelope::auth_user},
+    {"id", member_of<&lsmtpd_envelope::id>},
+    {"peer_address", member_of<&lsmtpd_envelope::peer_address>},
+    {"helo", member_of<&lsmtpd_envelope::helo>},
+    {"listener", member_of<&lsmtpd_envelope::listener>},
+    {"reverse_path", member_of<&lsmtpd_envelope::reverse_path>},
+    {"protocol", member_of<&lsmtpd_envelope::protocol>},
+    {"auth_user", [](const lsmtpd_envelope& envelope) { return lsmtpd_auth_user(&envelope); }},
 }};
 constexpr std::string_view hostname_placeholder = "hostname";
 
@@ -139,7 +143,7 @@ std::string Template::expand(const lsmtpd_envelope& envelope, std::string_view h
     else if (piece.text == hostname_placeholder)
       out += hostname;
     else
-      out += view(envelope.*(find(piece.text)->member));
+      out += view(find(piece.text)->value(envelope));
   }
   return out;
 }
@@ -197,10 +201,14 @@ std::string received(const lsmtpd_envelope& envelope, std::string_view hostname)
   const std::string_view helo = view(envelope.helo);
   std::string out = "Received: from " + (helo.empty() ? literal : atom(helo)) + " (" + literal +
                     ")\r\n\tby " + atom(hostname) + " with " + atom(view(envelope.protocol));
-  if (envelope.tls.size != 0) out += " " + comment(view(envelope.tls));
+  if (envelope.tls != nullptr) {
+    std::string session(view(envelope.tls->version));
+    if (envelope.tls->cipher.size != 0) session.append(" ").append(view(envelope.tls->cipher));
+    if (!session.empty()) out += " " + comment(session);
+  }
   out += "\r\n\tid " + atom(view(envelope.id));
   if (envelope.recipient_count == 1)
-    out += "\r\n\tfor " + path(view(envelope.recipients[0].address));
+    out += "\r\n\tfor " + path(view(lsmtpd_recipient_at(&envelope, 0)->address));
   return out + ";\r\n\t" + date(envelope.time_ns) + "\r\n";
 }
 

@@ -44,7 +44,7 @@ class HeadersFilter : public sdk::SimpleFilter {
     }
   }
 
-  void message(sdk::Call call, sdk::Message message) override {
+  void message(sdk::Call call, sdk::FilterMessage message) override {
     const lsmtpd_envelope& envelope = message.envelope();
     std::string text;
     if (return_path_) text += return_path(envelope);

@@ -18,7 +18,7 @@ class SizeFilter : public sdk::SimpleFilter, public sdk::Admission {
 
   sdk::Capacity admission() override { return {true, max_, {}}; }
 
-  void message(sdk::Call call, sdk::Message message) override {
+  void message(sdk::Call call, sdk::FilterMessage message) override {
     const uint64_t size = message.size();
     if (size <= max_) return call.proceed();
     call.reject("Message is larger than " + std::to_string(max_) + " bytes", 552, "5.3.4",

@@ -118,7 +118,7 @@ std::string Template::expand(const lsmtpd_envelope& envelope, std::string_view r
         out += escape_value(view(envelope.listener));
         break;
       case Part::auth_user:
-        out += escape_value(view(envelope.auth_user));
+        out += escape_value(view(lsmtpd_auth_user(&envelope)));
         break;
       case Part::protocol:
         out += escape_value(view(envelope.protocol));

@@ -31,8 +31,33 @@ void answer(sdk::Call* call, const Outcome& outcome) {
     case Kind::rejected:
       return call->reject(outcome.text, outcome.code, outcome.enhanced, outcome.detail);
     case Kind::later:
+      if (outcome.in_doubt)
+        return call->in_doubt(outcome.text, outcome.code, outcome.enhanced, outcome.detail);
       return call->tempfail(outcome.text, outcome.code, outcome.enhanced, outcome.detail);
   }
+}
+
+lsmtpd_verdict to_verdict(const Outcome& outcome) {
+  lsmtpd_verdict verdict{};
+  verdict.size = sizeof verdict;
+  verdict.kind = outcome.kind == Kind::stored     ? LSMTPD_STORED
+                 : outcome.kind == Kind::rejected ? LSMTPD_REJECT
+                                                  : LSMTPD_TEMPFAIL;
+  verdict.code = outcome.code;
+  verdict.flags = outcome.in_doubt ? LSMTPD_IN_DOUBT : 0u;
+  verdict.enhanced = sdk::str(outcome.enhanced);
+  verdict.text = sdk::str(outcome.text);
+  verdict.detail = sdk::str(outcome.detail);
+  return verdict;
+}
+
+// Each recipient gets the outcome of the part that it is in.
+void answer_each(Job& job) {
+  std::vector<lsmtpd_verdict> verdicts(
+      static_cast<std::size_t>(job.message.envelope().recipient_count));
+  for (const Part& part : job.parts)
+    for (const std::uint32_t place : part.recipients) verdicts[place] = to_verdict(part.outcome);
+  job.call.recipients(verdicts);
 }
 
 }  // namespace
@@ -41,7 +66,6 @@ Lane::Lane(sdk::LaneHost host, const Options& options)
     : sdk::Lane(host),
       options_(options),
       container_id_(container_id(options, host)),
-      done_key_(std::string(host.name()) + ".stored"),
       scratch_(kScratch, '\0'),
       connection_(host, options, container_id_, *this),
       flight_(host, options.in_flight, options.in_flight_bytes) {
@@ -60,7 +84,7 @@ void Lane::make_fixed() {
   if (!options_.address.is_fixed() || !options_.exchange.is_fixed() ||
       !options_.routing_key.is_fixed())
     return;
-  fixed_ = make_link(plan(options_, lsmtpd_envelope{}, {}).front().target);
+  fixed_ = make_link(plan(options_, lsmtpd_envelope{}).front().target);
 }
 
 std::string Lane::unavailable() const {
@@ -79,9 +103,7 @@ void Lane::deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery)
   if (why.empty() && !(memory = host().reserve(kJobMemory))) why = "no memory left in the budget";
   if (!why.empty()) return answer(&call, not_sent(why));
   const lsmtpd_envelope& envelope = message.envelope();
-  const auto done = read_done(message.annotation(done_key_), envelope.recipient_count);
-  std::vector<PlannedCopy> copies = plan(options_, envelope, done);
-  if (copies.empty()) return call.stored("all copies were stored before");
+  std::vector<PlannedCopy> copies = plan(options_, envelope);
   auto job = std::make_unique<Job>();
   job->call = std::move(call);
   job->message = std::move(message);
@@ -259,16 +281,13 @@ void Lane::part_done(Part& part, Outcome outcome) {
 }
 
 void Lane::finish(Job* job) {
-  const Outcome& outcome = verdict_of(*job);
-  if (outcome.kind == Kind::later && job->parts.size() > 1) {
-    const std::uint64_t total = job->message.envelope().recipient_count;
-    const auto done =
-        accepted_recipients(*job, read_done(job->message.annotation(done_key_), total));
-    if (!done.empty()) job->message.annotate(done_key_, write_done(total, done));
-  }
   if (job->overdue) --overdue_;
   const lsmtpd_call id = job->call.id();
-  answer(&job->call, outcome);
+  if (differ(*job)) {
+    answer_each(*job);
+  } else {
+    answer(&job->call, verdict_of(*job));
+  }
   jobs_.erase(id);
   if (closed_ && jobs_.empty())
     leave_timer_ = host().timer(std::chrono::milliseconds(0), [this] { leave(); });

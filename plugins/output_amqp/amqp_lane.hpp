@@ -85,7 +85,6 @@ class Lane : public sdk::Lane,
 
   const Options& options_;
   std::string container_id_;
-  std::string done_key_;  // of the annotation
   std::string scratch_;
   Connection connection_;
   Flight flight_;

@@ -94,8 +94,10 @@ Outcome not_sent(std::string_view why) {
 }
 
 Outcome lost_unsettled(std::string_view why) {
-  return tempfail(451, "4.4.2", "Message broker not available",
-                  "link lost while unsettled: " + std::string(why));
+  Outcome outcome = tempfail(451, "4.4.2", "Message broker not available",
+                             "link lost while unsettled: " + std::string(why));
+  outcome.in_doubt = true;
+  return outcome;
 }
 
 Outcome too_large(std::uint64_t encoded, std::uint64_t limit) {

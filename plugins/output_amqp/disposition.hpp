@@ -14,6 +14,7 @@ enum class Kind { stored, rejected, later };
 
 struct Outcome {
   Kind kind = Kind::later;
+  bool in_doubt = false;   // later: it was sent, and nobody said what became of it
   std::uint32_t code = 0;  // SMTP reply code, 0: the host's default
   const char* enhanced = "";
   std::string text;    // for the client: never more than the AMQP condition

@@ -27,8 +27,10 @@ Encoder::Encoder(const sdk::Message& message, const EncoderOptions& options,
       own_annotations_(options.own_annotations) {
   if (recipients.empty()) return;
   recipients_.reserve(recipients.size());
-  for (const std::uint32_t number : recipients) recipients_.push_back(envelope_.recipients[number]);
+  for (const std::uint32_t place : recipients)
+    recipients_.push_back(*lsmtpd_recipient_at(&message.envelope(), place));
   envelope_.recipients = recipients_.data();
+  envelope_.recipient_stride = sizeof(lsmtpd_recipient);
   envelope_.recipient_count = recipients_.size();
 }
 

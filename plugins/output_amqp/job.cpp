@@ -1,7 +1,6 @@
 #include "job.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 
 namespace lsmtpd::amqp {
@@ -26,23 +25,14 @@ bool depends_on_recipient(const Options& options) {
          options.routing_key.by_recipient();
 }
 
-std::string_view recipient(const lsmtpd_envelope& envelope, std::uint32_t number) {
-  const lsmtpd_str address = envelope.recipients[number].address;
+std::string_view recipient(const lsmtpd_envelope& envelope, std::uint32_t place) {
+  const lsmtpd_str address = lsmtpd_recipient_at(&envelope, place)->address;
   return {address.data, address.size};
-}
-
-bool take_number(std::string_view* text, std::uint64_t* value) {
-  const char* end = text->data() + text->size();
-  const auto [last, error] = std::from_chars(text->data(), end, *value);
-  if (error != std::errc{}) return false;
-  text->remove_prefix(static_cast<std::size_t>(last - text->data()));
-  return true;
 }
 
 }  // namespace
 
-std::vector<PlannedCopy> plan(const Options& options, const lsmtpd_envelope& envelope,
-                              const std::vector<std::uint32_t>& done) {
+std::vector<PlannedCopy> plan(const Options& options, const lsmtpd_envelope& envelope) {
   const auto count = static_cast<std::uint32_t>(envelope.recipient_count);
   if (count == 0) return {PlannedCopy{target_for(options, envelope, {}), {}, {}}};
   if (!options.split && !depends_on_recipient(options)) {
@@ -52,50 +42,15 @@ std::vector<PlannedCopy> plan(const Options& options, const lsmtpd_envelope& env
   std::map<std::string, std::size_t> by_key;
   for (std::uint32_t i = 0; i < count; ++i) {
     Target target = target_for(options, envelope, recipient(envelope, i));
-    const std::string key = options.split ? std::to_string(i) : target.key();
+    // The number stays the same where other recipients are gone, and so does the copy's id.
+    const std::string number = std::to_string(lsmtpd_recipient_at(&envelope, i)->number);
+    const std::string key = options.split ? number : target.key();
     const auto [found, fresh] = by_key.try_emplace(key, copies.size());
-    if (fresh) copies.push_back(PlannedCopy{std::move(target), {}, "." + std::to_string(i)});
+    if (fresh) copies.push_back(PlannedCopy{std::move(target), {}, "." + number});
     copies[found->second].recipients.push_back(i);
   }
-  if (copies.size() == 1) copies[0].suffix.clear();
-  std::erase_if(copies, [&](const PlannedCopy& copy) {
-    return std::includes(done.begin(), done.end(), copy.recipients.begin(), copy.recipients.end());
-  });
+  if (copies.size() == 1 && envelope.recipient_total == count) copies[0].suffix.clear();
   return copies;
-}
-
-std::string write_done(std::uint64_t total, const std::vector<std::uint32_t>& done) {
-  std::string out = std::to_string(total) + ":";
-  for (std::size_t i = 0; i < done.size();) {
-    std::size_t last = i;
-    while (last + 1 < done.size() && done[last + 1] == done[last] + 1) ++last;
-    if (i != 0) out += ',';
-    out += std::to_string(done[i]);
-    if (last != i) out += "-" + std::to_string(done[last]);
-    i = last + 1;
-  }
-  return out;
-}
-
-std::vector<std::uint32_t> read_done(std::string_view text, std::uint64_t total) {
-  std::uint64_t written = 0;
-  if (!take_number(&text, &written) || written != total || !text.starts_with(':')) return {};
-  std::vector<std::uint32_t> done;
-  while (!text.empty()) {
-    text.remove_prefix(1);
-    std::uint64_t first = 0;
-    if (!take_number(&text, &first)) return {};
-    std::uint64_t last = first;
-    if (text.starts_with('-')) {
-      text.remove_prefix(1);
-      if (!take_number(&text, &last)) return {};
-    }
-    if (last >= total || first > last) return {};
-    for (std::uint64_t i = first; i <= last; ++i) done.push_back(static_cast<std::uint32_t>(i));
-    if (!text.empty() && !text.starts_with(',')) return {};
-  }
-  std::sort(done.begin(), done.end());
-  return done;
 }
 
 const Outcome& verdict_of(const Job& job) {
@@ -108,14 +63,10 @@ const Outcome& verdict_of(const Job& job) {
   return worst->outcome;
 }
 
-std::vector<std::uint32_t> accepted_recipients(const Job& job, std::vector<std::uint32_t> before) {
-  for (const Part& part : job.parts) {
-    if (part.outcome.kind != Kind::stored) continue;
-    before.insert(before.end(), part.recipients.begin(), part.recipients.end());
-  }
-  std::sort(before.begin(), before.end());
-  before.erase(std::unique(before.begin(), before.end()), before.end());
-  return before;
+bool differ(const Job& job) {
+  return std::any_of(job.parts.begin(), job.parts.end(), [&](const Part& part) {
+    return part.outcome.kind != job.parts[0].outcome.kind;
+  });
 }
 
 }  // namespace lsmtpd::amqp

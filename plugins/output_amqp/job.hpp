@@ -41,7 +41,7 @@ struct Part {
 
   Job* job = nullptr;
   Link* link = nullptr;
-  std::vector<std::uint32_t> recipients;  // numbers of the envelope's; empty: all
+  std::vector<std::uint32_t> recipients;  // places in the envelope; empty: all
   std::string copy_id;
   Phase phase = Phase::queued;
   pn_delivery_t* delivery = nullptr;   // Proton's, while sent
@@ -68,19 +68,13 @@ struct PlannedCopy {
   std::string suffix;  // of the copy id: "", or ".N" with the number of its first recipient
 };
 
-// The copies of a message. `done` are the recipients (sorted) that need none any more.
-std::vector<PlannedCopy> plan(const Options& options, const lsmtpd_envelope& envelope,
-                              const std::vector<std::uint32_t>& done);
-
-// The annotation: "5:0-2,4" for four of five recipients. Parsing gives nothing where it was written
-// for an envelope with another number of recipients.
-std::string write_done(std::uint64_t total, const std::vector<std::uint32_t>& done);
-std::vector<std::uint32_t> read_done(std::string_view text, std::uint64_t total);
+// The copies of a message, for the recipients that it has.
+std::vector<PlannedCopy> plan(const Options& options, const lsmtpd_envelope& envelope);
 
 // The outcome of all parts: not now while any of them may still be stored, else refused, else
 // stored.
 const Outcome& verdict_of(const Job& job);
-// The recipients whose parts were accepted; all of `before` too. Sorted.
-std::vector<std::uint32_t> accepted_recipients(const Job& job, std::vector<std::uint32_t> before);
+// The parts have not all the same kind of outcome: recipients are answered one by one.
+bool differ(const Job& job);
 
 }  // namespace lsmtpd::amqp

@@ -68,12 +68,20 @@ std::string clean(std::string_view text) {
 std::string joined_recipients(const lsmtpd_envelope& envelope) {
   std::string out;
   for (std::uint64_t i = 0; i < envelope.recipient_count; ++i) {
-    const auto address = view(envelope.recipients[i].address);
+    const auto address = view(lsmtpd_recipient_at(&envelope, i)->address);
     if (out.size() + 1 + address.size() > kLongestList) break;
     if (i != 0) out += ',';
     out += address;
   }
   return out;
+}
+
+// Protocol and cipher; empty: clear text.
+std::string tls_text(const lsmtpd_envelope& envelope) {
+  if (envelope.tls == nullptr) return {};
+  std::string text(view(envelope.tls->version));
+  if (envelope.tls->cipher.size != 0) text.append(" ").append(view(envelope.tls->cipher));
+  return text;
 }
 
 class Map {
@@ -125,8 +133,8 @@ void put_application_properties(std::string* out, const Copy& copy) {
   map.number("smtp_rcpt_count", static_cast<std::int32_t>(envelope.recipient_count));
   map.text("smtp_helo", clean(view(envelope.helo)));
   map.text("smtp_client_ip", clean(view(envelope.peer_address)));
-  map.text("smtp_tls", clean(view(envelope.tls)));
-  map.text("smtp_auth_user", clean(view(envelope.auth_user)));
+  map.text("smtp_tls", clean(tls_text(envelope)));
+  map.text("smtp_auth_user", clean(view(lsmtpd_auth_user(&envelope))));
   map.text("_AMQ_DUPL_ID", copy.copy_id);
   std::size_t room = kLongestList;
   for (const auto& [key, value] : copy.annotations) {

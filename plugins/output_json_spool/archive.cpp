@@ -1,5 +1,6 @@
 #include "archive.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <mail_json/json_text.hpp>
 #include <mail_json/timestamp.hpp>
@@ -30,22 +31,55 @@ Archive::Archive(Files& files, const Directory& directory, Capacity& capacity)
     : files_(files), directory_(directory), capacity_(capacity) {}
 
 std::optional<Archive::Page> Archive::list(bool restart, std::uint32_t max) {
-  if (restart) listing_ = files_.list(directory_.messages());
-  if (!listing_) {
-    if (restart) return std::nullopt;
-    return Page{{}, true};
+  if (restart) {
+    listed_.reset();
+    window_.clear();
+    window_has_all_ = false;
   }
   Page page;
-  std::string name;
-  while (page.ids.size() < max) {
-    if (!listing_->next(name)) {
-      page.end = true;
-      listing_.reset();
-      break;
+  while (page.copies.size() < max) {
+    if (window_.empty()) {
+      page.end = window_has_all_;
+      if (page.end) break;
+      if (!fill_window()) {
+        window_has_all_ = true;  // until it is begun again
+        return std::nullopt;
+      }
+      continue;
     }
-    if (auto id = id_of(name)) page.ids.push_back(std::move(*id));
+    page.copies.push_back(std::move(window_.back()));
+    window_.pop_back();
+    listed_ = Place::of(page.copies.back());
   }
+  page.end = page.end || (window_.empty() && window_has_all_);
   return page;
+}
+
+// Reads the whole directory for the next ones in order, as many as the window holds: memory stays
+// bounded whatever the spool holds.
+bool Archive::fill_window() {
+  const auto listing = files_.list(directory_.messages());
+  if (!listing) return false;
+  const auto later = [](const Copy& a, const Copy& b) { return Place::of(a) < Place::of(b); };
+  window_has_all_ = true;
+  std::string name;
+  while (listing->next(name)) {
+    auto id = id_of(name);
+    if (!id) continue;
+    FileInfo info;  // where it cannot be had, loading the file will tell
+    files_.info_in(directory_.messages(), name.c_str(), info);
+    Copy copy{std::move(*id), info.changed_ns, info.size, info.marked};
+    if (listed_ && !(*listed_ < Place::of(copy))) continue;
+    window_.push_back(std::move(copy));
+    std::push_heap(window_.begin(), window_.end(), later);
+    if (window_.size() <= kWindow) continue;
+    std::pop_heap(window_.begin(), window_.end(), later);
+    window_.pop_back();
+    window_has_all_ = false;
+  }
+  std::sort(window_.begin(), window_.end(),
+            [](const Copy& a, const Copy& b) { return Place::of(b) < Place::of(a); });
+  return true;
 }
 
 Archive::Loaded Archive::load(const std::string& id, const Make& make) {

@@ -4,8 +4,10 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include <mail_json/mail_reader.hpp>
@@ -43,14 +45,21 @@ class Archive {
   using Body = std::function<mail_json::Result<void>(const mail_json::Reader::Sink&)>;
   using Make = std::function<Loaded(const mail_json::StoredMail& mail, const Body& body)>;
 
+  struct Copy {
+    std::string id;
+    std::int64_t time_ns = 0;
+    std::uint64_t bytes = 0;
+    bool in_doubt = false;
+  };
   struct Page {
-    std::vector<std::string> ids;
+    std::vector<Copy> copies;
     bool end = false;
   };
+  static constexpr std::size_t kWindow = 4096;  // copies that are put in order at a time
 
   Archive(Files& files, const Directory& directory, Capacity& capacity);
 
-  // Nothing where the directory cannot be read.
+  // Those in doubt first, then the oldest. Nothing where the directory cannot be read.
   std::optional<Page> list(bool restart, std::uint32_t max);
 
   // kBroken: it was put into quarantine, problem() says why.
@@ -62,6 +71,7 @@ class Archive {
   int dead_letter(const std::string& id, std::string_view reason);
 
  private:
+  bool fill_window();
   Loaded read(const std::string& id, const Make& make);
   Loaded unreadable(std::int64_t error);
   int write_reason(const std::string& id, std::string_view reason);
@@ -71,7 +81,20 @@ class Archive {
   Files& files_;
   const Directory& directory_;
   Capacity& capacity_;
-  std::unique_ptr<Listing> listing_;
+
+  // Where a copy stands in the order of list().
+  struct Place {
+    bool sure;
+    std::int64_t time_ns;
+    std::string id;
+    static Place of(const Copy& copy) { return {!copy.in_doubt, copy.time_ns, copy.id}; }
+    bool operator<(const Place& other) const {
+      return std::tie(sure, time_ns, id) < std::tie(other.sure, other.time_ns, other.id);
+    }
+  };
+  std::optional<Place> listed_;  // the last one that was
+  std::vector<Copy> window_;     // the next ones, the first of them last
+  bool window_has_all_ = false;  // nothing is left behind it
   std::string problem_;
 };
 

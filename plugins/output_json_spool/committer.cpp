@@ -117,7 +117,7 @@ void Committer::commit(Group& group, char* buffer) {
 void Committer::write(Group& group, std::deque<StagedFile>& files, char* buffer) {
   for (const StoreJob& job : group) {
     StagedFile& file = files.emplace_back(files_, directory_);
-    const bool written = file.write(job.message, job.copy_id, job.target, extra_, buffer, kBuffer);
+    const bool written = file.write(job.message, job.copy_id, job.purpose, extra_, buffer, kBuffer);
     // Alone, a file is synced at once; in a group all of them are on their way together.
     if (written && group.size() > 1) file.flush_begin();
   }

@@ -32,7 +32,7 @@ struct StoreJob {
   sdk::Call call;
   sdk::Message message;  // pinned
   std::string copy_id;
-  std::string target;
+  Purpose purpose;
 };
 
 class Committer {

@@ -113,9 +113,13 @@ std::string entry_text(const Entry& entry) {
   field(out, "peer", mail.peer_address);
   field(out, "protocol", mail.protocol);
   field(out, "listener", mail.listener);
-  field(out, "tls", mail.tls);
+  const mail_json::StoredTls& tls = mail.tls;
+  field(out, "tls", tls.cipher.empty() ? tls.version : tls.version + " " + tls.cipher);
   field(out, "auth_user", mail.auth_user);
   field(out, "target", mail.bookkeeping.target);
+  field(out, "last attempt", mail.bookkeeping.reason);
+  if (mail.bookkeeping.in_doubt)
+    field(out, "in doubt", "yes: it was sent, and its outcome is unknown");
   for (const auto& [key, value] : mail.bookkeeping.annotations) {
     field(out, "annotation", std::string(key).append("=").append(value));
   }

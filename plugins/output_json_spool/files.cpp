@@ -34,7 +34,8 @@ auto again(Call call) {
 FileInfo info_of(const struct stat& status) {
   return {static_cast<std::uint64_t>(status.st_size),
           status.st_mtim.tv_sec * kSecond + status.st_mtim.tv_nsec,
-          static_cast<bool>(S_ISREG(status.st_mode))};
+          static_cast<bool>(S_ISREG(status.st_mode)),
+          S_ISREG(status.st_mode) && (status.st_mode & S_IXUSR) != 0};
 }
 
 class PosixListing : public Listing {
@@ -98,6 +99,7 @@ class PosixFiles : public Files {
         again([&] { return ::pread(fd, data, size, static_cast<off_t>(offset)); });
     return count < 0 ? -errno : count;
   }
+  int mark(int fd) override { return result(::fchmod(fd, 0700)); }
   int start_writeback(int fd) override {
     return result(::sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE));
   }

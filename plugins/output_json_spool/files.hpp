@@ -13,6 +13,7 @@ struct FileInfo {
   std::uint64_t size = 0;
   std::int64_t changed_ns = 0;  // last change of the content, since the epoch
   bool regular = false;
+  bool marked = false;  // by mark()
 };
 
 struct FreeSpace {
@@ -47,6 +48,9 @@ class Files {
 
   virtual std::int64_t write(int fd, const char* data, std::size_t size) = 0;
   virtual std::int64_t read_at(int fd, std::uint64_t offset, char* data, std::size_t size) = 0;
+  // Marks a file, so that a listing need not open it: its owner may execute it, mode 0700. Only a
+  // hint: nothing says when it is durable.
+  virtual int mark(int fd) = 0;
   virtual int start_writeback(int fd) = 0;  // asks the kernel to begin; does not wait
   virtual int sync_data(int fd) = 0;        // fdatasync
   virtual int sync_directory(int directory) = 0;

@@ -11,18 +11,20 @@ namespace {
 void load_now(Archive& archive, const sdk::LaneHost& host, sdk::Call& call, const std::string& id) {
   const auto make = [&](const mail_json::StoredMail& mail, const Archive::Body& body) {
     const mail_json::EnvelopeView envelope(mail);
-    sdk::Message message = host.make_message(envelope.get());
+    sdk::Making message = host.make_message(envelope.get());
     if (!message) return Archive::Loaded::kTempfail;
     for (const auto& [key, value] : mail.bookkeeping.annotations) {
       if (!message.annotate(key, value)) return Archive::Loaded::kTempfail;
     }
     bool taken = true;
     const auto done = body([&](std::string_view piece) {
-      taken = message.body_append(piece);
+      taken = message.append(piece);
       return taken;
     });
     if (!done) return taken ? Archive::Loaded::kBroken : Archive::Loaded::kTempfail;
-    host.loaded(std::move(call), std::move(message), mail.bookkeeping.target);
+    const mail_json::Bookkeeping& book = mail.bookkeeping;
+    host.loaded(std::move(call), std::move(message),
+                {book.target, book.reason, book.attempts, book.in_doubt});
     return Archive::Loaded::kYes;
   };
   switch (archive.load(id, make)) {
@@ -65,8 +67,12 @@ void Lane::deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery)
   if (!shared_.capacity.has_room(message.size())) {
     return call.tempfail("Insufficient system storage", 452, "4.3.1", "max_bytes is reached");
   }
-  StoreJob job{tally_.ticket(), std::move(call), std::move(message), std::move(id),
-               std::string(delivery.target)};
+  StoreJob job{tally_.ticket(),
+               std::move(call),
+               std::move(message),
+               std::move(id),
+               {std::string(delivery.target), std::string(delivery.reason), delivery.attempts,
+                delivery.in_doubt}};
   if (!shared_.committer.submit(job)) {
     job.call.tempfail({}, 0, {}, "too many messages wait for the disk");
   }
@@ -107,7 +113,10 @@ void Lane::list(sdk::Call call, bool restart, std::uint32_t max) {
               shared.sweep.watch_age();
               const auto page = shared.archive.list(restart, max);
               if (!page) return asked.tempfail({}, 0, {}, "the spool directory cannot be read");
-              host.listed(std::move(asked), page->ids, page->end);
+              std::vector<sdk::Copy> copies;
+              for (const auto& copy : page->copies)
+                copies.push_back({copy.id, copy.time_ns, copy.bytes, copy.in_doubt});
+              host.listed(std::move(asked), copies, page->end);
             });
 }
 

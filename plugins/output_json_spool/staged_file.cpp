@@ -31,8 +31,9 @@ class SdkContent : public json::Content {
 };
 
 json::Bookkeeping bookkeeping(const sdk::Message& message, std::string_view copy_id,
-                              std::string_view target) {
-  json::Bookkeeping book{std::string(copy_id), std::string(target), {}};
+                              const Purpose& purpose) {
+  json::Bookkeeping book{std::string(copy_id), purpose.target,   purpose.reason,
+                         purpose.attempts,     purpose.in_doubt, {}};
   message.each_annotation([&](std::string_view key, std::string_view value) {
     book.annotations.emplace_back(key, value);
   });
@@ -83,15 +84,16 @@ bool StagedFile::open() {
 }
 
 bool StagedFile::write(const sdk::Message& message, std::string_view copy_id,
-                       std::string_view target, bool extra, char* buffer, std::size_t buffer_size) {
+                       const Purpose& purpose, bool extra, char* buffer, std::size_t buffer_size) {
   name_ = file_name(copy_id);
-  const json::Bookkeeping book = bookkeeping(message, copy_id, target);
+  const json::Bookkeeping book = bookkeeping(message, copy_id, purpose);
   // A fallback's file must carry all that replay needs; for others it is an extra.
-  const bool keep_book = extra || !target.empty();
+  const bool keep_book = extra || !purpose.target.empty();
   SdkContent content(message);
   json::Writer writer(message.envelope(), {extra, keep_book ? &book : nullptr});
   if (!writer.measure(content)) return fail("cannot read the message", -EIO);
   if (!open()) return false;
+  if (purpose.in_doubt) files_.mark(file_.get());  // the file itself says so too
   for (;;) {
     const std::int64_t made = writer.produce(content, buffer, buffer_size);
     if (made == 0) return true;

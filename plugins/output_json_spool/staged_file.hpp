@@ -16,6 +16,14 @@
 
 namespace lsmtpd::json_spool {
 
+// Why a copy is stored.
+struct Purpose {
+  std::string target;  // whom it is kept for; empty: for itself
+  std::string reason;  // why that output's last attempt failed
+  std::uint32_t attempts = 0;
+  bool in_doubt = false;  // it was sent, and its outcome is unknown
+};
+
 class StagedFile {
  public:
   // What failed, and its errno as a negative number; error == 0: nothing did.
@@ -35,7 +43,7 @@ class StagedFile {
   ~StagedFile();
 
   // Builds the JSON straight into `buffer`, which goes to the file whenever it is full.
-  bool write(const sdk::Message& message, std::string_view copy_id, std::string_view target,
+  bool write(const sdk::Message& message, std::string_view copy_id, const Purpose& purpose,
              bool extra, char* buffer, std::size_t buffer_size);
   void flush_begin();
   bool flush_end();

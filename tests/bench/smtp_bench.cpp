@@ -77,10 +77,19 @@ constexpr std::string_view envelope[] = {
     "MAIL FROM:<sender@example.org> SIZE=4096 BODY=8BITMIME\r\n",
     "RCPT TO:<receiver@example.org>\r\n", "DATA\r\n"};
 
+Settings bench_settings() {
+  return {.hostname = "mx.example.com",
+          .lmtp = false,
+          .normalize_bare_lf = false,
+          .recipients = 1000,
+          .commands = 1000,
+          .errors = 20,
+          .received_headers = 100};
+}
+
 // A kept connection, a read for each command, content in reads of 64 KiB.
 void session_message(benchmark::State& state) {
-  Settings settings;
-  settings.hostname = "mx.example.com";
+  const Settings settings = bench_settings();
   Session session(settings);
   session.set_origin("mx", "192.0.2.1", 4711);
   drive(session, {});
@@ -106,7 +115,7 @@ void session_dots(benchmark::State& state) {
   std::string mail = "Subject: dots\r\n\r\n";
   while (mail.size() < 65536) mail += "..dot\r\nno dot, but something of a line to read\r\n";
   mail += ".\r\n";
-  Settings settings;
+  const Settings settings = bench_settings();
   Session session(settings);
   drive(session, {});
   for (auto _ : state) {
@@ -119,7 +128,7 @@ BENCHMARK(session_dots)->Name("session/dots");
 
 void session_chunk(benchmark::State& state) {
   const std::string mail = mail_of(1 << 20);
-  Settings settings;
+  const Settings settings = bench_settings();
   Session session(settings);
   drive(session, {});
   for (auto _ : state) {

@@ -15,8 +15,6 @@
 #include "amqp_broker.hpp"
 #include "amqp_script.hpp"
 
-extern "C" const lsmtpd_entry_1 lsmtpd_entry;
-
 namespace {
 
 using namespace lsmtpd;

@@ -64,7 +64,7 @@ class Client {
 };
 
 // The owner of a stream, as a Connection is one.
-struct Owner final : TcpStream::Handler {
+struct Owner final : Stream::Handler {
   explicit Owner(std::unique_ptr<TcpStream> s) : stream(std::move(s)) {
     stream->set_handler(*this);
   }
@@ -72,9 +72,9 @@ struct Owner final : TcpStream::Handler {
     read += bytes;
     if (on_bytes) on_bytes();
   }
-  void on_end(bool end) override {
+  void on_end(Stream::End end) override {
     ++ends;
-    clean_end = end;
+    clean_end = end == Stream::End::goodbye;
     if (close_at_end) stream->close();
   }
   void on_drained() override { ++drained; }

@@ -9,6 +9,7 @@
 #include <future>
 
 #include "chain_host.hpp"
+#include "server_settings.hpp"
 
 namespace lsmtpd::server {
 namespace {
@@ -96,12 +97,6 @@ class Client {
 
 class WorkerTest : public testing::Test {
  protected:
-  WorkerTest() {
-    config_.server.hostname = "mx.example.com";
-    config_.listeners.push_back({});
-    config_.listeners[0].name = "mx";
-    config_.chains.push_back({"default", {}, {}, {}});
-  }
   ~WorkerTest() override {
     if (!drained_) drain();
     for (auto& worker : workers_) {
@@ -113,8 +108,7 @@ class WorkerTest : public testing::Test {
     workers_.clear();
   }
   void step(config::Plugin entry) {
-    config_.plugins.push_back(entry);
-    config_.chains[0].steps.push_back(entry.name);
+    settings_.chains[0].steps.push_back(entry.name);
     const std::string name = entry.name;
     shared_.instances[name] = &host_.instance(std::move(entry));
   }
@@ -170,11 +164,11 @@ class WorkerTest : public testing::Test {
     EXPECT_EQ(client.ask("DATA").substr(0, 4), "354 ");
   }
 
-  config::Config config_;
+  Settings settings_ = test::server_settings();
   Record record_{"server"};
   PluginHost host_{8u << 20};
   Peers peers_{10, 5};
-  Shared shared_{config_, host_.resources, peers_, {}, {}};
+  Shared shared_{settings_, host_.resources, peers_, {}, {}};
   std::vector<std::unique_ptr<Worker>> workers_;
   uint16_t port_ = 0;
   bool drained_ = false;
@@ -235,38 +229,6 @@ TEST_F(WorkerTest, TooManyConnectionsFromOneAddressGet421) {
   admitted.begin();
 }
 
-TEST_F(WorkerTest, SessionFiltersRefuse) {
-  step("who", "session_filter",
-       {{"from", "bad@example.org"}, {"rcpt", "nobody@example.org"}, {"delay", "2ms"}});
-  step("out", "test_output");
-  serve();
-  Client client(port_);
-  client.begin();
-  EXPECT_EQ(client.ask("MAIL FROM:<bad@example.org>"), "554 5.7.1 refused by session_filter");
-  EXPECT_EQ(client.ask("MAIL FROM:<good@example.org>").substr(0, 4), "250 ");
-  EXPECT_EQ(client.ask("RCPT TO:<nobody@example.org>"), "550 5.7.1 refused by session_filter");
-  client.close();
-  EXPECT_TRUE(eventually([&] { return peers_.count() == 0; }));
-}
-
-TEST_F(WorkerTest, RefusedAtConnectThereIsNoService) {
-  step("who", "session_filter", {{"peer", "127.0.0.1"}, {"text", "not from here"}});
-  step("out", "test_output");
-  serve();
-  Client client(port_);
-  EXPECT_EQ(client.reply(), "554 5.7.1 not from here");
-}
-
-TEST_F(WorkerTest, WhenNothingCanBeStoredMailIsRefusedAndTheSmallestLimitIsAnnounced) {
-  step("size", "bad_filter", {{"max", "5KiB"}});
-  step("out", "test_output", {{"ready", "false"}});
-  serve();
-  Client client(port_);
-  client.begin();
-  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 9), "452 4.3.1");
-  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org> SIZE=5121").substr(0, 4), "552 ");
-}
-
 TEST_F(WorkerTest, ALargeMessageSpillsAndIsWhole) {
   step("out", "test_output", {{"record", record_.file()}});
   serve();
@@ -283,68 +245,8 @@ TEST_F(WorkerTest, ALargeMessageSpillsAndIsWhole) {
       [&] { return host_.resources.memory.used() == 0 && host_.resources.spill.used() == 0; }));
 }
 
-TEST_F(WorkerTest, WithoutAnyMemoryTheMessageGets452AndTheConnectionGoesOn) {
-  step("out", "test_output");
-  serve();
-  Client client(port_);
-  client.begin();
-  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
-  EXPECT_EQ(client.ask("RCPT TO:<b@example.org>").substr(0, 4), "250 ");
-  EXPECT_EQ(client.ask("DATA").substr(0, 4), "354 ");
-  const uint64_t rest = fill_memory();
-  EXPECT_EQ(client.ask("some content\r\n.").substr(0, 9), "452 4.3.1");
-  EXPECT_TRUE(eventually([&] { return host_.logged("refused at=data id="); }));
-  host_.resources.memory.release(rest);
-  EXPECT_EQ(client.mail().substr(0, 4), "250 ");
-}
-
-TEST_F(WorkerTest, HalfACommandDoesNotGetTimeForEachOfItsOctets) {
-  config_.timeouts.command = 400;
-  step("out", "test_output");
-  serve();
-  Client client(port_);
-  client.begin();
-  for (int sent = 0; sent < 500 && !client.hears(40); ++sent) client.send("x");
-  EXPECT_EQ(client.reply(), "421 4.4.2 Timeout while waiting for a command");
-  // Whole commands do, each from the end of the one before.
-  Client busy(port_);
-  busy.begin();
-  for (int sent = 0; sent < 30; ++sent) {
-    busy.hears(30);
-    ASSERT_EQ(busy.ask("NOOP"), "250 2.0.0 Ok");
-  }
-}
-
-TEST_F(WorkerTest, WhatIsHeldForAClientInTheMiddleOfThingsIsCounted) {
-  step("out", "test_output");
-  serve();
-  Client client(port_);
-  client.begin();
-  EXPECT_EQ(host_.resources.memory.used(), 0u);
-  client.send("NOOP " + std::string(1500, 'x'));
-  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() >= 1024; }));
-  EXPECT_EQ(client.ask(""), "250 2.0.0 Ok");
-  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() == 0; }));
-  // A reverse-path with its parameters, until the transaction ends.
-  EXPECT_EQ(client.ask("MAIL FROM:<a@b>" + std::string(1500, ' ') + "SIZE=1" +
-                       std::string(300, ' ') + "RET=FULL"),
-            "250 2.1.0 Ok");
-  EXPECT_EQ(host_.resources.memory.used(), 0u) << "blanks in front are not kept";
-  EXPECT_EQ(client.ask("RSET"), "250 2.0.0 Ok");
-  EXPECT_EQ(client.ask("MAIL FROM:<a@b> SIZE=1" + std::string(1500, ' ') + "RET=FULL"),
-            "250 2.1.0 Ok");
-  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() >= 1024; }));
-  EXPECT_EQ(client.ask("RSET"), "250 2.0.0 Ok");
-  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() == 0; }));
-
-  ASSERT_TRUE(host_.resources.memory.reserve(host_.resources.memory.limit()));
-  client.send("NOOP " + std::string(1500, 'x'));
-  EXPECT_EQ(client.reply(), "421 4.3.2 Out of memory, try again later");
-  host_.resources.memory.release(host_.resources.memory.limit());
-}
-
 TEST_F(WorkerTest, RepliesThatAreNotReadAreCounted) {
-  config_.limits.commands = 1'000'000;
+  settings_.listeners[0].smtp.commands = 1'000'000;
   step("out", "test_output");
   serve();
   Client client(port_);
@@ -362,26 +264,9 @@ TEST_F(WorkerTest, RepliesThatAreNotReadAreCounted) {
   EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() == 0; }));
 }
 
-TEST_F(WorkerTest, RepliesThatTheKernelTakesNeedNoRoom) {
-  config_.listeners[0].protocol = config::Protocol::lmtp;
-  step("out", "test_output");
-  serve();
-  Client client(port_);
-  begin_lmtp(client, 500);
-  client.send("hello\r\n");
-  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() > 0; }));
-  // Enough for the message on its way, and not for the replies.
-  const uint64_t rest = host_.resources.memory.limit() - host_.resources.memory.used() - 8192;
-  ASSERT_TRUE(host_.resources.memory.reserve(rest));
-  client.send(".\r\n");
-  for (int i = 0; i < 500; ++i) ASSERT_EQ(client.reply().substr(0, 3), "250") << i;
-  EXPECT_EQ(client.ask("NOOP"), "250 2.0.0 Ok");
-  host_.resources.memory.release(rest);
-}
-
 // The client has not read them yet, and closing on what it has sent behind would reset them away.
 TEST_F(WorkerTest, RepliesOnTheirWayOutliveTheEndForWantOfMemory) {
-  config_.listeners[0].protocol = config::Protocol::lmtp;
+  settings_.listeners[0].smtp.lmtp = true;
   step("out", "test_output");
   serve();
   Client client(port_, 4096);
@@ -399,88 +284,10 @@ TEST_F(WorkerTest, RepliesOnTheirWayOutliveTheEndForWantOfMemory) {
   host_.resources.memory.release(host_.resources.memory.limit());
 }
 
-TEST_F(WorkerTest, RepliesThatAreNotReadAndFindNoRoomEndTheConnectionAtOnce) {
-  config_.limits.commands = 1'000'000;
-  step("out", "test_output");
-  serve();
-  Client client(port_);
-  client.begin();
-  ASSERT_TRUE(host_.resources.memory.reserve(host_.resources.memory.limit()));
-  std::string batch;
-  for (int i = 0; i < 1000; ++i) batch += "HELP\r\n";
-  EXPECT_TRUE(eventually([&] {
-    client.send_some(batch);
-    return peers_.count() == 0;
-  }));
-  EXPECT_EQ(times_logged("closed id="), 1u);
-  EXPECT_TRUE(host_.logged(" why=\"limits.memory is used up\""));
-  EXPECT_FALSE(host_.logged(" unsent=0 ")) << "how much it had not taken";
-  host_.resources.memory.release(host_.resources.memory.limit());
-}
-
-// It was begun, so it may be stored: its client must hear of that before all else.
-TEST_F(WorkerTest, InputThatFindsNoRoomLetsTheMessageBeforeItHaveItsOutcome) {
-  step("out", "test_output", {{"delay", "1s"}, {"record", record_.file()}});
-  serve();
-  Client client(port_);
-  client.begin();
-  client.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
-  for (int i = 0; i < 3; ++i) client.reply();
-  client.send("x\r\n.\r\n");
-  EXPECT_TRUE(eventually([&] { return record_.count("deliver") == 1; }));
-  const uint64_t rest = fill_memory();
-  client.send("NOOP\r\n");
-  EXPECT_EQ(client.reply().substr(0, 24), "250 2.0.0 Ok: queued as ");
-  EXPECT_EQ(client.reply(), kOutOfMemory);
-  EXPECT_EQ(client.reply(), "");
-  EXPECT_TRUE(host_.logged("reply_lost=false"));
-  EXPECT_EQ(times_logged("closed id="), 1u);
-  host_.resources.memory.release(rest);
-}
-
-// What came meanwhile is lost: the transaction must not go on behind the hole, a drain or not.
-TEST_F(WorkerTest, InputThatFindsNoRoomEndsTheSessionThoughADrainWouldLetItGoOn) {
-  step("who", "session_filter",
-       {{"rcpt", "nobody@example.org"}, {"verdict", "tempfail"}, {"delay", "1s"}});
-  step("out", "test_output", {{"record", record_.file()}});
-  serve();
-  Client client(port_);
-  client.begin();
-  EXPECT_EQ(client.ask("MAIL FROM:<a@b.example>").substr(0, 4), "250 ");
-  EXPECT_EQ(client.ask("RCPT TO:<c@d.example>").substr(0, 4), "250 ");
-  client.send("RCPT TO:<nobody@example.org>\r\n");
-  EXPECT_TRUE(eventually([&] { return host_.logged("thinking"); }));
-  const uint64_t rest = fill_memory();
-  client.send("RCPT TO:<lost@d.example>\r\n");
-  auto drained = begin_drain();  // the worker hears of it behind what the client has sent
-  EXPECT_EQ(client.reply().substr(0, 4), "451 ");
-  EXPECT_EQ(client.reply(), kOutOfMemory);
-  EXPECT_EQ(client.reply(), "");
-  client.close();
-  EXPECT_EQ(drained.wait_for(std::chrono::seconds(20)), std::future_status::ready);
-  EXPECT_EQ(times_logged("closed id="), 1u);
-  host_.resources.memory.release(rest);
-}
-
-TEST_F(WorkerTest, ThousandsOfRepliesToOneMessageAreNotTakenForAClientThatDoesNotRead) {
-  config_.listeners[0].protocol = config::Protocol::lmtp;
-  config_.limits.recipients = 10'000;
-  config_.limits.unread_replies = 1024;
-  step("out", "test_output");
-  serve();
-  Client client(port_, 4096);
-  begin_lmtp(client, 10'000);
-  client.send("x\r\n.\r\n");
-  for (int i = 0; i < 10'000; ++i) {
-    ASSERT_EQ(client.reply().substr(0, 24), "250 2.0.0 Ok: queued as ") << i;
-  }
-  EXPECT_EQ(client.ask("QUIT").substr(0, 4), "221 ");
-}
-
 TEST_F(WorkerTest, ADrainLetsAClientReadItsReplies) {
-  config_.listeners[0].protocol = config::Protocol::lmtp;
-  config_.limits.recipients = 100'000;
-  config_.limits.unread_replies = 1024;
+  settings_.listeners[0].smtp.lmtp = true;
+  settings_.listeners[0].smtp.recipients = 100'000;
+  settings_.limits.unread_replies = 1024;
   // More in all than a kernel takes.
   step("out", "test_output", {{"verdict", "reject"}, {"text", std::string(400, 'x')}});
   serve();
@@ -494,60 +301,6 @@ TEST_F(WorkerTest, ADrainLetsAClientReadItsReplies) {
   EXPECT_EQ(client.reply(), "");
   client.close();
   EXPECT_EQ(drained.wait_for(std::chrono::seconds(20)), std::future_status::ready);
-}
-
-TEST_F(WorkerTest, RecipientsRefusedForLackOfMemoryAreNotRefusedForEver) {
-  config_.limits.commands = 10;
-  step("out", "test_output");
-  serve();
-  Client client(port_);
-  client.begin();
-  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
-  ASSERT_TRUE(host_.resources.memory.reserve(host_.resources.memory.limit()));
-  std::string last;
-  int refused = 0;
-  for (; refused < 20; ++refused) {
-    last = client.ask("RCPT TO:<b@example.org>");
-    if (last.substr(0, 9) != "452 4.3.1") break;
-  }
-  EXPECT_EQ(last.substr(0, 9), "421 4.7.0");
-  EXPECT_EQ(refused, 9) << "the EHLO is the tenth";
-  host_.resources.memory.release(host_.resources.memory.limit());
-}
-
-TEST_F(WorkerTest, WhereMemoryIsShortOnlyLargeEnvelopesStopGrowing) {
-  config_.limits.recipients = 10'000;
-  step("out", "test_output");
-  serve();
-  const uint64_t taken = host_.resources.soft_limit() + 1;
-  ASSERT_TRUE(host_.resources.memory.reserve(taken));
-  Client large(port_), small(port_);
-  large.begin();
-  small.begin();
-  EXPECT_EQ(large.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
-  const std::string address = "RCPT TO:<" + std::string(60, 'r') + "@example.org>";
-  int accepted = 0;
-  while (accepted < 1000 && large.ask(address).substr(0, 4) == "250 ") ++accepted;
-  EXPECT_GE(accepted, 100) << "what RFC 5321 4.5.3.1.8 asks for";
-  EXPECT_LT(accepted, 200);
-  EXPECT_EQ(small.mail().substr(0, 4), "250 ");
-  host_.resources.memory.release(taken);
-  EXPECT_EQ(large.ask(address).substr(0, 4), "250 ");
-}
-
-TEST_F(WorkerTest, AClientThatGoesBeforeTheOutputsStartCancels) {
-  step("slow", "bad_filter", {{"mode", "never"}});
-  step("out", "test_output", {{"record", record_.file()}});
-  serve();
-  Client client(port_);
-  client.begin();
-  client.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
-  for (int i = 0; i < 3; ++i) client.reply();
-  client.send("x\r\n.\r\n");
-  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() > 0; }));
-  client.abort();
-  EXPECT_TRUE(eventually([&] { return peers_.count() == 0; }));
-  EXPECT_TRUE(record_.lines().empty());
 }
 
 TEST_F(WorkerTest, AClientThatGoesLaterLosesTheReplyNotTheMessage) {
@@ -582,83 +335,6 @@ TEST_F(WorkerTest, DrainTellsTheIdleAndLetsTransactionsFinish) {
   busy.close();
   EXPECT_EQ(drained.wait_for(std::chrono::seconds(20)), std::future_status::ready);
   EXPECT_EQ(record_.count("deliver"), 1u);
-}
-
-TEST_F(WorkerTest, DrainEndsASessionWhoseTransactionIsReset) {
-  step("out", "test_output");
-  serve();
-  Client client(port_);
-  client.begin();
-  EXPECT_EQ(client.ask("MAIL FROM:<a@b.example>").substr(0, 4), "250 ");
-  auto drained = begin_drain();
-  EXPECT_EQ(client.ask("RSET").substr(0, 4), "250 ");
-  EXPECT_EQ(client.reply().substr(0, 9), "421 4.3.2");
-  client.close();
-  EXPECT_EQ(drained.wait_for(std::chrono::seconds(20)), std::future_status::ready);
-}
-
-TEST_F(WorkerTest, DrainEndsASessionThatWaitsForAFilter) {
-  step("who", "session_filter",
-       {{"helo", "client.example"}, {"verdict", "tempfail"}, {"delay", "500ms"}});
-  step("out", "test_output");
-  serve();
-  Client client(port_);
-  EXPECT_EQ(client.reply().substr(0, 4), "220 ");
-  client.send("EHLO client.example\r\n");
-  EXPECT_TRUE(eventually([&] { return host_.logged("thinking"); }));
-  auto drained = begin_drain();
-  EXPECT_EQ(client.reply().substr(0, 4), "451 ");
-  EXPECT_EQ(client.reply().substr(0, 9), "421 4.3.2");
-  client.close();
-  EXPECT_EQ(drained.wait_for(std::chrono::seconds(20)), std::future_status::ready);
-}
-
-TEST_F(WorkerTest, TheSessionsDeadlineHoldsAlsoWhereItPassesWhileTheChainHasTheMessage) {
-  step("out", "test_output", {{"delay", "1s"}, {"record", record_.file()}});
-  config_.timeouts.session = 400;
-  serve();
-  Client client(port_);
-  client.begin();
-  EXPECT_EQ(client.mail().substr(0, 4), "250 ");
-  EXPECT_EQ(client.reply(), "421 4.4.2 Session took too long");
-  EXPECT_EQ(client.reply(), "");
-  EXPECT_EQ(record_.count("deliver"), 1u);
-}
-
-TEST_F(WorkerTest, AClientThatNeverPausesBetweenRefusedMessagesHoldsOneEnvelope) {
-  step("out", "test_output");
-  config_.limits.message_size = 10;
-  serve();
-  Client client(port_);
-  client.begin();
-  const std::string envelope = "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n";
-  client.send(envelope);
-  client.reply();
-  client.reply();
-  const uint64_t one = host_.resources.memory.used();
-  EXPECT_GT(one, 0u);
-  for (int i = 0; i < 20; ++i) {
-    client.send("BDAT 11 LAST\r\n12345678901" + envelope);
-    for (const char* code : {"552 ", "250 ", "250 "}) EXPECT_EQ(client.reply().substr(0, 4), code);
-  }
-  EXPECT_TRUE(eventually([&] { return host_.resources.memory.used() == one; }));
-}
-
-TEST_F(WorkerTest, ARefusedMessageIsInTheLogWithItsEnvelope) {
-  step("out", "test_output");
-  config_.limits.message_size = 1000;
-  serve();
-  Client client(port_);
-  client.begin();
-  EXPECT_EQ(client.mail(std::string(998, 'x') + "\r\n" + "more\r\n").substr(0, 9), "552 5.3.4");
-  EXPECT_TRUE(eventually([&] {
-    return host_.logged("refused at=data id=") &&
-           host_.logged(" from=a@example.org to=b@example.org size=1006 peer=127.0.0.1:") &&
-           host_.logged(" helo=client.example listener=mx code=552 ");
-  }));
-  EXPECT_EQ(client.ask("MAIL FROM:<big@example.org> SIZE=1001").substr(0, 9), "552 5.3.4");
-  EXPECT_TRUE(eventually([&] { return host_.logged(" from=big@example.org "); }));
-  EXPECT_EQ(client.mail().substr(0, 4), "250 ");
 }
 
 TEST_F(WorkerTest, ALaneThatCannotBeOpenedIsAnError) {

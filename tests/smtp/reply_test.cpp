@@ -1,16 +1,14 @@
-#include "smtp/reply.hpp"
+#include "smtp/replies.hpp"
 
 #include <gtest/gtest.h>
-
-#include "smtp/replies.hpp"
 
 namespace lsmtpd::smtp {
 namespace {
 
 std::string text_of(const Reply& reply) {
-  std::string out;
-  append(out, reply);
-  return out;
+  ReplyWriter writer;
+  writer.write(reply);
+  return writer.text();
 }
 
 TEST(Reply, IsOneLine) {
@@ -32,14 +30,27 @@ TEST(Reply, IsCutAt512Octets) {
 }
 
 TEST(Reply, FollowsWhatWasThere) {
-  std::string out = "before\r\n";
-  append(out, {250, "2.0.0", "Ok"});
-  EXPECT_EQ(out, "before\r\n250 2.0.0 Ok\r\n");
+  ReplyWriter writer;
+  writer.write(replies::bye);
+  writer.write({250, "2.0.0", "Ok"}, 2);
+  EXPECT_EQ(writer.text(), "221 2.0.0 Bye\r\n250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n");
 }
 
 TEST(FixedReply, GivesItsReasonWithoutTheCodes) {
   EXPECT_EQ(replies::reason_of(replies::nested_mail), "Nested MAIL: transaction already under way");
   EXPECT_EQ(replies::reason_of(replies::bare_cr), "bare CR in data");
+}
+
+TEST(FixedReply, IsTheSameAsAValue) {
+  const Reply reply = make(replies::out_of_memory);
+  EXPECT_EQ(reply.code, 421);
+  EXPECT_EQ(reply.enhanced, "4.3.2");
+  EXPECT_EQ(reply.text, "Out of memory, try again later");
+  const Reply plain = make(replies::go_ahead);
+  EXPECT_EQ(plain.code, 354);
+  EXPECT_EQ(plain.enhanced, "");
+  EXPECT_EQ(plain.text, "End data with <CR><LF>.<CR><LF>");
+  EXPECT_EQ(text_of(plain), std::string(replies::go_ahead.line) + "\r\n");
 }
 
 }  // namespace

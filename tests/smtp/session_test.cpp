@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "base/invariant.hpp"
 #include "smtp_script.hpp"
 
 namespace lsmtpd::test {
@@ -324,8 +325,9 @@ TEST(Session, GoesOnAfterAMessageThatTheCallerRefuses) {
 TEST(Session, ClosesAfterAnyReplyOf421And521) {
   const auto settings = test_settings();
   for (const Reply& gone : {Reply{421, "4.3.2", "Shutting down"}, Reply{521, "5.3.2", "No mail"}}) {
-    std::string line;
-    append(line, gone);
+    smtp::ReplyWriter writer;
+    writer.write(gone);
+    const std::string line = writer.text();
     for (const Action at : {Action::phase_connect, Action::phase_helo, Action::phase_mail,
                             Action::phase_rcpt, Action::body_start, Action::body_end}) {
       const Played played = play_whole(settings, refusing(at, gone),
@@ -405,6 +407,25 @@ TEST(Session, SaysWhichDeadlineApplies) {
   EXPECT_FALSE(player.session().in_data());
   EXPECT_FALSE(player.session().in_transaction());
   EXPECT_EQ(player.session().declared_size(), 0U);
+}
+
+TEST(SessionDeathTest, AbortsWhereTheCallerOwesAnAnswer) {
+  const auto settings = test_settings();
+  smtp::Session session(settings);
+  std::string_view input;
+  ASSERT_EQ(session.next(input), Action::phase_connect);
+  EXPECT_DEATH(session.next(input), "broken invariant: waiting_ == Waiting::nothing");
+}
+
+TEST(Session, EndsWith421WhereAnInvariantIsBrokenAndTheProcessGoesOn) {
+  go_on_after_broken_invariants([](const char*, const char*, int) {});
+  const auto settings = test_settings();
+  smtp::Session session(settings);
+  std::string_view input;
+  ASSERT_EQ(session.next(input), Action::phase_connect);
+  EXPECT_EQ(session.next(input), Action::close);
+  EXPECT_EQ(session.replies(), "421 4.3.0 Internal error, try again later\r\n");
+  go_on_after_broken_invariants(nullptr);
 }
 
 }  // namespace

@@ -259,9 +259,13 @@ inline Played expect_script(std::string_view text, const smtp::Settings& setting
 }
 
 inline smtp::Settings test_settings() {
-  smtp::Settings settings;
-  settings.hostname = "mx.test";
-  return settings;
+  return {.hostname = "mx.test",
+          .lmtp = false,
+          .normalize_bare_lf = false,
+          .recipients = 1000,
+          .commands = 1000,
+          .errors = 20,
+          .received_headers = 100};
 }
 
 }  // namespace lsmtpd::test

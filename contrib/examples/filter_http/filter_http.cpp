@@ -27,7 +27,7 @@ class Lane : public sdk::Lane, public sdk::Filter {
     for (const auto& [easy, transfer] : transfers_) multi_.remove(easy);
   }
 
-  void message(sdk::Call call, sdk::Message message) override {
+  void message(sdk::Call call, sdk::FilterMessage message) override {
     if (transfers_.size() >= most_) return call.tempfail({}, 0, {}, "too many questions under way");
     auto transfer =
         std::make_shared<Transfer>(host(), settings_, std::move(call), std::move(message));

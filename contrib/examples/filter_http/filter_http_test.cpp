@@ -6,8 +6,6 @@
 #include <string>
 #include <thread>
 
-extern "C" const lsmtpd_entry_1 lsmtpd_entry;
-
 namespace {
 
 int failed = 0;

@@ -40,7 +40,7 @@ bool is_field(std::string_view line) {
 }  // namespace
 
 Transfer::Transfer(const sdk::LaneHost& host, const Settings& settings, sdk::Call call,
-                   sdk::Message message)
+                   sdk::FilterMessage message)
     : host_(host), call_(std::move(call)), message_(std::move(message)), easy_(curl_easy_init()) {
   if (easy_ == nullptr) throw std::runtime_error("curl_easy_init failed");
   describe(message_.envelope());
@@ -81,7 +81,7 @@ void Transfer::describe(const lsmtpd_envelope& envelope) {
   add_header("Lsmtpd-Sender", "<" + std::string(sdk::view(envelope.reverse_path)) + ">");
   for (uint64_t i = 0; i < envelope.recipient_count; ++i)
     add_header("Lsmtpd-Recipient",
-               "<" + std::string(sdk::view(envelope.recipients[i].address)) + ">");
+               "<" + std::string(sdk::view(lsmtpd_recipient_at(&envelope, i)->address)) + ">");
 }
 
 // ---- the body: from memory at once, from a file piece by piece through the pool ----

@@ -19,7 +19,7 @@ struct Settings {
 class Transfer : public std::enable_shared_from_this<Transfer> {
  public:
   Transfer(const lsmtpd::sdk::LaneHost& host, const Settings& settings, lsmtpd::sdk::Call call,
-           lsmtpd::sdk::Message message);
+           lsmtpd::sdk::FilterMessage message);
   ~Transfer();
   Transfer(const Transfer&) = delete;
   Transfer& operator=(const Transfer&) = delete;
@@ -42,7 +42,7 @@ class Transfer : public std::enable_shared_from_this<Transfer> {
 
   lsmtpd::sdk::LaneHost host_;
   lsmtpd::sdk::Call call_;
-  lsmtpd::sdk::Message message_;
+  lsmtpd::sdk::FilterMessage message_;
   CURL* easy_;
   curl_slist* headers_ = nullptr;
   uint64_t offset_ = 0;  // of what curl has got

@@ -2,8 +2,6 @@
 #include <lsmtpd/testing.h>
 #include <sys/stat.h>
 
-extern const lsmtpd_entry_1 lsmtpd_entry;
-
 static int failed;
 static const char* path = "output_c_test.mbox";
 

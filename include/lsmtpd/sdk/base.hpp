@@ -60,7 +60,8 @@ inline void complete(const lsmtpd_host* host, lsmtpd_call call, uint32_t kind,
 inline void log(const lsmtpd_host* host, uint32_t level, std::string_view message,
                 const lsmtpd_log_field* fields, uint32_t count) noexcept {
   const auto* table = static_cast<const lsmtpd_log_1*>(host->get_extension(host, LSMTPD_LOG));
-  if (table != nullptr) table->write(host, level, str(message), fields, count);
+  if (table != nullptr)
+    table->write(host, level, str(message), fields, sizeof(lsmtpd_log_field), count);
 }
 
 // Stands in every function that the host calls. A Call that dies because an exception passes

@@ -48,6 +48,13 @@ class Config {
       items.emplace_back(view(raw_->item_key(raw_, key, i)), view(raw_->item(raw_, key, i)));
     return items;
   }
+  // The tables of a list of tables; they live as long as this config.
+  std::vector<Config> tables(const char* key) const {
+    std::vector<Config> rows;
+    for (uint32_t i = 0; i < raw_->count(raw_, key); ++i)
+      if (const lsmtpd_config* row = raw_->table(raw_, key, i)) rows.emplace_back(row);
+    return rows;
+  }
   const lsmtpd_config* raw() const noexcept { return raw_; }
 
  private:
@@ -87,7 +94,7 @@ namespace option {
 constexpr lsmtpd_option make(uint32_t type, const char* key, const char* default_value,
                              const char* help, int64_t minimum = 0, int64_t maximum = 0,
                              const char* allowed = nullptr) noexcept {
-  return {key, type, 0, default_value, minimum, maximum, allowed, help};
+  return {key, type, 0, default_value, minimum, maximum, allowed, help, nullptr, 0, 0};
 }
 constexpr lsmtpd_option string(const char* key, const char* default_value,
                                const char* help) noexcept {
@@ -132,6 +139,16 @@ constexpr lsmtpd_option list(const char* key, const char* default_value,
 }
 constexpr lsmtpd_option map(const char* key, const char* default_value, const char* help) noexcept {
   return make(LSMTPD_TYPE_MAP, key, default_value, help);
+}
+// A list of tables: `columns` are the rows of the table that says what one of them may hold.
+template <std::size_t count>
+constexpr lsmtpd_option tables(const char* key, const lsmtpd_option (&columns)[count],
+                               const char* help) noexcept {
+  lsmtpd_option row = make(LSMTPD_TYPE_TABLES, key, nullptr, help);
+  row.columns = columns;
+  row.column_stride = sizeof(lsmtpd_option);
+  row.column_count = static_cast<uint32_t>(count);
+  return row;
 }
 constexpr lsmtpd_option required(lsmtpd_option row) noexcept {
   row.required = 1;

@@ -109,8 +109,8 @@ class Timer {
   Node* node_ = nullptr;
 };
 
-// A watched descriptor; destroying it ends the watch, and only then may the descriptor be closed.
-// Move-only. [loop]
+// A watched descriptor; destroying it ends the watch. The host watches a duplicate: what the
+// descriptor stands for ends only when both are closed. Move-only. [loop]
 class Watch {
  public:
   Watch() noexcept = default;

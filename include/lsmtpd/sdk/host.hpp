@@ -1,6 +1,6 @@
 // lsmtpd SDK: Host, what an instance and a lane may ask of the daemon from any thread: who am I,
 // the log, memory. LaneHost in loop.hpp adds the event loop. Copies are cheap; valid until the
-// instance is destroyed or the lane closed.
+// instance is destroyed.
 #pragma once
 
 #include <initializer_list>
@@ -52,7 +52,9 @@ class Host {
       : raw_(raw),
         log_(find<lsmtpd_log_1>(LSMTPD_LOG)),
         memory_(find<lsmtpd_memory_1>(LSMTPD_MEMORY)),
-        message_(find<lsmtpd_message_1>(LSMTPD_MESSAGE)) {}
+        message_{find<lsmtpd_message_1>(LSMTPD_MESSAGE),
+                 find<lsmtpd_annotations_1>(LSMTPD_ANNOTATIONS),
+                 find<lsmtpd_header_1>(LSMTPD_HEADER), find<lsmtpd_edits_1>(LSMTPD_EDITS)} {}
 
   std::string_view name() const { return view(raw_->name); }          // NAME of [plugin.NAME]
   std::string_view hostname() const { return view(raw_->hostname); }  // server.hostname
@@ -70,7 +72,7 @@ class Host {
     uint32_t count = 0;
     for (const Field& field : fields)
       if (count < 16) raw[count++] = field.raw();
-    log_->write(raw_, level, str(message), raw, count);
+    log_->write(raw_, level, str(message), raw, sizeof raw[0], count);
   }
   void debug(std::string_view message, std::initializer_list<Field> fields = {}) const {
     log(LSMTPD_LOG_DEBUG, message, fields);
@@ -95,8 +97,14 @@ class Host {
     return Reservation(raw_, memory_, bytes);
   }
 
+  // The annotations of a session, from the event of a SessionFilter.
+  Annotations annotations(const lsmtpd_session_event& event) const noexcept {
+    return {message_.annotations, event.annotations};
+  }
+
   const lsmtpd_host* raw() const noexcept { return raw_; }
-  const lsmtpd_message_1* message_table() const noexcept { return message_; }
+  const lsmtpd_message_1* message_table() const noexcept { return message_.message; }
+  const MessageTables& message_tables() const noexcept { return message_; }
 
  protected:
   template <class Table>
@@ -109,7 +117,7 @@ class Host {
  private:
   const lsmtpd_log_1* log_;
   const lsmtpd_memory_1* memory_;
-  const lsmtpd_message_1* message_;
+  MessageTables message_;
 };
 
 }  // namespace lsmtpd::sdk

@@ -1,6 +1,6 @@
 // lsmtpd SDK: the classes a plugin derives from: Instance (one for each [plugin.NAME])
 // and Lane (one a worker), and what a Lane can do: Filter, SessionFilter, Output, Admission,
-// Replay, Probe.
+// Replay, Probe, Control.
 //
 //     class MyLane : public sdk::Lane, public sdk::Output, public sdk::Admission { ... };
 //     class MyInstance : public sdk::Instance {
@@ -20,6 +20,11 @@ namespace lsmtpd::sdk {
 
 // An instance: options, locks, threads, and what the workers share. It lives until all lanes are
 // closed. [main]
+namespace detail {
+template <class Instance>
+class InstanceBox;
+}
+
 class Instance {
  public:
   Instance(Host host, Config config) : host_(host), config_(config) {}
@@ -38,22 +43,39 @@ class Instance {
   // Which events a SessionFilter lane gets: LSMTPD_PHASE_..., or-ed. Asked once, after the
   // constructor.
   virtual uint32_t phases() const {
-    return LSMTPD_PHASE_CONNECT | LSMTPD_PHASE_HELO | LSMTPD_PHASE_MAIL | LSMTPD_PHASE_RCPT;
+    return LSMTPD_PHASE_CONNECT | LSMTPD_PHASE_HELO | LSMTPD_PHASE_AUTH | LSMTPD_PHASE_MAIL |
+           LSMTPD_PHASE_RCPT | LSMTPD_PHASE_DATA;
   }
 
   const Host& host() const noexcept { return host_; }
   const Config& config() const noexcept { return config_; }
 
  private:
+  template <class>
+  friend class detail::InstanceBox;
   Host host_;
   Config config_;
+};
+
+// An instance that takes new options while it runs: lsmtpd.reload/1. Derive an exclusive plugin's
+// instance from this too. Lanes are called on their loops meanwhile; config() is the old one until
+// commit() has returned. [main]
+class Reload {
+ public:
+  virtual ~Reload() = default;
+  // Gets ready what may fail. False (or an exception): the reload does not happen; say why in
+  // `report`.
+  virtual bool prepare(Config config, Report& report) = 0;
+  virtual void commit() = 0;
+  virtual void abort() = 0;
 };
 
 // Says that a lane is closed: call it once [loop], or drop it. The lane is then destroyed as soon
 // as it is safe.
 class Closed {
  public:
-  explicit Closed(detail::State state) noexcept : state_(std::move(state)) {}
+  Closed(detail::State state, std::chrono::milliseconds deadline) noexcept
+      : state_(std::move(state)), deadline_(deadline) {}
   Closed(Closed&&) noexcept = default;
   Closed& operator=(Closed&&) = delete;
   ~Closed() { (*this)(); }
@@ -65,16 +87,21 @@ class Closed {
       if (!state->in_close) LaneHost::settle_later(state);
     }
   }
+  // How long the host waits, from the moment it asked; 0: without an end.
+  std::chrono::milliseconds deadline() const noexcept { return deadline_; }
 
  private:
   detail::State state_;
+  std::chrono::milliseconds deadline_;
 };
 
 // One worker's part of an instance. [loop]
 class Lane {
  public:
   explicit Lane(LaneHost host) : host_(std::move(host)) {
-    raw_ = {this, [](const lsmtpd_lane* lane) { static_cast<Lane*>(lane->self)->closing(); }};
+    raw_ = {this, [](const lsmtpd_lane* lane, uint64_t deadline_ms) {
+              static_cast<Lane*>(lane->self)->closing(deadline_ms);
+            }};
   }
   virtual ~Lane() = default;
   Lane(const Lane&) = delete;
@@ -89,10 +116,11 @@ class Lane {
   const lsmtpd_lane* raw() const noexcept { return &raw_; }
 
  private:
-  void closing() noexcept {
+  void closing(uint64_t deadline_ms) noexcept {
     const detail::State state = host_.state();
     state->in_close = true;
-    detail::guarded(state->host, [&] { close(Closed(state)); });
+    detail::guarded(state->host,
+                    [&] { close(Closed(state, std::chrono::milliseconds(deadline_ms))); });
     state->in_close = false;
     state->settle();
   }
@@ -101,32 +129,38 @@ class Lane {
   lsmtpd_lane raw_;
 };
 
-// Judges whole messages: lsmtpd.filter/1. Answer with proceed(), reject(), tempfail() or
+// Judges whole messages: lsmtpd.filter/1. Answer with proceed(), accept(), reject(), tempfail() or
 // discard(), now or later.
 class Filter {
  public:
   virtual ~Filter() = default;
-  virtual void message(Call call, Message message) = 0;
+  virtual void message(Call call, FilterMessage message) = 0;
   // The host no longer waits for this call: give up and answer it soon, with anything.
   virtual void cancel(lsmtpd_call call) { (void)call; }
 };
 
 // Judges clients before there is a message: lsmtpd.session_filter/1. `event` lives until the call
-// is answered.
+// is answered and decide() has returned; host().annotations(event) annotates the session.
 class SessionFilter {
  public:
   virtual ~SessionFilter() = default;
   virtual void decide(Call call, const lsmtpd_session_event& event) = 0;
   virtual void cancel(lsmtpd_call call) { (void)call; }
+  // A mail transaction ended: accepted, refused or reset.
+  virtual void transaction_ended(const lsmtpd_transaction_end& end) { (void)end; }
   virtual void session_closed(uint64_t session) { (void)session; }
 };
 
-// How an output is asked. Views live until the call is answered.
+// How an output is asked. Views live until the call is answered and deliver() has returned.
 struct Delivery {
   std::string_view copy_id;               // the same at every resend; storing it again replaces
   std::string_view target;                // as a fallback: the output it is kept for; else empty
   bool replay = false;                    // given back by a spool: nobody waits
   std::chrono::milliseconds deadline{0};  // until the host stops waiting; 0: it waits
+  std::string_view reason;                // why the last attempt failed; empty: none did
+  uint32_t attempts = 0;                  // earlier ones, as far as known
+  bool in_doubt = false;                  // one of them was sent and its outcome is unknown
+  Annotations annotations;                // go along to the fallback after tempfail()
 };
 
 // Puts messages where they are safe: lsmtpd.output/1. Answer with stored(), reject() or
@@ -187,6 +221,13 @@ class Probe {
  public:
   virtual ~Probe() = default;
   virtual void probe(Call call, ProbeReport report) = 0;
+};
+
+// Takes an operator's orders: lsmtpd.control/1.
+class Control {
+ public:
+  virtual ~Control() = default;
+  virtual void retry_now() = 0;  // ends the pause after a failure
 };
 
 // A filter in one class, made once for each worker with the instance's options; see plugin.hpp.

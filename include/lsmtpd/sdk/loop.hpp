@@ -21,9 +21,48 @@ namespace lsmtpd::sdk {
 struct Resolved {
   std::string_view error;
   const lsmtpd_address* addresses = nullptr;
+  uint32_t stride = sizeof(lsmtpd_address);
   uint32_t count = 0;
-  const lsmtpd_address* begin() const noexcept { return addresses; }
-  const lsmtpd_address* end() const noexcept { return addresses + count; }
+
+  class Iterator {
+   public:
+    Iterator(const void* at, uint32_t stride) noexcept
+        : at_(static_cast<const char*>(at)), stride_(stride) {}
+    const lsmtpd_address& operator*() const noexcept {
+      return *static_cast<const lsmtpd_address*>(static_cast<const void*>(at_));
+    }
+    Iterator& operator++() noexcept {
+      at_ += stride_;
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const noexcept { return at_ != other.at_; }
+
+   private:
+    const char* at_;
+    uint32_t stride_;
+  };
+  Iterator begin() const noexcept { return {addresses, stride}; }
+  Iterator end() const noexcept {
+    return {
+        static_cast<const char*>(static_cast<const void*>(addresses)) + std::size_t{stride} * count,
+        stride};
+  }
+};
+
+// A stored copy, as list() names it.
+struct Copy {
+  std::string copy_id;
+  int64_t time_ns = 0;  // when it was stored; 0: not known
+  uint64_t bytes = 0;   // 0: not known
+  bool in_doubt = false;
+};
+
+// How a copy was stored, for loaded(): what came with its delivery.
+struct Stored {
+  std::string_view target;
+  std::string_view reason;
+  uint32_t attempts = 0;
+  bool in_doubt = false;
 };
 
 class LaneHost : public Host {
@@ -33,6 +72,7 @@ class LaneHost : public Host {
     state_->host = raw;
     state_->loop = find<lsmtpd_loop_1>(LSMTPD_LOOP);
     replay_ = find<lsmtpd_replay_host_1>(LSMTPD_REPLAY_HOST);
+    making_ = find<lsmtpd_making_1>(LSMTPD_MAKING);
   }
 
   // [loop] Monotonic milliseconds, as of this turn of the loop.
@@ -123,21 +163,30 @@ class LaneHost : public Host {
   }
 
   // Answers of Replay (replay.h). [any]
-  void listed(Call call, const std::vector<std::string>& copy_ids, bool end) const {
-    std::vector<lsmtpd_str> raw;
-    for (const std::string& id : copy_ids) raw.push_back(str(id));
-    replay_->listed(raw_, call.release(), raw.data(), static_cast<uint32_t>(raw.size()),
-                    end ? 1 : 0);
+  void listed(Call call, const std::vector<Copy>& copies, bool end) const {
+    std::vector<lsmtpd_copy> raw;
+    raw.reserve(copies.size());
+    for (const Copy& copy : copies)
+      raw.push_back({str(copy.copy_id), copy.time_ns, copy.bytes,
+                     copy.in_doubt ? LSMTPD_COPY_IN_DOUBT : 0u, 0});
+    replay_->listed(raw_, call.release(), raw.data(), sizeof(lsmtpd_copy),
+                    static_cast<uint32_t>(raw.size()), end ? 1 : 0);
   }
-  // A message to fill with body_append() and annotate(). Empty: no memory, answer "tempfail". Off
-  // the loop where it may be large.
-  Message make_message(const lsmtpd_envelope& envelope) const {
-    return Message::adopt(message_table(), replay_->make(raw_, &envelope));
+  // A message to fill with append() and annotate(). Empty: no memory, answer "tempfail". Off the
+  // loop where it may be large.
+  Making make_message(const lsmtpd_envelope& envelope) const {
+    return Making(making_, making_->make(raw_, &envelope));
   }
-  void loaded(Call call, Message message, std::string_view target) const {
-    replay_->loaded(raw_, call.release(), message.release(), str(target));
+  void loaded(Call call, Making message, const Stored& stored) const {
+    lsmtpd_delivery delivery{};
+    delivery.size = sizeof delivery;
+    delivery.flags = stored.in_doubt ? LSMTPD_DELIVERY_IN_DOUBT : 0u;
+    delivery.target = str(stored.target);
+    delivery.reason = str(stored.reason);
+    delivery.attempts = stored.attempts;
+    replay_->loaded(raw_, call.release(), message.release(), &delivery);
   }
-  bool can_replay() const noexcept { return replay_ != nullptr; }
+  bool can_replay() const noexcept { return replay_ != nullptr && making_ != nullptr; }
 
   const detail::State& state() const noexcept { return state_; }
 
@@ -195,13 +244,13 @@ class LaneHost : public Host {
     detail::State state;
     Function function;
 
-    static void run(void* data, lsmtpd_str error, const lsmtpd_address* addresses,
+    static void run(void* data, lsmtpd_str error, const lsmtpd_address* addresses, uint32_t stride,
                     uint32_t count) noexcept {
       std::unique_ptr<detail_query> query(static_cast<detail_query*>(data));
       const detail::State state = query->state;
       detail::guarded(state->host, [&] {
         const std::unique_ptr<detail_query> own = std::move(query);
-        own->function(Resolved{view(error), addresses, count});
+        own->function(Resolved{view(error), addresses, stride, count});
       });
       --state->pending;
       state->settle();
@@ -210,6 +259,7 @@ class LaneHost : public Host {
 
   detail::State state_;
   const lsmtpd_replay_host_1* replay_ = nullptr;
+  const lsmtpd_making_1* making_ = nullptr;
 };
 
 }  // namespace lsmtpd::sdk

@@ -6,7 +6,7 @@
 //     namespace sdk = lsmtpd::sdk;
 //     struct NoEmptyMail : sdk::SimpleFilter {
 //       using SimpleFilter::SimpleFilter;
-//       void message(sdk::Call call, sdk::Message message) override {
+//       void message(sdk::Call call, sdk::FilterMessage message) override {
 //         if (message.size() == 0) return call.reject("empty mail is not taken here");
 //         call.proceed();
 //       }
@@ -15,8 +15,9 @@
 //                   "refuses empty mail")
 //
 // LSMTPD_PLUGIN(CLASS, NAME, VERSION, VENDOR, DESCRIPTION) stands once in a plugin, at namespace
-// scope. CLASS is an instance (derives from Instance, has open_lane) or, where no instance is
-// needed, a lane (derives from Lane, constructor (LaneHost, Config)), and may have
+// scope; LSMTPD_EXCLUSIVE_PLUGIN(...) for one that cannot be started twice (reload.h). CLASS is an
+// instance (derives from Instance, has open_lane) or, where no instance is needed, a lane (derives
+// from Lane, constructor (LaneHost, Config)), and may have
 //     static constexpr lsmtpd_option options[] = {...};  // the keys it takes: config.hpp
 //     // what the table cannot say
 //     static void validate(sdk::Config config, sdk::Report report);
@@ -131,8 +132,52 @@ class InstanceBox {
       static constexpr lsmtpd_probe_1 table = Tables<LaneClass>::probe();
       if (wanted == LSMTPD_PROBE) return &table;
     }
+    if constexpr (std::is_base_of_v<Control, LaneClass>) {
+      static constexpr lsmtpd_control_1 table = Tables<LaneClass>::control();
+      if (wanted == LSMTPD_CONTROL) return &table;
+    }
+    if constexpr (std::is_base_of_v<Reload, Instance>) {
+      static constexpr lsmtpd_reload_1 table = {prepare, commit, abort};
+      if (wanted == LSMTPD_RELOAD) return &table;
+    }
     (void)instance;
     return nullptr;
+  }
+
+  // Called only where the instance derives from Reload.
+  template <class Function>
+  static bool reloading(const lsmtpd_instance* instance, Function&& function) noexcept {
+    InstanceBox& box = self(instance);
+    if constexpr (std::is_base_of_v<Reload, Instance>)
+      return guarded(box.instance_.host().raw(), [&] { function(box, box.instance_); });
+    (void)box;
+    return false;
+  }
+  static int32_t prepare(const lsmtpd_instance* instance, const lsmtpd_config* config,
+                         const lsmtpd_report* raw) noexcept {
+    bool ready = false;
+    Report report(raw);
+    reloading(instance, [&](InstanceBox& box, Reload& reload) {
+      try {
+        ready = reload.prepare(Config(config), report);
+      } catch (const std::exception& error) {
+        report.error("", error.what());
+      }
+      if (ready) box.prepared_ = config;
+    });
+    return ready ? 0 : -1;
+  }
+  static void commit(const lsmtpd_instance* instance) noexcept {
+    reloading(instance, [](InstanceBox&, Reload& reload) { reload.commit(); });
+    InstanceBox& box = self(instance);
+    static_cast<sdk::Instance&>(box.instance_).config_ =
+        Config(std::exchange(box.prepared_, nullptr));
+  }
+  static void abort(const lsmtpd_instance* instance) noexcept {
+    reloading(instance, [](InstanceBox& box, Reload& reload) {
+      box.prepared_ = nullptr;
+      reload.abort();
+    });
   }
 
   static const lsmtpd_lane* open_lane(const lsmtpd_instance* instance,
@@ -155,6 +200,7 @@ class InstanceBox {
   lsmtpd_instance raw_;
   Instance instance_;
   lsmtpd_session_filter_1 session_;
+  const lsmtpd_config* prepared_ = nullptr;
 };
 
 template <class Class, const lsmtpd_descriptor& descriptor>
@@ -188,8 +234,8 @@ struct Factory {
   static const void* get_extension(const char* id) noexcept {
     const std::string_view wanted(id);
     if constexpr (HasOptions<Class>::value) {
-      static constexpr lsmtpd_options_1 table = {Class::options, std::size(Class::options), 0,
-                                                 validate};
+      static constexpr lsmtpd_options_1 table = {Class::options, std::size(Class::options),
+                                                 sizeof(lsmtpd_option), validate};
       if (wanted == LSMTPD_OPTIONS) return &table;
     }
     if constexpr (HasCommand<Class>::value) {
@@ -210,15 +256,19 @@ struct Factory {
 
 }  // namespace lsmtpd::sdk::detail
 
-#define LSMTPD_PLUGIN(CLASS, NAME, VERSION, VENDOR, DESCRIPTION)               \
-  namespace {                                                                  \
-  constexpr lsmtpd_descriptor lsmtpd_descriptor_of_this_plugin = {             \
-      sizeof(lsmtpd_descriptor),    0,                                         \
-      {NAME, sizeof(NAME) - 1},     {VERSION, sizeof(VERSION) - 1},            \
-      {VENDOR, sizeof(VENDOR) - 1}, {DESCRIPTION, sizeof(DESCRIPTION) - 1}};   \
-  using lsmtpd_factory_of_this_plugin =                                        \
-      ::lsmtpd::sdk::detail::Factory<CLASS, lsmtpd_descriptor_of_this_plugin>; \
-  }                                                                            \
-  LSMTPD_EXPORT const lsmtpd_entry_1 lsmtpd_entry = {                          \
-      LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR, lsmtpd_factory_of_this_plugin::init, \
+#define LSMTPD_PLUGIN(CLASS, NAME, VERSION, VENDOR, DESCRIPTION) \
+  LSMTPD_PLUGIN_WITH_FLAGS(0, CLASS, NAME, VERSION, VENDOR, DESCRIPTION)
+#define LSMTPD_EXCLUSIVE_PLUGIN(CLASS, NAME, VERSION, VENDOR, DESCRIPTION) \
+  LSMTPD_PLUGIN_WITH_FLAGS(LSMTPD_EXCLUSIVE, CLASS, NAME, VERSION, VENDOR, DESCRIPTION)
+#define LSMTPD_PLUGIN_WITH_FLAGS(FLAGS, CLASS, NAME, VERSION, VENDOR, DESCRIPTION) \
+  namespace {                                                                      \
+  constexpr lsmtpd_descriptor lsmtpd_descriptor_of_this_plugin = {                 \
+      sizeof(lsmtpd_descriptor),    FLAGS,                                         \
+      {NAME, sizeof(NAME) - 1},     {VERSION, sizeof(VERSION) - 1},                \
+      {VENDOR, sizeof(VENDOR) - 1}, {DESCRIPTION, sizeof(DESCRIPTION) - 1}};       \
+  using lsmtpd_factory_of_this_plugin =                                            \
+      ::lsmtpd::sdk::detail::Factory<CLASS, lsmtpd_descriptor_of_this_plugin>;     \
+  }                                                                                \
+  LSMTPD_EXPORT const lsmtpd_entry_1 lsmtpd_entry = {                              \
+      LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR, lsmtpd_factory_of_this_plugin::init,     \
       lsmtpd_factory_of_this_plugin::deinit, lsmtpd_factory_of_this_plugin::get_factory}

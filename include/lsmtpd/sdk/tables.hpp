@@ -21,14 +21,13 @@ struct Tables {
     const lsmtpd_host* raw = host(lane).raw();
     guarded(raw, [&] { method(static_cast<Interface&>(self(lane)), Call(raw, id)); });
   }
-  static Message message_of(const lsmtpd_lane* lane, const lsmtpd_message* raw) noexcept {
-    return Message(host(lane).message_table(), raw);
-  }
 
   static constexpr lsmtpd_filter_1 filter() {
-    return {[](const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_message* message) {
+    return {[](const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_message* message,
+               const lsmtpd_filter_event* event) {
               ask<Filter>(lane, call, [&](Filter& filter, Call open) {
-                filter.message(std::move(open), message_of(lane, message));
+                filter.message(std::move(open),
+                               FilterMessage(host(lane).message_tables(), message, event));
               });
             },
             cancel<Filter>};
@@ -37,22 +36,33 @@ struct Tables {
     return {[](const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_message* message,
                const lsmtpd_delivery* delivery) {
               ask<Output>(lane, call, [&](Output& output, Call open) {
-                output.deliver(std::move(open), message_of(lane, message),
-                               Delivery{view(delivery->copy_id), view(delivery->target),
-                                        (delivery->flags & LSMTPD_DELIVERY_REPLAY) != 0,
-                                        std::chrono::milliseconds(delivery->deadline_ms)});
+                output.deliver(
+                    std::move(open), Message(host(lane).message_tables(), message),
+                    Delivery{view(delivery->copy_id),
+                             view(delivery->target),
+                             (delivery->flags & LSMTPD_DELIVERY_REPLAY) != 0,
+                             std::chrono::milliseconds(delivery->deadline_ms),
+                             view(delivery->reason),
+                             delivery->attempts,
+                             (delivery->flags & LSMTPD_DELIVERY_IN_DOUBT) != 0,
+                             {host(lane).message_tables().annotations, delivery->annotations}});
               });
             },
             cancel<Output>};
   }
   static constexpr lsmtpd_session_filter_1 session(uint32_t instances) {
-    return {instances, 0,
+    return {instances,
+            0,
             [](const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_session_event* event) {
               ask<SessionFilter>(lane, call, [&](SessionFilter& filter, Call open) {
                 filter.decide(std::move(open), *event);
               });
             },
             cancel<SessionFilter>,
+            [](const lsmtpd_lane* lane, const lsmtpd_transaction_end* end) {
+              guarded(host(lane).raw(),
+                      [&] { static_cast<SessionFilter&>(self(lane)).transaction_ended(*end); });
+            },
             [](const lsmtpd_lane* lane, uint64_t session) {
               guarded(host(lane).raw(),
                       [&] { static_cast<SessionFilter&>(self(lane)).session_closed(session); });
@@ -98,6 +108,11 @@ struct Tables {
       ask<Probe>(lane, call, [&](Probe& probe, Call open) {
         probe.probe(std::move(open), ProbeReport(report));
       });
+    }};
+  }
+  static constexpr lsmtpd_control_1 control() {
+    return {[](const lsmtpd_lane* lane) {
+      guarded(host(lane).raw(), [&] { static_cast<Control&>(self(lane)).retry_now(); });
     }};
   }
   template <class Interface>

@@ -36,15 +36,36 @@ typedef struct lsmtpd_t_pair {
   lsmtpd_test_text key, value;
 } lsmtpd_t_pair;
 
+typedef struct lsmtpd_t_header_edit {
+  struct lsmtpd_t_header_edit* next;
+  uint64_t index;
+  int insert; /* else change, and remove where `field` is empty */
+  lsmtpd_test_text field;
+} lsmtpd_t_header_edit;
+
+/* The options, or one table of a list of tables. */
+typedef struct lsmtpd_t_scope { /* behind lsmtpd_config::self */
+  struct lsmtpd_t_scope* next;
+  lsmtpd_test* test;
+  const lsmtpd_option* options;
+  uint32_t stride, count;
+  lsmtpd_test_text prefix; /* of its keys: "KEY[2]."; empty: the options */
+  lsmtpd_config raw;
+} lsmtpd_t_scope;
+
 /* The answer to a call. Lives until lsmtpd_test_free(). */
 typedef struct lsmtpd_test_verdict {
   uint32_t kind; /* LSMTPD_CONTINUE ...; 0: not answered yet */
-  uint32_t code;
+  uint32_t code, flags;
   const char *enhanced, *text, *detail; /* never NULL */
-  const char* copy_ids;                 /* of listed(): separated by newlines */
-  uint32_t end;                         /* of listed() */
-  lsmtpd_test_mail* mail;               /* of loaded() */
-  const char* target;                   /* of loaded() */
+  const char* copy_ids; /* of listed(): separated by newlines; " in doubt" behind those that are */
+  uint32_t end;         /* of listed() */
+  lsmtpd_test_mail* mail;                       /* of loaded() */
+  const char *target, *reason;                  /* of loaded(); never NULL */
+  uint32_t attempts, in_doubt;                  /* of loaded() */
+  uint32_t recipient_count;                     /* of complete_recipients(): how many */
+  const struct lsmtpd_test_verdict* recipients; /* and what for each; else NULL. `kind` above is the
+                                                   worst of them */
 } lsmtpd_test_verdict;
 
 typedef struct lsmtpd_t_host { /* behind lsmtpd_host::self */
@@ -58,14 +79,17 @@ typedef struct lsmtpd_t_host { /* behind lsmtpd_host::self */
 typedef struct lsmtpd_t_call {
   lsmtpd_call id;
   lsmtpd_t_host* host;
-  lsmtpd_test_mail* mail; /* may be NULL */
-  uint32_t kinds;         /* answers that make sense: 1 << kind */
-  int answered, cancelled;
+  lsmtpd_test_mail* mail;    /* may be NULL */
+  uint32_t kinds;            /* answers that make sense: 1 << kind */
+  int answered, in_function; /* the plugin's function has not returned yet */
   lsmtpd_test_verdict verdict;
-  lsmtpd_test_text enhanced, text, detail, copy_ids, target;
-  lsmtpd_delivery delivery; /* what deliver() and decide() point to */
-  lsmtpd_test_text copy_id, for_target;
+  lsmtpd_test_verdict* recipients;
+  lsmtpd_test_text words[3]; /* enhanced, text, detail */
+  lsmtpd_test_text copy_ids, target, reason;
+  lsmtpd_delivery delivery; /* what deliver(), decide() and message() point to */
+  lsmtpd_test_text copy_id, for_target, for_reason;
   lsmtpd_session_event event;
+  lsmtpd_filter_event filter;
   lsmtpd_probe_report probe;
 } lsmtpd_t_call;
 
@@ -76,8 +100,10 @@ struct lsmtpd_test_mail {
   lsmtpd_test* test;
   lsmtpd_envelope envelope;
   lsmtpd_recipient* recipients;
-  lsmtpd_test_text words[16]; /* what the envelope points to, where it was copied */
+  lsmtpd_test_text words[32]; /* what the envelope points to, where it was copied */
   size_t word_count;
+  lsmtpd_tls tls; /* for the envelope to point to */
+  lsmtpd_auth auth;
   lsmtpd_test_text content;
   int spilled;        /* peek() is empty, read() must not be called on the loop */
   int64_t references; /* the plugin's: pins, and the open call */
@@ -86,9 +112,13 @@ struct lsmtpd_test_mail {
   lsmtpd_t_pair *annotations, *annotation_edits, *added;
   uint64_t* removed;
   size_t removed_count;
-  lsmtpd_test_text prepended, body;
-  int body_committed;
+  lsmtpd_test_text prepended, body, reverse_path;
+  int body_committed, reverse_path_set;
+  lsmtpd_header_field* fields; /* once they were counted */
+  int64_t field_count;         /* -1: not counted yet */
+  lsmtpd_t_header_edit* header_edits;
   uint32_t made_by_plugin;
+  uint64_t session; /* not a message: it holds the annotations of this session */
 };
 
 typedef struct lsmtpd_t_task { /* posted, deferred, offloaded, resolving, a timer or a watch */
@@ -119,6 +149,7 @@ struct lsmtpd_test {
   const lsmtpd_factory_1* factory;
   const lsmtpd_instance* instance;
   const lsmtpd_options_1* options;
+  lsmtpd_t_scope* scopes; /* the options' own is the last */
   lsmtpd_config config;
   lsmtpd_report report;
   lsmtpd_t_pair* given;    /* options as given */
@@ -129,6 +160,8 @@ struct lsmtpd_test {
   lsmtpd_t_call** calls;
   size_t call_count;
   lsmtpd_test_mail* mails;
+  void** kept; /* memory that goes with lsmtpd_test_free() */
+  size_t kept_count;
   lsmtpd_t_task *posted, *deferred, *offloaded, *finished, *resolving, *timers, *watches;
   int64_t memory_used;
   lsmtpd_test_text failures, errors, warnings, log, terminal, steps;
@@ -140,7 +173,7 @@ struct lsmtpd_test {
   /* Faults, for tests to set. */
   int64_t memory_limit;                        /* bytes of lsmtpd.memory/1; -1: no limit */
   int64_t reads_to_fail;                       /* that many read() fail from now on; -1: all */
-  int64_t edits_to_fail;                       /* annotate, add_recipient, ...: likewise */
+  int64_t edits_to_fail;                       /* set, add_recipient, ...: likewise */
   int no_offload, no_timer, no_watch, no_post; /* these functions fail */
 };
 
@@ -164,6 +197,14 @@ static inline void lsmtpd_t_append(lsmtpd_test_text* text, const char* data, siz
   text->data = grown;
   text->size += size;
   grown[text->size] = '\0';
+}
+
+/* The mutex is held, or only one thread is there. */
+static inline void* lsmtpd_t_keep(lsmtpd_test* t, void* memory) {
+  t->kept = (void**)realloc(t->kept, (t->kept_count + 1) * sizeof *t->kept);
+  if (t->kept == NULL) abort();
+  t->kept[t->kept_count++] = memory;
+  return memory;
 }
 
 static inline lsmtpd_test_text lsmtpd_t_copy(lsmtpd_str from) {

@@ -4,6 +4,8 @@
 
 #include "base.h"
 
+#include <fcntl.h>
+
 static inline lsmtpd_t_host* lsmtpd_t_self(const lsmtpd_host* host) {
   return (lsmtpd_t_host*)host->self;
 }
@@ -51,9 +53,11 @@ static inline uint64_t lsmtpd_t_watch(const lsmtpd_host* host, int32_t fd, uint3
                                       lsmtpd_fd_ready ready, void* data) {
   lsmtpd_test* t = lsmtpd_t_use_host(host, "watch", 1);
   uint64_t id = 0;
-  if (!t->no_watch) {
+  /* A duplicate, as in the daemon. */
+  const int own = t->no_watch ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (own >= 0) {
     lsmtpd_t_task* task = lsmtpd_t_new_task(t, host, data);
-    task->fd = fd;
+    task->fd = own;
     task->events = events;
     task->ready = ready;
     id = task->id;
@@ -75,7 +79,10 @@ static inline void lsmtpd_t_rewatch(const lsmtpd_host* host, uint64_t id, uint32
 static inline void lsmtpd_t_unwatch(const lsmtpd_host* host, uint64_t id) {
   lsmtpd_test* t = lsmtpd_t_use_host(host, "unwatch", 1);
   lsmtpd_t_task* task = lsmtpd_t_take(&t->watches, id);
-  if (task == NULL) lsmtpd_t_fail(t, "loop: unwatch() of a watch that is not there");
+  if (task == NULL)
+    lsmtpd_t_fail(t, "loop: unwatch() of a watch that is not there");
+  else
+    close(task->fd);
   free(task);
   lsmtpd_t_unlock(t);
 }
@@ -136,6 +143,10 @@ static inline int32_t lsmtpd_t_offload(const lsmtpd_host* host, lsmtpd_task work
 static inline int32_t lsmtpd_t_resolve(const lsmtpd_host* host, lsmtpd_str name, uint32_t port,
                                        lsmtpd_resolved resolved, void* data) {
   lsmtpd_test* t = lsmtpd_t_use_host(host, "resolve", 1);
+  if (port > 65535) {
+    lsmtpd_t_unlock(t);
+    return -1;
+  }
   lsmtpd_t_task* task = lsmtpd_t_new_task(t, host, data);
   task->name = lsmtpd_t_copy(name);
   task->port = port;

@@ -2,7 +2,7 @@
 #ifndef LSMTPD_TESTING_MAIL_H
 #define LSMTPD_TESTING_MAIL_H
 
-#include "message.h"
+#include "header.h"
 
 static inline lsmtpd_str lsmtpd_t_word(lsmtpd_test_mail* mail, lsmtpd_str word) {
   lsmtpd_test_text* copy = &mail->words[mail->word_count++];
@@ -13,6 +13,9 @@ static inline lsmtpd_str lsmtpd_t_word(lsmtpd_test_mail* mail, lsmtpd_str word) 
 static inline lsmtpd_test_mail* lsmtpd_t_mail(lsmtpd_test* t, uint64_t recipients) {
   lsmtpd_test_mail* mail = (lsmtpd_test_mail*)lsmtpd_t_alloc(sizeof *mail);
   mail->test = t;
+  mail->field_count = -1;
+  mail->tls.size = sizeof mail->tls;
+  mail->auth.size = sizeof mail->auth;
   mail->recipients =
       (lsmtpd_recipient*)lsmtpd_t_alloc((size_t)recipients * sizeof(lsmtpd_recipient));
   lsmtpd_t_lock(t);
@@ -23,7 +26,9 @@ static inline lsmtpd_test_mail* lsmtpd_t_mail(lsmtpd_test* t, uint64_t recipient
   lsmtpd_t_append(&mail->content, "", 0);
   mail->envelope.size = sizeof mail->envelope;
   mail->envelope.recipients = mail->recipients;
-  mail->envelope.recipient_count = recipients;
+  mail->envelope.recipient_stride = sizeof(lsmtpd_recipient);
+  mail->envelope.recipient_count = mail->envelope.recipient_total = recipients;
+  for (uint32_t i = 0; i < recipients; ++i) mail->recipients[i].number = i;
   return mail;
 }
 
@@ -46,6 +51,9 @@ static inline lsmtpd_test_mail* lsmtpd_test_mail_bytes(lsmtpd_test* t, const cha
   envelope->protocol = lsmtpd_test_str("ESMTP");
   envelope->listener = lsmtpd_test_str("mx");
   envelope->peer_address = lsmtpd_test_str("192.0.2.1");
+  envelope->local_address = lsmtpd_test_str("192.0.2.2");
+  envelope->local_port = 25;
+  envelope->session = 1;
   const char* at = lsmtpd_t_word(mail, lsmtpd_test_str(recipients)).data;
   for (uint64_t i = 0; i < count; ++i) {
     mail->recipients[i].address.data = at;
@@ -70,7 +78,21 @@ static inline void lsmtpd_test_mail_spill(lsmtpd_test_mail* mail) {
 /* An annotation that an earlier filter made. */
 static inline void lsmtpd_test_mail_annotate(lsmtpd_test_mail* mail, const char* key,
                                              const char* value) {
-  lsmtpd_t_add_pair(&mail->annotations, lsmtpd_test_str(key), lsmtpd_test_str(value));
+  lsmtpd_t_set_pair(&mail->annotations, lsmtpd_test_str(key), lsmtpd_test_str(value));
+}
+
+/* The TLS session and the login that the envelope names; NULL: none. */
+static inline void lsmtpd_test_mail_tls(lsmtpd_test_mail* mail, const char* version,
+                                        const char* cipher) {
+  mail->tls.version = lsmtpd_test_str(version);
+  mail->tls.cipher = lsmtpd_test_str(cipher);
+  mail->envelope.tls = version == NULL ? NULL : &mail->tls;
+}
+static inline void lsmtpd_test_mail_auth(lsmtpd_test_mail* mail, const char* user,
+                                         const char* mechanism) {
+  mail->auth.user = lsmtpd_test_str(user);
+  mail->auth.mechanism = lsmtpd_test_str(mechanism);
+  mail->envelope.auth = user == NULL ? NULL : &mail->auth;
 }
 
 /* Content and annotations as they are in this mail; NUL-terminated. NULL: there is no such
@@ -84,16 +106,11 @@ static inline const char* lsmtpd_test_mail_annotation(const lsmtpd_test_mail* ma
   return pair == NULL ? NULL : pair->value.data;
 }
 
-static inline void lsmtpd_t_edit_annotations(lsmtpd_test_mail* edited,
-                                             const lsmtpd_test_mail* mail) {
-  for (const lsmtpd_t_pair* pair = mail->annotations; pair != NULL; pair = pair->next)
-    if (lsmtpd_t_find_pair(mail->annotation_edits, lsmtpd_t_str(&pair->key)) == NULL)
-      lsmtpd_t_add_pair(&edited->annotations, lsmtpd_t_str(&pair->key), lsmtpd_t_str(&pair->value));
-  for (const lsmtpd_t_pair* pair = mail->annotation_edits; pair != NULL; pair = pair->next) {
-    const lsmtpd_t_pair* later = lsmtpd_t_find_pair(pair->next, lsmtpd_t_str(&pair->key));
-    if (later == NULL && pair->value.size != 0)
-      lsmtpd_t_add_pair(&edited->annotations, lsmtpd_t_str(&pair->key), lsmtpd_t_str(&pair->value));
-  }
+static inline void lsmtpd_t_copy_pairs(lsmtpd_t_pair** to, const lsmtpd_t_pair* from) {
+  lsmtpd_t_free_pairs(*to);
+  *to = NULL;
+  for (; from != NULL; from = from->next)
+    lsmtpd_t_add_pair(to, lsmtpd_t_str(&from->key), lsmtpd_t_str(&from->value));
 }
 
 /* The message as the next step of the chain would see it: with the edits, where they took effect.
@@ -112,15 +129,18 @@ static inline lsmtpd_test_mail* lsmtpd_test_mail_edited(const lsmtpd_test_mail* 
     edited->recipients[kept].address = lsmtpd_t_str(&pair->key);
     edited->recipients[kept].parameters = lsmtpd_t_str(&pair->value);
   }
-  edited->envelope.recipient_count = kept;
-  if (edits) {
-    lsmtpd_t_append(&edited->content, mail->prepended.data, mail->prepended.size);
-    lsmtpd_t_edit_annotations(edited, mail);
-  }
-  const lsmtpd_test_text* body = edits && mail->body_committed ? &mail->body : &mail->content;
-  lsmtpd_t_append(&edited->content, body->data, body->size);
-  for (const lsmtpd_t_pair* pair = mail->annotations; !edits && pair != NULL; pair = pair->next)
-    lsmtpd_t_add_pair(&edited->annotations, lsmtpd_t_str(&pair->key), lsmtpd_t_str(&pair->value));
+  edited->envelope.recipient_count = edited->envelope.recipient_total = kept;
+  for (uint32_t i = 0; i < kept; ++i) edited->recipients[i].number = i;
+  if (edits && mail->reverse_path_set)
+    edited->envelope.reverse_path = lsmtpd_t_str(&mail->reverse_path);
+  if (edits) lsmtpd_t_append(&edited->content, mail->prepended.data, mail->prepended.size);
+  if (edits && mail->body_committed)
+    lsmtpd_t_append(&edited->content, mail->body.data, mail->body.size);
+  else if (edits && mail->header_edits != NULL)
+    lsmtpd_t_write_header(&edited->content, mail);
+  else
+    lsmtpd_t_append(&edited->content, mail->content.data, mail->content.size);
+  lsmtpd_t_copy_pairs(&edited->annotations, edits ? mail->annotation_edits : mail->annotations);
   return edited;
 }
 
@@ -134,6 +154,14 @@ static inline void lsmtpd_t_free_mail(lsmtpd_test_mail* mail) {
   free(mail->removed);
   free(mail->prepended.data);
   free(mail->body.data);
+  free(mail->reverse_path.data);
+  free(mail->fields);
+  while (mail->header_edits != NULL) {
+    lsmtpd_t_header_edit* next = mail->header_edits->next;
+    free(mail->header_edits->field.data);
+    free(mail->header_edits);
+    mail->header_edits = next;
+  }
   free(mail);
 }
 

@@ -1,4 +1,5 @@
-/* Fake host: lsmtpd.message/1 on a message in memory, which may pretend to be spilled. */
+/* Fake host: lsmtpd.message/1, annotations/1 and edits/1 on a message in memory, which may pretend
+ * to be spilled. Handles for annotations and edits are the message itself. */
 #ifndef LSMTPD_TESTING_MESSAGE_H
 #define LSMTPD_TESTING_MESSAGE_H
 
@@ -64,15 +65,37 @@ static inline void lsmtpd_t_unpin(const lsmtpd_message* message) {
   lsmtpd_t_unlock(mail->test);
 }
 
+/* Pairs in the order of their keys' bytes, as the daemon has them; an empty value removes. */
+static inline int lsmtpd_t_compare(lsmtpd_str a, const lsmtpd_test_text* b) {
+  const size_t shorter = a.size < b->size ? (size_t)a.size : b->size;
+  const int order = shorter == 0 ? 0 : memcmp(a.data, b->data, shorter);
+  return order != 0 ? order : a.size < b->size ? -1 : a.size > b->size;
+}
+static inline void lsmtpd_t_set_pair(lsmtpd_t_pair** list, lsmtpd_str key, lsmtpd_str value) {
+  int order = 1;
+  while (*list != NULL && (order = lsmtpd_t_compare(key, &(*list)->key)) > 0) list = &(*list)->next;
+  if (*list != NULL && order == 0) {
+    lsmtpd_t_pair* old = *list;
+    *list = old->next;
+    old->next = NULL;
+    lsmtpd_t_free_pairs(old);
+  }
+  if (value.size == 0) return;
+  lsmtpd_t_pair* pair = NULL;
+  lsmtpd_t_add_pair(&pair, key, value);
+  pair->next = *list;
+  *list = pair;
+}
+
 static inline lsmtpd_str lsmtpd_t_annotation(const lsmtpd_message* message, lsmtpd_str key) {
-  lsmtpd_test_mail* mail = lsmtpd_t_enter(message, "annotation");
+  lsmtpd_test_mail* mail = lsmtpd_t_enter(message, "annotations.get");
   const lsmtpd_t_pair* pair = lsmtpd_t_find_pair(mail->annotations, key);
   lsmtpd_t_unlock(mail->test);
   return pair == NULL ? lsmtpd_test_str("") : lsmtpd_t_str(&pair->value);
 }
 static inline uint32_t lsmtpd_t_annotation_at(const lsmtpd_message* message, uint32_t index,
                                               lsmtpd_str* key, lsmtpd_str* value) {
-  lsmtpd_test_mail* mail = lsmtpd_t_enter(message, "annotation_at");
+  lsmtpd_test_mail* mail = lsmtpd_t_enter(message, "annotations.at");
   const lsmtpd_t_pair* pair = mail->annotations;
   while (pair != NULL && index-- != 0) pair = pair->next;
   if (pair != NULL) {
@@ -94,13 +117,43 @@ static inline int lsmtpd_t_may_edit(lsmtpd_test_mail* mail, const char* function
   if (t->edits_to_fail > 0) --t->edits_to_fail;
   return 0;
 }
-static inline int32_t lsmtpd_t_annotate(const lsmtpd_message* message, lsmtpd_str key,
+static inline int32_t lsmtpd_t_annotate(lsmtpd_annotations* annotations, lsmtpd_str key,
                                         lsmtpd_str value) {
-  lsmtpd_test_mail* mail = lsmtpd_t_enter(message, "annotate");
-  const int allowed = lsmtpd_t_may_edit(mail, "annotate");
-  if (allowed)
-    lsmtpd_t_add_pair(mail->made_by_plugin ? &mail->annotations : &mail->annotation_edits, key,
-                      value);
+  lsmtpd_test_mail* mail = lsmtpd_t_enter((const lsmtpd_message*)(uintptr_t)annotations, "set");
+  const int allowed = lsmtpd_t_may_edit(mail, "set");
+  if (allowed) lsmtpd_t_set_pair(&mail->annotation_edits, key, value);
+  lsmtpd_t_unlock(mail->test);
+  return allowed ? 0 : -1;
+}
+static inline lsmtpd_str lsmtpd_t_annotation_now(const lsmtpd_annotations* annotations,
+                                                 lsmtpd_str key) {
+  lsmtpd_test_mail* mail = lsmtpd_t_enter((const lsmtpd_message*)(uintptr_t)annotations, "find");
+  const lsmtpd_t_pair* pair = lsmtpd_t_find_pair(mail->annotation_edits, key);
+  lsmtpd_t_unlock(mail->test);
+  return pair == NULL ? lsmtpd_test_str("") : lsmtpd_t_str(&pair->value);
+}
+static inline const lsmtpd_annotations_1* lsmtpd_t_annotations_table(void) {
+  static const lsmtpd_annotations_1 table = {lsmtpd_t_annotation, lsmtpd_t_annotation_at,
+                                             lsmtpd_t_annotate, lsmtpd_t_annotation_now};
+  return &table;
+}
+
+static inline lsmtpd_test_mail* lsmtpd_t_enter_edits(const lsmtpd_edits* edits,
+                                                     const char* function) {
+  return lsmtpd_t_enter((const lsmtpd_message*)(uintptr_t)edits, function);
+}
+static inline int32_t lsmtpd_t_set_reverse_path(lsmtpd_edits* edits, lsmtpd_str address) {
+  lsmtpd_test_mail* mail = lsmtpd_t_enter_edits(edits, "set_reverse_path");
+  int allowed = lsmtpd_t_may_edit(mail, "set_reverse_path");
+  for (uint64_t i = 0; i < address.size; ++i) {
+    const unsigned char c = (unsigned char)address.data[i];
+    if (c <= 0x20 || c == 0x7f || c == '<' || c == '>') allowed = 0;
+  }
+  if (allowed) {
+    free(mail->reverse_path.data);
+    mail->reverse_path = lsmtpd_t_copy(address);
+    mail->reverse_path_set = 1;
+  }
   lsmtpd_t_unlock(mail->test);
   return allowed ? 0 : -1;
 }
@@ -109,9 +162,9 @@ static inline int lsmtpd_t_has_control(lsmtpd_str text) {
     if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f) return 1;
   return 0;
 }
-static inline int32_t lsmtpd_t_add_recipient(const lsmtpd_message* message, lsmtpd_str address,
+static inline int32_t lsmtpd_t_add_recipient(lsmtpd_edits* edits, lsmtpd_str address,
                                              lsmtpd_str parameters) {
-  lsmtpd_test_mail* mail = lsmtpd_t_enter(message, "add_recipient");
+  lsmtpd_test_mail* mail = lsmtpd_t_enter_edits(edits, "add_recipient");
   const int allowed = lsmtpd_t_may_edit(mail, "add_recipient") && address.size != 0 &&
                       !lsmtpd_t_has_control(address) && !lsmtpd_t_has_control(parameters);
   if (allowed) lsmtpd_t_add_pair(&mail->added, address, parameters);
@@ -123,8 +176,8 @@ static inline int lsmtpd_t_is_removed(const lsmtpd_test_mail* mail, uint64_t ind
     if (mail->removed[i] == index) return 1;
   return 0;
 }
-static inline int32_t lsmtpd_t_remove_recipient(const lsmtpd_message* message, uint64_t index) {
-  lsmtpd_test_mail* mail = lsmtpd_t_enter(message, "remove_recipient");
+static inline int32_t lsmtpd_t_remove_recipient(lsmtpd_edits* edits, uint64_t index) {
+  lsmtpd_test_mail* mail = lsmtpd_t_enter_edits(edits, "remove_recipient");
   int allowed = lsmtpd_t_may_edit(mail, "remove_recipient") &&
                 index < mail->envelope.recipient_count && !lsmtpd_t_is_removed(mail, index);
   if (mail->added == NULL && mail->removed_count + 1 >= mail->envelope.recipient_count) allowed = 0;
@@ -159,8 +212,8 @@ static inline int lsmtpd_t_is_header_fields(lsmtpd_str fields) {
   }
   return !first;
 }
-static inline int32_t lsmtpd_t_prepend_header(const lsmtpd_message* message, lsmtpd_str fields) {
-  lsmtpd_test_mail* mail = lsmtpd_t_enter(message, "prepend_header");
+static inline int32_t lsmtpd_t_prepend_header(lsmtpd_edits* edits, lsmtpd_str fields) {
+  lsmtpd_test_mail* mail = lsmtpd_t_enter_edits(edits, "prepend_header");
   const int allowed =
       lsmtpd_t_may_edit(mail, "prepend_header") && lsmtpd_t_is_header_fields(fields);
   if (allowed) {
@@ -172,38 +225,31 @@ static inline int32_t lsmtpd_t_prepend_header(const lsmtpd_message* message, lsm
   lsmtpd_t_unlock(mail->test);
   return allowed ? 0 : -1;
 }
-static inline int32_t lsmtpd_t_body_append(const lsmtpd_message* message, lsmtpd_str bytes) {
-  lsmtpd_test_mail* mail = lsmtpd_t_enter(message, "body_append");
+static inline int32_t lsmtpd_t_body_append(lsmtpd_edits* edits, lsmtpd_str bytes) {
+  lsmtpd_test_mail* mail = lsmtpd_t_enter_edits(edits, "body_append");
   const int allowed = lsmtpd_t_may_edit(mail, "body_append");
-  if (allowed)
-    lsmtpd_t_append(mail->made_by_plugin ? &mail->content : &mail->body, bytes.data,
-                    (size_t)bytes.size);
+  if (allowed) lsmtpd_t_append(&mail->body, bytes.data, (size_t)bytes.size);
   lsmtpd_t_unlock(mail->test);
   return allowed ? 0 : -1;
 }
-static inline int32_t lsmtpd_t_body_commit(const lsmtpd_message* message) {
-  lsmtpd_test_mail* mail = lsmtpd_t_enter(message, "body_commit");
-  const int allowed = lsmtpd_t_may_edit(mail, "body_commit");
+static inline int32_t lsmtpd_t_body_commit(lsmtpd_edits* edits) {
+  lsmtpd_test_mail* mail = lsmtpd_t_enter_edits(edits, "body_commit");
+  const int allowed = lsmtpd_t_may_edit(mail, "body_commit") && mail->body.data != NULL;
   if (allowed) mail->body_committed = 1;
   lsmtpd_t_unlock(mail->test);
   return allowed ? 0 : -1;
 }
 
+static inline const lsmtpd_edits_1* lsmtpd_t_edits_table(void) {
+  static const lsmtpd_edits_1 table = {lsmtpd_t_set_reverse_path, lsmtpd_t_add_recipient,
+                                       lsmtpd_t_remove_recipient, lsmtpd_t_prepend_header,
+                                       lsmtpd_t_body_append,      lsmtpd_t_body_commit};
+  return &table;
+}
+
 static inline const lsmtpd_message_1* lsmtpd_t_message_table(void) {
-  static const lsmtpd_message_1 table = {lsmtpd_t_envelope,
-                                         lsmtpd_t_size,
-                                         lsmtpd_t_peek,
-                                         lsmtpd_t_read,
-                                         lsmtpd_t_pin,
-                                         lsmtpd_t_unpin,
-                                         lsmtpd_t_annotation,
-                                         lsmtpd_t_annotation_at,
-                                         lsmtpd_t_annotate,
-                                         lsmtpd_t_add_recipient,
-                                         lsmtpd_t_remove_recipient,
-                                         lsmtpd_t_prepend_header,
-                                         lsmtpd_t_body_append,
-                                         lsmtpd_t_body_commit};
+  static const lsmtpd_message_1 table = {lsmtpd_t_envelope, lsmtpd_t_size, lsmtpd_t_peek,
+                                         lsmtpd_t_read,     lsmtpd_t_pin,  lsmtpd_t_unpin};
   return &table;
 }
 

@@ -44,7 +44,7 @@ static inline int lsmtpd_test_load(lsmtpd_test* t, const char* path) {
 }
 
 /* An option as it would be written in the file, without quotes. LIST: once for each item; MAP: once
- * for each "key=value". */
+ * for each "key=value"; TABLES: "KEY[0].COLUMN" for each value of the first table, and so on. */
 static inline void lsmtpd_test_option(lsmtpd_test* t, const char* key, const char* value) {
   lsmtpd_t_add_pair(&t->given, lsmtpd_test_str(key), lsmtpd_test_str(value));
 }
@@ -78,9 +78,10 @@ static inline void lsmtpd_test_memory_limit(lsmtpd_test* t, int64_t bytes) {
  */
 static inline int lsmtpd_test_validate_options(lsmtpd_test* t) {
   if (!t->loaded) {
-    if (t->entry->abi_major != LSMTPD_ABI_MAJOR)
-      lsmtpd_t_line(&t->errors, "the plugin has ABI %u, this host %u", t->entry->abi_major,
-                    LSMTPD_ABI_MAJOR);
+    if (t->entry->abi_major != LSMTPD_ABI_MAJOR ||
+        (LSMTPD_ABI_MAJOR == 0 && t->entry->abi_minor != LSMTPD_ABI_MINOR))
+      lsmtpd_t_line(&t->errors, "the plugin has ABI %u.%u, this host %u.%u", t->entry->abi_major,
+                    t->entry->abi_minor, LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR);
     else if (t->entry->init(lsmtpd_test_str("plugin.so")) != 0)
       lsmtpd_t_line(&t->errors, "init() failed");
     else
@@ -164,7 +165,7 @@ static inline void lsmtpd_test_close_lane(lsmtpd_test* t) {
   if (host == NULL || host->closed) return;
   t->real_base_ms = lsmtpd_t_clock_ms();
   t->in_close = 1;
-  host->lane->close(host->lane);
+  host->lane->close(host->lane, (uint64_t)t->deadline_ms);
   if (!lsmtpd_test_wait_for(t, lsmtpd_t_is_closed, host))
     lsmtpd_t_fail(t, "lane: lane_closed() never came");
   t->in_close = 0;
@@ -195,10 +196,11 @@ static inline const char* lsmtpd_test_finish(lsmtpd_test* t) {
 }
 
 static inline void lsmtpd_t_free_call(lsmtpd_t_call* call) {
-  lsmtpd_test_text* const texts[] = {&call->enhanced,  &call->text,   &call->detail,
-                                     &call->copy_ids,  &call->target, &call->copy_id,
-                                     &call->for_target};
-  for (int i = 0; i < 7; ++i) free(texts[i]->data);
+  lsmtpd_test_text* const texts[] = {&call->words[0],   &call->words[1],   &call->words[2],
+                                     &call->copy_ids,   &call->target,     &call->reason,
+                                     &call->for_target, &call->for_reason, &call->copy_id};
+  for (int i = 0; i < 9; ++i) free(texts[i]->data);
+  free(call->recipients);
   free(call);
 }
 
@@ -216,6 +218,9 @@ static inline void lsmtpd_test_free(lsmtpd_test* t) {
     free(t->hosts);
     t->hosts = next;
   }
+  for (size_t i = 0; i < t->kept_count; ++i) free(t->kept[i]);
+  free(t->kept);
+  lsmtpd_t_free_scopes(t);
   lsmtpd_t_free_pairs(t->given);
   lsmtpd_t_free_pairs(t->defaults);
   lsmtpd_test_text* const texts[] = {&t->failures, &t->errors,   &t->warnings,

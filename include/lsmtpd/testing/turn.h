@@ -80,10 +80,10 @@ static inline int lsmtpd_t_run_resolved(lsmtpd_test* t) {
       address.address = found->ai_addr;
       address.length = (uint32_t)found->ai_addrlen;
       address.reserved = 0;
-      task->resolved(task->data, lsmtpd_test_str(""), &address, 1);
+      task->resolved(task->data, lsmtpd_test_str(""), &address, sizeof address, 1);
       freeaddrinfo(found);
     } else {
-      task->resolved(task->data, lsmtpd_test_str("no such host"), NULL, 0);
+      task->resolved(task->data, lsmtpd_test_str("no such host"), NULL, sizeof(lsmtpd_address), 0);
     }
     free(task->name.data);
     free(task);

@@ -1,7 +1,5 @@
 #include "mail_json/head.hpp"
 
-#include <algorithm>
-
 #include "mail_json/content.hpp"
 #include "mail_json/json_text.hpp"
 #include "mail_json/timestamp.hpp"
@@ -17,21 +15,41 @@ void add_recipients(Text& text, const lsmtpd_envelope& envelope) {
   text.key("recipients").open('[');
   std::string address;
   for (std::uint64_t i = 0; i < envelope.recipient_count; ++i) {
-    address.assign("<").append(view(envelope.recipients[i].address)).append(">");
+    address.assign("<").append(view(lsmtpd_recipient_at(&envelope, i)->address)).append(">");
     text.string(address);
   }
   text.close(']');
 }
 
 void add_recipient_parameters(Text& text, const lsmtpd_envelope& envelope) {
-  const lsmtpd_recipient* end = envelope.recipients + envelope.recipient_count;
-  const bool any = std::any_of(envelope.recipients, end,
-                               [](const auto& one) { return one.parameters.size > 0; });
+  bool any = false;
+  for (std::uint64_t i = 0; i < envelope.recipient_count; ++i)
+    any = any || lsmtpd_recipient_at(&envelope, i)->parameters.size > 0;
   if (!any) return;
   text.key("recipient_parameters").open('[');
-  for (const lsmtpd_recipient* one = envelope.recipients; one != end; ++one) {
-    text.string(view(one->parameters));
-  }
+  for (std::uint64_t i = 0; i < envelope.recipient_count; ++i)
+    text.string(view(lsmtpd_recipient_at(&envelope, i)->parameters));
+  text.close(']');
+}
+
+void add_tls(Text& text, const lsmtpd_tls& tls) {
+  text.key("tls").open('{');
+  add_if(text, "version", tls.version);
+  add_if(text, "cipher", tls.cipher);
+  add_if(text, "server_name", tls.server_name);
+  add_if(text, "client_subject", tls.client_subject);
+  add_if(text, "client_sha256", tls.client_sha256);
+  add_if(text, "by", tls.by);
+  text.close('}');
+}
+
+// Only where some of the recipients are gone.
+void add_recipient_numbers(Text& text, const lsmtpd_envelope& envelope) {
+  if (envelope.recipient_total <= envelope.recipient_count) return;
+  text.key("recipient_total").number(envelope.recipient_total);
+  text.key("recipient_numbers").open('[');
+  for (std::uint64_t i = 0; i < envelope.recipient_count; ++i)
+    text.number(lsmtpd_recipient_at(&envelope, i)->number);
   text.close(']');
 }
 
@@ -40,8 +58,8 @@ void add_extra(Text& text, const lsmtpd_envelope& envelope) {
   if (envelope.peer_port != 0) text.key("peer_port").number(envelope.peer_port);
   add_if(text, "protocol", envelope.protocol);
   add_if(text, "listener", envelope.listener);
-  add_if(text, "tls", envelope.tls);
-  add_if(text, "auth_user", envelope.auth_user);
+  if (envelope.tls != nullptr) add_tls(text, *envelope.tls);
+  add_if(text, "auth_user", lsmtpd_auth_user(&envelope));
   add_if(text, "mail_parameters", envelope.parameters);
   add_recipient_parameters(text, envelope);
 }
@@ -52,6 +70,10 @@ void add_bookkeeping(Text& text, const lsmtpd_envelope& envelope, const Bookkeep
   text.key("format").number(kFormat);
   text.key("copy_id").string(book.copy_id);
   if (!book.target.empty()) text.key("target").string(book.target);
+  if (!book.reason.empty()) text.key("reason").string(book.reason);
+  if (book.attempts != 0) text.key("attempts").number(book.attempts);
+  if (book.in_doubt) text.key("in_doubt").boolean(true);
+  add_recipient_numbers(text, envelope);
   if (!book.annotations.empty()) {
     text.key("annotations").open('{');
     for (const auto& [key, value] : book.annotations) text.key(key).string(value);

@@ -28,6 +28,11 @@ void Text::number(std::uint64_t value) {
   out_ += std::to_string(value);
 }
 
+void Text::boolean(bool value) {
+  separate();
+  out_ += value ? "true" : "false";
+}
+
 void Text::string(std::string_view value) {
   separate();
   out_ += '"';

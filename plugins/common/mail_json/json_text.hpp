@@ -17,6 +17,7 @@ class Text {
 
   Text& key(std::string_view key);
   void number(std::uint64_t value);
+  void boolean(bool value);
   // As Escaper, but NUL becomes U+FFFD too: many readers take strings as C strings.
   void string(std::string_view value);
 

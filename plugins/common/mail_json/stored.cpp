@@ -48,7 +48,7 @@ void read_recipients(const cJSON* object, StoredMail& mail, Problem& problem) {
   const cJSON* item = nullptr;
   cJSON_ArrayForEach(item, list) {
     if (!cJSON_IsString(item)) return problem.set("a recipient is not a string");
-    mail.recipients.push_back({without_brackets(item->valuestring), {}});
+    mail.recipients.push_back({without_brackets(item->valuestring), {}, 0});
   }
   if (mail.recipients.empty()) problem.set("there are no recipients");
 }
@@ -67,6 +67,53 @@ void read_recipient_parameters(const cJSON* object, StoredMail& mail, Problem& p
   }
 }
 
+// An object, or, from before, a string: "TLSv1.3 TLS_AES_256_GCM_SHA384".
+void read_tls(const cJSON* object, StoredMail& mail, Problem& problem) {
+  const cJSON* item = cJSON_GetObjectItemCaseSensitive(object, "tls");
+  if (item == nullptr) return;
+  StoredTls tls;
+  if (cJSON_IsString(item)) {
+    const std::string text = item->valuestring;
+    const std::size_t blank = text.find(' ');
+    tls.version = text.substr(0, blank);
+    if (blank != std::string::npos) tls.cipher = text.substr(blank + 1);
+  } else if (cJSON_IsObject(item)) {
+    tls.version = text_of(item, "version", false, problem);
+    tls.cipher = text_of(item, "cipher", false, problem);
+    tls.server_name = text_of(item, "server_name", false, problem);
+    tls.client_subject = text_of(item, "client_subject", false, problem);
+    tls.client_sha256 = text_of(item, "client_sha256", false, problem);
+    tls.by = text_of(item, "by", false, problem);
+  } else {
+    return problem.set("tls is not an object");
+  }
+  mail.tls = std::move(tls);
+}
+
+std::uint32_t number_of(const cJSON* object, const char* key) {
+  const cJSON* item = cJSON_GetObjectItemCaseSensitive(object, key);
+  if (!cJSON_IsNumber(item) || item->valuedouble < 0 || item->valuedouble > 4294967295.0) return 0;
+  return static_cast<std::uint32_t>(item->valuedouble);
+}
+
+// Those that are left of `recipient_total`.
+void read_recipient_numbers(const cJSON* own, StoredMail& mail, Problem& problem) {
+  const cJSON* list = cJSON_GetObjectItemCaseSensitive(own, "recipient_numbers");
+  if (list == nullptr) return;
+  mail.recipient_total = number_of(own, "recipient_total");
+  std::size_t index = 0;
+  const cJSON* item = nullptr;
+  cJSON_ArrayForEach(item, list) {
+    if (index == mail.recipients.size() || !cJSON_IsNumber(item) || item->valuedouble < 0 ||
+        item->valuedouble >= mail.recipient_total) {
+      return problem.set("recipient_numbers does not match recipients");
+    }
+    mail.recipients[index++].number = static_cast<std::uint32_t>(item->valuedouble);
+  }
+  if (index != mail.recipients.size() || mail.recipient_total <= index)
+    problem.set("recipient_numbers does not match recipients");
+}
+
 // The keys of ours, from the top level or from under "lsmtpd".
 void read_extra(const cJSON* object, StoredMail& mail, Problem& problem) {
   const auto take = [&](const char* key, std::string& to) {
@@ -77,7 +124,7 @@ void read_extra(const cJSON* object, StoredMail& mail, Problem& problem) {
   take("peer_address", mail.peer_address);
   take("protocol", mail.protocol);
   take("listener", mail.listener);
-  take("tls", mail.tls);
+  read_tls(object, mail, problem);
   take("auth_user", mail.auth_user);
   const cJSON* port = cJSON_GetObjectItemCaseSensitive(object, "peer_port");
   if (cJSON_IsNumber(port) && port->valuedouble >= 0 && port->valuedouble <= 65535) {
@@ -93,6 +140,10 @@ void read_bookkeeping(const cJSON* own, StoredMail& mail, Problem& problem) {
   mail.has_bookkeeping = true;
   mail.bookkeeping.copy_id = text_of(own, "copy_id", false, problem);
   mail.bookkeeping.target = text_of(own, "target", false, problem);
+  mail.bookkeeping.reason = text_of(own, "reason", false, problem);
+  mail.bookkeeping.attempts = number_of(own, "attempts");
+  mail.bookkeeping.in_doubt = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(own, "in_doubt"));
+  read_recipient_numbers(own, mail, problem);
   const cJSON* annotations = cJSON_GetObjectItemCaseSensitive(own, "annotations");
   const cJSON* item = nullptr;
   cJSON_ArrayForEach(item, annotations) {
@@ -110,9 +161,13 @@ void read_bookkeeping(const cJSON* own, StoredMail& mail, Problem& problem) {
 EnvelopeView::EnvelopeView(const StoredMail& mail) {
   recipients_.reserve(mail.recipients.size());
   for (const StoredRecipient& recipient : mail.recipients) {
-    recipients_.push_back({str(recipient.address), str(recipient.parameters)});
+    const auto place = static_cast<std::uint32_t>(recipients_.size());
+    recipients_.push_back({str(recipient.address), str(recipient.parameters),
+                           mail.recipient_total == 0 ? place : recipient.number, 0});
   }
   envelope_.size = sizeof(envelope_);
+  envelope_.recipient_stride = sizeof(lsmtpd_recipient);
+  envelope_.recipient_total = mail.recipient_total == 0 ? recipients_.size() : mail.recipient_total;
   envelope_.peer_port = mail.peer_port;
   envelope_.id = str(mail.id);
   envelope_.time_ns = mail.time_ns;
@@ -124,8 +179,21 @@ EnvelopeView::EnvelopeView(const StoredMail& mail) {
   envelope_.protocol = str(mail.protocol);
   envelope_.listener = str(mail.listener);
   envelope_.peer_address = str(mail.peer_address);
-  envelope_.tls = str(mail.tls);
-  envelope_.auth_user = str(mail.auth_user);
+  if (mail.tls.any()) {
+    tls_ = {sizeof tls_,
+            0,
+            str(mail.tls.version),
+            str(mail.tls.cipher),
+            str(mail.tls.server_name),
+            str(mail.tls.client_subject),
+            str(mail.tls.client_sha256),
+            str(mail.tls.by)};
+    envelope_.tls = &tls_;
+  }
+  if (!mail.auth_user.empty()) {
+    auth_ = {sizeof auth_, 0, str(mail.auth_user), {}};
+    envelope_.auth = &auth_;
+  }
 }
 
 Result<StoredMail> parse_stored(const std::string& json) {

@@ -3,7 +3,9 @@
 //   timestamp, message_id, client_address (the HELO argument), recipients (with angle brackets),
 //   sender (without), email_content.
 // Keys of ours, left out where empty:
-//   peer_address, peer_port, protocol, listener, tls, auth_user   how the client came
+//   peer_address, peer_port, protocol, listener, auth_user   how the client came
+//   tls                    {version, cipher, server_name, client_subject, client_sha256, by}; older
+//                          files have a string: protocol and cipher
 //   mail_parameters                                               ESMTP parameters of MAIL
 //   recipient_parameters   an array beside recipients, "" where a recipient had none
 //   email_content_base64   the exact bytes, where JSON cannot carry them in email_content
@@ -30,12 +32,23 @@ inline constexpr std::uint32_t kFormat = 1;  // version of what stands under "ls
 struct Bookkeeping {
   std::string copy_id;
   std::string target;  // whose fallback stored it; empty: its own
+  std::string reason;  // why that output's last attempt failed; empty: not known
+  std::uint32_t attempts = 0;
+  bool in_doubt = false;  // it was sent, and its outcome is unknown
   std::vector<std::pair<std::string, std::string>> annotations;
 };
 
 struct StoredRecipient {
   std::string address;  // without brackets
   std::string parameters;
+  std::uint32_t number = 0;  // among all that it was first delivered to
+};
+
+struct StoredTls {
+  std::string version, cipher, server_name, client_subject, client_sha256, by;
+  bool any() const {
+    return !(version + cipher + server_name + client_subject + client_sha256 + by).empty();
+  }
 };
 
 struct StoredMail {
@@ -43,13 +56,14 @@ struct StoredMail {
   std::int64_t time_ns = 0;
   std::string sender;
   std::vector<StoredRecipient> recipients;
+  std::uint32_t recipient_total = 0;  // how many there were at first; 0: these are all
   std::string helo;
   std::string mail_parameters;
   std::string peer_address;
   std::uint32_t peer_port = 0;
   std::string protocol;
   std::string listener;
-  std::string tls;
+  StoredTls tls;
   std::string auth_user;
   bool has_bookkeeping = false;  // false: LSMTPD's own, or written for others only
   Bookkeeping bookkeeping;
@@ -65,6 +79,8 @@ class EnvelopeView {
 
  private:
   std::vector<lsmtpd_recipient> recipients_;
+  lsmtpd_tls tls_{};
+  lsmtpd_auth auth_{};
   lsmtpd_envelope envelope_{};
 };
 

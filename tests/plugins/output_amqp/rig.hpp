@@ -13,8 +13,6 @@
 
 #include "amqp_peer.hpp"
 
-extern "C" const lsmtpd_entry_1 lsmtpd_entry;
-
 namespace lsmtpd::amqp::test {
 
 class Rig {

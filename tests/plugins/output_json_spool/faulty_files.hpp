@@ -134,6 +134,9 @@ class FaultyFiles : public Files {
     if (const int error = faults().next("read_at"); error < 0) return error;
     return real_->read_at(fd, offset, data, size);
   }
+  int mark(int fd) override {
+    return unless("mark", [&] { return real_->mark(fd); });
+  }
   int start_writeback(int fd) override {
     return unless("start_writeback", [&] { return real_->start_writeback(fd); });
   }

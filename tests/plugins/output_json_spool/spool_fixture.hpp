@@ -17,8 +17,6 @@
 
 #include "faulty_files.hpp"
 
-extern "C" const lsmtpd_entry_1 lsmtpd_entry;
-
 namespace lsmtpd::json_spool::testing {
 
 namespace fs = std::filesystem;

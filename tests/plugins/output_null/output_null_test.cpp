@@ -3,8 +3,6 @@
 
 #include <string>
 
-extern "C" const lsmtpd_entry_1 lsmtpd_entry;
-
 namespace {
 
 TEST(OutputNull, TakesEverythingAndWarnsAtStart) {

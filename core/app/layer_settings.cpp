@@ -1,0 +1,40 @@
+#include "app/layer_settings.hpp"
+
+namespace lsmtpd::app {
+
+namespace {
+constexpr uint32_t kReceivedHeaders = 100;  // RFC 5321 6.3: a limit of at least 100
+}  // namespace
+
+smtp::Settings smtp_settings(const config::Config& config, const config::Listener& listener) {
+  return {.hostname = config.server.hostname,
+          .lmtp = listener.protocol == config::Protocol::lmtp,
+          .normalize_bare_lf = listener.bare_lf == config::BareLf::normalize,
+          .recipients = config.limits.recipients,
+          .commands = config.limits.commands,
+          .errors = config.limits.errors,
+          .received_headers = kReceivedHeaders};
+}
+
+server::Settings server_settings(const config::Config& config) {
+  server::Settings settings{.limits = {.message_size = config.limits.message_size,
+                                       .unread_replies = config.limits.unread_replies,
+                                       .data_rate = config.limits.data_rate},
+                            .timeouts = {.command = config.timeouts.command,
+                                         .data_idle = config.timeouts.data_idle,
+                                         .session = config.timeouts.session},
+                            .listeners = {},
+                            .chains = {}};
+  for (const auto& listener : config.listeners) {
+    settings.listeners.push_back({.name = listener.name,
+                                  .chain = listener.chain,
+                                  .greet_delay = listener.greet_delay,
+                                  .smtp = smtp_settings(config, listener)});
+  }
+  for (const auto& chain : config.chains) {
+    settings.chains.push_back({chain.name, chain.steps, config.timeouts.chain});
+  }
+  return settings;
+}
+
+}  // namespace lsmtpd::app

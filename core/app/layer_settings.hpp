@@ -1,0 +1,13 @@
+// From the configuration to what each layer is told, in that layer's own types: nothing below app
+// knows the configuration.
+#pragma once
+
+#include "config/config.hpp"
+#include "server/settings.hpp"
+
+namespace lsmtpd::app {
+
+smtp::Settings smtp_settings(const config::Config& config, const config::Listener& listener);
+server::Settings server_settings(const config::Config& config);
+
+}  // namespace lsmtpd::app

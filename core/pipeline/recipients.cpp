@@ -1,0 +1,47 @@
+#include "pipeline/recipients.hpp"
+
+#include <algorithm>
+
+namespace lsmtpd::pipeline {
+
+using plugin::Kind;
+
+message::Message with_recipients(const message::Message& message, const std::vector<bool>& keep) {
+  auto envelope = std::make_shared<message::Envelope>(*message.envelope);
+  auto& recipients = envelope->recipients;
+  if (envelope->recipient_total == 0) {
+    envelope->recipient_total = static_cast<uint32_t>(recipients.size());
+    for (uint32_t i = 0; i < recipients.size(); ++i) recipients[i].number = i;
+  }
+  size_t kept = 0;
+  for (size_t i = 0; i < recipients.size(); ++i) {
+    if (!keep[i]) continue;
+    if (kept != i) recipients[kept] = std::move(recipients[i]);
+    ++kept;
+  }
+  recipients.resize(kept);
+  message::Message result = message;
+  result.envelope = std::move(envelope);
+  return result;
+}
+
+Rest rest_of(const message::Message& before, const plugin::Completion& completion) {
+  const auto& each = completion.recipients;
+  const bool annotated =
+      completion.message && completion.message->annotations != before.annotations;
+  Rest rest{completion.verdict.kind, annotated ? completion.message : std::nullopt};
+  if (each.empty()) return rest;
+  const auto put_off = [](const plugin::Verdict& v) {
+    return v.kind != Kind::stored && v.kind != Kind::reject;
+  };
+  const bool some_put_off = std::any_of(each.begin(), each.end(), put_off);
+  if (some_put_off) rest.outcome = Kind::tempfail;
+  std::vector<bool> keep;
+  for (const auto& verdict : each) keep.push_back(verdict.kind != Kind::stored);
+  if (std::find(keep.begin(), keep.end(), false) == keep.end()) return rest;
+  if (std::find(keep.begin(), keep.end(), true) == keep.end()) return rest;
+  rest.message = with_recipients(annotated ? *completion.message : before, keep);
+  return rest;
+}
+
+}  // namespace lsmtpd::pipeline

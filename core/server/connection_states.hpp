@@ -1,0 +1,88 @@
+// The states of a connection and what leads from one to another, as a table. The connection changes
+// its state only by it; what the table calls impossible is a broken invariant, answered with 421.
+//
+// TLS joins as a state of its own for the handshake, entered from `reading` only.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace lsmtpd::server {
+
+enum class ConnectionState : uint8_t {
+  reading,      // the client is to send something: input goes to the session as it comes
+  banner,       // greet_delay: a client that sends now is an early talker
+  filters,      // session filters decide
+  spill,        // the body's file is written to, on the pool
+  chain,        // the chain has the message
+  unread,       // the client has to take its replies first
+  closing,      // the last reply is on its way
+  ended,        // the client's part is over: the stream closes or is closed
+  ended_spill,  // the same, and the pool still uses the body
+  ended_chain,  // the same, and the chain will still tell the message's outcome
+  impossible,
+};
+inline constexpr unsigned connection_state_count =
+    static_cast<unsigned>(ConnectionState::impossible);
+
+enum class ConnectionEvent : uint8_t {
+  delay_begun,
+  delay_over,  // it has passed, or the client talked
+  filters_asked,
+  filters_answered,
+  spill_begun,
+  spill_done,
+  chain_begun,
+  chain_done,      // the outcome is there, or the chain gave up the message
+  replies_unread,  // the kernel did not take all of them
+  replies_read,
+  client_given_up,  // the session ends: what the client was to do first does not matter any more
+  last_reply,
+  over,  // the connection is closed, by us or by the client
+};
+inline constexpr unsigned connection_event_count = static_cast<unsigned>(ConnectionEvent::over) + 1;
+
+namespace table {
+
+// clang-format off
+inline constexpr std::array<std::array<ConnectionState, connection_state_count>, connection_event_count>
+    connection_transitions = [] {
+  using enum ConnectionState;
+  constexpr ConnectionState never = impossible;
+  return std::array<std::array<ConnectionState, connection_state_count>, connection_event_count>{{
+    // reading banner   filters  spill        chain        unread   closing ended  ended_spill  ended_chain
+    {  banner,  never,   never,   never,       never,       never,   never,  never, never,       never       },  // delay_begun
+    {  never,   reading, never,   never,       never,       never,   never,  never, never,       never       },  // delay_over
+    {  filters, never,   never,   never,       never,       never,   never,  never, never,       never       },  // filters_asked
+    {  never,   never,   reading, never,       never,       never,   never,  never, never,       never       },  // filters_answered
+    {  spill,   never,   never,   never,       never,       never,   never,  never, never,       never       },  // spill_begun
+    {  never,   never,   never,   reading,     never,       never,   never,  never, ended,       never       },  // spill_done
+    {  chain,   never,   never,   never,       never,       never,   never,  never, never,       never       },  // chain_begun
+    {  never,   never,   never,   never,       reading,     never,   never,  never, never,       ended       },  // chain_done
+    {  unread,  never,   never,   never,       never,       never,   never,  never, never,       never       },  // replies_unread
+    {  never,   never,   never,   never,       never,       reading, never,  never, never,       never       },  // replies_read
+    {  reading, reading, never,   never,       never,       reading, never,  never, never,       never       },  // client_given_up
+    {  closing, never,   never,   never,       never,       closing, never,  never, never,       never       },  // last_reply
+    {  ended,   ended,   ended,   ended_spill, ended_chain, ended,   ended,  ended, ended_spill, ended_chain },  // over
+  }};
+}();
+// clang-format on
+
+}  // namespace table
+
+constexpr ConnectionState after(ConnectionEvent event, ConnectionState state) {
+  return table::connection_transitions[static_cast<unsigned>(event)][static_cast<unsigned>(state)];
+}
+
+// The client has no part in what is waited for: what it is told must wait for that.
+constexpr bool waits_for_us(ConnectionState state) {
+  return state == ConnectionState::filters || state == ConnectionState::spill ||
+         state == ConnectionState::chain;
+}
+
+constexpr bool is_over(ConnectionState state) {
+  return state == ConnectionState::ended || state == ConnectionState::ended_spill ||
+         state == ConnectionState::ended_chain;
+}
+
+}  // namespace lsmtpd::server

@@ -1,0 +1,63 @@
+#include "server/connection_timers.hpp"
+
+#include <utility>
+
+namespace lsmtpd::server {
+
+ConnectionTimers::ConnectionTimers(const Limits& limits, const Timeouts& timeouts, Expired expired)
+    : limits_(limits),
+      timeouts_(timeouts),
+      too_slow_(std::move(expired.too_slow)),
+      idle_(std::move(expired.idle)),
+      session_(std::move(expired.session)),
+      rate_([this] { check_rate(*rate_deadlines_); }) {}
+
+void ConnectionTimers::begin_session(Deadlines& deadlines) {
+  deadlines.arm(session_, timeouts_.session);
+}
+
+void ConnectionTimers::begin_delay(Deadlines& deadlines, uint64_t greet_delay) {
+  deadlines.arm(idle_, greet_delay);
+}
+
+void ConnectionTimers::expect_client(Deadlines& deadlines, const Progress& at) {
+  if (at.in_data || !idle_.armed() || commands_at_arming_ != at.commands) {
+    deadlines.arm(idle_, at.in_data ? timeouts_.data_idle : timeouts_.command);
+    commands_at_arming_ = at.commands;
+  }
+  octets_ = at.octets;
+  if (!at.in_data) {
+    rate_.disarm();
+  } else if (!rate_.armed() && limits_.data_rate) {
+    octets_at_rate_check_ = octets_;
+    rate_deadlines_ = &deadlines;
+    deadlines.arm(rate_, kRateWindowMs);
+  }
+}
+
+void ConnectionTimers::expect_us() {
+  idle_.disarm();
+  rate_.disarm();
+}
+
+void ConnectionTimers::expect_last_reply(Deadlines& deadlines) {
+  rate_.disarm();
+  deadlines.arm(idle_, kLastReplyMs);
+}
+
+void ConnectionTimers::stop() {
+  idle_.disarm();
+  session_.disarm();
+  rate_.disarm();
+}
+
+void ConnectionTimers::check_rate(Deadlines& deadlines) {
+  const uint64_t came = octets_ - std::exchange(octets_at_rate_check_, octets_);
+  if (came >= limits_.data_rate * kRateWindowMs / 1000) {
+    deadlines.arm(rate_, kRateWindowMs);
+  } else {
+    too_slow_();
+  }
+}
+
+}  // namespace lsmtpd::server

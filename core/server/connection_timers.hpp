@@ -1,0 +1,59 @@
+// The deadlines of one connection: how long its client may take for a command, for data and for the
+// whole session, and how slowly data may come. Each call names the loop's deadlines, whose clock
+// must be of this turn. [loop]
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "base/deadlines.hpp"
+#include "server/settings.hpp"
+
+namespace lsmtpd::server {
+
+class ConnectionTimers {
+ public:
+  static constexpr uint64_t kRateWindowMs = 30'000;
+  static constexpr uint64_t kLastReplyMs = 30'000;  // for the client to take it
+
+  struct Expired {
+    std::function<void()> idle;  // whichever of the short ones is armed
+    std::function<void()> session;
+    std::function<void()> too_slow;
+  };
+  // How far the client is.
+  struct Progress {
+    bool in_data;
+    uint32_t commands;  // changes with each command line and each end of content
+    uint64_t octets;    // of the message so far
+  };
+
+  // `limits` and `timeouts` must outlive it.
+  ConnectionTimers(const Limits& limits, const Timeouts& timeouts, Expired expired);
+
+  void begin_session(Deadlines& deadlines);
+  void begin_delay(Deadlines& deadlines, uint64_t greet_delay);
+  // It is the client's turn. A command has its time from the end of the one before, however many
+  // octets of it come; what comes too slowly within data is limits.data_rate's.
+  void expect_client(Deadlines& deadlines, const Progress& at);
+  void expect_us();                              // the client waits for us
+  void expect_last_reply(Deadlines& deadlines);  // the client has to take it
+  void forget_idle() { idle_.disarm(); }         // the next expect_client() starts over
+  void stop();
+
+ private:
+  void check_rate(Deadlines& deadlines);
+
+  const Limits& limits_;
+  const Timeouts& timeouts_;
+  const std::function<void()> too_slow_;
+  Deadlines* rate_deadlines_ = nullptr;
+  Deadlines::Entry idle_;
+  Deadlines::Entry session_;
+  Deadlines::Entry rate_;
+  uint64_t octets_ = 0;  // of the message, as far as it is known
+  uint64_t octets_at_rate_check_ = 0;
+  uint32_t commands_at_arming_ = 0;
+};
+
+}  // namespace lsmtpd::server

@@ -1,0 +1,45 @@
+// The body of the message that a connection receives: kept in memory or in its file, or given up
+// where neither has room; then the rest is read and thrown away, so that the client gets its reply.
+// [loop], except for flush().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "message/body.hpp"
+
+namespace lsmtpd::server {
+
+class MessageReceiver {
+ public:
+  explicit MessageReceiver(message::ResourceLimits& resources) : resources_(resources) {}
+
+  void begin();
+  // False: there was no room, and the message has just been given up.
+  [[nodiscard]] bool append(std::string_view piece);
+  void give_up();
+  void discard();  // there is no message any more
+
+  // True: nothing can keep the message. Until the next begin().
+  bool given_up() const { return given_up_; }
+  // True: memory is short, and what there is must go to the file before more comes.
+  bool wants_flush() const { return body_ && body_->wants_flush(); }
+  // Blocks on the disk: from the pool, and nothing else is called meanwhile.
+  Status flush() { return body_->flush(); }
+  // All of it has come, and waits for its file.
+  void set_complete(bool complete) { complete_ = complete; }
+  bool complete() const { return complete_; }
+
+  uint64_t size() const { return body_->size(); }
+  std::shared_ptr<const message::Body> finish();
+
+ private:
+  message::ResourceLimits& resources_;
+  std::optional<message::BodyWriter> body_;
+  bool given_up_ = false;
+  bool complete_ = false;
+};
+
+}  // namespace lsmtpd::server

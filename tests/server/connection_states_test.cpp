@@ -1,0 +1,89 @@
+// The table of a connection's states, row by row.
+#include "server/connection_states.hpp"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+
+namespace lsmtpd::server {
+namespace {
+
+using State = ConnectionState;
+using Event = ConnectionEvent;
+
+std::set<State> all_states() {
+  std::set<State> all;
+  for (unsigned i = 0; i < connection_state_count; ++i) all.insert(static_cast<State>(i));
+  return all;
+}
+
+// Everything that an event may lead from and to; from all others it is impossible.
+void expect_only(Event event, const std::map<State, State>& moves) {
+  for (const State from : all_states()) {
+    const auto move = moves.find(from);
+    EXPECT_EQ(after(event, from), move == moves.end() ? State::impossible : move->second)
+        << "event " << static_cast<int>(event) << " in state " << static_cast<int>(from);
+  }
+}
+
+TEST(ConnectionStates, WaitForOneThingAtATime) {
+  const std::map<Event, State> begins = {{Event::delay_begun, State::banner},
+                                         {Event::filters_asked, State::filters},
+                                         {Event::spill_begun, State::spill},
+                                         {Event::chain_begun, State::chain},
+                                         {Event::replies_unread, State::unread}};
+  for (const auto& [event, waiting] : begins) expect_only(event, {{State::reading, waiting}});
+}
+
+TEST(ConnectionStates, GoOnReadingWhenWhatWasWaitedForIsThere) {
+  expect_only(Event::delay_over, {{State::banner, State::reading}});
+  expect_only(Event::filters_answered, {{State::filters, State::reading}});
+  expect_only(Event::replies_read, {{State::unread, State::reading}});
+  expect_only(Event::spill_done,
+              {{State::spill, State::reading}, {State::ended_spill, State::ended}});
+  expect_only(Event::chain_done,
+              {{State::chain, State::reading}, {State::ended_chain, State::ended}});
+}
+
+TEST(ConnectionStates, GiveUpOnlyWaitingForTheClient) {
+  expect_only(Event::client_given_up, {{State::reading, State::reading},
+                                       {State::banner, State::reading},
+                                       {State::unread, State::reading}});
+}
+
+TEST(ConnectionStates, SendALastReplyOnlyWhereNothingIsUnderWay) {
+  expect_only(Event::last_reply,
+              {{State::reading, State::closing}, {State::unread, State::closing}});
+}
+
+TEST(ConnectionStates, EndFromEverywhereAndRememberWhatStillComesBack) {
+  for (const State from : all_states()) {
+    const State to = after(Event::over, from);
+    EXPECT_TRUE(is_over(to));
+    EXPECT_EQ(to == State::ended_spill, from == State::spill || from == State::ended_spill);
+    EXPECT_EQ(to == State::ended_chain, from == State::chain || from == State::ended_chain);
+  }
+}
+
+// Once it is over, only what comes back from the pool and the chain changes anything.
+TEST(ConnectionStates, NeverComeBackFromTheEnd) {
+  for (unsigned event = 0; event < connection_event_count; ++event) {
+    for (const State from : all_states()) {
+      const State to = after(static_cast<Event>(event), from);
+      if (is_over(from) && to != State::impossible) {
+        EXPECT_TRUE(is_over(to));
+      }
+    }
+  }
+}
+
+TEST(ConnectionStates, SayWhoIsWaitedFor) {
+  for (const State state : all_states()) {
+    EXPECT_EQ(waits_for_us(state),
+              state == State::filters || state == State::spill || state == State::chain);
+  }
+}
+
+}  // namespace
+}  // namespace lsmtpd::server

@@ -1,0 +1,389 @@
+// Connections on streams in memory: what a client sees of the session, the chain and the limits
+// together.
+#include <gtest/gtest.h>
+
+#include "base/invariant.hpp"
+#include "connection_fixture.hpp"
+
+namespace lsmtpd::server {
+namespace {
+
+constexpr const char* kOutOfMemory = "421 4.3.2 Out of memory, try again later";
+
+TEST_F(ConnectionTest, SessionFiltersRefuse) {
+  step("who", "session_filter",
+       {{"from", "bad@example.org"}, {"rcpt", "nobody@example.org"}, {"delay", "2ms"}});
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.ask("MAIL FROM:<bad@example.org>"), "554 5.7.1 refused by session_filter");
+  EXPECT_EQ(client.ask("MAIL FROM:<good@example.org>").substr(0, 4), "250 ");
+  EXPECT_EQ(client.ask("RCPT TO:<nobody@example.org>"), "550 5.7.1 refused by session_filter");
+  client.close();
+  EXPECT_TRUE(gone());
+}
+
+TEST_F(ConnectionTest, RefusedAtConnectThereIsNoService) {
+  step("who", "session_filter", {{"peer", "192.0.2.1"}, {"text", "not from here"}});
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  EXPECT_EQ(client.reply(), "554 5.7.1 not from here");
+}
+
+TEST_F(ConnectionTest, WhenNothingCanBeStoredMailIsRefusedAndTheSmallestLimitIsAnnounced) {
+  step("size", "bad_filter", {{"max", "5KiB"}});
+  step("out", "test_output", {{"ready", "false"}});
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 9), "452 4.3.1");
+  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org> SIZE=5121").substr(0, 4), "552 ");
+}
+
+TEST_F(ConnectionTest, WithoutAnyMemoryTheMessageGets452AndTheConnectionGoesOn) {
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
+  EXPECT_EQ(client.ask("RCPT TO:<b@example.org>").substr(0, 4), "250 ");
+  EXPECT_EQ(client.ask("DATA").substr(0, 4), "354 ");
+  take_memory();
+  EXPECT_EQ(client.ask("some content\r\n.").substr(0, 9), "452 4.3.1");
+  EXPECT_TRUE(eventually([&] { return host_.logged("refused at=data id="); }));
+  give_memory();
+  EXPECT_EQ(client.mail().substr(0, 4), "250 ");
+}
+
+TEST_F(ConnectionTest, HalfACommandDoesNotGetTimeForEachOfItsOctets) {
+  settings_.timeouts.command = 400;
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin();
+  for (int sent = 0; sent < 100 && client.silent(); ++sent) client.send("x");
+  EXPECT_EQ(client.reply(), "421 4.4.2 Timeout while waiting for a command");
+  // Whole commands do, each from the end of the one before.
+  Client busy(*this);
+  busy.begin();
+  for (int sent = 0; sent < 40; ++sent) {
+    EXPECT_TRUE(busy.silent());
+    ASSERT_EQ(busy.ask("NOOP"), "250 2.0.0 Ok");
+  }
+}
+
+TEST_F(ConnectionTest, WhatIsHeldForAClientInTheMiddleOfThingsIsCounted) {
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(memory_used(), 0u);
+  client.send("NOOP " + std::string(1500, 'x'));
+  EXPECT_TRUE(eventually([&] { return memory_used() >= 1024; }));
+  EXPECT_EQ(client.ask(""), "250 2.0.0 Ok");
+  EXPECT_TRUE(eventually([&] { return memory_used() == 0; }));
+  // A reverse-path with its parameters, until the transaction ends.
+  EXPECT_EQ(client.ask("MAIL FROM:<a@b>" + std::string(1500, ' ') + "SIZE=1" +
+                       std::string(300, ' ') + "RET=FULL"),
+            "250 2.1.0 Ok");
+  EXPECT_EQ(memory_used(), 0u) << "blanks in front are not kept";
+  EXPECT_EQ(client.ask("RSET"), "250 2.0.0 Ok");
+  EXPECT_EQ(client.ask("MAIL FROM:<a@b> SIZE=1" + std::string(1500, ' ') + "RET=FULL"),
+            "250 2.1.0 Ok");
+  EXPECT_TRUE(eventually([&] { return memory_used() >= 1024; }));
+  EXPECT_EQ(client.ask("RSET"), "250 2.0.0 Ok");
+  EXPECT_TRUE(eventually([&] { return memory_used() == 0; }));
+
+  take_memory();
+  client.send("NOOP " + std::string(1500, 'x'));
+  EXPECT_EQ(client.reply(), "421 4.3.2 Out of memory, try again later");
+  give_memory();
+}
+
+TEST_F(ConnectionTest, RepliesThatTheKernelTakesNeedNoRoom) {
+  settings_.listeners[0].smtp.lmtp = true;
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin_lmtp(500);
+  client.send("hello\r\n");
+  EXPECT_TRUE(eventually([&] { return memory_used() > 0; }));
+  // Enough for the message on its way, and not for the replies.
+  take_memory(8192);
+  client.send(".\r\n");
+  for (int i = 0; i < 500; ++i) ASSERT_EQ(client.reply().substr(0, 3), "250") << i;
+  EXPECT_EQ(client.ask("NOOP"), "250 2.0.0 Ok");
+  give_memory();
+}
+
+TEST_F(ConnectionTest, RepliesThatAreNotReadAndFindNoRoomEndTheConnectionAtOnce) {
+  settings_.listeners[0].smtp.commands = 1'000'000;
+  step("out", "test_output");
+  serve();
+  Client client(*this, 4096);
+  client.begin();
+  take_memory();
+  std::string batch;
+  for (int i = 0; i < 1000; ++i) batch += "HELP\r\n";
+  client.send(batch);
+  EXPECT_TRUE(gone());
+  EXPECT_EQ(times_logged("closed id="), 1u);
+  EXPECT_TRUE(host_.logged(" why=\"limits.memory is used up\""));
+  EXPECT_FALSE(host_.logged(" unsent=0 ")) << "how much it had not taken";
+  give_memory();
+}
+
+// It was begun, so it may be stored: its client must hear of that before all else.
+TEST_F(ConnectionTest, InputThatFindsNoRoomLetsTheMessageBeforeItHaveItsOutcome) {
+  step("out", "test_output", {{"delay", "300ms"}, {"record", record_.file()}});
+  serve();
+  Client client(*this);
+  client.begin();
+  client.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+  for (int i = 0; i < 3; ++i) client.reply();
+  client.send("x\r\n.\r\n");
+  EXPECT_TRUE(eventually([&] { return record_.count("deliver") == 1; }));
+  take_memory();
+  client.send("NOOP\r\n");
+  EXPECT_EQ(client.reply().substr(0, 24), "250 2.0.0 Ok: queued as ");
+  EXPECT_EQ(client.reply(), kOutOfMemory);
+  EXPECT_EQ(client.reply(), "");
+  EXPECT_TRUE(host_.logged("reply_lost=false"));
+  EXPECT_EQ(times_logged("closed id="), 1u);
+  give_memory();
+}
+
+// What came meanwhile is lost: the transaction must not go on behind the hole, a drain or not.
+TEST_F(ConnectionTest, InputThatFindsNoRoomEndsTheSessionThoughADrainWouldLetItGoOn) {
+  step("who", "session_filter",
+       {{"rcpt", "nobody@example.org"}, {"verdict", "tempfail"}, {"delay", "300ms"}});
+  step("out", "test_output", {{"record", record_.file()}});
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.ask("MAIL FROM:<a@b.example>").substr(0, 4), "250 ");
+  EXPECT_EQ(client.ask("RCPT TO:<c@d.example>").substr(0, 4), "250 ");
+  client.send("RCPT TO:<nobody@example.org>\r\n");
+  EXPECT_TRUE(eventually([&] { return host_.logged("thinking"); }));
+  take_memory();
+  client.send("RCPT TO:<lost@d.example>\r\n");
+  drain();
+  EXPECT_EQ(client.reply().substr(0, 4), "451 ");
+  EXPECT_EQ(client.reply(), kOutOfMemory);
+  EXPECT_EQ(client.reply(), "");
+  client.close();
+  EXPECT_TRUE(gone());
+  EXPECT_EQ(times_logged("closed id="), 1u);
+  give_memory();
+}
+
+TEST_F(ConnectionTest, ThousandsOfRepliesToOneMessageAreNotTakenForAClientThatDoesNotRead) {
+  settings_.listeners[0].smtp.lmtp = true;
+  settings_.listeners[0].smtp.recipients = 10'000;
+  settings_.limits.unread_replies = 1024;
+  step("out", "test_output");
+  serve();
+  Client client(*this, 4096);
+  client.begin_lmtp(10'000);
+  client.send("x\r\n.\r\n");
+  for (int i = 0; i < 10'000; ++i) {
+    ASSERT_EQ(client.reply().substr(0, 24), "250 2.0.0 Ok: queued as ") << i;
+  }
+  EXPECT_EQ(client.ask("QUIT").substr(0, 4), "221 ");
+}
+
+TEST_F(ConnectionTest, RecipientsRefusedForLackOfMemoryAreNotRefusedForEver) {
+  settings_.listeners[0].smtp.commands = 10;
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
+  take_memory();
+  std::string last;
+  int refused = 0;
+  for (; refused < 20; ++refused) {
+    last = client.ask("RCPT TO:<b@example.org>");
+    if (last.substr(0, 9) != "452 4.3.1") break;
+  }
+  EXPECT_EQ(last.substr(0, 9), "421 4.7.0");
+  EXPECT_EQ(refused, 9) << "the EHLO is the tenth";
+  give_memory();
+}
+
+TEST_F(ConnectionTest, WhereMemoryIsShortOnlyLargeEnvelopesStopGrowing) {
+  settings_.listeners[0].smtp.recipients = 10'000;
+  step("out", "test_output");
+  serve();
+  const uint64_t taken = host_.resources.soft_limit() + 1;
+  ASSERT_TRUE(host_.resources.memory.reserve(taken));
+  Client large(*this), small(*this);
+  large.begin();
+  small.begin();
+  EXPECT_EQ(large.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
+  const std::string address = "RCPT TO:<" + std::string(60, 'r') + "@example.org>";
+  int accepted = 0;
+  while (accepted < 1000 && large.ask(address).substr(0, 4) == "250 ") ++accepted;
+  EXPECT_GE(accepted, 100) << "what RFC 5321 4.5.3.1.8 asks for";
+  EXPECT_LT(accepted, 200);
+  EXPECT_EQ(small.mail().substr(0, 4), "250 ");
+  host_.resources.memory.release(taken);
+  EXPECT_EQ(large.ask(address).substr(0, 4), "250 ");
+}
+
+TEST_F(ConnectionTest, AClientThatGoesBeforeTheOutputsStartCancels) {
+  step("slow", "bad_filter", {{"mode", "never"}});
+  step("out", "test_output", {{"record", record_.file()}});
+  serve();
+  Client client(*this);
+  client.begin();
+  client.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+  for (int i = 0; i < 3; ++i) client.reply();
+  client.send("x\r\n.\r\n");
+  EXPECT_TRUE(eventually([&] { return memory_used() > 0; }));
+  client.abort();
+  EXPECT_TRUE(gone());
+  EXPECT_TRUE(record_.lines().empty());
+}
+
+TEST_F(ConnectionTest, DrainEndsASessionWhoseTransactionIsReset) {
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.ask("MAIL FROM:<a@b.example>").substr(0, 4), "250 ");
+  drain();
+  EXPECT_EQ(client.ask("RSET").substr(0, 4), "250 ");
+  EXPECT_EQ(client.reply().substr(0, 9), "421 4.3.2");
+  client.close();
+  EXPECT_TRUE(gone());
+}
+
+TEST_F(ConnectionTest, DrainEndsASessionThatWaitsForAFilter) {
+  step("who", "session_filter",
+       {{"helo", "client.example"}, {"verdict", "tempfail"}, {"delay", "100ms"}});
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  EXPECT_EQ(client.reply().substr(0, 4), "220 ");
+  client.send("EHLO client.example\r\n");
+  EXPECT_TRUE(eventually([&] { return host_.logged("thinking"); }));
+  drain();
+  EXPECT_EQ(client.reply().substr(0, 4), "451 ");
+  EXPECT_EQ(client.reply().substr(0, 9), "421 4.3.2");
+  client.close();
+  EXPECT_TRUE(gone());
+}
+
+TEST_F(ConnectionTest, TheSessionsDeadlineHoldsAlsoWhereItPassesWhileTheChainHasTheMessage) {
+  step("out", "test_output", {{"delay", "300ms"}, {"record", record_.file()}});
+  settings_.timeouts.session = 100;
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.mail().substr(0, 4), "250 ");
+  EXPECT_EQ(client.reply(), "421 4.4.2 Session took too long");
+  EXPECT_EQ(client.reply(), "");
+  EXPECT_EQ(record_.count("deliver"), 1u);
+}
+
+TEST_F(ConnectionTest, AClientThatNeverPausesBetweenRefusedMessagesHoldsOneEnvelope) {
+  step("out", "test_output");
+  settings_.limits.message_size = 10;
+  serve();
+  Client client(*this);
+  client.begin();
+  const std::string envelope = "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n";
+  client.send(envelope);
+  client.reply();
+  client.reply();
+  const uint64_t one = memory_used();
+  EXPECT_GT(one, 0u);
+  for (int i = 0; i < 20; ++i) {
+    client.send("BDAT 11 LAST\r\n12345678901" + envelope);
+    for (const char* code : {"552 ", "250 ", "250 "}) EXPECT_EQ(client.reply().substr(0, 4), code);
+  }
+  EXPECT_TRUE(eventually([&] { return memory_used() == one; }));
+}
+
+TEST_F(ConnectionTest, ARefusedMessageIsInTheLogWithItsEnvelope) {
+  step("out", "test_output");
+  settings_.limits.message_size = 1000;
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.mail(std::string(998, 'x') + "\r\n" + "more\r\n").substr(0, 9), "552 5.3.4");
+  EXPECT_TRUE(eventually([&] {
+    return host_.logged("refused at=data id=") &&
+           host_.logged(" from=a@example.org to=b@example.org size=1006 peer=192.0.2.1:") &&
+           host_.logged(" helo=client.example listener=mx code=552 ");
+  }));
+  EXPECT_EQ(client.ask("MAIL FROM:<big@example.org> SIZE=1001").substr(0, 9), "552 5.3.4");
+  EXPECT_TRUE(eventually([&] { return host_.logged(" from=big@example.org "); }));
+  EXPECT_EQ(client.mail().substr(0, 4), "250 ");
+}
+
+TEST_F(ConnectionTest, AClientThatWaitsForTheBannerGetsIt) {
+  settings_.listeners[0].greet_delay = 5000;
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  EXPECT_TRUE(client.silent());
+  jump(5000);
+  client.begin();
+}
+
+TEST_F(ConnectionTest, AClientThatTalksBeforeTheBannerIsSentAway) {
+  settings_.listeners[0].greet_delay = 5000;
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.send("EHLO too.early.example\r\n");
+  EXPECT_EQ(client.reply(), "554 5.5.0 Client talked before the banner");
+  EXPECT_EQ(client.reply(), "");
+}
+
+// Somebody on the way can cut a stream, but only a peer can say goodbye.
+TEST_F(ConnectionTest, ASilentEndIsAnEndOnlyBetweenCommands) {
+  step("out", "test_output", {{"delay", "100ms"}, {"record", record_.file()}});
+  serve();
+  Client between(*this);
+  between.begin();
+  between.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+  for (int i = 0; i < 3; ++i) between.reply();
+  between.send("x\r\n.\r\n");
+  between.memory().fall_silent();
+  EXPECT_EQ(between.reply().substr(0, 4), "250 ") << "the command before it was whole";
+
+  Client within(*this);
+  within.begin();
+  within.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+  for (int i = 0; i < 3; ++i) within.reply();
+  within.send("half a li");
+  within.memory().fall_silent();
+  EXPECT_EQ(within.reply(), "");
+  EXPECT_TRUE(host_.logged(" why=\"connection lost\""));
+}
+
+TEST_F(ConnectionTest, ABrokenInvariantEndsTheSessionWith421WhereTheProcessGoesOn) {
+  go_on_after_broken_invariants([](const char*, const char*, int) {});
+  step("out", "test_output", {{"delay", "100ms"}});
+  serve();
+  Client client(*this);
+  client.begin();
+  client.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n");
+  for (int i = 0; i < 3; ++i) client.reply();
+  client.send("x\r\n.\r\n");
+  client.close();
+  EXPECT_TRUE(client.silent());
+  client.memory().read_after_end("NOOP\r\n");  // no stream may do that
+  EXPECT_EQ(client.reply().substr(0, 4), "250 ") << "what was begun has its outcome";
+  EXPECT_EQ(client.reply(), "421 4.3.0 Internal error, try again later");
+  EXPECT_EQ(client.reply(), "");
+  go_on_after_broken_invariants(nullptr);
+}
+
+}  // namespace
+}  // namespace lsmtpd::server
