@@ -52,7 +52,8 @@ Setup::Setup(const config::Config& config)
     : config_(config),
       resources_(config.limits.memory, config.limits.spill, config.limits.spill_directory,
                  descriptors_for_spill(config.limits.connections)),
-      process_{resources_, config.server.hostname, kVersion, worker_count(config.server)} {}
+      process_{resources_, config.server.hostname, kVersion, worker_count(config.server),
+               std::make_shared<io::Pool>(config.server.pool_threads)} {}
 
 Setup::~Setup() = default;
 

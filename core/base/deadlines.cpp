@@ -33,7 +33,7 @@ void Deadlines::advance(uint64_t now_ms) {
   for (auto& [delay, head] : lists_) {
     while (head.linked()) {
       auto& first = static_cast<Entry&>(*head.next);
-      if (first.at_ > now_) break;
+      if (first.at_ > now_ms) break;  // now_ may be set anew meanwhile
       first.disarm();
       auto expired = first.expired_;  // a copy: the call may destroy the entry
       expired();

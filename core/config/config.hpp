@@ -57,6 +57,7 @@ struct Server {
   Server();
   std::string hostname;  // load_file() and from_environment() put the machine's name for empty
   uint32_t workers = 0;
+  uint32_t pool_threads = 0;
   std::string user;
   std::vector<std::string> plugin_path;
   Given given;

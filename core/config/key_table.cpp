@@ -195,6 +195,9 @@ constexpr Key kKeys[] = {
         "workers", "0", {0, 1024},
         "Number of event loops; 0: as many as the cores that the process may use (affinity, cgroup "
         "cpu.max)."),
+    number<&Server::pool_threads>("pool_threads", "4", {1, 256},
+                                  "Number of threads for blocking work of plugins; one plugin has "
+                                  "at most all but one of them."),
     row<&Server::user>("user", "",
                        "User that the process becomes after it has bound its addresses, when "
                        "started as root; empty: it stays root."),

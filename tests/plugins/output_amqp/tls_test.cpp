@@ -130,11 +130,17 @@ TEST(Tls, AClearTextPeerIsNamedAsATlsFailure) {
   EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("tls 12 "));
 }
 
-TEST(Tls, FilesThatAreNotThereAreNamed) {
+// Those that are missing before the start are an error of the options (credential_files_test.cpp).
+TEST(Tls, AFileThatIsGoneAfterTheStartIsNamed) {
   Peer peer(with_tls());
   Rig rig;
-  rig.option("urls", tls_url(peer)).option("address", "mail").option("tls_ca", "/nonexistent.pem");
-  EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("`tls_ca` cannot be read"));
+  const std::string file = certificate().folder + "/gone.pem";
+  std::filesystem::copy_file(certificate().certificate, file);
+  rig.option("urls", tls_url(peer)).option("address", "mail").option("tls_ca", file);
+  ASSERT_EQ(rig.start(), 0) << rig.errors();
+  std::filesystem::remove(file);
+  EXPECT_EQ(lsmtpd_test_probe(rig.raw())->kind, static_cast<std::uint32_t>(LSMTPD_TEMPFAIL));
+  EXPECT_THAT(lsmtpd_test_steps(rig.raw()), HasSubstr("`tls_ca` cannot be read"));
 }
 
 TEST(Tls, AnIpAddressInTheCertificateIsChecked) {
