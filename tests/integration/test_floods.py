@@ -177,7 +177,7 @@ def spilled_crowd_that_sends(server, regular, figures, name, data):
 def test_short_lines_of_spilled_bodies_cost_others_no_more_than_long_ones(server, regular, baseline, figures):
     """Each line is a piece of the body: with a chunk and a write of its own each took 430 MB and 28 s."""
     long_lines = spilled_crowd_that_sends(server, regular, figures, "spilled, long lines", (b"x" * 998 + b"\r\n") * 64)
-    short_lines = spilled_crowd_that_sends(server, regular, figures, "spilled, short lines", b"..\r\n" * 8_000)
+    short_lines = spilled_crowd_that_sends(server, regular, figures, "spilled, short lines", b"..\r\n" * 4_000)
     assert short_lines < max(5 * long_lines, 1) or sanitized(), (short_lines, long_lines)
     wait_for_descriptors(server, baseline)
 
@@ -192,7 +192,7 @@ def test_bare_line_feeds_of_spilled_bodies_cost_others_no_more_than_long_lines(t
         with Regular(made) as regular:
             regular.measure(20)
             long_lines = spilled_crowd_that_sends(made, regular, [], "", (b"x" * 998 + b"\r\n") * 64)
-            bare = spilled_crowd_that_sends(made, regular, [], "", b"\n" * 16_000)
+            bare = spilled_crowd_that_sends(made, regular, [], "", b"\n" * 8_000)
         assert bare < max(5 * long_lines, 1) or sanitized(), (bare, long_lines)
     finally:
         made.check_clean()

@@ -184,7 +184,7 @@ class PluginHost {
   // with it.
   std::string log() {
     const std::string mark = "mark_" + std::to_string(++log_marks_);
-    log::debug(mark);
+    log::write(log::Level::debug, log::Event::foreign(mark), {});
     const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
     for (;;) {  // the loop may be running: we must not
       std::ifstream file(log_file_);

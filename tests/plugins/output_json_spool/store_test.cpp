@@ -44,7 +44,8 @@ TEST_F(StoreTest, TheFileIsSyncedThenLinkedThenTheDirectoryIsSyncedAndThenItIsSt
   EXPECT_EQ(store(mail()).kind, LSMTPD_STORED);
   std::vector<std::string> calls;
   for (const std::string& call : Faults::get().calls()) {
-    if (call != "free_space") calls.push_back(call);
+    const bool of_the_keeper = call == "free_space" || call == "leads_to";
+    if (!of_the_keeper) calls.push_back(call);
   }
   const std::vector<std::string> wanted = {"open_unnamed", "write",          "sync_data",
                                            "link_unnamed", "sync_directory", "info"};
