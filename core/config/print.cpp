@@ -107,6 +107,8 @@ class Printer {
   void log(const Log& log);
   void plugin(const Plugin& plugin);
   bool is_secret(const std::string& plugin, const std::string& key) const;
+  OptionValue without_secrets(const std::string& plugin, const std::string& key,
+                              const Option& option) const;
 
   const std::vector<std::string>& secrets_;
   std::string out_;
@@ -187,8 +189,25 @@ void Printer::plugin(const Plugin& plugin) {
   if (plugin.options.empty()) return;
   section(fmt::format("[plugin.{}.options]", name));
   for (const auto& [key, option] : plugin.options) {
-    line(key, is_secret(plugin.name, key) ? std::string(hidden) : value_text(option.value));
+    line(key, is_secret(plugin.name, key) ? std::string(hidden)
+                                          : value_text(without_secrets(plugin.name, key, option)));
   }
+}
+
+// "KEY[].COLUMN" names the secrets in a list of tables.
+OptionValue Printer::without_secrets(const std::string& plugin, const std::string& key,
+                                     const Option& option) const {
+  OptionValue value = option.value;
+  auto* list = std::get_if<OptionValue::List>(&value.value);
+  if (!list) return value;
+  for (OptionValue& item : *list) {
+    auto* map = std::get_if<OptionValue::Map>(&item.value);
+    if (!map) continue;
+    for (auto& [column, held] : *map) {
+      if (is_secret(plugin, key + "[]." + column)) held.value = std::string("***");
+    }
+  }
+  return value;
 }
 
 bool Printer::is_secret(const std::string& plugin, const std::string& key) const {

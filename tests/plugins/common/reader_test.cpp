@@ -77,7 +77,8 @@ TEST(Reader, GivesBackAllThatTheWriterWrote) {
   mail.listener = "mx";
   mail.tls = {"TLSv1.3", "AES", "mx.example.org", "CN=client", "00ff", "proxy"};
   mail.auth_user = "user";
-  Bookkeeping book{"id.spool", "broker", "lost", 4, true, {{"headers.spam", "no"}, {"a", "\"\\\r\n"}}};
+  Bookkeeping book{"id.spool", "broker", "lost",
+                   4,          true,     {{"headers.spam", "no"}, {"a", "\"\\\r\n"}}};
   for (const bool extra : {true, false}) {
     TextContent content("body");
     const Got got = read(write_all(mail, {extra, &book}, content));

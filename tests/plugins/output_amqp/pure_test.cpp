@@ -106,7 +106,8 @@ TEST(Product, KnowsTheTargetsThatLose) {
 class Envelope {
  public:
   explicit Envelope(std::vector<std::string> recipients) : addresses_(std::move(recipients)) {
-    for (const std::string& address : addresses_) list_.push_back({str(address), {}, static_cast<uint32_t>(list_.size()), 0});
+    for (const std::string& address : addresses_)
+      list_.push_back({str(address), {}, static_cast<uint32_t>(list_.size()), 0});
     raw.size = sizeof raw;
     raw.recipients = list_.data();
     raw.recipient_stride = sizeof list_[0];
