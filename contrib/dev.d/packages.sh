@@ -11,6 +11,7 @@ packages_build=(
   g++ cmake ninja-build pkg-config ccache
   libuv1-dev libqpid-proton-cpp12-dev libcjson-dev libtomlplusplus-dev libspdlog-dev libfmt-dev
   libexpected-dev libcli11-dev libssl-dev
+  rustc bindgen # the example filter in Rust
 )
 packages_run=(swaks python3) # the tour in README.md sends with one of them
 packages_lint=(clang-format shellcheck git python3)

@@ -171,7 +171,9 @@ void Daemon::drain() {
   log::info("draining", {{"connections", peers_->count()}});
   notify_service_manager("STOPPING=1");
   // 0 is no time at all, but for a deadline it would be no end.
-  loop_.deadlines().arm(drain_deadline_, std::max<uint64_t>(1, config_.timeouts.drain));
+  const uint64_t drain_ms = std::max<uint64_t>(1, config_.timeouts.drain);
+  loop_.deadlines().arm(drain_deadline_, drain_ms);
+  ends_at_ms_ = loop_.now_ms() + drain_ms;
   workers_left_ = workers_.size();
   for (auto& worker : workers_) {
     worker->drain([this] {
@@ -186,11 +188,13 @@ void Daemon::close_lanes() {
   workers_left_ = workers_.size();
   if (workers_left_ == 0) loop_.stop();
   for (auto& worker : workers_) {
-    worker->close_lanes([this] {
-      loop_.post([this] {
-        if (--workers_left_ == 0) loop_.stop();
-      });
-    });
+    worker->close_lanes(
+        [this] {
+          loop_.post([this] {
+            if (--workers_left_ == 0) loop_.stop();
+          });
+        },
+        ends_at_ms_);
   }
 }
 

@@ -57,6 +57,7 @@ class Daemon {
   io::Loop loop_;  // the main thread's: signals and the drain deadline
   std::vector<std::unique_ptr<server::Worker>> workers_;
   Deadlines::Entry drain_deadline_;
+  uint64_t ends_at_ms_ = 0;  // when it passes, by the loop's monotonic clock
   size_t workers_left_ = 0;
   bool draining_ = false;
 };

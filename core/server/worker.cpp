@@ -154,25 +154,29 @@ void Worker::drain(io::Task done) {
   });
 }
 
-void Worker::close_lanes(io::Task done) {
-  loop_.post([this, done = std::move(done)] {
+void Worker::close_lanes(io::Task done, uint64_t ends_at_ms) {
+  loop_.post([this, ends_at_ms, done = std::move(done)] {
     replays_left_ = index_ == 0 ? shared_.replays.size() : 0;
-    if (replays_left_ == 0) close_each_lane(done);
+    if (replays_left_ == 0) close_each_lane(done, ends_at_ms);
     if (index_ != 0) return;
     for (auto& [name, replay] : shared_.replays) {
-      replay->stop([this, done] {
-        if (--replays_left_ == 0) close_each_lane(done);
+      replay->stop([this, ends_at_ms, done] {
+        if (--replays_left_ == 0) close_each_lane(done, ends_at_ms);
       });
     }
   });
 }
 
-void Worker::close_each_lane(const io::Task& done) {
+void Worker::close_each_lane(const io::Task& done, uint64_t ends_at_ms) {
+  const uint64_t now = loop_.now_ms();
+  const uint64_t left = ends_at_ms == 0 ? 0 : ends_at_ms > now ? ends_at_ms - now : 1;
   if (lanes_open_ == 0) done();
   for (auto& [name, lane] : lanes_) {
-    lane->close([this, done] {
-      if (--lanes_open_ == 0) done();
-    });
+    lane->close(
+        [this, done] {
+          if (--lanes_open_ == 0) done();
+        },
+        left);
   }
 }
 

@@ -48,9 +48,11 @@ class Worker {
   Status start();
   Status listen(size_t listener, UniqueFd socket);
   // [main] `done` comes on the loop, once
-  void drain(io::Task done);        // no new connections; transactions under way finish
-  void close_lanes(io::Task done);  // after drain
-  void stop();                      // ends the thread
+  void drain(io::Task done);  // no new connections; transactions under way finish
+  // After drain. `ends_at_ms`: until when the process waits, by io::Loop::now_ms(); 0: without an
+  // end.
+  void close_lanes(io::Task done, uint64_t ends_at_ms = 0);
+  void stop();  // ends the thread
 
  private:
   void on_loop_and_wait(const std::function<void()>& function);
@@ -59,7 +61,7 @@ class Worker {
   void make_chains();
   void accept(const Service& service, std::unique_ptr<io::TcpStream> stream);
   void gone(Connection& connection);
-  void close_each_lane(const io::Task& done);
+  void close_each_lane(const io::Task& done, uint64_t ends_at_ms);
 
   const uint32_t index_;
   Shared& shared_;

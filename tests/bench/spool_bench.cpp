@@ -108,7 +108,8 @@ class Host {
     room_.acquire();
     spool::StoreJob job;
     job.call = sdk::Call(&host_, number + 1);
-    job.message = sdk::Message(&kMessage, reinterpret_cast<const lsmtpd_message*>(this));
+    job.message = sdk::Message({&kMessage, nullptr, nullptr, nullptr},
+                               reinterpret_cast<const lsmtpd_message*>(this));
     char id[64];
     std::snprintf(id, sizeof(id), "%08x-0000-4000-8000-000000000000",
                   static_cast<unsigned>(number * 2654435761U));
@@ -137,9 +138,6 @@ const lsmtpd_message_1 Host::kMessage = [] {
   };
   table.pin = [](const lsmtpd_message*) {};
   table.unpin = [](const lsmtpd_message*) {};
-  table.annotation_at = [](const lsmtpd_message*, std::uint32_t, lsmtpd_str*, lsmtpd_str*) {
-    return std::uint32_t{0};
-  };
   return table;
 }();
 

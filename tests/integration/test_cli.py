@@ -5,6 +5,7 @@ import pathlib
 import re
 import signal
 import smtplib
+import threading
 
 import pytest
 
@@ -196,6 +197,28 @@ def test_try_says_of_a_filter_that_stores_what_a_chain_would():
     done = run_cli("try", "--plugin", BUILD / "tests/fixtures/bad_filter.so", "-o", "mode=stored",
                    input=H + b"x\r\n")
     assert done.returncode == 1 and "verdict: tempfail" in done.stdout and "reply: 451 " in done.stdout
+
+
+def test_try_asks_the_phases_first():
+    fixture = BUILD / "tests/fixtures/session_filter.so"
+    done = run_cli("try", "--plugin", fixture, "-o", "rcpt=recipient@example.org", input=H + b"x\r\n")
+    assert done.returncode == 1
+    asked = [line for line in done.stdout.splitlines() if line.startswith("phase: ")]
+    assert asked == ["phase: connect", "phase: helo", "phase: mail", "phase: rcpt"]
+    assert "reply: 550 5.7.1 refused by session_filter" in done.stdout
+    done = run_cli("try", "--plugin", fixture, input=H + b"x\r\n")
+    assert done.returncode == 0 and done.stdout.count("verdict: continue") == 5
+
+
+def test_try_waits_until_an_output_is_ready(tmp_path):
+    flag = tmp_path / "down"
+    flag.touch()
+    timer = threading.Timer(1, flag.unlink)
+    timer.start()
+    done = run_cli("try", "--plugin", BUILD / "tests/fixtures/test_output.so", "-o", f"down_while={flag}",
+                   input=H + b"x\r\n")
+    timer.join()
+    assert done.returncode == 0 and "verdict: stored" in done.stdout
 
 
 def test_try_finds_plugins_where_the_configuration_says(tmp_path):

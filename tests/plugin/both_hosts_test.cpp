@@ -47,6 +47,7 @@ TEST(BothHostsTest, GiveTheSameAnswerForEveryFunction) {
   EXPECT_EQ(lsmtpd_test_mail_content(next), test::content_of(*in_daemon.message));
   EXPECT_STREQ(lsmtpd_test_mail_annotation(next, "new"), "1");
   EXPECT_EQ(*in_daemon.message->annotations, (message::Annotations{{"new", "1"}, {"old.a", "1"}}));
+  lsmtpd_test_settle(t);
   EXPECT_STREQ(lsmtpd_test_finish(t), "");
   lsmtpd_test_free(t);
 }

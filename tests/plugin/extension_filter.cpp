@@ -324,7 +324,13 @@ const lsmtpd_instance* create(const lsmtpd_host*, const lsmtpd_config* config) {
   instance->raw = {instance,
                    [](const lsmtpd_instance*, const lsmtpd_report*) -> int32_t { return 0; },
                    [](const lsmtpd_instance*) { throw 8; },
-                   [](const lsmtpd_instance* s) { delete static_cast<Instance*>(s->self); },
+                   [](const lsmtpd_instance* s) {
+                     auto* self = static_cast<Instance*>(s->self);
+                     // Its thread uses a host of the instance.
+                     while (self->use == "keeps_host" && !keeps_host_done)
+                       std::this_thread::yield();
+                     delete self;
+                   },
                    instance_extension,
                    open_lane};
   const lsmtpd_str use = config->string(config, "use");

@@ -220,7 +220,7 @@ TEST_F(LaneTest, TwoWorkersNeverHaveACallOfTheSameId) {
       for (int i = 0; i < 3; ++i) {
         lsmtpd_call call = 0;
         EXPECT_FALSE(lane->filter(
-            host_.mail(), [](const Completion&) {}, call));
+            host_.mail(), 0, [](const Completion&) {}, call));
         calls.insert(call);
         lane->abandon(call, nullptr);
       }

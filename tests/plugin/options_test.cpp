@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <span>
 #include <stdexcept>
 
 #include "plugin/option_table.hpp"
@@ -206,8 +207,8 @@ TEST_F(OptionsTest, AllMistakesAreShownAndThenCheckIsNotAsked) {
 }
 
 TEST_F(OptionsTest, RequiredOnesMustBeThere) {
-  const lsmtpd_option rows[] = {
-      {"directory", LSMTPD_TYPE_PATH, 1, nullptr, 0, 0, nullptr, "where messages go"}};
+  const lsmtpd_option rows[] = {{"directory", LSMTPD_TYPE_PATH, 1, nullptr, 0, 0, nullptr,
+                                 "where messages go", nullptr, 0, 0}};
   check(rows);
   ASSERT_EQ(problems_.size(), 1u);
   EXPECT_EQ(problems_[0].message, "plugin.x: option directory is missing");
@@ -267,7 +268,8 @@ TEST_F(OptionsTest, AnAuthorsMistakesAreErrorsToo) {
 // ---- the table itself ----
 
 std::string fault_of_rows(std::vector<lsmtpd_option> rows) {
-  return fault_of({rows.data(), static_cast<uint32_t>(rows.size()), 0, nullptr});
+  return fault_of(
+      {rows.data(), static_cast<uint32_t>(rows.size()), sizeof(lsmtpd_option), nullptr});
 }
 
 TEST(OptionTableTest, OneThatIsRightHasNoFault) {

@@ -24,6 +24,81 @@ TEST_F(ConnectionTest, SessionFiltersRefuse) {
   EXPECT_TRUE(gone());
 }
 
+TEST_F(ConnectionTest, SessionFiltersAreAskedAtData) {
+  step("who", "session_filter", {{"data", "2"}, {"text", "two are too many"}});
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.mail().substr(0, 4), "250 ") << "one recipient is let pass";
+  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
+  EXPECT_EQ(client.ask("RCPT TO:<b@example.org>").substr(0, 4), "250 ");
+  EXPECT_EQ(client.ask("RCPT TO:<c@example.org>").substr(0, 4), "250 ");
+  EXPECT_EQ(client.ask("DATA"), "554 5.7.1 two are too many");
+  EXPECT_EQ(client.mail().substr(0, 4), "250 ");
+}
+
+TEST_F(ConnectionTest, SessionFiltersHearHowEachTransactionEnded) {
+  step("who", "session_filter");
+  step("out", "test_output", {{"reject_to", "bad@example.org"}});
+  serve();
+  {
+    Client client(*this);
+    client.begin();
+    EXPECT_EQ(client.mail().substr(0, 4), "250 ");
+    EXPECT_EQ(times_logged("how=1"), 1u);
+    // Both of one batch: the first one's end is told before the second begins.
+    client.send("MAIL FROM:<a@example.org>\r\nRSET\r\nMAIL FROM:<a@example.org>\r\n");
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(client.reply().substr(0, 4), "250 ");
+    EXPECT_EQ(times_logged("how=3"), 1u);
+    EXPECT_EQ(client.ask("RCPT TO:<bad@example.org>").substr(0, 4), "250 ");
+    EXPECT_EQ(client.ask("DATA").substr(0, 4), "354 ");
+    EXPECT_EQ(client.ask("x\r\n.").substr(0, 4), "554 ");
+    EXPECT_EQ(times_logged("how=2"), 1u);
+    EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
+  }
+  EXPECT_TRUE(gone());
+  EXPECT_EQ(times_logged("how=3"), 2u) << "the connection is gone";
+  EXPECT_EQ(times_logged("transaction ended"), 4u);
+}
+
+TEST_F(ConnectionTest, WhatASessionFilterNotesDownIsInEachMessage) {
+  step("who", "session_filter", {{"annotate", "yes"}});
+  step("out", "test_output", {{"record", record_.file()}});
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.mail().substr(0, 4), "250 ");
+  // CONNECT, HELO, MAIL, RCPT, DATA; then of the second message.
+  EXPECT_NE(record_.lines()[0].find("session_filter.phases=1281632"), std::string::npos);
+  EXPECT_EQ(client.mail().substr(0, 4), "250 ");
+  EXPECT_NE(record_.lines()[1].find("session_filter.phases=128163281632"), std::string::npos);
+}
+
+TEST_F(ConnectionTest, InLmtpEachRecipientHasItsOwnReply) {
+  settings_.listeners[0].smtp.lmtp = true;
+  step("out", "test_output", {{"verdicts", "srt"}});
+  serve();
+  Client client(*this);
+  client.begin_lmtp(3);
+  client.send("x\r\n.\r\n");
+  EXPECT_EQ(client.reply().substr(0, 4), "250 ");
+  EXPECT_EQ(client.reply(), "554 5.7.1 told so");
+  EXPECT_EQ(client.reply(), "451 4.3.0 told so");
+}
+
+TEST_F(ConnectionTest, InSmtpTheWorstRecipientDecides) {
+  step("out", "test_output", {{"verdicts", "sr"}});
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org>").substr(0, 4), "250 ");
+  EXPECT_EQ(client.ask("RCPT TO:<b@example.org>").substr(0, 4), "250 ");
+  EXPECT_EQ(client.ask("RCPT TO:<c@example.org>").substr(0, 4), "250 ");
+  EXPECT_EQ(client.ask("DATA").substr(0, 4), "354 ");
+  EXPECT_EQ(client.ask("x\r\n."), "554 5.7.1 told so");
+}
+
 TEST_F(ConnectionTest, RefusedAtConnectThereIsNoService) {
   step("who", "session_filter", {{"peer", "192.0.2.1"}, {"text", "not from here"}});
   step("out", "test_output");

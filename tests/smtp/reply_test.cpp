@@ -17,9 +17,17 @@ TEST(Reply, IsOneLine) {
   EXPECT_EQ(text_of({250, "", ""}), "250\r\n");
 }
 
+TEST(Reply, HasTheCodesInEachOfItsLines) {
+  EXPECT_EQ(text_of({554, "5.7.1", "one\ntwo\n\nfour"}),
+            "554-5.7.1 one\r\n554-5.7.1 two\r\n554-5.7.1\r\n554 5.7.1 four\r\n");
+  ReplyWriter writer;
+  writer.write({550, "", "a\nb"}, 2);
+  EXPECT_EQ(writer.text(), "550-a\r\n550 b\r\n550-a\r\n550 b\r\n");
+}
+
 TEST(Reply, CannotBeBrokenOutOf) {
   EXPECT_EQ(text_of({554, "5.7.1", "a\r\n250 2.0.0 Ok\x1b[31m\xff"}),
-            "554 5.7.1 a??250 2.0.0 Ok?[31m?\r\n");
+            "554-5.7.1 a?\r\n554 5.7.1 250 2.0.0 Ok?[31m?\r\n");
   EXPECT_EQ(text_of({554, "5.7.1\r\n", "a"}), "554 5.7.1?? a\r\n");
 }
 

@@ -245,12 +245,14 @@ class Message {
 
   // What filters before noted down; what this one sets does not show.
   std::string_view annotation(std::string_view key) const {
-    return view(tables_.annotations->get(raw_, str(key)));
+    return tables_.annotations == nullptr ? std::string_view()
+                                          : view(tables_.annotations->get(raw_, str(key)));
   }
   // Calls `visit(key, value)` for each annotation.
   template <class Visit>
   void each_annotation(Visit&& visit) const {
     lsmtpd_str key{}, value{};
+    if (tables_.annotations == nullptr) return;
     for (uint32_t i = 0; tables_.annotations->at(raw_, i, &key, &value) != 0; ++i)
       visit(view(key), view(value));
   }

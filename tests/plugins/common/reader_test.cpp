@@ -69,15 +69,16 @@ TEST(Reader, ReadsFilesOfLsmtpdsOwn) {
 
 TEST(Reader, GivesBackAllThatTheWriterWrote) {
   StoredMail mail = some_mail();
-  mail.recipients.push_back({"second@example.org", "NOTIFY=NEVER"});
+  mail.recipients.push_back({"second@example.org", "NOTIFY=NEVER", 0});
   mail.mail_parameters = "BODY=8BITMIME";
   mail.peer_address = "2001:db8::1";
   mail.peer_port = 65535;
   mail.protocol = "ESMTP";
   mail.listener = "mx";
-  mail.tls = "TLSv1.3";
+  mail.tls = {"TLSv1.3", "AES", "mx.example.org", "CN=client", "00ff", "proxy"};
   mail.auth_user = "user";
-  Bookkeeping book{"id.spool", "broker", {{"headers.spam", "no"}, {"a", "\"\\\r\n"}}};
+  Bookkeeping book{"id.spool", "broker", "lost",
+                   4,          true,     {{"headers.spam", "no"}, {"a", "\"\\\r\n"}}};
   for (const bool extra : {true, false}) {
     TextContent content("body");
     const Got got = read(write_all(mail, {extra, &book}, content));
@@ -91,13 +92,48 @@ TEST(Reader, GivesBackAllThatTheWriterWrote) {
     EXPECT_EQ(got.mail.peer_port, 65535u);
     EXPECT_EQ(got.mail.protocol, "ESMTP");
     EXPECT_EQ(got.mail.listener, "mx");
-    EXPECT_EQ(got.mail.tls, "TLSv1.3");
+    EXPECT_EQ(got.mail.tls.version, "TLSv1.3");
+    EXPECT_EQ(got.mail.tls.cipher, "AES");
+    EXPECT_EQ(got.mail.tls.server_name, "mx.example.org");
+    EXPECT_EQ(got.mail.tls.client_subject, "CN=client");
+    EXPECT_EQ(got.mail.tls.client_sha256, "00ff");
+    EXPECT_EQ(got.mail.tls.by, "proxy");
     EXPECT_EQ(got.mail.auth_user, "user");
     EXPECT_TRUE(got.mail.has_bookkeeping);
     EXPECT_EQ(got.mail.bookkeeping.copy_id, "id.spool");
     EXPECT_EQ(got.mail.bookkeeping.target, "broker");
+    EXPECT_EQ(got.mail.bookkeeping.reason, "lost");
+    EXPECT_EQ(got.mail.bookkeeping.attempts, 4u);
+    EXPECT_TRUE(got.mail.bookkeeping.in_doubt);
     EXPECT_EQ(got.mail.bookkeeping.annotations, book.annotations);
   }
+}
+
+std::string with(const std::string& member) {
+  return R"({"timestamp":"2026-11-22T01:38:39.271215996+00:00","message_id":"id",)" + member +
+         R"(,"recipients":["<a@x>","<b@x>"],"sender":"s@x","email_content":"x"})";
+}
+
+TEST(Reader, TakesTlsAsTheStringThatItWasOnce) {
+  EXPECT_EQ(read(with(R"("tls":"TLSv1.3 TLS_AES_256_GCM_SHA384")")).mail.tls.version, "TLSv1.3");
+  EXPECT_EQ(read(with(R"("tls":"TLSv1.3 TLS_AES_256_GCM_SHA384")")).mail.tls.cipher,
+            "TLS_AES_256_GCM_SHA384");
+  EXPECT_EQ(read(with(R"("tls":"TLSv1.3")")).mail.tls.version, "TLSv1.3");
+  EXPECT_EQ(read(with(R"("tls":7)")).error, "tls is not an object");
+}
+
+TEST(Reader, NumbersOfRecipientsMustFit) {
+  const auto numbers = [](const char* list, int total) {
+    return read(with(R"("lsmtpd":{"format":1,"recipient_total":)" + std::to_string(total) +
+                     R"(,"recipient_numbers":)" + list + "}"));
+  };
+  const Got good = numbers("[0,4]", 5);
+  EXPECT_EQ(good.error, "");
+  EXPECT_EQ(good.mail.recipient_total, 5u);
+  EXPECT_EQ(good.mail.recipients[1].number, 4u);
+  for (const char* list : {"[0]", "[0,1,2]", "[0,5]", "[0,-1]", "[0,\"1\"]"})
+    EXPECT_EQ(numbers(list, 5).error, "recipient_numbers does not match recipients") << list;
+  EXPECT_EQ(numbers("[0,1]", 2).error, "recipient_numbers does not match recipients");
 }
 
 TEST(Reader, RandomContentComesBackByteForByte) {

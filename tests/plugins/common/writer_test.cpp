@@ -34,13 +34,14 @@ const std::vector<std::string> kSix = {"timestamp",  "message_id", "client_addre
 
 StoredMail full_mail() {
   StoredMail mail = some_mail();
-  mail.recipients.push_back({"second@example.org", "NOTIFY=NEVER"});
+  mail.recipients.push_back({"second@example.org", "NOTIFY=NEVER", 0});
   mail.mail_parameters = "BODY=8BITMIME";
   mail.peer_address = "192.0.2.1";
   mail.peer_port = 40000;
   mail.protocol = "ESMTPSA";
   mail.listener = "mx";
-  mail.tls = "TLSv1.3 TLS_AES_256_GCM_SHA384";
+  mail.tls.version = "TLSv1.3";
+  mail.tls.cipher = "TLS_AES_256_GCM_SHA384";
   mail.auth_user = "user";
   return mail;
 }
@@ -68,6 +69,10 @@ TEST(Writer, ExtraKeysStandBeforeTheContent) {
   EXPECT_EQ(text_of(json, "protocol"), "ESMTPSA");
   EXPECT_EQ(text_of(json, "mail_parameters"), "BODY=8BITMIME");
   EXPECT_EQ(text_of(json, "auth_user"), "user");
+  const cJSON* tls = cJSON_GetObjectItemCaseSensitive(json.get(), "tls");
+  ASSERT_TRUE(cJSON_IsObject(tls));
+  EXPECT_STREQ(cJSON_GetObjectItemCaseSensitive(tls, "version")->valuestring, "TLSv1.3");
+  EXPECT_EQ(cJSON_GetObjectItemCaseSensitive(tls, "by"), nullptr) << "left out where it is empty";
 }
 
 TEST(Writer, WithoutExtraOnlyTheSixKeysAreLeft) {

@@ -12,14 +12,15 @@ lsmtpd_str str(std::string_view text) {
 }
 
 lsmtpd_envelope envelope() {
-  static const lsmtpd_recipient recipients[] = {{str("b@example.org"), {}},
-                                                {str("c@example.org"), {}}};
+  static const lsmtpd_recipient recipients[] = {{str("b@example.org"), {}, 0, 0},
+                                                {str("c@example.org"), {}, 1, 0}};
   lsmtpd_envelope envelope{};
   envelope.size = sizeof envelope;
   envelope.id = str("0f0e0d0c-0000-4000-8000-000000000001");
   envelope.time_ns = 1795317504123456789;  // 2026-11-22T03:18:24Z
   envelope.reverse_path = str("a@example.org");
   envelope.recipients = recipients;
+  envelope.recipient_stride = sizeof recipients[0];
   envelope.recipient_count = 1;
   envelope.helo = str("client.example.net");
   envelope.protocol = str("ESMTP");
@@ -76,7 +77,7 @@ TEST(Received, HeloCannotEndTheClauseOrTheLine) {
 }
 
 TEST(Received, RecipientWithLineEndStaysOnItsLine) {
-  static const lsmtpd_recipient hostile = {str("\"a\r\nX: y\"@example.org"), {}};
+  static const lsmtpd_recipient hostile = {str("\"a\r\nX: y\"@example.org"), {}, 0, 0};
   lsmtpd_envelope one = envelope();
   one.recipients = &hostile;
   EXPECT_NE(received(one, "mx").find("for <\"a??X: y\"@example.org>;"), std::string::npos);
@@ -84,7 +85,11 @@ TEST(Received, RecipientWithLineEndStaysOnItsLine) {
 
 TEST(Received, SaysHowItWasEncrypted) {
   lsmtpd_envelope encrypted = envelope();
-  encrypted.tls = str("TLSv1.3 TLS_AES_256_GCM_SHA384");
+  lsmtpd_tls tls{};
+  tls.size = sizeof tls;
+  tls.version = str("TLSv1.3");
+  tls.cipher = str("TLS_AES_256_GCM_SHA384");
+  encrypted.tls = &tls;
   EXPECT_NE(received(encrypted, "mx").find("with ESMTP (TLSv1.3 TLS_AES_256_GCM_SHA384)"),
             std::string::npos);
 }

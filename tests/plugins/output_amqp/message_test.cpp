@@ -37,7 +37,7 @@ TEST(Message, CarriesTheEnvelopeAsProperties) {
   Rig rig;
   rig.attach(peer);
   lsmtpd_test_mail* mail = rig.mail("Subject: x\r\n\r\nhello\r\n", "b@example.org c@example.org");
-  mail->envelope.tls = lsmtpd_test_str("TLSv1.3 AES");
+  lsmtpd_test_mail_tls(mail, "TLSv1.3", "AES");
   lsmtpd_test_mail_annotate(mail, "spam.score", "7");
   ASSERT_EQ(rig.deliver(mail).kind, LSMTPD_STORED);
   proton::message message = decoded(peer.messages().at(0));
@@ -337,7 +337,7 @@ TEST(Split, AnAddressByDomainMakesALinkForEach) {
   EXPECT_THAT(copies, UnorderedElementsAre("in.x.org a@X.org,c@x.org", "in.y.org b@y.org"));
 }
 
-TEST(Split, WhatWasAcceptedIsNotedAndNotSentAgain) {
+TEST(Split, RecipientsAreAnsweredOneByOneAndKeepTheirIds) {
   Script script;
   script.answer = [](std::size_t, const std::string& bytes) {
     proton::message message = decoded(bytes);
@@ -349,14 +349,17 @@ TEST(Split, WhatWasAcceptedIsNotedAndNotSentAgain) {
   Rig rig;
   rig.option("split", "recipient").attach(peer);
   lsmtpd_test_mail* mail = rig.mail("x\r\n", "a@x.org b@y.org c@z.org");
-  EXPECT_EQ(rig.deliver(mail).kind, LSMTPD_TEMPFAIL);
-  const lsmtpd_t_pair* noted =
-      lsmtpd_t_find_pair(mail->annotation_edits, lsmtpd_test_str("broker.stored"));
-  ASSERT_NE(noted, nullptr);
-  EXPECT_STREQ(noted->value.data, "3:0,2");
+  const lsmtpd_test_verdict& verdict = rig.deliver(mail);
+  EXPECT_EQ(verdict.kind, LSMTPD_TEMPFAIL);
+  ASSERT_EQ(verdict.recipient_count, 3U);
+  EXPECT_EQ(verdict.recipients[0].kind, LSMTPD_STORED);
+  EXPECT_EQ(verdict.recipients[1].kind, LSMTPD_TEMPFAIL);
+  EXPECT_EQ(verdict.recipients[2].kind, LSMTPD_STORED);
 
-  lsmtpd_test_mail* again = rig.mail("x\r\n", "a@x.org b@y.org c@z.org");
-  lsmtpd_test_mail_annotate(again, "broker.stored", "3:0,2");
+  // The host gives back the one that is left, with its number.
+  lsmtpd_test_mail* again = rig.mail("x\r\n", "b@y.org");
+  again->recipients[0].number = 1;
+  again->envelope.recipient_total = 3;
   peer.change([](Script& change) { change.answer = nullptr; });
   EXPECT_EQ(rig.wait(rig.send(again, LSMTPD_DELIVERY_REPLAY)).kind, LSMTPD_STORED);
   ASSERT_EQ(peer.messages().size(), 4U);

@@ -249,6 +249,7 @@ TEST(Outcome, HundredUnsettledAtALinkLossAreAllAnsweredOnce) {
     const auto& verdict = rig.wait(call);
     EXPECT_EQ(verdict.kind, LSMTPD_TEMPFAIL);
     EXPECT_THAT(verdict.enhanced, StrEq("4.4.2"));
+    EXPECT_EQ(verdict.flags, LSMTPD_IN_DOUBT);
     EXPECT_THAT(verdict.detail, HasSubstr("link lost while unsettled"));
   }
   EXPECT_EQ(rig.finish(), "");

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <set>
 
 #include "spool_fixture.hpp"
@@ -39,6 +41,42 @@ TEST_F(ReplayTest, ListsInStepsWhatWaits) {
   EXPECT_EQ(got, wanted);
 }
 
+TEST_F(ReplayTest, ListsThoseInDoubtFirstAndThenTheOldest) {
+  start();
+  const auto keep = [&](const char* id, std::uint32_t flags) {
+    const lsmtpd_call call =
+        lsmtpd_test_ask_deliver_again(host_, mail(), id, "broker", flags, 3, "lost");
+    EXPECT_EQ(lsmtpd_test_wait(host_, call)->kind, LSMTPD_STORED);
+    ::usleep(15'000);  // times of files are as coarse as the kernel's tick
+  };
+  keep("z-first", 0);
+  keep("a-second", 0);
+  keep("m-doubt", LSMTPD_DELIVERY_IN_DOUBT);
+  keep("b-third", 0);
+  EXPECT_STREQ(lsmtpd_test_list(host_, 1, 2)->copy_ids, "m-doubt in doubt\nz-first\n");
+  const auto* rest = lsmtpd_test_list(host_, 0, 2);
+  EXPECT_STREQ(rest->copy_ids, "a-second\nb-third\n");
+  EXPECT_EQ(rest->end, 1u);
+  const auto& doubtful = load("m-doubt");
+  EXPECT_EQ(doubtful.in_doubt, 1u);
+  EXPECT_EQ(doubtful.attempts, 3u);
+  EXPECT_STREQ(doubtful.reason, "lost");
+  EXPECT_EQ(load("z-first").in_doubt, 0u);
+}
+
+TEST_F(ReplayTest, RecipientsThatAreLeftKeepTheirNumbers) {
+  start();
+  lsmtpd_test_mail* one = mail();
+  one->recipients[0].number = 3;
+  one->recipients[1].number = 5;
+  one->envelope.recipient_total = 7;
+  ASSERT_EQ(store(one, "id", "broker").kind, LSMTPD_STORED);
+  const lsmtpd_test_mail& got = *load("id").mail;
+  EXPECT_EQ(got.envelope.recipient_total, 7u);
+  EXPECT_EQ(got.recipients[0].number, 3u);
+  EXPECT_EQ(got.recipients[1].number, 5u);
+}
+
 TEST_F(ReplayTest, GoingOnPastTheEndIsTheEnd) {
   start();
   EXPECT_EQ(lsmtpd_test_list(host_, 1, 10)->end, 1u);
@@ -51,7 +89,8 @@ TEST_F(ReplayTest, AMessageComesBackAsItWas) {
   lsmtpd_test_mail* one = mail(content);
   one->envelope.parameters = lsmtpd_test_str("BODY=8BITMIME");
   one->recipients[1].parameters = lsmtpd_test_str("NOTIFY=NEVER");
-  one->envelope.tls = lsmtpd_test_str("TLSv1.3");
+  lsmtpd_test_mail_tls(one, "TLSv1.3", "TLS_AES_256_GCM_SHA384");
+  one->tls.server_name = lsmtpd_test_str("mx.example.org");
   lsmtpd_test_mail_annotate(one, "headers.note", "kept");
   ASSERT_EQ(store(one, "id.broker", "broker").kind, LSMTPD_STORED);
 
@@ -75,7 +114,10 @@ TEST_F(ReplayTest, AMessageComesBackAsItWas) {
   EXPECT_EQ(got.envelope.peer_port, 40000u);
   EXPECT_EQ(text(got.envelope.protocol), "ESMTP");
   EXPECT_EQ(text(got.envelope.listener), "mx");
-  EXPECT_EQ(text(got.envelope.tls), "TLSv1.3");
+  ASSERT_NE(got.envelope.tls, nullptr);
+  EXPECT_EQ(text(got.envelope.tls->version), "TLSv1.3");
+  EXPECT_EQ(text(got.envelope.tls->cipher), "TLS_AES_256_GCM_SHA384");
+  EXPECT_EQ(text(got.envelope.tls->server_name), "mx.example.org");
   EXPECT_STREQ(lsmtpd_test_mail_annotation(&got, "headers.note"), "kept");
 }
 
