@@ -2,6 +2,12 @@
 # and unit, and what plugins are built with out of tree: headers, the CMake package, lsmtpd.pc.
 include(CMakePackageConfigHelpers)
 
+file(READ ${PROJECT_SOURCE_DIR}/include/lsmtpd/abi.h abi)
+string(REGEX MATCH "LSMTPD_ABI_MAJOR ([0-9]+)u" ignored "${abi}")
+set(LSMTPD_ABI_VERSION ${CMAKE_MATCH_1})
+string(REGEX MATCH "LSMTPD_ABI_MINOR ([0-9]+)u" ignored "${abi}")
+string(APPEND LSMTPD_ABI_VERSION .${CMAKE_MATCH_1})
+
 # With /usr as the prefix the configuration is in /etc, as everybody expects.
 if(CMAKE_INSTALL_PREFIX STREQUAL "/usr")
   set(sysconfdir ${CMAKE_INSTALL_FULL_SYSCONFDIR}/lsmtpd)
@@ -14,6 +20,11 @@ if(TARGET lsmtpd)
 endif()
 install(DIRECTORY include/lsmtpd DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
+
+# What the plugin guide shows, and the guide.
+install(DIRECTORY contrib/examples/output_c contrib/examples/filter_http contrib/examples/filter_rust
+        DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
+install(FILES docs/plugin-guide.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # The example is always renewed; a configuration that is there is the operator's.
 install(FILES etc/lsmtpd.toml contrib/systemd/drop-in.conf DESTINATION ${CMAKE_INSTALL_DOCDIR})
@@ -28,6 +39,7 @@ install(CODE "
   set(libdir \"${CMAKE_INSTALL_LIBDIR}\")
   set(includedir \"${CMAKE_INSTALL_INCLUDEDIR}\")
   set(sysconfdir \"${sysconfdir}\")
+  set(abi_version \"${LSMTPD_ABI_VERSION}\")
   set(version \"${PROJECT_VERSION}\")
   include(\"${PROJECT_SOURCE_DIR}/cmake/install-files.cmake\")")
 install(FILES ${PROJECT_BINARY_DIR}/install/lsmtpd.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
@@ -38,8 +50,15 @@ set(LSMTPD_INCLUDE_DIR ${CMAKE_INSTALL_INCLUDEDIR})
 set(LSMTPD_PLUGIN_DIR ${CMAKE_INSTALL_LIBDIR}/lsmtpd)
 configure_package_config_file(cmake/lsmtpd-config.cmake.in ${PROJECT_BINARY_DIR}/install/lsmtpd-config.cmake
   INSTALL_DESTINATION ${package} PATH_VARS LSMTPD_INCLUDE_DIR LSMTPD_PLUGIN_DIR)
+# Found by the version of the ABI, `find_package(lsmtpd 0.2)`: plugins do not care about the product's. A draft
+# (0.x) fits only itself.
+if(LSMTPD_ABI_VERSION MATCHES "^0[.]")
+  set(compatibility SameMinorVersion)
+else()
+  set(compatibility SameMajorVersion)
+endif()
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/install/lsmtpd-config-version.cmake
-  COMPATIBILITY SameMajorVersion)
+  VERSION ${LSMTPD_ABI_VERSION} COMPATIBILITY ${compatibility})
 install(FILES ${PROJECT_BINARY_DIR}/install/lsmtpd-config.cmake
               ${PROJECT_BINARY_DIR}/install/lsmtpd-config-version.cmake cmake/plugin.map
         DESTINATION ${package})

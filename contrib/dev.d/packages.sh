@@ -5,6 +5,7 @@ packages_build=(
   g++ cmake ninja-build pkg-config ccache
   libuv1-dev libqpid-proton-cpp12-dev libcjson-dev libtomlplusplus-dev libspdlog-dev libfmt-dev
   libexpected-dev libcli11-dev libssl-dev
+  rustc bindgen # the example filter in Rust
 )
 packages_lint=(clang-format clang-tidy shellcheck git python3)
 packages_test=(

@@ -20,7 +20,7 @@ struct Driven : sdk::SimpleFilter {
     lane = this;
   }
   ~Driven() override { lane = nullptr; }
-  void message(sdk::Call call, sdk::Message) override { held = std::move(call); }
+  void message(sdk::Call call, sdk::FilterMessage) override { held = std::move(call); }
   void close(sdk::Closed closed) override {
     if (!late) return closed();
     closing = std::make_unique<sdk::Closed>(std::move(closed));
@@ -187,7 +187,7 @@ TEST_F(SdkLoop, LaneGoesOnlyAfterItsLastTask) {
                         EXPECT_NE(Driven::lane, nullptr);
                       });
   const lsmtpd_lane* raw = lane().raw();
-  raw->close(raw);
+  raw->close(raw, 0);
   lsmtpd_test_settle(t());
   EXPECT_NE(Driven::lane, nullptr);
   t()->offload = LSMTPD_TEST_OFFLOAD_TURN;
@@ -199,7 +199,7 @@ TEST_F(SdkLoop, LaneGoesOnlyAfterItsLastTask) {
 TEST_F(SdkLoop, LaneMayCloseLaterFromOneOfItsCallbacks) {
   lane().late = true;
   const lsmtpd_lane* raw = lane().raw();
-  raw->close(raw);
+  raw->close(raw, 0);
   lane().timer = lane_host().timer(milliseconds(10), [this] {
     (*lane().closing)();
     EXPECT_NE(Driven::lane, nullptr) << "it is not destroyed under its own callback";

@@ -11,7 +11,7 @@ namespace sdk = lsmtpd::sdk;
 
 struct OnlyFilter : sdk::SimpleFilter {
   using SimpleFilter::SimpleFilter;
-  void message(sdk::Call call, sdk::Message) override { call.proceed(); }
+  void message(sdk::Call call, sdk::FilterMessage) override { call.proceed(); }
 };
 
 struct Everything : sdk::Lane,
@@ -20,9 +20,10 @@ struct Everything : sdk::Lane,
                     sdk::Output,
                     sdk::Admission,
                     sdk::Replay,
-                    sdk::Probe {
+                    sdk::Probe,
+                    sdk::Control {
   Everything(sdk::LaneHost host, sdk::Config) : sdk::Lane(std::move(host)) {}
-  void message(sdk::Call call, sdk::Message) override { call.discard("why not"); }
+  void message(sdk::Call call, sdk::FilterMessage) override { call.discard("why not"); }
   void decide(sdk::Call call, const lsmtpd_session_event& event) override {
     if (event.phase == LSMTPD_PHASE_CONNECT) return call.proceed();
     call.tempfail("come back", 450, "4.7.1");
@@ -35,7 +36,9 @@ struct Everything : sdk::Lane,
   void cancel(lsmtpd_call) override {}
   sdk::Capacity admission() override { return {false, 77, "full"}; }
   void list(sdk::Call call, bool restart, uint32_t max) override {
-    host().listed(std::move(call), {restart ? "again" : "on", std::to_string(max)}, true);
+    host().listed(std::move(call),
+                  {{restart ? "again" : "on", 0, 0, true}, {std::to_string(max), 7, 8, false}},
+                  true);
   }
   void load(sdk::Call call, std::string_view copy_id) override {
     call.reject(std::string(copy_id) + " is gone");
@@ -44,6 +47,7 @@ struct Everything : sdk::Lane,
   void dead_letter(sdk::Call call, std::string_view, std::string_view reason) override {
     call.stored(reason);
   }
+  void retry_now() override { host().info("retries"); }
   void probe(sdk::Call call, sdk::ProbeReport report) override {
     report.good("resolve", "127.0.0.1");
     report.bad("connect", 11, "refused");
@@ -52,8 +56,8 @@ struct Everything : sdk::Lane,
 };
 
 TEST(Extensions, FollowFromWhatTheLaneDerivesFrom) {
-  const char* const ids[] = {LSMTPD_FILTER,    LSMTPD_SESSION_FILTER, LSMTPD_OUTPUT,
-                             LSMTPD_ADMISSION, LSMTPD_REPLAY,         LSMTPD_PROBE};
+  const char* const ids[] = {LSMTPD_FILTER, LSMTPD_SESSION_FILTER, LSMTPD_OUTPUT, LSMTPD_ADMISSION,
+                             LSMTPD_REPLAY, LSMTPD_PROBE,          LSMTPD_CONTROL};
   FakeHost one = FakeHost::of<OnlyFilter>();
   FakeHost all = FakeHost::of<Everything>();
   for (const char* id : ids) {
@@ -80,7 +84,7 @@ TEST(Extensions, PassWhatTheHostAsksAndWhatThePluginAnswers) {
   EXPECT_EQ(admission.ready, 0u);
   EXPECT_EQ(admission.max_message_size, 77u);
   EXPECT_EQ(sdk::view(admission.reason), "full");
-  EXPECT_STREQ(lsmtpd_test_list(*host, 1, 5)->copy_ids, "again\n5\n");
+  EXPECT_STREQ(lsmtpd_test_list(*host, 1, 5)->copy_ids, "again in doubt\n5\n");
   EXPECT_STREQ(lsmtpd_test_load_copy(*host, "x")->text, "x is gone");
   EXPECT_EQ(lsmtpd_test_forget(*host, "x")->kind, LSMTPD_STORED);
   EXPECT_STREQ(lsmtpd_test_dead_letter(*host, "x", "poison")->detail, "poison");
@@ -92,7 +96,7 @@ TEST(Extensions, PassWhatTheHostAsksAndWhatThePluginAnswers) {
 
 struct Keeps : OnlyFilter {
   using OnlyFilter::OnlyFilter;
-  void message(sdk::Call call, sdk::Message) override { held = std::move(call); }
+  void message(sdk::Call call, sdk::FilterMessage) override { held = std::move(call); }
   void cancel(lsmtpd_call id) override {
     if (held.id() == id) held = sdk::Call();
   }
@@ -101,7 +105,7 @@ struct Keeps : OnlyFilter {
 
 struct Drops : OnlyFilter {
   using OnlyFilter::OnlyFilter;
-  void message(sdk::Call, sdk::Message) override {}
+  void message(sdk::Call, sdk::FilterMessage) override {}
 };
 
 TEST(Call, DroppedOneSaysTempfail) {
@@ -129,7 +133,7 @@ TEST(Call, CancelReachesThePluginWithItsId) {
 
 struct AnswersTwice : OnlyFilter {
   using OnlyFilter::OnlyFilter;
-  void message(sdk::Call call, sdk::Message) override {
+  void message(sdk::Call call, sdk::FilterMessage) override {
     sdk::Call moved = std::move(call);
     moved.reject("first", 571, "5.7.1", "detail");
     EXPECT_FALSE(moved);
@@ -147,7 +151,7 @@ TEST(Call, SecondAnswerDoesNothing) {
 
 struct CatchesItself : OnlyFilter {
   using OnlyFilter::OnlyFilter;
-  void message(sdk::Call call, sdk::Message) override {
+  void message(sdk::Call call, sdk::FilterMessage) override {
     try {
       const sdk::Call held = std::move(call);
       throw std::runtime_error("caught by the plugin");
@@ -165,7 +169,7 @@ TEST(Call, OneThatDiesWithAnExceptionThePluginCatchesIsAnsweredToo) {
 
 struct Reads : OnlyFilter {
   using OnlyFilter::OnlyFilter;
-  void message(sdk::Call call, sdk::Message message) override {
+  void message(sdk::Call call, sdk::FilterMessage message) override {
     const sdk::Message copy = message;  // a pin of its own
     message.reset();
     auto work = [copy] {
@@ -191,11 +195,16 @@ TEST(Message, CopiesPinAndReadWhatIsInMemoryAndInAFile) {
 
 struct Edits : OnlyFilter {
   using OnlyFilter::OnlyFilter;
-  void message(sdk::Call call, sdk::Message message) override {
+  void message(sdk::Call call, sdk::FilterMessage message) override {
     std::string seen;
     message.each_annotation([&](auto key, auto value) { (seen += key) += value; });
     EXPECT_EQ(seen, "a1");
     EXPECT_EQ(message.annotation("a"), "1");
+    EXPECT_EQ(message.headers().size(), 1u);
+    EXPECT_EQ(message.headers().value("SUBJECT"), "x");
+    EXPECT_EQ(message.headers().find("X"), 1u);
+    EXPECT_EQ(message.deadline(), std::chrono::seconds(10));
+    EXPECT_TRUE(message.set_reverse_path(""));
     EXPECT_EQ(message.id(), "00000000-0000-4000-8000-000000000001");
     EXPECT_TRUE(message.in_memory());
     EXPECT_EQ(message.peek(9), "x\r\n\r\nhello\r\n");
@@ -222,6 +231,78 @@ TEST(Message, EditsReachTheNextStep) {
   EXPECT_EQ(lsmtpd_test_mail_annotation(next, "a"), nullptr);
   EXPECT_STREQ(lsmtpd_test_mail_annotation(next, "b"), "2");
   EXPECT_EQ(next->envelope.recipient_count, 1u);
+  EXPECT_EQ(next->envelope.reverse_path.size, 0u);
+}
+
+struct EditsHeader : OnlyFilter {
+  using OnlyFilter::OnlyFilter;
+  void message(sdk::Call call, sdk::FilterMessage message) override {
+    const sdk::Headers headers = message.headers();
+    EXPECT_TRUE(message.remove_header(headers.find("X-Spam")));
+    EXPECT_TRUE(message.change_header(headers.find("Subject"), "Subject: y\r\n"));
+    EXPECT_TRUE(message.insert_header(headers.size(), "X-Last: 1\r\n"));
+    EXPECT_FALSE(message.insert_header(headers.size() + 1, "X-Last: 1\r\n"));
+    call.accept();
+  }
+};
+
+TEST(Message, HeaderFieldsAreEditedByNumber) {
+  FakeHost host = FakeHost::of<EditsHeader>();
+  lsmtpd_test_mail* mail = host.mail("X-Spam: 1\r\nSubject: x\r\n\r\nhello\r\n");
+  EXPECT_EQ(lsmtpd_test_filter(*host, mail)->kind, LSMTPD_ACCEPT);
+  EXPECT_STREQ(lsmtpd_test_mail_content(lsmtpd_test_mail_edited(mail)),
+               "Subject: y\r\nX-Last: 1\r\n\r\nhello\r\n");
+}
+
+struct Answers : sdk::Lane, sdk::Output, sdk::SessionFilter {
+  Answers(sdk::LaneHost host, sdk::Config) : sdk::Lane(std::move(host)) {}
+  void deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery) override {
+    EXPECT_TRUE(delivery.in_doubt);
+    EXPECT_EQ(delivery.attempts, 2u);
+    EXPECT_EQ(delivery.reason, "lost");
+    std::vector<lsmtpd_verdict> verdicts(message.envelope().recipient_count);
+    for (lsmtpd_verdict& verdict : verdicts)
+      verdict = {sizeof verdict, LSMTPD_STORED, 0, 0, {}, {}, {}};
+    verdicts[1].kind = LSMTPD_REJECT;
+    call.recipients(verdicts);
+  }
+  void decide(sdk::Call call, const lsmtpd_session_event& event) override {
+    held = std::move(call);
+    host().annotations(event).set("answers.phase", std::to_string(event.phase));
+  }
+  void cancel(lsmtpd_call id) override {
+    if (held.id() == id) held.accept();
+  }
+  void transaction_ended(const lsmtpd_transaction_end& end) override {
+    host().info("ended", {{"how", end.how}});
+  }
+  sdk::Call held;
+};
+
+TEST(Call, AnswersRecipientByRecipient) {
+  FakeHost host = FakeHost::of<Answers>();
+  lsmtpd_test* t = *host;
+  lsmtpd_test_mail* mail = lsmtpd_test_mail_new(t, "", "a@x.org b@x.org", "x\r\n");
+  const lsmtpd_test_verdict* verdict =
+      lsmtpd_test_wait(t, lsmtpd_test_ask_deliver_again(t, mail, nullptr, nullptr,
+                                                        LSMTPD_DELIVERY_IN_DOUBT, 2, "lost"));
+  EXPECT_EQ(verdict->kind, LSMTPD_REJECT);
+  ASSERT_EQ(verdict->recipient_count, 2u);
+  EXPECT_EQ(verdict->recipients[0].kind, LSMTPD_STORED);
+  EXPECT_EQ(verdict->recipients[1].kind, LSMTPD_REJECT);
+}
+
+TEST(SessionFilter, IsAskedWithoutWaitingCancelledAndAnnotatesTheSession) {
+  FakeHost host = FakeHost::of<Answers>();
+  const lsmtpd_call call = lsmtpd_test_ask_session(*host, LSMTPD_PHASE_DATA, 5, host.mail(), 0);
+  EXPECT_EQ(lsmtpd_test_answer(*host, call), nullptr);
+  lsmtpd_test_cancel(*host, call);
+  ASSERT_NE(lsmtpd_test_answer(*host, call), nullptr);
+  EXPECT_EQ(lsmtpd_test_answer(*host, call)->kind, LSMTPD_ACCEPT);
+  EXPECT_STREQ(lsmtpd_test_session_annotation(*host, 5, "answers.phase"), "32");
+  EXPECT_EQ(lsmtpd_test_session_annotation(*host, 6, "answers.phase"), nullptr);
+  lsmtpd_test_transaction_ended(*host, LSMTPD_ENDED_RESET, 5, host.mail());
+  EXPECT_TRUE(host.logged("ended how=3"));
 }
 
 // ---- options, check, command, instance ----
@@ -329,6 +410,45 @@ TEST(Command, RunsWithOptionsAndArguments) {
   EXPECT_EQ(lsmtpd_test_command(t, arguments, 1), 2);
   EXPECT_EQ(lsmtpd_test_command(t, arguments, 0), 1) << "what it throws is a failure";
   EXPECT_STREQ(lsmtpd_test_terminal(t), "n word\nno words\n");
+  EXPECT_STREQ(lsmtpd_test_finish(t), "");
+  lsmtpd_test_free(t);
+}
+
+struct Tabled : sdk::Instance {
+  static constexpr lsmtpd_option columns[] = {
+      sdk::option::required(sdk::option::string("name", nullptr, "a name")),
+      sdk::option::integer("weight", "1", "a number", 1, 9),
+  };
+  static constexpr lsmtpd_option options[] = {
+      sdk::option::tables("routes", columns, "where to"),
+  };
+  using sdk::Instance::Instance;
+  std::unique_ptr<OnlyFilter> open_lane(sdk::LaneHost lane_host) {
+    return std::make_unique<OnlyFilter>(std::move(lane_host), config());
+  }
+};
+
+TEST(Config, HasListsOfTables) {
+  FakeHost host = FakeHost::of<Tabled>();
+  lsmtpd_test_option(host.raw(), "routes[0].name", "a");
+  lsmtpd_test_option(host.raw(), "routes[1].name", "b");
+  lsmtpd_test_option(host.raw(), "routes[1].weight", "3");
+  const auto routes = sdk::Config(&(*host)->config).tables("routes");
+  ASSERT_EQ(routes.size(), 2u);
+  EXPECT_EQ(routes[0].string("name"), "a");
+  EXPECT_EQ(routes[0].integer("weight"), 1);
+  EXPECT_EQ(routes[1].integer("weight"), 3);
+}
+
+TEST(Config, WrongColumnsAreReported) {
+  lsmtpd_test* t = lsmtpd_test_new();
+  lsmtpd_test_use(t, &entry_of<Tabled>());
+  lsmtpd_test_option(t, "routes[0].weight", "11");
+  lsmtpd_test_option(t, "routes[0].wieght", "1");
+  EXPECT_NE(lsmtpd_test_start(t), 0);
+  EXPECT_STREQ(lsmtpd_test_errors(t),
+               "routes[0].weight: 11 is not between 1 and 9\nroutes[0].wieght: unknown option\n"
+               "routes[0].name: is required\n");
   EXPECT_STREQ(lsmtpd_test_finish(t), "");
   lsmtpd_test_free(t);
 }

@@ -22,7 +22,7 @@ namespace {
 using namespace lsmtpd;
 
 constexpr lsmtpd_options_1 kAmqpOptions = {
-    amqp::kOptions, std::size(amqp::kOptions), 0,
+    amqp::kOptions, std::size(amqp::kOptions), sizeof(lsmtpd_option),
     [](const lsmtpd_config* given, const lsmtpd_report* report) {
       amqp::Options options;
       (void)amqp::parse_options(sdk::Config(given), sdk::Report(report), &options);

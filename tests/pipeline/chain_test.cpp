@@ -277,5 +277,10 @@ TEST(ChainAdmissionTest, AnOutputThatIsNotReadyNeedsAFallbackThatIs) {
   EXPECT_FALSE(admission.ready);
 }
 
+TEST_F(ChainTest, AcceptSkipsTheFiltersThatAreLeft) {
+  t_.filter(t_.entry("f", "bad_filter", {{"mode", "accept"}}));
+  EXPECT_EQ(reply_with("reject"), kQueued);
+}
+
 }  // namespace
 }  // namespace lsmtpd::pipeline

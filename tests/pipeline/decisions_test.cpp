@@ -16,11 +16,12 @@ using plugin::OnFailure;
 
 constexpr std::array<const char*, kSpeakers> kSpeakerNames = {
     "filter", "session_filter", "output", "output_with_fallback", "fallback", "replay"};
-constexpr std::array<const char*, kCame> kCameNames = {
-    "proceed", "stored", "reject", "tempfail", "discard", "failed", "deadline", "chain_deadline"};
+constexpr std::array<const char*, kCame> kCameNames = {"proceed", "accept",   "stored",
+                                                       "reject",  "tempfail", "discard",
+                                                       "failed",  "deadline", "chain_deadline"};
 constexpr std::array<const char*, 3> kPolicyNames = {"tempfail", "reject", "continue"};
-constexpr std::array<const char*, 7> kNextNames = {
-    "go_on", "stored", "discarded", "rejected", "tempfail", "use_fallback", "wait_on"};
+constexpr std::array<const char*, 8> kNextNames = {
+    "go_on", "skip", "stored", "discarded", "rejected", "tempfail", "use_fallback", "wait_on"};
 
 template <class Function>
 void for_all(Function&& function) {
@@ -45,12 +46,13 @@ void for_all(Function&& function) {
 // As an operator would read it: one line a speaker, one word a thing that can come. `E` and `T`:
 // what on_error and on_timeout say.
 const char* const kExpected[kSpeakers] = {
-    "go_on tempfail rejected tempfail discarded E T tempfail",
-    "go_on tempfail rejected tempfail tempfail E T tempfail",
-    "tempfail stored rejected tempfail tempfail E T tempfail",
-    "use_fallback stored rejected use_fallback use_fallback use_fallback use_fallback use_fallback",
-    "tempfail stored tempfail tempfail tempfail tempfail tempfail wait_on",
-    "tempfail stored rejected tempfail tempfail tempfail tempfail wait_on"};
+    "go_on skip tempfail rejected tempfail discarded E T tempfail",
+    "go_on skip tempfail rejected tempfail tempfail E T tempfail",
+    "tempfail tempfail stored rejected tempfail tempfail E T tempfail",
+    "use_fallback use_fallback stored rejected use_fallback use_fallback use_fallback use_fallback "
+    "use_fallback",
+    "tempfail tempfail stored tempfail tempfail tempfail tempfail tempfail wait_on",
+    "tempfail tempfail stored rejected tempfail tempfail tempfail tempfail wait_on"};
 
 std::string expected(Speaker speaker, Came came, OnFailure on_error, OnFailure on_timeout) {
   std::string rest = kExpected[static_cast<size_t>(speaker)];
@@ -69,7 +71,7 @@ TEST(DecisionsTest, EveryCombinationIsAsTheTableSays) {
     EXPECT_EQ(kNextNames[static_cast<size_t>(next)], expected(s, c, e, t));
     ++combinations;
   });
-  EXPECT_EQ(combinations, 432);
+  EXPECT_EQ(combinations, 486);
 }
 
 // Promise P1, whatever the table says.
@@ -78,6 +80,7 @@ TEST(DecisionsTest, NothingIsSafeThatNobodyStored) {
     const bool stores = s != Speaker::filter && s != Speaker::session_filter;
     EXPECT_EQ(next == Next::stored, stores && c == Came::stored);
     if (stores) {
+      EXPECT_NE(next, Next::skip);
       EXPECT_NE(next, Next::go_on) << "nobody would have the message";
       EXPECT_NE(next, Next::discarded);
     }
@@ -102,6 +105,7 @@ TEST(DecisionsTest, AFallbackIsUsedForWhateverItsOutputDidNotStoreOrRefuse) {
 
 TEST(DecisionsTest, KindsComeAsWhatTheyAre) {
   EXPECT_EQ(came_of(Kind::proceed), Came::proceed);
+  EXPECT_EQ(came_of(Kind::accept), Came::accept);
   EXPECT_EQ(came_of(Kind::stored), Came::stored);
   EXPECT_EQ(came_of(Kind::reject), Came::reject);
   EXPECT_EQ(came_of(Kind::tempfail), Came::tempfail);
@@ -117,14 +121,15 @@ TEST(DecisionsTest, DefaultRepliesFitTheSpeakerAndThePhase) {
     EXPECT_STREQ(default_reply(s, false).enhanced,
                  s <= Speaker::session_filter ? "4.7.1" : "4.3.0");
   }
-  for (const Phase phase : {Phase::connect, Phase::helo, Phase::mail, Phase::rcpt}) {
+  for (const Phase phase :
+       {Phase::connect, Phase::helo, Phase::auth, Phase::mail, Phase::rcpt, Phase::data}) {
     EXPECT_EQ(default_reply(phase, true).code, phase == Phase::rcpt ? 550 : 554);
     EXPECT_EQ(default_reply(phase, false).code, 451);
   }
 }
 
 TEST(DecisionsTest, AReplyThatWasGivenWithAnotherKindGoes) {
-  plugin::Verdict verdict{Kind::reject, 552, "5.3.4", "too large", "the disk is full"};
+  plugin::Verdict verdict{Kind::reject, 552, "5.3.4", "too large", "the disk is full", false};
   change_kind(verdict, Kind::tempfail);
   const auto reply = to_reply(verdict, Speaker::output);
   EXPECT_EQ(reply.code, 451);

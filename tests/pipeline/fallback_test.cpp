@@ -29,11 +29,9 @@ class FallbackTest : public testing::Test {
   }
   // What the spool still has.
   std::vector<std::string> kept() {
-    return t_
-        .answer_of([&](plugin::Done d, lsmtpd_call& c) {
-          return t_.storage->list(true, 100, std::move(d), c);
-        })
-        .copy_ids;
+    return test::ids_of(t_.answer_of([&](plugin::Done d, lsmtpd_call& c) {
+      return t_.storage->list(true, 100, std::move(d), c);
+    }));
   }
   Record broker_{"broker"}, spool_{"spool"};
   ChainHost t_;
@@ -59,7 +57,8 @@ TEST_F(FallbackTest, StoresWhatTheOutputCannotTakeNow) {
   EXPECT_EQ(t_.reply(), kQueued);
   EXPECT_EQ(spool_.lines()[0], "deliver " + kId +
                                    " target=broker replay=0 size=21 from=<a@example.org> "
-                                   "to=<b@example.org> to=<c@example.org> test_output.note=half")
+                                   "to=<b@example.org> to=<c@example.org> test_output.note=half "
+                                   "attempts=1")
       << "with what the output noted down";
   EXPECT_EQ(t_.outcome().detail,
             "spool: memory " + kId + " (fallback of broker: test_output was told so)");
@@ -268,6 +267,42 @@ TEST_F(FallbackTest, HasAllOfItsOwnDeadlineWhateverIsLeftOfTheChains) {
   EXPECT_EQ(t_.outcome().reply.code, 451);
   EXPECT_EQ(t_.outcome().detail,
             "broker: its deadline passed; fallback spool: its deadline passed");
+}
+
+TEST_F(FallbackTest, GetsOnlyTheRecipientsThatWerePutOff) {
+  set_up({{"verdicts", "st"}});
+  t_.start();
+  EXPECT_EQ(t_.reply(), kQueued);
+  ASSERT_EQ(spool_.count("deliver " + kId), 1u);
+  EXPECT_EQ(
+      spool_.lines()[0],
+      "deliver " + kId +
+          " target=broker replay=0 size=21 from=<a@example.org> to=<c@example.org> attempts=1");
+}
+
+TEST_F(FallbackTest, ARecipientThatWasRefusedIsToldWhateverTheFallbackStores) {
+  set_up({{"verdicts", "rt"}});
+  t_.start();
+  EXPECT_EQ(t_.reply(), "554 5.7.1 told so");
+  const auto& each = t_.outcome().recipients;
+  ASSERT_EQ(each.size(), 2u);
+  EXPECT_EQ(each[0].code, 554);
+  EXPECT_EQ(each[1].code, 250);
+}
+
+TEST_F(FallbackTest, AMessageInDoubtIsStoredAsOne) {
+  set_up({{"verdict", "in_doubt"}});
+  t_.start();
+  EXPECT_EQ(t_.reply(), kQueued);
+  EXPECT_EQ(spool_.lines()[0].substr(spool_.lines()[0].find("attempts")), "attempts=1 in_doubt");
+}
+
+TEST_F(FallbackTest, WhatWasLeftToItByADeadlineIsInDoubt) {
+  set_up({{"verdict", "never"}});
+  t_.start();
+  t_.advance(10'000);
+  EXPECT_EQ(t_.reply(), kQueued);
+  EXPECT_NE(spool_.lines()[0].find(" in_doubt"), std::string::npos);
 }
 
 }  // namespace

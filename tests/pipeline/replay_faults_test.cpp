@@ -214,7 +214,7 @@ TEST_F(ReplayFaultsTest, AnOutputThatIsStuckIsNotAsked) {
     const auto message = t_.mail();
     for (uint32_t i = 0; i <= plugin::Calls::kMostStuck; ++i) {
       lsmtpd_call call = 0;
-      EXPECT_FALSE(stuck.deliver(message, {"x", "", 0, false}, nullptr, call));
+      EXPECT_FALSE(stuck.deliver(message, {.copy_id = "x"}, nullptr, call));
       stuck.abandon(call, nullptr);
     }
   });
@@ -270,6 +270,55 @@ TEST_F(ReplayFaultsTest, AnOutputThatDoesNotAnswerDoesNotHoldAStop) {
     EXPECT_TRUE(t.run_until([&] { return idle; }));
     EXPECT_EQ(t.kept(), (std::vector<std::string>{"id-1"})) << "it stays for the next start";
   }
+}
+
+TEST_F(ReplayFaultsTest, RecipientsThatHaveItGoAndTheOthersKeepTheirNumbers) {
+  t_.storage_with();
+  t_.target("broker", {{"verdicts", "st"}});
+  t_.keep_for("id-1", "broker", {"b@example.org", "c@example.org"});
+  t_.start_replay();
+  EXPECT_TRUE(t_.replay_until([&] { return t_.broker.count("deliver id-1") >= 3; }));
+  const auto seen = t_.broker.lines();
+  EXPECT_NE(seen[0].find("to=<b@example.org> to=<c@example.org>"), std::string::npos);
+  // The second recipient's letter is the second one still, so it is put off again.
+  for (size_t i = 1; i < 3; ++i) {
+    EXPECT_EQ(seen[i].find("to=<b@example.org>"), std::string::npos) << seen[i];
+    EXPECT_NE(seen[i].find("to=<c@example.org>"), std::string::npos) << seen[i];
+  }
+}
+
+TEST_F(ReplayFaultsTest, OnlyRefusedRecipientsBecomeADeadLetter) {
+  t_.storage_with();
+  t_.target("broker", {{"verdicts", "sr"}});
+  t_.keep_for("id-1", "broker", {"b@example.org", "c@example.org"});
+  t_.start_replay();
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("bury id-1") == 1; }));
+  const auto kept = t_.spool.lines();
+  ASSERT_GE(kept.size(), 2u);
+  EXPECT_EQ(kept[1].find("to=<b@example.org>"), std::string::npos) << kept[1];
+  EXPECT_NE(kept[1].find("to=<c@example.org>"), std::string::npos) << kept[1];
+}
+
+TEST_F(ReplayFaultsTest, AMessageThatIsLostAloneThreeTimesIsADeadLetter) {
+  t_.storage_with();
+  t_.target("broker", {{"verdict", "in_doubt"}});
+  t_.keep("id-1", "broker");
+  t_.start_replay();
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("bury id-1") == 1; }));
+  EXPECT_EQ(t_.broker.count("deliver id-1"), 3u);
+  // From the second attempt on it is one in doubt, in the storage too.
+  EXPECT_NE(t_.broker.lines()[1].find("attempts=1 in_doubt"), std::string::npos);
+  EXPECT_NE(t_.spool.lines()[1].find("in_doubt"), std::string::npos);
+}
+
+TEST_F(ReplayFaultsTest, ATempfailThatIsNotInDoubtIsNeverADeadLetter) {
+  t_.storage_with();
+  t_.target("broker", {{"fail_first", "5"}});
+  t_.keep("id-1", "broker");
+  t_.start_replay();
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-1") == 1; }));
+  EXPECT_EQ(t_.broker.count("deliver id-1"), 6u);
+  EXPECT_NE(t_.broker.lines()[5].find("attempts=5"), std::string::npos);
 }
 
 }  // namespace

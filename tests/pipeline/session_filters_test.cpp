@@ -89,7 +89,7 @@ TEST_F(SessionFiltersTest, TheDeclaredSizeIsKnownAtMail) {
 }
 
 TEST_F(SessionFiltersTest, FiltersAreAskedOnlyAboutThePhasesTheyWant) {
-  add("s", {{"helo", "bad.example"}, {"phases", "5"}});  // connect and MAIL
+  add("s", {{"helo", "bad.example"}, {"phases", "9"}});  // connect and MAIL
   EXPECT_EQ(ask(Phase::helo), "go on");
 }
 
@@ -186,6 +186,40 @@ TEST_F(SessionFiltersTest, MayBeDestroyedByWhoGetsTheResult) {
     if (phase == Phase::mail) t_.advance(10'000);
     EXPECT_TRUE(t_.run_until([&] { return heard == 1; }));
   }
+}
+
+TEST_F(SessionFiltersTest, TheDataPhaseKnowsAllRecipients) {
+  add("s", {{"data", "2"}});
+  EXPECT_EQ(ask(Phase::rcpt), "go on");
+  EXPECT_EQ(ask(Phase::data), "554 5.7.1 refused by session_filter");
+}
+
+TEST_F(SessionFiltersTest, AcceptSkipsThoseThatAreLeftAtThisPhase) {
+  add("s", {{"accept", "true"}});
+  add("t", {{"helo", "bad.example"}});
+  EXPECT_EQ(ask(Phase::helo), "go on");
+}
+
+TEST_F(SessionFiltersTest, WhatTheyNoteDownStaysWithTheSession) {
+  add("s", {{"annotate", "yes"}});
+  EXPECT_EQ(ask(Phase::helo), "go on");
+  EXPECT_EQ(ask(Phase::mail), "go on");
+  ASSERT_NE(session_filters_->annotations(), nullptr);
+  EXPECT_EQ(session_filters_->annotations()->at("session_filter.phases"), "28");
+}
+
+TEST_F(SessionFiltersTest, WhatARefusalNotesDownIsDropped) {
+  add("s", {{"annotate", "yes"}, {"helo", "bad.example"}});
+  ask(Phase::helo);
+  EXPECT_EQ(session_filters_->annotations(), nullptr);
+}
+
+TEST_F(SessionFiltersTest, AreToldHowATransactionEnded) {
+  add("s", {});
+  EXPECT_EQ(ask(Phase::mail), "go on");
+  on_loop(t_.loop,
+          [&] { session_filters_->transaction_ended("the-id", message::TransactionEnd::reset); });
+  EXPECT_TRUE(t_.logged("how=3 id=the-id"));
 }
 
 }  // namespace

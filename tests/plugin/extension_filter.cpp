@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -21,7 +22,8 @@ struct Lane {
   lsmtpd_lane raw;
   const lsmtpd_host* host;
   const lsmtpd_loop_1* loop;
-  const lsmtpd_message_1* messages;
+  const lsmtpd_annotations_1* annotations;
+  const lsmtpd_edits_1* edits;
   const lsmtpd_memory_1* memory;
   std::string use;
   lsmtpd_call call = 0;
@@ -55,6 +57,47 @@ void readable(void* data, uint32_t events) {
   answer(lane);
 }
 
+std::atomic<bool> keeps_host_done{false};
+
+// Closes a watched descriptor and gets its number again for another connection: the watch still is
+// of the first one, and does the second no harm.
+void closes_its_fd(Lane& lane) {
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, lane.fds) != 0) return;
+  lane.watch = lane.loop->watch(
+      lane.host, lane.fds[0], LSMTPD_READABLE,
+      [](void* data, uint32_t) {
+        auto& self = *static_cast<Lane*>(data);
+        self.loop->unwatch(self.host, self.watch);
+        self.seen += "first";
+        answer(self);
+      },
+      &lane);
+  const int number = lane.fds[0];
+  ::close(number);
+  int other[2] = {-1, -1};
+  if (::pipe2(other, O_NONBLOCK | O_CLOEXEC) != 0) return;
+  lane.seen = other[0] == number || other[1] == number ? "reused " : "not reused ";
+  if (::write(other[1], "x", 1) == 1 && ::write(lane.fds[1], "x", 1) == 1) lane.seen += "sent ";
+  ::close(other[0]);
+  ::close(other[1]);
+}
+
+// Two watches of one descriptor: each is called for the events that it asked for.
+void two_watches(Lane& lane) {
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, lane.fds) != 0) return;
+  static uint64_t other;
+  other = lane.loop->watch(
+      lane.host, lane.fds[0], LSMTPD_WRITABLE,
+      [](void* data, uint32_t events) {
+        auto& self = *static_cast<Lane*>(data);
+        self.seen += "w" + std::to_string(events);
+        self.loop->unwatch(self.host, other);
+        if (::write(self.fds[1], "x", 1) != 1) self.seen += "?";
+      },
+      &lane);
+  lane.watch = lane.loop->watch(lane.host, lane.fds[0], LSMTPD_READABLE, readable, &lane);
+}
+
 void watch(Lane& lane) {
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, lane.fds) != 0) return;
   const int file = ::open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -82,66 +125,70 @@ void timers(Lane& lane) {
   lane.seen += "a";
 }
 
-void resolved(void* data, lsmtpd_str error, const lsmtpd_address* addresses, uint32_t count) {
+void resolved(void* data, lsmtpd_str error, const lsmtpd_address* addresses, uint32_t stride,
+              uint32_t count) {
   auto& lane = *static_cast<Lane*>(data);
   lane.seen += error.size != 0 ? "error " : "";
   for (uint32_t i = 0; i < count; ++i) {
-    const auto* in = reinterpret_cast<const sockaddr_in*>(addresses[i].address);
+    const auto& address = *reinterpret_cast<const lsmtpd_address*>(
+        reinterpret_cast<const char*>(addresses) + size_t{i} * stride);
+    const auto* in = reinterpret_cast<const sockaddr_in*>(address.address);
     lane.seen += std::to_string(ntohs(in->sin_port)) + "/" +
-                 std::to_string(addresses[i].length == sizeof(sockaddr_in)) + " ";
+                 std::to_string(address.length == sizeof(sockaddr_in)) + " ";
   }
   if (error.size != 0) return answer(lane);
   lane.loop->resolve(lane.host, str("no.such.host.invalid."), 25, resolved, data);
 }
 
-void edits(Lane& lane, const lsmtpd_message* message) {
-  const auto& m = *lane.messages;
+void edits(Lane& lane, const lsmtpd_message* message, const lsmtpd_filter_event& event) {
+  const auto& m = *lane.edits;
+  lsmtpd_edits* e = event.edits;
+  const auto& a = *lane.annotations;
   const auto note = [&](int32_t status) { lane.seen += status == 0 ? "+" : "-"; };
-  note(m.remove_recipient(message, 2));  // there are two
-  note(m.remove_recipient(message, 0));
-  note(m.remove_recipient(message, 0));  // again: it is gone already
-  note(m.remove_recipient(message, 1));  // the last one
-  note(m.add_recipient(message, str(""), {}));
-  note(m.add_recipient(message, str("a\r\n@b"), {}));
-  note(m.add_recipient(message, str("new@example.org"), {}));
-  note(m.remove_recipient(message, 1));  // not the last one any more
-  note(m.prepend_header(message, str("no line end")));
-  note(m.prepend_header(message, str("X-First: 1\r\n")));
-  note(m.body_commit(message));  // nothing was appended
-  note(m.annotate(message, str("a"), str("1")));
-  note(m.annotate(message, str("b"), str("2")));
-  note(m.annotate(message, str("a"), str("")));
-  lsmtpd_str key{}, value{};
-  lane.seen += std::to_string(m.annotation_at(message, 0, &key, &value));
-  lane.seen.append(key.data, key.size).append(value.data, value.size);
-  lane.seen += std::to_string(m.annotation_at(message, 1, &key, &value));
-  lane.seen += std::to_string(m.annotation(message, str("a")).size);
+  note(m.remove_recipient(e, 2));  // there are two
+  note(m.remove_recipient(e, 0));
+  note(m.remove_recipient(e, 0));  // again: it is gone already
+  note(m.remove_recipient(e, 1));  // the last one
+  note(m.add_recipient(e, str(""), {}));
+  note(m.add_recipient(e, str("a\r\n@b"), {}));
+  note(m.add_recipient(e, str("new@example.org"), {}));
+  note(m.remove_recipient(e, 1));  // not the last one any more
+  note(m.prepend_header(e, str("no line end")));
+  note(m.prepend_header(e, str("X-First: 1\r\n")));
+  note(m.body_commit(e));  // nothing was appended
+  note(a.set(event.annotations, str("a"), str("1")));
+  note(a.set(event.annotations, str("b"), str("2")));
+  note(a.set(event.annotations, str("a"), str("")));
+  const lsmtpd_str now = a.find(event.annotations, str("b"));
+  lane.seen += "b";
+  lane.seen.append(now.data, now.size);
+  lane.seen += std::to_string(a.find(event.annotations, str("a")).size);
+  lane.seen += std::to_string(a.get(message, str("b")).size);  // the view stays as it came
 }
 
 // Replaces the body with `megabytes` from the loop, where nothing may block.
-void large_body(Lane& lane, const lsmtpd_message* message) {
+void large_body(Lane& lane, lsmtpd_edits* handle) {
   const std::string piece(65536, 'x');
   for (int i = 0; i < 1000; ++i) {
-    if (lane.messages->body_append(message, str(piece)) != 0) {
+    if (lane.edits->body_append(handle, str(piece)) != 0) {
       lane.seen = "no memory";
       return answer(lane, LSMTPD_TEMPFAIL);
     }
   }
-  lane.messages->body_commit(message);
+  lane.edits->body_commit(handle);
   answer(lane);
 }
 
 struct Replacing {
   Lane* lane;
-  const lsmtpd_message* message;
+  lsmtpd_edits* handle;
   static void work(void* data) {
     auto& self = *static_cast<Replacing*>(data);
     const std::string piece(65536, 'x');
     for (int i = 0; i < 200; ++i) {
-      if (self.lane->messages->body_append(self.message, str(piece)) != 0)
-        self.lane->seen = "failed";
+      if (self.lane->edits->body_append(self.handle, str(piece)) != 0) self.lane->seen = "failed";
     }
-    if (self.lane->messages->body_commit(self.message) != 0) self.lane->seen = "not committed";
+    if (self.lane->edits->body_commit(self.handle) != 0) self.lane->seen = "not committed";
   }
   static void done(void* data) {
     answer(*static_cast<Replacing*>(data)->lane);
@@ -149,7 +196,8 @@ struct Replacing {
   }
 };
 
-void message(const lsmtpd_lane* raw, lsmtpd_call call, const lsmtpd_message* message) {
+void message(const lsmtpd_lane* raw, lsmtpd_call call, const lsmtpd_message* message,
+             const lsmtpd_filter_event* event) {
   Lane& lane = *static_cast<Lane*>(raw->self);
   lane.call = call;
   const std::string_view use = lane.use;
@@ -180,12 +228,31 @@ void message(const lsmtpd_lane* raw, lsmtpd_call call, const lsmtpd_message* mes
     const lsmtpd_verdict verdict = {0, LSMTPD_CONTINUE, 0, 0, {}, {}, {}};
     lane.host->complete(lane.host, call, &verdict);
   } else if (use == "edits") {
-    edits(lane, message);
+    edits(lane, message, *event);
     answer(lane);
   } else if (use == "large_body") {
-    large_body(lane, message);
+    large_body(lane, event->edits);
   } else if (use == "large_body_on_pool") {
-    lane.loop->offload(lane.host, Replacing::work, Replacing::done, new Replacing{&lane, message});
+    lane.loop->offload(lane.host, Replacing::work, Replacing::done,
+                       new Replacing{&lane, event->edits});
+  } else if (use == "keeps_host") {
+    std::thread([host = lane.host, loop = lane.loop, call] {
+      while (loop->post(
+                 host, [](void*) {}, nullptr) == 0)
+        std::this_thread::yield();
+      const lsmtpd_verdict verdict = {sizeof verdict, LSMTPD_CONTINUE, 0, 0, {}, {}, {}};
+      for (int i = 0; i < 1000; ++i) {
+        loop->post(
+            host, [](void*) {}, nullptr);
+        host->complete(host, call, &verdict);
+        std::this_thread::yield();
+      }
+      keeps_host_done = true;
+    }).detach();
+  } else if (use == "closes_its_fd") {
+    closes_its_fd(lane);
+  } else if (use == "two_watches") {
+    two_watches(lane);
   } else if (use == "closes_itself") {
     lane.host->lane_closed(lane.host);
     delete &lane;
@@ -206,7 +273,7 @@ void message(const lsmtpd_lane* raw, lsmtpd_call call, const lsmtpd_message* mes
   }  // "holds": stays open
 }
 
-void close_lane(const lsmtpd_lane* raw) {
+void close_lane(const lsmtpd_lane* raw, uint64_t) {
   Lane* lane = static_cast<Lane*>(raw->self);
   if (lane->thread.joinable()) lane->thread.join();
   const lsmtpd_host* host = lane->host;
@@ -231,7 +298,9 @@ const lsmtpd_lane* open_lane(const lsmtpd_instance* instance, const lsmtpd_host*
   lane->raw = {lane, lane->use == "no_close" ? nullptr : close_lane};
   lane->host = host;
   lane->loop = static_cast<const lsmtpd_loop_1*>(host->get_extension(host, LSMTPD_LOOP));
-  lane->messages = static_cast<const lsmtpd_message_1*>(host->get_extension(host, LSMTPD_MESSAGE));
+  lane->annotations =
+      static_cast<const lsmtpd_annotations_1*>(host->get_extension(host, LSMTPD_ANNOTATIONS));
+  lane->edits = static_cast<const lsmtpd_edits_1*>(host->get_extension(host, LSMTPD_EDITS));
   lane->memory = static_cast<const lsmtpd_memory_1*>(host->get_extension(host, LSMTPD_MEMORY));
   if (lane->raw.close == nullptr) {
     static lsmtpd_lane broken;
@@ -255,7 +324,13 @@ const lsmtpd_instance* create(const lsmtpd_host*, const lsmtpd_config* config) {
   instance->raw = {instance,
                    [](const lsmtpd_instance*, const lsmtpd_report*) -> int32_t { return 0; },
                    [](const lsmtpd_instance*) { throw 8; },
-                   [](const lsmtpd_instance* s) { delete static_cast<Instance*>(s->self); },
+                   [](const lsmtpd_instance* s) {
+                     auto* self = static_cast<Instance*>(s->self);
+                     // Its thread uses a host of the instance.
+                     while (self->use == "keeps_host" && !keeps_host_done)
+                       std::this_thread::yield();
+                     delete self;
+                   },
                    instance_extension,
                    open_lane};
   const lsmtpd_str use = config->string(config, "use");
@@ -272,8 +347,8 @@ const lsmtpd_instance* create(const lsmtpd_host*, const lsmtpd_config* config) {
 
 const void* factory_extension(const char* id) {
   static const lsmtpd_option rows[] = {
-      {"use", LSMTPD_TYPE_STRING, 1, nullptr, 0, 0, nullptr, "what to do"}};
-  static const lsmtpd_options_1 options = {rows, 1, 0, nullptr};
+      {"use", LSMTPD_TYPE_STRING, 1, nullptr, 0, 0, nullptr, "what to do", nullptr, 0, 0}};
+  static const lsmtpd_options_1 options = {rows, 1, sizeof rows[0], nullptr};
   return std::strcmp(id, LSMTPD_OPTIONS) == 0 ? &options : nullptr;
 }
 

@@ -21,6 +21,14 @@ TEST_F(ExtensionsTest, WatchesDescriptors) {
   EXPECT_EQ(use("watch").verdict.detail, "file:0 x1");
 }
 
+TEST_F(ExtensionsTest, ADescriptorThatIsClosedUnderItsWatchHarmsNobody) {
+  EXPECT_EQ(use("closes_its_fd").verdict.detail, "reused sent first");
+}
+
+TEST_F(ExtensionsTest, TwoWatchesOfOneDescriptorAreIndependent) {
+  EXPECT_EQ(use("two_watches").verdict.detail, "w2x1");
+}
+
 TEST_F(ExtensionsTest, RunsTimersAndForgetsCancelledOnes) {
   EXPECT_EQ(use("timer").verdict.detail, "ab");
 }
@@ -67,7 +75,7 @@ TEST_F(ExtensionsTest, SurvivesCallbacksThatThrow) {
 
 TEST_F(ExtensionsTest, EditsAreCheckedOneByOne) {
   const auto answer = use("edits");
-  EXPECT_EQ(answer.verdict.detail, "-++---++-+-+++1b200");
+  EXPECT_EQ(answer.verdict.detail, "-+----++-+-+++b200");
   ASSERT_TRUE(answer.message);
   ASSERT_EQ(answer.message->envelope->recipients.size(), 1u);
   EXPECT_EQ(answer.message->envelope->recipients[0].address, "new@example.org");

@@ -123,7 +123,7 @@ TEST_F(FilterTest, AnExceptionAfterTheAnswerChangesNothing) {
 
 TEST_F(FilterTest, VerdictsAreMadeSafe) {
   const auto crlf = run("crlf").verdict;
-  EXPECT_EQ(crlf.text, "no??250 2.0.0 Ok?????");
+  EXPECT_EQ(crlf.text, "no\n250 2.0.0 Ok\n???");
   EXPECT_EQ(run("long").verdict.text.size(), 200u);
   const auto bad_code = run("bad_code").verdict;
   EXPECT_EQ(bad_code.kind, Kind::reject);

@@ -23,7 +23,7 @@ class LaneTest : public testing::Test {
   // Asks, and keeps the open call.
   lsmtpd_call ask(Lane& lane, Done done) {
     lsmtpd_call call = 0;
-    on_loop(host_.loop, [&] { EXPECT_FALSE(lane.filter(host_.mail(), std::move(done), call)); });
+    on_loop(host_.loop, [&] { EXPECT_FALSE(lane.filter(host_.mail(), 0, std::move(done), call)); });
     EXPECT_NE(call, 0u);
     return call;
   }
@@ -106,13 +106,13 @@ TEST_F(LaneTest, TooManyStuckCallsAreAFailure) {
     for (uint32_t i = 0; i <= Calls::kMostStuck; ++i) {
       EXPECT_FALSE(lane.failed());
       lsmtpd_call call = 0;
-      ASSERT_FALSE(lane.filter(message, never(), call));
+      ASSERT_FALSE(lane.filter(message, 0, never(), call));
       lane.abandon(call, nullptr);
       lane.abandon(call, nullptr);  // counts once
     }
     EXPECT_TRUE(lane.failed());
     lsmtpd_call call = 0;
-    const auto answer = lane.filter(message, never(), call);
+    const auto answer = lane.filter(message, 0, never(), call);
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->verdict.kind, Kind::failed);
   });
@@ -125,7 +125,7 @@ TEST_F(LaneTest, ALaneRecoversWhenItsStuckCallsComplete) {
   on_loop(host_.loop, [&] {
     for (uint32_t i = 0; i <= Calls::kMostStuck; ++i) {
       lsmtpd_call call = 0;
-      ASSERT_FALSE(lane.filter(message, never(), call));
+      ASSERT_FALSE(lane.filter(message, 0, never(), call));
       lane.abandon(call, nullptr);
     }
     EXPECT_TRUE(lane.failed());
@@ -140,7 +140,7 @@ TEST_F(LaneTest, MessagesOfOpenCallsAreFreedWithTheLane) {
     on_loop(host->loop, [&] {
       lsmtpd_call call = 0;
       ASSERT_FALSE(lane.filter(
-          host->mail(std::string(100'000, 'x')), [](const Completion&) {}, call));
+          host->mail(std::string(100'000, 'x')), 0, [](const Completion&) {}, call));
     });
     EXPECT_GE(host->resources.memory.used(), 100'000u);
     EXPECT_TRUE(host->close_lanes());
@@ -167,7 +167,7 @@ TEST_F(LaneTest, AClosedLaneIsNotCalledAnyMore) {
   EXPECT_TRUE(host_.close_lanes());
   on_loop(host_.loop, [&] {
     lsmtpd_call call = 1;
-    const auto answer = lane.filter(host_.mail(), never(), call);
+    const auto answer = lane.filter(host_.mail(), 0, never(), call);
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->verdict.kind, Kind::tempfail);
     EXPECT_EQ(call, 0u);
@@ -220,7 +220,7 @@ TEST_F(LaneTest, TwoWorkersNeverHaveACallOfTheSameId) {
       for (int i = 0; i < 3; ++i) {
         lsmtpd_call call = 0;
         EXPECT_FALSE(lane->filter(
-            host_.mail(), [](const Completion&) {}, call));
+            host_.mail(), 0, [](const Completion&) {}, call));
         calls.insert(call);
         lane->abandon(call, nullptr);
       }
@@ -241,7 +241,8 @@ TEST_F(LaneTest, SessionEventsAreACopy) {
     auto gone = std::make_unique<message::Envelope>(envelope);
     lsmtpd_call call = 0;
     EXPECT_FALSE(lane.decide(
-        message::Phase::helo, 1, 0, *gone, [&](Completion c) { answer = std::move(c); }, call));
+        {.phase = message::Phase::helo, .session = 1, .envelope = gone.get()},
+        [&](Completion c) { answer = std::move(c); }, call));
   });
   EXPECT_TRUE(host_.run_until([&] { return answer.has_value(); }));
   EXPECT_EQ(answer->verdict.kind, Kind::reject);
@@ -264,14 +265,14 @@ TEST_F(LaneTest, AStorageGivesBackWhatItStored) {
   EXPECT_EQ(host_.deliver(lane, host_.mail("two\r\n"), "id-2", "other").verdict.kind, Kind::stored);
   const auto list =
       host_.answer_of([&](Done d, lsmtpd_call& c) { return lane.list(true, 10, std::move(d), c); });
-  EXPECT_EQ(list.copy_ids, (std::vector<std::string>{"id-1", "id-2"}));
+  EXPECT_EQ(test::ids_of(list), (std::vector<std::string>{"id-1", "id-2"}));
   EXPECT_TRUE(list.end);
   const auto loaded =
       host_.answer_of([&](Done d, lsmtpd_call& c) { return lane.load("id-2", std::move(d), c); });
   ASSERT_TRUE(loaded.message);
   EXPECT_EQ(test::content_of(*loaded.message), "two\r\n");
   EXPECT_EQ(loaded.message->envelope->recipients.size(), 2u);
-  EXPECT_EQ(loaded.target, "other");
+  EXPECT_EQ(loaded.stored.target, "other");
   const auto gone =
       host_.answer_of([&](Done d, lsmtpd_call& c) { return lane.load("id-3", std::move(d), c); });
   EXPECT_EQ(gone.verdict.kind, Kind::reject);
@@ -285,6 +286,32 @@ TEST_F(LaneTest, AStorageGivesBackWhatItStored) {
                 })
                 .verdict.kind,
             Kind::stored);
+}
+
+TEST_F(LaneTest, RecipientsAreAnsweredOneByOneAndTheClientSeesTheWorst) {
+  auto& lane = host_.lane("o", "test_output", {{"verdicts", "sr"}});
+  const auto answer = host_.deliver(lane, host_.mail(), "id");
+  ASSERT_EQ(answer.recipients.size(), 2u);
+  EXPECT_EQ(answer.recipients[0].kind, Kind::stored);
+  EXPECT_EQ(answer.recipients[1].kind, Kind::reject);
+  EXPECT_EQ(answer.verdict.kind, Kind::reject);
+}
+
+TEST_F(LaneTest, AHostOutlivesItsLane) {
+  Instance& instance =
+      host_.instance(test::plugin_entry("f", "extension_filter", {{"use", "keeps_host"}}));
+  test::on_loop(host_.loop, [&] {
+    auto lane = *instance.open_lane(host_.loop, 0);
+    lsmtpd_call call = 0;
+    EXPECT_FALSE(lane->filter(
+        host_.mail(), 0, [](const Completion&) {}, call));
+    bool closed = false;
+    lane->close([&] { closed = true; });
+    EXPECT_TRUE(test::run_until(host_.loop, [&] { return closed; }));
+  });
+  // The plugin's thread goes on using the host of the lane that is gone.
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_TRUE(host_.logged("call_not_open"));
 }
 
 }  // namespace

@@ -30,7 +30,8 @@ TEST(LibraryTest, SaysWhatIsNoPlugin) {
 }
 
 TEST(LibraryTest, NamesBothAbiVersions) {
-  expect_has(why_not_loaded("wrong_abi"), {"wrong_abi.so", "999.3", "1.0"});
+  expect_has(why_not_loaded("wrong_abi"), {"wrong_abi.so", "999.3", "0.2"});
+  expect_has(why_not_loaded("wrong_minor"), {"wrong_minor.so", "0.3", "0.2", "rebuild it"});
 }
 
 TEST(LibraryTest, SaysWhatFailedWhileItWasLoaded) {

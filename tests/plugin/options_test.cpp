@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
+#include <cstring>
+#include <span>
 #include <stdexcept>
 
 #include "plugin/option_table.hpp"
@@ -16,17 +19,17 @@ using config::OptionValue;
 void check_ok(const lsmtpd_config*, const lsmtpd_report*) {}
 
 constexpr lsmtpd_option kRows[] = {
-    {"text", LSMTPD_TYPE_STRING, 0, nullptr, 0, 0, nullptr, ""},
-    {"secret", LSMTPD_TYPE_SECRET, 0, nullptr, 0, 0, nullptr, ""},
-    {"flag", LSMTPD_TYPE_BOOL, 0, "true", 0, 0, nullptr, ""},
-    {"count", LSMTPD_TYPE_INT, 0, "5", 1, 10, nullptr, ""},
-    {"size", LSMTPD_TYPE_SIZE, 0, "10MiB", 1, INT64_MAX, nullptr, ""},
-    {"any_size", LSMTPD_TYPE_SIZE, 0, nullptr, 0, 0, nullptr, ""},
-    {"wait", LSMTPD_TYPE_DURATION, 0, "30s", 1000, 60000, nullptr, ""},
-    {"mode", LSMTPD_TYPE_ENUM, 0, "fast", 0, 0, "fast slow", ""},
-    {"file", LSMTPD_TYPE_PATH, 0, nullptr, 0, 0, nullptr, ""},
-    {"list", LSMTPD_TYPE_LIST, 0, "one", 0, 0, nullptr, ""},
-    {"map", LSMTPD_TYPE_MAP, 0, nullptr, 0, 0, nullptr, ""},
+    {"text", LSMTPD_TYPE_STRING, 0, nullptr, 0, 0, nullptr, "", nullptr, 0, 0},
+    {"secret", LSMTPD_TYPE_SECRET, 0, nullptr, 0, 0, nullptr, "", nullptr, 0, 0},
+    {"flag", LSMTPD_TYPE_BOOL, 0, "true", 0, 0, nullptr, "", nullptr, 0, 0},
+    {"count", LSMTPD_TYPE_INT, 0, "5", 1, 10, nullptr, "", nullptr, 0, 0},
+    {"size", LSMTPD_TYPE_SIZE, 0, "10MiB", 1, INT64_MAX, nullptr, "", nullptr, 0, 0},
+    {"any_size", LSMTPD_TYPE_SIZE, 0, nullptr, 0, 0, nullptr, "", nullptr, 0, 0},
+    {"wait", LSMTPD_TYPE_DURATION, 0, "30s", 1000, 60000, nullptr, "", nullptr, 0, 0},
+    {"mode", LSMTPD_TYPE_ENUM, 0, "fast", 0, 0, "fast slow", "", nullptr, 0, 0},
+    {"file", LSMTPD_TYPE_PATH, 0, nullptr, 0, 0, nullptr, "", nullptr, 0, 0},
+    {"list", LSMTPD_TYPE_LIST, 0, "one", 0, 0, nullptr, "", nullptr, 0, 0},
+    {"map", LSMTPD_TYPE_MAP, 0, nullptr, 0, 0, nullptr, "", nullptr, 0, 0},
 };
 
 class OptionsTest : public testing::Test {
@@ -44,7 +47,8 @@ class OptionsTest : public testing::Test {
   const lsmtpd_config* check(std::span<const lsmtpd_option> rows = kRows,
                              decltype(lsmtpd_options_1::validate) f = check_ok) {
     problems_.clear();
-    const lsmtpd_options_1 table = {rows.data(), static_cast<uint32_t>(rows.size()), 0, f};
+    const lsmtpd_options_1 table = {rows.data(), static_cast<uint32_t>(rows.size()),
+                                    sizeof(lsmtpd_option), f};
     options_ = Options::validate(entry_, &table, problems_);
     return options_->abi();
   }
@@ -146,7 +150,8 @@ TEST_F(OptionsTest, UnknownKeysNameTheNearestOrAll) {
 }
 
 TEST_F(OptionsTest, OneWithAMistakeThatWasReportedIsNotMissingAndNothingIsCheckedFurther) {
-  const lsmtpd_option row = {"file", LSMTPD_TYPE_PATH, 1, nullptr, 0, 0, nullptr, ""};
+  const lsmtpd_option row = {"file", LSMTPD_TYPE_PATH, 1, nullptr, 0, 0, nullptr,
+                             "",     nullptr,          0, 0};
   give("file", std::string("${NOT_SET}"));
   entry_.options["file"].broken = true;
   check({&row, 1}, [](const lsmtpd_config*, const lsmtpd_report*) { FAIL(); });
@@ -202,8 +207,8 @@ TEST_F(OptionsTest, AllMistakesAreShownAndThenCheckIsNotAsked) {
 }
 
 TEST_F(OptionsTest, RequiredOnesMustBeThere) {
-  const lsmtpd_option rows[] = {
-      {"directory", LSMTPD_TYPE_PATH, 1, nullptr, 0, 0, nullptr, "where messages go"}};
+  const lsmtpd_option rows[] = {{"directory", LSMTPD_TYPE_PATH, 1, nullptr, 0, 0, nullptr,
+                                 "where messages go", nullptr, 0, 0}};
   check(rows);
   ASSERT_EQ(problems_.size(), 1u);
   EXPECT_EQ(problems_[0].message, "plugin.x: option directory is missing");
@@ -234,25 +239,28 @@ TEST_F(OptionsTest, AnExceptionInCheckIsAnErrorThatSaysWhat) {
 
 TEST_F(OptionsTest, AnAuthorsMistakesAreErrorsToo) {
   const lsmtpd_option bad_default[] = {
-      {"mode", LSMTPD_TYPE_ENUM, 0, "medium", 0, 0, "fast slow", ""}};
+      {"mode", LSMTPD_TYPE_ENUM, 0, "medium", 0, 0, "fast slow", "", nullptr, 0, 0}};
   check(bad_default);
   ASSERT_EQ(problems_.size(), 1u);
   EXPECT_EQ(problems_[0].message, "test_plugin: its own default of mode must be one of: fast slow");
   for (const char* text : {"", "x", "1x", "99999999999999999999"}) {
-    const lsmtpd_option number[] = {{"i", LSMTPD_TYPE_INT, 0, text, 0, 0, nullptr, ""}};
+    const lsmtpd_option number[] = {
+        {"i", LSMTPD_TYPE_INT, 0, text, 0, 0, nullptr, "", nullptr, 0, 0}};
     check(number);
     ASSERT_EQ(problems_.size(), 1u) << text;
     EXPECT_EQ(problems_[0].message, "test_plugin: its own default of i must be a number");
   }
-  const lsmtpd_option flag[] = {{"b", LSMTPD_TYPE_BOOL, 0, "yes", 0, 0, nullptr, ""}};
+  const lsmtpd_option flag[] = {
+      {"b", LSMTPD_TYPE_BOOL, 0, "yes", 0, 0, nullptr, "", nullptr, 0, 0}};
   check(flag);
   ASSERT_EQ(problems_.size(), 1u);
   EXPECT_EQ(problems_[0].message, "test_plugin: its own default of b must be true or false");
-  const lsmtpd_option type[] = {{"odd", 99, 0, nullptr, 0, 0, nullptr, ""}};
+  const lsmtpd_option type[] = {{"odd", 99, 0, nullptr, 0, 0, nullptr, "", nullptr, 0, 0}};
   give("odd", std::string("x"));
   check(type);
   EXPECT_EQ(problems_.size(), 1u);
-  const lsmtpd_option allowed[] = {{"odd", LSMTPD_TYPE_ENUM, 0, nullptr, 0, 0, nullptr, ""}};
+  const lsmtpd_option allowed[] = {
+      {"odd", LSMTPD_TYPE_ENUM, 0, nullptr, 0, 0, nullptr, "", nullptr, 0, 0}};
   check(allowed);
   EXPECT_EQ(problems_.size(), 1u);
 }
@@ -260,7 +268,8 @@ TEST_F(OptionsTest, AnAuthorsMistakesAreErrorsToo) {
 // ---- the table itself ----
 
 std::string fault_of_rows(std::vector<lsmtpd_option> rows) {
-  return fault_of({rows.data(), static_cast<uint32_t>(rows.size()), 0, nullptr});
+  return fault_of(
+      {rows.data(), static_cast<uint32_t>(rows.size()), sizeof(lsmtpd_option), nullptr});
 }
 
 TEST(OptionTableTest, OneThatIsRightHasNoFault) {
@@ -269,19 +278,108 @@ TEST(OptionTableTest, OneThatIsRightHasNoFault) {
 }
 
 TEST(OptionTableTest, NamesWhatNoConfigurationCanMend) {
-  const lsmtpd_option good = {"good", LSMTPD_TYPE_INT, 0, "-5", 0, 0, nullptr, ""};
+  const lsmtpd_option good = {"good", LSMTPD_TYPE_INT, 0, "-5", 0, 0, nullptr, "", nullptr, 0, 0};
   const auto with = [&](lsmtpd_option bad) { return fault_of_rows({good, bad}); };
   const std::string no_key = "the key of row 2 is not of up to 64 letters, digits, - and _";
   for (const char* key : {static_cast<const char*>(nullptr), "", "a b", "a\n", "a.b", "\xc3\xb6"}) {
-    EXPECT_EQ(with({key, LSMTPD_TYPE_INT, 0, nullptr, 0, 0, nullptr, ""}), no_key);
+    EXPECT_EQ(with({key, LSMTPD_TYPE_INT, 0, nullptr, 0, 0, nullptr, "", nullptr, 0, 0}), no_key);
   }
   EXPECT_EQ(with(good), "good is there twice");
-  EXPECT_EQ(with({"e", LSMTPD_TYPE_ENUM, 0, nullptr, 0, 0, nullptr, ""}),
+  EXPECT_EQ(with({"e", LSMTPD_TYPE_ENUM, 0, nullptr, 0, 0, nullptr, "", nullptr, 0, 0}),
             "e is an enum without values");
-  EXPECT_EQ(with({"e", LSMTPD_TYPE_ENUM, 0, nullptr, 0, 0, "", ""}), "e is an enum without values");
-  EXPECT_EQ(with({"i", LSMTPD_TYPE_INT, 0, nullptr, 1, 0, nullptr, ""}),
+  EXPECT_EQ(with({"e", LSMTPD_TYPE_ENUM, 0, nullptr, 0, 0, "", "", nullptr, 0, 0}),
+            "e is an enum without values");
+  EXPECT_EQ(with({"i", LSMTPD_TYPE_INT, 0, nullptr, 1, 0, nullptr, "", nullptr, 0, 0}),
             "i allows nothing: its minimum 1 is above its maximum 0");
   EXPECT_EQ(fault_of({nullptr, 1, 0, nullptr}), "it has no rows");
+}
+
+constexpr lsmtpd_option kColumns[] = {
+    {"name", LSMTPD_TYPE_STRING, 1, nullptr, 0, 0, nullptr, "", nullptr, 0, 0},
+    {"weight", LSMTPD_TYPE_INT, 0, "1", 1, 9, nullptr, "", nullptr, 0, 0},
+};
+constexpr lsmtpd_option kTables[] = {
+    {"routes", LSMTPD_TYPE_TABLES, 0, nullptr, 0, 0, nullptr, "", kColumns, sizeof(lsmtpd_option),
+     2},
+};
+
+class TablesTest : public OptionsTest {
+ protected:
+  static OptionValue table(OptionValue::Map map, uint32_t line) {
+    return {std::move(map), {line, 3}};
+  }
+  void give_routes(OptionValue::List list) { give("routes", std::move(list)); }
+  std::string problem() {
+    check(kTables);
+    if (problems_.size() != 1) return std::to_string(problems_.size()) + " problems";
+    return std::to_string(problems_[0].position.line) + ": " + problems_[0].message;
+  }
+};
+
+TEST_F(TablesTest, EachTableHasItsValuesAndDefaults) {
+  give_routes({table({{"name", {"a", {11, 1}}}}, 11),
+               table({{"name", {"b", {12, 1}}}, {"weight", {int64_t{3}, {12, 9}}}}, 12)});
+  const lsmtpd_config* c = check(kTables);
+  ASSERT_TRUE(problems_.empty()) << problems_[0].message;
+  EXPECT_EQ(c->count(c, "routes"), 2u);
+  const lsmtpd_config* one = c->table(c, "routes", 0);
+  const lsmtpd_config* two = c->table(c, "routes", 1);
+  EXPECT_EQ(view(one->string(one, "name")), "a");
+  EXPECT_EQ(one->integer(one, "weight"), 1);
+  EXPECT_EQ(two->integer(two, "weight"), 3);
+  EXPECT_EQ(c->table(c, "routes", 2), nullptr);
+  EXPECT_EQ(c->table(c, "name", 0), nullptr);
+}
+
+TEST_F(TablesTest, MistakesAreNamedWithTheirTableAndPlace) {
+  give_routes({table({{"name", {"a", {11, 1}}}}, 11), table({}, 12)});
+  EXPECT_EQ(problem(), "12: plugin.x: option routes[1].name is missing");
+  give_routes({table({{"name", {"a", {11, 1}}}, {"weight", {int64_t{10}, {13, 4}}}}, 11)});
+  EXPECT_EQ(problem(), "13: plugin.x: option routes[0].weight must be from 1 to 9");
+  give_routes({table({{"nmae", {"a", {14, 1}}}}, 11)});
+  EXPECT_EQ(problem(), "14: plugin.x: option routes[0].nmae is unknown (allowed: name, weight)");
+  give_routes({{"text", {15, 2}}});
+  EXPECT_EQ(problem(), "15: plugin.x: option routes[0] must be a table");
+  give("routes", std::string("text"));
+  EXPECT_EQ(problem(), "10: plugin.x: option routes must be a list of tables");
+}
+
+TEST_F(TablesTest, AReportNamesAColumnsPlace) {
+  give_routes({table({{"name", {"a", {11, 8}}}}, 11)});
+  check(kTables, [](const lsmtpd_config*, const lsmtpd_report* report) {
+    report->error(report, str("routes[0].name"), str("is taken"));
+  });
+  ASSERT_EQ(problems_.size(), 1u);
+  EXPECT_EQ(problems_[0].position.line, 11u);
+  EXPECT_EQ(problems_[0].position.column, 8u);
+}
+
+// A plugin with older headers.
+TEST_F(TablesTest, RowsAreReadByTheirStride) {
+  struct Short {
+    char bytes[offsetof(lsmtpd_option, columns)];
+  };
+  std::vector<Short> rows(2);
+  for (size_t i = 0; i < 2; ++i) std::memcpy(&rows[i], &kColumns[i], sizeof(Short));
+  give("name", std::string("n"));
+  const lsmtpd_options_1 table = {reinterpret_cast<const lsmtpd_option*>(rows.data()), 2,
+                                  sizeof(Short), nullptr};
+  EXPECT_EQ(fault_of(table), "");
+  options_ = Options::validate(entry_, &table, problems_);
+  EXPECT_TRUE(problems_.empty());
+  EXPECT_EQ(number("weight"), 1);
+}
+
+TEST_F(TablesTest, TablesThatAreBrokenAreFaultsOfThePlugin) {
+  lsmtpd_option row = kTables[0];
+  const auto fault = [&] { return fault_of({&row, 1, sizeof row, nullptr}); };
+  EXPECT_EQ(fault(), "");
+  row.column_count = 0;
+  EXPECT_EQ(fault(), "routes is a list of tables without columns");
+  row = kTables[0];
+  row.columns = kTables;
+  row.column_count = 1;
+  EXPECT_EQ(fault(), "routes: routes is a list of tables inside a table");
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ TEST(VerdictTest, KindsAreKnownAndUnknownOnesMeanTempfail) {
   EXPECT_EQ(given(LSMTPD_REJECT).kind, Kind::reject);
   EXPECT_EQ(given(LSMTPD_TEMPFAIL).kind, Kind::tempfail);
   EXPECT_EQ(given(LSMTPD_DISCARD).kind, Kind::discard);
-  for (const uint32_t kind : {0u, 6u, 77u, UINT32_MAX}) EXPECT_EQ(given(kind).kind, Kind::tempfail);
+  EXPECT_EQ(given(LSMTPD_ACCEPT).kind, Kind::accept);
+  for (const uint32_t kind : {0u, 7u, 77u, UINT32_MAX}) EXPECT_EQ(given(kind).kind, Kind::tempfail);
   EXPECT_EQ(Verdict::from(nullptr).kind, Kind::tempfail);
 }
 
@@ -47,8 +48,22 @@ TEST(VerdictTest, EnhancedCodesMustBeCodesOfTheSameClass) {
   EXPECT_EQ(given(LSMTPD_TEMPFAIL, 451, "4.3.0").enhanced, "4.3.0");
 }
 
-TEST(VerdictTest, TextsBecomeOneShortPrintableLine) {
-  EXPECT_EQ(given(LSMTPD_REJECT, 0, {}, "no\r\n250 Ok\t\x01\x7f").text, "no??250 Ok???");
+TEST(VerdictTest, InDoubtGoesWithTempfailOnly) {
+  lsmtpd_verdict verdict = {sizeof verdict, LSMTPD_TEMPFAIL, 0, LSMTPD_IN_DOUBT, {}, {}, {}};
+  EXPECT_TRUE(Verdict::from(&verdict).in_doubt);
+  verdict.kind = LSMTPD_STORED;
+  EXPECT_FALSE(Verdict::from(&verdict).in_doubt);
+  verdict = {sizeof verdict, LSMTPD_TEMPFAIL, 0, ~LSMTPD_IN_DOUBT, {}, {}, {}};
+  EXPECT_FALSE(Verdict::from(&verdict).in_doubt);
+}
+
+TEST(VerdictTest, TextsBecomeAFewShortPrintableLines) {
+  EXPECT_EQ(given(LSMTPD_REJECT, 0, {}, "no\r\n250 Ok\t\x01\x7f").text, "no\n250 Ok???");
+  EXPECT_EQ(given(LSMTPD_REJECT, 0, {}, "a\rb\nc\n").text, "a?b\nc");
+  EXPECT_EQ(given(LSMTPD_REJECT, 0, {}, "1\n2\n3\n4\n5\n6\n7\n8\n9\n").text,
+            "1\n2\n3\n4\n5\n6\n7\n8");
+  EXPECT_EQ(given(LSMTPD_REJECT, 0, {}, std::string(300, 'x') + "\n" + std::string(300, 'y')).text,
+            std::string(200, 'x') + "\n" + std::string(200, 'y'));
   EXPECT_EQ(given(LSMTPD_REJECT, 0, {}, std::string(1, '\0') + "\xff").text, "??");
   EXPECT_EQ(given(LSMTPD_REJECT, 0, {}, std::string(5000, 'x')).text, std::string(200, 'x'));
   EXPECT_EQ(given(LSMTPD_REJECT).detail, "why");

@@ -26,16 +26,17 @@ class ViewTest : public testing::Test {
     return message;
   }
   static bool prepend(View* view, const std::string& fields) {
-    return View::table.prepend_header(view->abi(), str(fields)) == 0;
+    return View::edits_table.prepend_header(view->edits_abi(), str(fields)) == 0;
   }
   static bool annotate(View* view, const std::string& key, const std::string& value) {
-    return View::table.annotate(view->abi(), str(key), str(value)) == 0;
+    return annotations_table.set(view->notes().abi(), str(key), str(value)) == 0;
   }
   static bool add(View* view, const std::string& address) {
-    return View::table.add_recipient(view->abi(), str(address), str("NOTIFY=NEVER")) == 0;
+    return View::edits_table.add_recipient(view->edits_abi(), str(address), str("NOTIFY=NEVER")) ==
+           0;
   }
   static bool remove(View* view, uint64_t index) {
-    return View::table.remove_recipient(view->abi(), index) == 0;
+    return View::edits_table.remove_recipient(view->edits_abi(), index) == 0;
   }
 
   PluginHost host_;
@@ -88,13 +89,16 @@ TEST_F(ViewTest, AnnotationsAreCountedAndThoseThatAreReplacedAreNot) {
   EXPECT_EQ(more(), 0u);
 }
 
-TEST_F(ViewTest, WhoHasItPinnedReadsItsAnnotationsWhenTheCallIsOver) {
+TEST_F(ViewTest, AnnotationsShowThroughTheHandleAndEndWithTheCall) {
   View* view = open(mail_);
   ASSERT_TRUE(annotate(view, "a.key", "value"));
   view->pin();
+  EXPECT_EQ(plugin::view(annotations_table.find(view->notes().abi(), str("a.key"))), "value");
   const auto edited = close(view);
-  EXPECT_EQ(plugin::view(View::table.annotation(view->abi(), str("a.key"))), "value");
   EXPECT_EQ(edited.annotations->at("a.key"), "value");
+  EXPECT_FALSE(annotate(view, "a.key", "later"));
+  EXPECT_EQ(plugin::view(annotations_table.get(view->abi(), str("a.key"))), "")
+      << "the view is as it came";
   view->unpin();
 }
 
@@ -112,6 +116,64 @@ TEST_F(ViewTest, AnEnvelopeThatIsEditedIsCountedAsTheCopyThatItIs) {
   EXPECT_GE(more() - unedited, 1000 * sizeof(message::Recipient));
   edited.reset();
   EXPECT_EQ(more(), unedited);
+}
+
+TEST_F(ViewTest, HeaderFieldsAreFoundAndEditedByNumber) {
+  const auto& table = View::header_table;
+  const auto mail =
+      host_.mail("Subject: one\r\n two\r\nX-A: 1\r\nnot a field\r\nx-a: 2\r\n\r\nbody\r\n");
+  const uint64_t before = host_.resources.memory.used();
+  View* view = open(mail);
+  EXPECT_EQ(table.remove(view->edits_abi(), 0), -1) << "count() comes first";
+  ASSERT_EQ(table.count(view->abi()), 4);
+  EXPECT_EQ(table.find(view->abi(), str("x-A"), 0), 1);
+  EXPECT_EQ(table.find(view->abi(), str("X-A"), 2), 3);
+  EXPECT_EQ(table.find(view->abi(), str("X-B"), 0), -1);
+  lsmtpd_header_field field{};
+  field.size = sizeof field;
+  ASSERT_EQ(table.at(view->abi(), 0, &field), 1u);
+  EXPECT_EQ(plugin::view(field.name), "Subject");
+  EXPECT_EQ(plugin::view(field.value), "one\r\n two");
+  ASSERT_EQ(table.at(view->abi(), 2, &field), 1u);
+  EXPECT_EQ(plugin::view(field.name), "");
+  EXPECT_EQ(table.at(view->abi(), 4, &field), 0u);
+  EXPECT_EQ(table.change(view->edits_abi(), 1, str("X-A: 5\r\nX-B: 6\r\n")), -1) << "two fields";
+  EXPECT_EQ(table.change(view->edits_abi(), 1, str("X-A: 5\r\n")), 0);
+  EXPECT_EQ(table.remove(view->edits_abi(), 2), 0);
+  EXPECT_EQ(table.insert(view->edits_abi(), 0, str("X-First: 1\r\n")), 0);
+  EXPECT_EQ(table.insert(view->edits_abi(), 4, str("X-Last: 1\r\n")), 0);
+  EXPECT_EQ(table.insert(view->edits_abi(), 5, str("X-Last: 1\r\n")), -1);
+  ASSERT_TRUE(prepend(view, "X-Top: 1\r\n"));
+  std::optional<message::Message> edited = close(view);
+  const std::string content =
+      "X-Top: 1\r\nX-First: 1\r\nSubject: one\r\n two\r\nX-A: 5\r\nx-a: 2\r\nX-Last: 1\r\n"
+      "\r\nbody\r\n";
+  EXPECT_EQ(content_of(*edited), content);
+  // Once more, over the prefix that is there now.
+  view = open(*edited);
+  ASSERT_EQ(table.count(view->abi()), 6);
+  EXPECT_EQ(table.remove(view->edits_abi(), 0), 0);
+  edited = close(view);
+  EXPECT_EQ(content_of(*edited), content.substr(10));
+  edited.reset();
+  EXPECT_EQ(host_.resources.memory.used(), before);
+}
+
+TEST_F(ViewTest, TheReversePathIsSetAndChecked) {
+  View* view = open(mail_);
+  const auto set = [&](const char* path) {
+    return View::edits_table.set_reverse_path(view->edits_abi(), str(path)) == 0;
+  };
+  EXPECT_FALSE(set("a b@example.org") || set("<a@example.org>") || set("a\r\n@example.org"));
+  EXPECT_TRUE(set("bounces@example.org"));
+  EXPECT_TRUE(set(""));
+  EXPECT_EQ(close(view).envelope->reverse_path, "");
+}
+
+TEST_F(ViewTest, AnOutputHasNoHandleForEdits) {
+  View* view = View::make(mail_, View::Rights::annotate, host_.loop, host_.resources);
+  EXPECT_EQ(view->edits_abi(), nullptr);
+  close(view);
 }
 
 TEST_F(ViewTest, EditsThatAreNotKeptAreGivenBack) {

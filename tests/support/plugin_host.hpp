@@ -53,6 +53,13 @@ inline config::Plugin plugin_entry(const std::string& name, const std::string& u
   return entry;
 }
 
+// What a fallback listed.
+inline std::vector<std::string> ids_of(const plugin::Completion& list) {
+  std::vector<std::string> ids;
+  for (const auto& copy : list.copies) ids.push_back(copy.copy_id);
+  return ids;
+}
+
 class PluginHost {
  public:
   explicit PluginHost(uint64_t memory = 8u << 20)
@@ -148,7 +155,7 @@ class PluginHost {
   }
   plugin::Completion filter(plugin::Lane& to, const message::Message& message) {
     return answer_of([&](plugin::Done done, lsmtpd_call& call) {
-      return to.filter(message, std::move(done), call);
+      return to.filter(message, 10'000, std::move(done), call);
     });
   }
   plugin::Completion deliver(plugin::Lane& to, const message::Message& message,

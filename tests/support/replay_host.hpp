@@ -29,6 +29,11 @@ class ReplayHost : public ChainHost {
     EXPECT_EQ(deliver(*storage, mail(content, {first_recipient}), copy_id, for_target).verdict.kind,
               plugin::Kind::stored);
   }
+  void keep_for(const std::string& copy_id, const std::string& for_target,
+                std::vector<std::string> to) {
+    EXPECT_EQ(deliver(*storage, mail("x\r\n", std::move(to)), copy_id, for_target).verdict.kind,
+              plugin::Kind::stored);
+  }
   // Many at once, one line of content each.
   void store_many(int count, const std::string& for_target, size_t size = 100) {
     int left = count;
@@ -58,10 +63,9 @@ class ReplayHost : public ChainHost {
     return true;
   }
   std::vector<std::string> kept() {
-    return answer_of([&](plugin::Done d, lsmtpd_call& c) {
-             return storage->list(true, 100'000, std::move(d), c);
-           })
-        .copy_ids;
+    return ids_of(answer_of([&](plugin::Done d, lsmtpd_call& c) {
+      return storage->list(true, 100'000, std::move(d), c);
+    }));
   }
 
   Record spool, broker;

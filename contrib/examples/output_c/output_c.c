@@ -133,8 +133,9 @@ static const lsmtpd_output_1 output = {deliver, NULL};
 
 /* ---- lane ---- */
 
-static void close_lane(const lsmtpd_lane* raw) {
+static void close_lane(const lsmtpd_lane* raw, uint64_t deadline_ms) {
   lane* self = raw->self;
+  (void)deadline_ms; /* a commit cannot be hurried */
   self->closing = 1;
   if (self->committing == NULL) finish_close(self);
 }
@@ -197,16 +198,17 @@ static const lsmtpd_instance* create(const lsmtpd_host* host, const lsmtpd_confi
 
 static const void* factory_extension(const char* id) {
   static const lsmtpd_option rows[] = {
-      {"path", LSMTPD_TYPE_PATH, 1, NULL, 0, 0, NULL, "the mbox file; it is made with mode 0600"},
+      {"path", LSMTPD_TYPE_PATH, 1, NULL, 0, 0, NULL, "the mbox file; it is made with mode 0600",
+       NULL, 0, 0},
   };
-  static const lsmtpd_options_1 options = {rows, 1, 0, NULL};
+  static const lsmtpd_options_1 options = {rows, 1, sizeof rows[0], NULL};
   return strcmp(id, LSMTPD_OPTIONS) == 0 ? &options : NULL;
 }
 
 #define TEXT(literal) \
   { literal, sizeof(literal) - 1 }
 static const lsmtpd_descriptor descriptor = {
-    sizeof(lsmtpd_descriptor), 0,
+    sizeof(lsmtpd_descriptor), LSMTPD_EXCLUSIVE,
     TEXT("output_c"),          TEXT("1.0.0"),
     TEXT("lsmtpd's examples"), TEXT("appends messages to an mbox file")};
 static const lsmtpd_factory_1 factory = {&descriptor, factory_extension, create};

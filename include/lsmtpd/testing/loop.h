@@ -5,6 +5,7 @@
 #include "base.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 static inline lsmtpd_t_host* lsmtpd_t_self(const lsmtpd_host* host) {
   return (lsmtpd_t_host*)host->self;
@@ -54,7 +55,13 @@ static inline uint64_t lsmtpd_t_watch(const lsmtpd_host* host, int32_t fd, uint3
   lsmtpd_test* t = lsmtpd_t_use_host(host, "watch", 1);
   uint64_t id = 0;
   /* A duplicate, as in the daemon. */
-  const int own = t->no_watch ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  struct stat status;
+  int own = t->no_watch ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (own >= 0 && fstat(own, &status) == 0 &&
+      (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode))) {
+    close(own); /* a file is always ready, and cannot be watched */
+    own = -1;
+  }
   if (own >= 0) {
     lsmtpd_t_task* task = lsmtpd_t_new_task(t, host, data);
     task->fd = own;
