@@ -218,10 +218,26 @@ bool Replay::may_begin(const std::string& copy_id) {
                       [&](const auto& item) { return item->copy_id == copy_id; });
 }
 
+bool Replay::all_paused() const {
+  return std::all_of(targets_.begin(), targets_.end(),
+                     [](const auto& t) { return t.second.paused; });
+}
+
+// No output can take anything: this pass ends, and the next begins when one is ready.
+void Replay::leave_rest() {
+  for (auto& [name, target] : targets_) target.missed = true;
+  queue_.clear();
+  listed_all_ = true;
+}
+
 void Replay::pump() {
   while (!stopped_ && !queue_.empty() && under_way_.size() < window_) {
     const std::string copy_id = std::move(queue_.front());
     queue_.pop_front();
+    if (all_paused() && !in_doubt_.contains(copy_id)) {
+      leave_rest();
+      break;
+    }
     if (may_begin(copy_id)) load(copy_id);
   }
   if (!queue_.empty() || !under_way_.empty()) return;

@@ -120,6 +120,8 @@ class Replay {
   Target* target_of(const std::string& name);
   bool is_ready(const Target& target) const;
   bool find_ready();
+  bool all_paused() const;
+  void leave_rest();
   bool is_held(const std::string& copy_id);
 
   // replay_item.cpp: one message
