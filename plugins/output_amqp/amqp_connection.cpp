@@ -305,6 +305,14 @@ std::string Connection::explain(const std::string& error) const {
 
 void Connection::transport_ended() {
   const std::string why = explain(error_);
+  // With TLS 1.3 a broker looks at the client's certificate after the handshake; some only close.
+  const Tls* tls = transport_->tls();
+  if (tls != nullptr && tls->established() && transport_->said().greeting().empty() && !shut_) {
+    return failed(Step::tls, why + "; right after the handshake: " +
+                                 (options_.tls.certificate.empty()
+                                      ? "it may want a client certificate, see `tls_certificate`"
+                                      : "it may refuse the client certificate"));
+  }
   if (!open_ || shut_) return failed(step(), why);
   // Brokers refuse an Open by answering it and closing at once.
   if (!retry_) return failed(begun_ ? Step::attach : Step::open, why);

@@ -124,7 +124,7 @@ Judgement judge(const Product& product, const Attach& attach) {
             "nobody subscribed to";
       break;
     case Broker::broker_j:
-      if (names_exchange(attach.address) && !asks_for("REJECT_UNROUTABLE"))
+      if (names_exchange(attach.address))
         judgement.loses =
             "Broker-J takes this address for an exchange, which may accept what no queue is bound "
             "for";

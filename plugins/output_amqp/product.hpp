@@ -19,8 +19,7 @@ struct Product {
   std::string version;  // the same
 };
 
-// `name` and `version` are "product" and "version" of Open.properties; RabbitMQ before 4 says no
-// more than its name.
+// `name` and `version` are "product" and "version" of Open.properties.
 Product identify(std::string_view name, std::string_view version);
 
 // How the target is attached. `durability` is the terminus durability of AMQP 1.0 (3.5.5).

@@ -1,5 +1,5 @@
 // From Proton's C++ objects to the C ones below them: for what only C offers (streaming a delivery,
-// max-message-size, the lowest TLS version). The C++ library shares them with libqpid-proton-core,
+// max-message-size, the outcomes of a source). The C++ library shares them with libqpid-proton-core,
 // which is linked beside it.
 #pragma once
 

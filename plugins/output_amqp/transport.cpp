@@ -90,6 +90,8 @@ bool Transport::read_clear() {
     return false;
   }
   if (got == 0) {
+    // Before AMQP began the engine would only miss its header.
+    if (said_.greeting().empty()) end("the broker closed the connection");
     driver_.read_close();
     end("the broker closed the connection");
     return false;

@@ -89,6 +89,9 @@ TEST(Environment, WithABrokerTheSpoolIsItsFallback) {
   EXPECT_EQ(text_option(config, "broker", "exchange"), "incoming");
   EXPECT_EQ(text_option(config, "broker", "routing_key"), "mail.events");
   EXPECT_EQ(number_option(config, "broker", "in_flight"), 500);
+  const auto& options = config.plugin("broker")->options;
+  EXPECT_TRUE(options.contains("allow_unsynced_target")) << "LSMTPD's queues are classic";
+  EXPECT_FALSE(options.contains("allow_lossy_target"));
   EXPECT_EQ(text_option(config, "spool", "directory"), "/var/spool/lsmtpd");
 }
 

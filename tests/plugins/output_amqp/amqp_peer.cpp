@@ -147,6 +147,11 @@ void Peer::accept() {
       pn_ssl_domain_t* domain = pn_ssl_domain(PN_SSL_MODE_SERVER);
       pn_ssl_domain_set_credentials(domain, script_.certificate.c_str(), script_.key.c_str(),
                                     nullptr);
+      if (!script_.client_ca.empty()) {
+        pn_ssl_domain_set_trusted_ca_db(domain, script_.client_ca.c_str());
+        pn_ssl_domain_set_peer_authentication(domain, PN_SSL_VERIFY_PEER,
+                                              script_.client_ca.c_str());
+      }
       pn_ssl_init(pn_ssl(transport), domain, nullptr);
       pn_ssl_domain_free(domain);
     }

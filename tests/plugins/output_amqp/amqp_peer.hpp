@@ -57,6 +57,7 @@ struct Script {
   bool management_silent = false;  // gets requests, and answers none
   std::string certificate;         // PEM files; set: TLS
   std::string key;
+  std::string client_ca;         // set: it wants a client certificate of this authority
   std::vector<std::string> raw;  // sent as they are, one after each read; no AMQP at all
   bool silent = false;           // connections are accepted, and nothing else happens
   std::size_t window = 0;        // session window in bytes; 0: as Proton has it

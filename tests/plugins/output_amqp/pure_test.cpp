@@ -112,7 +112,6 @@ TEST(Product, KnowsTheTargetsThatLose) {
   EXPECT_FALSE(lossy(Broker::broker_j, "mail", 0, {}));
   EXPECT_TRUE(lossy(Broker::broker_j, "amq.direct"));
   EXPECT_TRUE(lossy(Broker::broker_j, "e/k"));
-  EXPECT_FALSE(lossy(Broker::broker_j, "e/k", 1, {"REJECT_UNROUTABLE"}));
   EXPECT_TRUE(lossy(Broker::classic, "topic://mail"));
   EXPECT_FALSE(lossy(Broker::classic, "mail"));
 }

@@ -221,6 +221,23 @@ TEST(Tls, TheLogTellsWhyACertificateIsRefused) {
   }
 }
 
+// With TLS 1.3 the broker says so after the handshake.
+TEST(Tls, AClientCertificateThatIsMissingOrUnknownIsATlsFailure) {
+  Script script = with_tls();
+  script.client_ca = certificate().certificate;
+  for (const Certificate* own : {static_cast<const Certificate*>(nullptr), &certificate("DNS:other"),
+                                 &certificate()}) {
+    Peer peer(script);
+    Rig rig;
+    rig.option("urls", tls_url(peer)).option("address", "mail");
+    rig.option("tls_ca", certificate().certificate).option("sasl", "ANONYMOUS");
+    if (own != nullptr) rig.option("tls_certificate", own->certificate).option("tls_key", own->key);
+    const bool known = own == &certificate();
+    EXPECT_THAT(probe(rig, known ? LSMTPD_CONTINUE : LSMTPD_TEMPFAIL),
+                HasSubstr(known ? "tls 0 " : "tls 12 "));
+  }
+}
+
 TEST(Tls, AnyNameIsTakenWhereOnlyTheAuthorityIsChecked) {
   const Certificate& own = certificate("DNS:other");
   Peer peer(with_tls(own));
