@@ -18,11 +18,10 @@ unable() { echo "cannot be run here: $*" >&2; exit 2; }
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp"
-# A superseded version leaves the archive; then the release's present one is tried.
-for package in curl=7.88.1-10+deb12u15 libcurl4=7.88.1-10+deb12u15; do
-    timeout 120 apt-get -q download "$package" >/dev/null 2>&1 ||
-        timeout 120 apt-get -q download "${package%%=*}" >/dev/null 2>&1 || unable "no package $package"
-done
+# A superseded version leaves the archive; then the release's present ones are tried.
+packages=(curl=7.88.1-10+deb12u15 libcurl4=7.88.1-10+deb12u15)
+{ timeout 300 apt-get -q download "${packages[@]}" || timeout 300 apt-get -q download "${packages[@]%%=*}"; } \
+    >/dev/null 2>&1 || unable "apt-get download failed"
 for package in *.deb; do dpkg-deb -x "$package" root; done
 LD_LIBRARY_PATH=$(echo "$tmp"/root/usr/lib/*-linux-gnu)
 export LD_LIBRARY_PATH

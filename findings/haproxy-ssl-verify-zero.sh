@@ -16,12 +16,11 @@ unable() { echo "cannot be run here: $*" >&2; exit 2; }
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp"
-# A superseded version leaves the archive; then the release's present one is tried.
-for package in haproxy=2.6.12-1+deb12u4 liblua5.3-0=5.3.6-2 libopentracing-c-wrapper0=1.1.3-3+b1 \
-    libopentracing1=1.6.0-4; do
-    timeout 120 apt-get -q download "$package" >/dev/null 2>&1 ||
-        timeout 120 apt-get -q download "${package%%=*}" >/dev/null 2>&1 || unable "no package $package"
-done
+# A superseded version leaves the archive; then the release's present ones are tried.
+packages=(haproxy=2.6.12-1+deb12u4 liblua5.3-0=5.3.6-2 libopentracing-c-wrapper0=1.1.3-3+b1
+    libopentracing1=1.6.0-4)
+{ timeout 300 apt-get -q download "${packages[@]}" || timeout 300 apt-get -q download "${packages[@]%%=*}"; } \
+    >/dev/null 2>&1 || unable "apt-get download failed"
 for package in *.deb; do dpkg-deb -x "$package" root; done
 LD_LIBRARY_PATH=$(echo "$tmp"/root/usr/lib/*-linux-gnu)
 export LD_LIBRARY_PATH

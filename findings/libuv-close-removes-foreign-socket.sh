@@ -18,11 +18,10 @@ unable() { echo "cannot be run here: $*" >&2; exit 2; }
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp"
-# A superseded version leaves the archive; then the release's present one is tried.
-for package in libuv1=1.44.2-1+deb12u1 libuv1-dev=1.44.2-1+deb12u1; do
-    timeout 120 apt-get -q download "$package" >/dev/null 2>&1 ||
-        timeout 120 apt-get -q download "${package%%=*}" >/dev/null 2>&1 || unable "no package $package"
-done
+# A superseded version leaves the archive; then the release's present ones are tried.
+packages=(libuv1=1.44.2-1+deb12u1 libuv1-dev=1.44.2-1+deb12u1)
+{ timeout 300 apt-get -q download "${packages[@]}" || timeout 300 apt-get -q download "${packages[@]%%=*}"; } \
+    >/dev/null 2>&1 || unable "apt-get download failed"
 for package in *.deb; do dpkg-deb -x "$package" root; done
 cat > main.c <<'EOF'
 #include <stdio.h>

@@ -18,9 +18,8 @@ tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp"
 { python3 -m venv venv && timeout 300 venv/bin/pip install -q nats-py==2.16.0; } || unable "pip install failed"
-for package in nats-server=2.9.10-1+b3 strace=6.1-0.1 libunwind8=1.6.2-3; do
-    timeout 120 apt-get -q download "$package" >/dev/null 2>&1 || unable "no package $package"
-done
+packages=(nats-server=2.9.10-1+b3 strace=6.1-0.1 libunwind8=1.6.2-3)
+timeout 300 apt-get -q download "${packages[@]}" >/dev/null 2>&1 || unable "apt-get download failed"
 for package in *.deb; do dpkg-deb -x "$package" root; done
 LD_LIBRARY_PATH=$(echo "$tmp"/root/usr/lib/*-linux-gnu)
 export LD_LIBRARY_PATH

@@ -17,11 +17,10 @@ unable() { echo "cannot be run here: $*" >&2; exit 2; }
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp"
-# A superseded version leaves the archive; then the release's present one is tried.
-for package in nginx=1.22.1-9+deb12u11 libnginx-mod-mail=1.22.1-9+deb12u11; do
-    timeout 120 apt-get -q download "$package" >/dev/null 2>&1 ||
-        timeout 120 apt-get -q download "${package%%=*}" >/dev/null 2>&1 || unable "no package $package"
-done
+# A superseded version leaves the archive; then the release's present ones are tried.
+packages=(nginx=1.22.1-9+deb12u11 libnginx-mod-mail=1.22.1-9+deb12u11)
+{ timeout 300 apt-get -q download "${packages[@]}" || timeout 300 apt-get -q download "${packages[@]%%=*}"; } \
+    >/dev/null 2>&1 || unable "apt-get download failed"
 for package in *.deb; do dpkg-deb -x "$package" root; done
 missing=$(ldd root/usr/sbin/nginx | grep 'not found' || true)
 [ -z "$missing" ] || unable "nginx needs" "$missing"

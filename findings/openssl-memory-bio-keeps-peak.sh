@@ -20,11 +20,10 @@ unable() { echo "cannot be run here: $*" >&2; exit 2; }
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp"
-# A superseded version leaves the archive; then the release's present one is tried.
-for package in libssl3=3.0.22-1~deb12u2 libssl-dev=3.0.22-1~deb12u2; do
-    timeout 120 apt-get -q download "$package" >/dev/null 2>&1 ||
-        timeout 120 apt-get -q download "${package%%=*}" >/dev/null 2>&1 || unable "no package $package"
-done
+# A superseded version leaves the archive; then the release's present ones are tried.
+packages=(libssl3=3.0.22-1~deb12u2 libssl-dev=3.0.22-1~deb12u2)
+{ timeout 300 apt-get -q download "${packages[@]}" || timeout 300 apt-get -q download "${packages[@]%%=*}"; } \
+    >/dev/null 2>&1 || unable "apt-get download failed"
 for package in *.deb; do dpkg-deb -x "$package" root; done
 cat > main.c <<'EOF'
 #include <openssl/bio.h>

@@ -29,12 +29,13 @@ clean() {
 trap clean EXIT
 cd "$tmp"
 { python3 -m venv venv && timeout 400 venv/bin/pip install -q python-qpid-proton==0.40.0 pika==1.4.4; } || unable "pip install failed"
-# A superseded version leaves the archive; then the release's present one is tried.
-for package in rabbitmq-server=3.10.8-1.1+deb12u1 \
-    erlang-{asn1,base,crypto,eldap,ftp,inets,mnesia,os-mon,parsetools,public-key,runtime-tools,snmp,ssl,syntax-tools,tftp,tools,xmerl}=1:25.2.3+dfsg-1+deb12u4; do
-    timeout 120 apt-get -q download "$package" >/dev/null 2>&1 ||
-        timeout 120 apt-get -q download "${package%%=*}" >/dev/null 2>&1 || unable "no package $package"
-done
+# A superseded version leaves the archive; then the release's present ones are tried.
+erlang_version=1:25.2.3+dfsg-1+deb12u4
+packages=(rabbitmq-server=3.10.8-1.1+deb12u1
+    erlang-{asn1,base,crypto,eldap,ftp,inets,mnesia,os-mon,parsetools}"=$erlang_version"
+    erlang-{public-key,runtime-tools,snmp,ssl,syntax-tools,tftp,tools,xmerl}"=$erlang_version")
+{ timeout 300 apt-get -q download "${packages[@]}" || timeout 300 apt-get -q download "${packages[@]%%=*}"; } \
+    >/dev/null 2>&1 || unable "apt-get download failed"
 for package in *.deb; do dpkg-deb -x "$package" root; done
 erlang=$tmp/root/usr/lib/erlang
 sed -i "s#=/usr/lib/erlang\$#=$erlang#" "$erlang/bin/erl"
