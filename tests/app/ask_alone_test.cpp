@@ -28,8 +28,8 @@ class AskAloneTest : public testing::Test {
     message.body = message::BodyWriter(setup.resources()).finish();
     return ask_alone(
         *setup.instances().at("asked"), 200,
-        [&](plugin::Lane& lane, plugin::Done done, lsmtpd_call& call) {
-          return lane.filter(message, std::move(done), call);
+        [&](plugin::Lane& lane, plugin::Done done, plugin::CallId& call) {
+          return lane.filter(message, 200, std::move(done), call);
         },
         problem_);
   }

@@ -15,7 +15,10 @@ config::Config some_config() {
   config.limits.errors = 14;
   config.limits.unread_replies = 15;
   config.limits.data_rate = 16;
-  config.timeouts = {.command = 21, .data_idle = 22, .session = 23, .chain = 24, .drain = 25};
+  config.timeouts.command = 21;
+  config.timeouts.data_idle = 22;
+  config.timeouts.session = 23;
+  config.timeouts.chain = 24;
   config::Listener listener;
   listener.name = "local";
   listener.chain = "archive";

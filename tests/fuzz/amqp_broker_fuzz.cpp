@@ -259,7 +259,7 @@ class Game {
   void close() {
     test_->offload = LSMTPD_TEST_OFFLOAD_TURN;
     const lsmtpd_t_host* lane = test_->lane;
-    lane->lane->close(lane->lane);
+    lane->lane->close(lane->lane, 25000);
     for (int i = 0; i < 12 && !lane->closed; ++i) {
       rest();
       lsmtpd_test_advance(test_, 1000);

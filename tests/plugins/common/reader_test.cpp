@@ -109,23 +109,24 @@ TEST(Reader, GivesBackAllThatTheWriterWrote) {
   }
 }
 
-std::string with(const std::string& member) {
+std::string with_member(const std::string& member) {
   return R"({"timestamp":"2026-11-22T01:38:39.271215996+00:00","message_id":"id",)" + member +
          R"(,"recipients":["<a@x>","<b@x>"],"sender":"s@x","email_content":"x"})";
 }
 
 TEST(Reader, TakesTlsAsTheStringThatItWasOnce) {
-  EXPECT_EQ(read(with(R"("tls":"TLSv1.3 TLS_AES_256_GCM_SHA384")")).mail.tls.version, "TLSv1.3");
-  EXPECT_EQ(read(with(R"("tls":"TLSv1.3 TLS_AES_256_GCM_SHA384")")).mail.tls.cipher,
+  EXPECT_EQ(read(with_member(R"("tls":"TLSv1.3 TLS_AES_256_GCM_SHA384")")).mail.tls.version,
+            "TLSv1.3");
+  EXPECT_EQ(read(with_member(R"("tls":"TLSv1.3 TLS_AES_256_GCM_SHA384")")).mail.tls.cipher,
             "TLS_AES_256_GCM_SHA384");
-  EXPECT_EQ(read(with(R"("tls":"TLSv1.3")")).mail.tls.version, "TLSv1.3");
-  EXPECT_EQ(read(with(R"("tls":7)")).error, "tls is not an object");
+  EXPECT_EQ(read(with_member(R"("tls":"TLSv1.3")")).mail.tls.version, "TLSv1.3");
+  EXPECT_EQ(read(with_member(R"("tls":7)")).error, "tls is not an object");
 }
 
 TEST(Reader, NumbersOfRecipientsMustFit) {
   const auto numbers = [](const char* list, int total) {
-    return read(with(R"("lsmtpd":{"format":1,"recipient_total":)" + std::to_string(total) +
-                     R"(,"recipient_numbers":)" + list + "}"));
+    return read(with_member(R"("lsmtpd":{"format":1,"recipient_total":)" + std::to_string(total) +
+                            R"(,"recipient_numbers":)" + list + "}"));
   };
   const Got good = numbers("[0,4]", 5);
   EXPECT_EQ(good.error, "");

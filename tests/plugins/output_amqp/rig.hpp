@@ -40,7 +40,7 @@ class Rig {
     until([&] { return contains(log(), "attached to the target"); });
   }
   // Asks the lane to close, and leaves time to advance().
-  void close() { test_->lane->lane->close(test_->lane->lane); }
+  void close() { test_->lane->lane->close(test_->lane->lane, 25000); }
   // "" or which rules of the ABI were broken.
   std::string finish() {
     if (!finished_) failures_ = lsmtpd_test_finish(test_);
