@@ -232,7 +232,8 @@ void Environment::broker() {
   add_decoded(broker, "password", "AMQP_PASSWORD");
   add_decoded(broker, "vhost", "AMQP_VHOST");
   broker_target(broker);
-  // LSMTPD's queues are classic, which RabbitMQ 3.13 and later accept for before they sync: it warns.
+  // LSMTPD's queues are classic, which RabbitMQ 3.13 and later accept for before they sync: it
+  // warns.
   set(broker, "allow_unsynced_target", true);
   const auto in_flight = number("AMQP_BUFFER_SIZE", {1, std::numeric_limits<uint32_t>::max()});
   if (!in_flight) return;  // the plugin's own default

@@ -1,6 +1,6 @@
-// The addresses of the brokers' names, shared by all workers of an instance: one lookup of a name is
-// under way at a time and serves whoever asks meanwhile, and an address that failed for one worker is
-// not the first that another tries.
+// The addresses of the brokers' names, shared by all workers of an instance: one lookup of a name
+// is under way at a time and serves whoever asks meanwhile, and an address that failed for one
+// worker is not the first that another tries.
 //
 // find() and then, for each address that was tried, failed() or works(). A host that is an address
 // already is not looked up, so a resolver that does not answer keeps no such broker away. [any]

@@ -113,8 +113,8 @@ void Connection::try_next() {
   reported_ = Step::resolve;
   const std::uint64_t now = host_.now_ms();
   const std::uint64_t left = deadline_ > now ? deadline_ - now : 1;
-  share_ = std::chrono::milliseconds(
-      std::max<std::uint64_t>(1, left / (addresses_.size() - next_)));
+  share_ =
+      std::chrono::milliseconds(std::max<std::uint64_t>(1, left / (addresses_.size() - next_)));
   timer_ = host_.timer(share_, [this] { expired(); });
   connector_.start(addresses_[next_++], [this](const Connector::Result& result) {
     if (result.fd < 0) return failed(Step::connect, result.error);
@@ -149,8 +149,8 @@ void Connection::connected(int fd) {
     }
     tls = *std::move(made);
   }
-  transport_ = std::make_unique<Transport>(host_, fd, std::move(tls),
-                                           static_cast<Transport::Owner&>(*this));
+  transport_ =
+      std::make_unique<Transport>(host_, fd, std::move(tls), static_cast<Transport::Owner&>(*this));
   proton::connection_options options(*this);
   options.container_id(container_id_)
       .max_frame_size(options_.max_frame_size)
@@ -298,8 +298,8 @@ std::string Connection::explain(const std::string& error) const {
   }
   const std::string& offered = transport_->said().mechanisms();
   if (step() == Step::sasl && !offered.empty() && !in_common(offered, options_.mechanisms))
-    return "no common SASL mechanism: the broker offers " + offered + "; allowed here: " +
-           options_.mechanisms;
+    return "no common SASL mechanism: the broker offers " + offered +
+           "; allowed here: " + options_.mechanisms;
   return error.empty() ? "the broker closed the connection" : error;
 }
 

@@ -1,12 +1,13 @@
 // One lane's connection to the brokers: finds one that answers, speaks TLS, SASL and Open with it,
-// and starts again for ever when it is lost. A name with several addresses is one broker: an attempt
-// goes through them until one comes as far as Open, each with its share of `connect_timeout`.
+// and starts again for ever when it is lost. A name with several addresses is one broker: an
+// attempt goes through them until one comes as far as Open, each with its share of
+// `connect_timeout`.
 //
-// Works with AddressBook (which addresses, in which order), Connector (a TCP socket), Transport (bytes), Failover (whom and when) and its Owner,
-// the lane, which attaches links once connection_open() was called and loses them all with
-// connection_lost(). It is the messaging_handler of Proton's driver; what concerns links and
-// deliveries it hands on. Nothing here throws: Proton swallows what its handlers throw. start()
-// once, shut() once. [loop]
+// Works with AddressBook (which addresses, in which order), Connector (a TCP socket), Transport
+// (bytes), Failover (whom and when) and its Owner, the lane, which attaches links once
+// connection_open() was called and loses them all with connection_lost(). It is the
+// messaging_handler of Proton's driver; what concerns links and deliveries it hands on. Nothing
+// here throws: Proton swallows what its handlers throw. start() once, shut() once. [loop]
 #pragma once
 
 #include <functional>
@@ -144,7 +145,7 @@ class Connection : private Transport::Owner, private proton::messaging_handler {
   std::unique_ptr<Transport> transport_;
   sdk::Timer timer_;  // the pause before an attempt, its deadline, or the patience of shut()
   Product product_;
-  std::string error_;  // what Proton said last
+  std::string error_;          // what Proton said last
   std::uint64_t attempt_ = 0;  // an answer of the book to an older one is ignored
   std::uint64_t deadline_ = 0;
   std::chrono::milliseconds share_{0};  // of connect_timeout, for what is under way

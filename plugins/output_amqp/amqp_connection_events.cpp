@@ -71,8 +71,8 @@ std::string Connection::unusable_open(const proton::connection& connection) cons
   const std::uint32_t idle =
       pn_transport_get_remote_idle_timeout(reach(transport_->driver().transport()));
   if (idle == 0 || idle >= kShortestIdle) return {};
-  return "asks for a frame within each " + std::to_string(idle) + " ms (idle-time-out), less than " +
-         std::to_string(kShortestIdle) + " ms";
+  return "asks for a frame within each " + std::to_string(idle) +
+         " ms (idle-time-out), less than " + std::to_string(kShortestIdle) + " ms";
 }
 
 void Connection::on_connection_error(proton::connection& connection) {

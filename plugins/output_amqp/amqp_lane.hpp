@@ -105,7 +105,7 @@ class Lane : public sdk::Lane,
   std::size_t waiting_ = 0;  // parts that are not sent
   std::string reason_;       // admission's
   std::string failure_;      // of the last attempt
-  bool reached_ = false;  // the present connection is a good one
+  bool reached_ = false;     // the present connection is a good one
   sdk::Timer reached_timer_;
   bool stalled_ = false;
   std::size_t overdue_ = 0;  // jobs

@@ -24,12 +24,12 @@ void Lane::attempt_failed(Step step, std::string_view why) {
 void Lane::not_reached(Step step, std::string_view why) {
   const std::string url = to_string(connection_.tried_url());
   const std::string at(to_string(step));
-  shared_.reach.failed(host(), {"", at, url + " " + at, url + ": " + std::string(why), waiting_,
-                                host().now_ms()});
+  shared_.reach.failed(
+      host(), {"", at, url + " " + at, url + ": " + std::string(why), waiting_, host().now_ms()});
 }
 
-// A link is attached, or the connection has lasted: brokers answer the Open of one that they refuse,
-// and close.
+// A link is attached, or the connection has lasted: brokers answer the Open of one that they
+// refuse, and close.
 void Lane::reached() {
   if (std::exchange(reached_, true)) return;
   reached_timer_.cancel();

@@ -75,10 +75,10 @@ class Parser {
     out_.split = config_.string("split") == "recipient";
     out_.format = config_.string("format") == "rfc822" ? Format::rfc822 : Format::json;
     out_.extra = config_.boolean("extra");
-    const bool splits = out_.split || out_.address.by_recipient() ||
-                        out_.exchange.by_recipient() || out_.routing_key.by_recipient();
-    out_.copy_message_id = config_.is_set("message_id") ? config_.string("message_id") == "copy"
-                                                        : splits;
+    const bool splits = out_.split || out_.address.by_recipient() || out_.exchange.by_recipient() ||
+                        out_.routing_key.by_recipient();
+    out_.copy_message_id =
+        config_.is_set("message_id") ? config_.string("message_id") == "copy" : splits;
     out_.property_limit = static_cast<std::uint32_t>(config_.size("property_limit"));
   }
 

@@ -39,7 +39,7 @@ struct Options {
   Template routing_key;
   bool split = false;  // one copy for each recipient
   Format format = Format::json;
-  bool extra = true;  // JSON keys beyond LSMTPD's own
+  bool extra = true;                 // JSON keys beyond LSMTPD's own
   bool copy_message_id = false;      // message-id is the copy's id, not the message's
   std::uint32_t property_limit = 0;  // bytes of smtp_rcpt_to; of all annotations together
 

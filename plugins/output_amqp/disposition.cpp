@@ -86,8 +86,8 @@ Outcome rejected(const Rejection& rejection, Broker broker, bool replay) {
     outcome.kind = Kind::later;
     outcome.code = 451;
     outcome.enhanced = "4.3.0";
-    outcome.text = "Message broker: " +
-                   (rejection.condition.empty() ? "rejected" : rejection.condition);
+    outcome.text =
+        "Message broker: " + (rejection.condition.empty() ? "rejected" : rejection.condition);
     return outcome;
   }
   outcome.kind = Kind::rejected;

@@ -38,7 +38,7 @@ struct Rejection {
 Outcome settle_outcome(State state, const Rejection& rejection, Broker broker, bool replay);
 
 // Nothing was sent, or nobody said what became of it.
-Outcome not_sent(std::string_view why);        // 4.4.1: no connection, no credit, no room
+Outcome not_sent(std::string_view why);  // 4.4.1: no connection, no credit, no room
 // Sent, and the link or connection ended before the outcome; `why` begins with the condition where
 // there is one. 4.4.2 counts against the message when it is lost so alone; where the condition says
 // that the link will be back by itself (a full queue, a broker that closes down) it is 4.3.0.

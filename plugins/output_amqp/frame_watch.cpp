@@ -80,8 +80,7 @@ std::size_t FrameWatch::wanted() const {
 }
 
 void FrameWatch::feed(std::string_view bytes) {
-  if (greeting_.size() < kHeader)
-    greeting_.append(bytes.substr(0, kHeader - greeting_.size()));
+  if (greeting_.size() < kHeader) greeting_.append(bytes.substr(0, kHeader - greeting_.size()));
   while (!bytes.empty() && !broken_) {
     if (frame_ == 0 || head_.size() < wanted()) {
       const std::size_t size = std::min(bytes.size(), wanted() - head_.size());

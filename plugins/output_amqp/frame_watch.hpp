@@ -1,6 +1,6 @@
 // Looks at what a broker sends before the engine does, for what the engine does not tell or limit:
-// the SASL mechanisms that are offered, and how many transfers came. lsmtpd only sends, so transfers
-// are what the engine would keep without bound.
+// the SASL mechanisms that are offered, and how many transfers came. lsmtpd only sends, so
+// transfers are what the engine would keep without bound.
 //
 // feed() everything in order, in pieces of any size. Holds at most 512 bytes. Pure.
 #pragma once
@@ -26,9 +26,9 @@ class FrameWatch {
   std::size_t wanted() const;
 
   std::string greeting_;
-  std::string head_;             // the present frame's beginning
-  std::uint64_t frame_ = 0;      // its size; 0: not known yet
-  std::uint64_t passed_ = 0;     // of it
+  std::string head_;          // the present frame's beginning
+  std::uint64_t frame_ = 0;   // its size; 0: not known yet
+  std::uint64_t passed_ = 0;  // of it
   std::uint64_t transfers_ = 0;
   std::string mechanisms_;
   bool broken_ = false;  // no AMQP: the engine says so

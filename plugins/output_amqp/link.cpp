@@ -61,6 +61,7 @@ void Link::opened() {
   refusal_.clear();
   attached_at_ = host_.now_ms();
   connection_.proved();
+  warn_of_target();
   owner_.link_attached(*this);
   connection_.wake();
 }

@@ -69,8 +69,8 @@ class Link {
   void opened();
   void closed(std::string_view why);
   void settled(Part& part);
-  // A part that was not sent passed its deadline. Without credit meanwhile the link is refused until
-  // some comes, so that nothing else waits for nothing.
+  // A part that was not sent passed its deadline. Without credit meanwhile the link is refused
+  // until some comes, so that nothing else waits for nothing.
   void deadline_passed();
   void connection_lost(std::string_view why);
   // Detaches an idle link.
@@ -128,10 +128,10 @@ class Link {
   std::string refusal_;
   std::string where_;  // the broker and the address, for the log
   Judgement judgement_;
-  bool judged_ = false;  // for the attach that comes next
-  bool starved_ = false;       // refused because there is no credit
-  std::uint64_t dry_at_ = 0;   // since when there is none and nothing is unsettled; 0: there is some
-  std::string dry_since_;      // the same as a time of day
+  bool judged_ = false;       // for the attach that comes next
+  bool starved_ = false;      // refused because there is no credit
+  std::uint64_t dry_at_ = 0;  // since when there is none and nothing is unsettled; 0: there is some
+  std::string dry_since_;     // the same as a time of day
   proton::session proton_session_;
   proton::sender proton_sender_;
   pn_link_t* link_ = nullptr;

@@ -26,8 +26,8 @@ void list_outcomes(pn_link_t* link) {
   pn_data_t* outcomes = pn_terminus_outcomes(pn_link_source(link));
   pn_data_put_array(outcomes, false, PN_SYMBOL);
   pn_data_enter(outcomes);
-  for (const std::string_view name : {"amqp:accepted:list", "amqp:rejected:list",
-                                      "amqp:released:list", "amqp:modified:list"})
+  for (const std::string_view name :
+       {"amqp:accepted:list", "amqp:rejected:list", "amqp:released:list", "amqp:modified:list"})
     pn_data_put_symbol(outcomes, pn_bytes(name.size(), name.data()));
   pn_data_exit(outcomes);
 }
@@ -47,7 +47,6 @@ void Link::attach() {
   if (!judged_ && !judge_target()) return;
   const std::string refusal = refusal_of_target();
   if (!refusal.empty()) return pause(refusal);
-  warn_of_target();
   judged_ = false;
   const std::string error = open_sender();
   if (!error.empty()) return pause(error);

@@ -184,7 +184,7 @@ Part* Link::take(std::deque<Part*>* queue) {
 }
 
 EncoderOptions Link::encoder_options() const {
-  return {host_.message_table(),   options_.format,         options_.extra,
+  return {host_.message_table(),    options_.format,         options_.extra,
           options_.copy_message_id, options_.property_limit, own_annotations_};
 }
 

@@ -127,8 +127,8 @@ bool Management::feed() {
     if (question.sent || sender_ == nullptr || pn_link_credit(sender_) <= 0) continue;
     question.sent = true;
     const std::string request = make_request(std::to_string(id), "GET", question.path);
-    pn_delivery_t* delivery = pn_delivery(
-        sender_, pn_dtag(reinterpret_cast<const char*>(&id), sizeof id));
+    pn_delivery_t* delivery =
+        pn_delivery(sender_, pn_dtag(reinterpret_cast<const char*>(&id), sizeof id));
     pn_link_send(sender_, request.data(), request.size());
     pn_link_advance(sender_);
     pn_delivery_settle(delivery);

@@ -1,5 +1,6 @@
-// Asks RabbitMQ 4 for the type of queues, over its management by AMQP 1.0: a request and a reply on a
-// pair of links with one name, in a session of their own that ends when nothing is asked any more.
+// Asks RabbitMQ 4 for the type of queues, over its management by AMQP 1.0: a request and a reply on
+// a pair of links with one name, in a session of their own that ends when nothing is asked any
+// more.
 //
 // The lane has one, calls ask() while the connection is open, and hands on what the connection's
 // events say of its links (is()). Where there is no answer within `connect_timeout`, or the broker

@@ -38,8 +38,8 @@ struct Copy {
 std::string make_request(std::string_view id, std::string_view operation, std::string_view path);
 
 // Everything before the `body` bytes of the data section. Client text that is no UTF-8 gets U+FFFD.
-// An smtp_rcpt_to above `property_limit` is left out where the body has the recipients, else it ends
-// at the last whole address within it; annotations end where they would pass it together.
+// An smtp_rcpt_to above `property_limit` is left out where the body has the recipients, else it
+// ends at the last whole address within it; annotations end where they would pass it together.
 std::string make_sections(const Copy& copy, std::uint64_t body);
 
 // The most that make_sections() can give for a message of the default limits; for the announced

@@ -2,8 +2,8 @@
 // while it lasts, one when it is over; for all workers together.
 //
 // Shared by the lanes of an instance. A fault is named by its key: "" for a broker that is not
-// reached, the address for a target that is refused. failed() after each try in vain, passed() after
-// each that went well. [any]
+// reached, the address for a target that is refused. failed() after each try in vain, passed()
+// after each that went well. [any]
 #pragma once
 
 #include <atomic>

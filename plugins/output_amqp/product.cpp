@@ -142,14 +142,16 @@ Judgement judge(const Product& product, const Attach& attach) {
 
 void judge_queue(const QueueFacts& facts, Judgement* judgement) {
   if (facts.missing) {
-    judgement->unsynced = "there is no such queue, and one that RabbitMQ makes by itself is classic";
+    judgement->unsynced =
+        "there is no such queue, and one that RabbitMQ makes by itself is classic";
   } else if (!facts.unknown.empty()) {
     judgement->unsure = "the queue's type could not be asked: " + facts.unknown;
   } else if (!facts.durable) {
     judgement->loses = "the queue is not durable";
   } else if (facts.drops_head) {
-    judgement->loses = "the queue has a greatest length and drops its oldest messages; set "
-                       "x-overflow = reject-publish";
+    judgement->loses =
+        "the queue has a greatest length and drops its oldest messages; set "
+        "x-overflow = reject-publish";
   } else if (facts.type == "quorum") {
     judgement->rests_on = "quorum queue: synced to disk by a majority of its nodes";
   } else if (facts.type == "classic" || facts.type == "stream") {

@@ -31,7 +31,7 @@ struct Attach {
 
 // What is known of a queue from RabbitMQ 4's management.
 struct QueueFacts {
-  std::string type;       // "quorum", "classic", "stream"
+  std::string type;  // "quorum", "classic", "stream"
   bool durable = true;
   bool drops_head = false;  // full, it drops the oldest messages
   bool missing = false;     // there is no such queue

@@ -1,6 +1,6 @@
 // From Proton's C++ objects to the C ones below them: for what only C offers (streaming a delivery,
-// max-message-size, the outcomes of a source). The C++ library shares them with libqpid-proton-core,
-// which is linked beside it.
+// max-message-size, the outcomes of a source). The C++ library shares them with
+// libqpid-proton-core, which is linked beside it.
 #pragma once
 
 #include <proton/delivery.h>

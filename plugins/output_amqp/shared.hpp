@@ -1,5 +1,5 @@
-// What the lanes of one instance share: the options, the brokers' addresses, and the faults that the
-// log tells once for all workers. Made and destroyed by the instance, which outlives its lanes.
+// What the lanes of one instance share: the options, the brokers' addresses, and the faults that
+// the log tells once for all workers. Made and destroyed by the instance, which outlives its lanes.
 #pragma once
 
 #include "address_book.hpp"

@@ -92,7 +92,8 @@ struct Tls::State {
   bool expect(const TlsOptions& options);
 };
 
-// The name goes into SNI, and where it is checked into the session; an address only into the latter.
+// The name goes into SNI, and where it is checked into the session; an address only into the
+// latter.
 bool Tls::State::expect(const TlsOptions& options) {
   SSL* ssl = session.get();
   const bool address = is_address(name);
@@ -160,21 +161,20 @@ void Tls::advance() {
 // Not where it only waits for more.
 void Tls::fail(int result) {
   const int kind = SSL_get_error(state_->session.get(), result);
-  if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE ||
-      kind == SSL_ERROR_ZERO_RETURN)
+  if (kind == SSL_ERROR_WANT_READ || kind == SSL_ERROR_WANT_WRITE || kind == SSL_ERROR_ZERO_RETURN)
     return;
   const long verified = SSL_get_verify_result(state_->session.get());
   const bool checked = SSL_get_verify_mode(state_->session.get()) != SSL_VERIFY_NONE;
-  error_ = checked && !established_ && verified != X509_V_OK ? verify_error(verified)
-                                                             : library_error();
+  error_ =
+      checked && !established_ && verified != X509_V_OK ? verify_error(verified) : library_error();
   error_ += " (" + state_->name + " was expected)";
 }
 
 std::size_t Tls::read(char* out, std::size_t room) {
   if (!established_ || !error_.empty() || room == 0) return 0;
   ERR_clear_error();
-  const int got = SSL_read(state_->session.get(), out,
-                           static_cast<int>(std::min<std::size_t>(room, INT_MAX)));
+  const int got =
+      SSL_read(state_->session.get(), out, static_cast<int>(std::min<std::size_t>(room, INT_MAX)));
   if (got <= 0) fail(got);
   return got > 0 ? static_cast<std::size_t>(got) : 0;
 }

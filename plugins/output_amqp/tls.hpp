@@ -1,9 +1,10 @@
-// TLS to a broker, apart from the socket and from AMQP: ciphertext in and out, clear text in and out.
+// TLS to a broker, apart from the socket and from AMQP: ciphertext in and out, clear text in and
+// out.
 //
-// Not Proton's own: that checks no IP address in a certificate, sends addresses as SNI, and does not
-// tell why a certificate was refused. Order: make() reads the certificate files; then feed() what
-// came, read() until there is no more, write() once established(), and send what pending() has. After
-// a failure error() says why, and nothing else happens. One connection; one thread.
+// Not Proton's own: that checks no IP address in a certificate, sends addresses as SNI, and does
+// not tell why a certificate was refused. Order: make() reads the certificate files; then feed()
+// what came, read() until there is no more, write() once established(), and send what pending()
+// has. After a failure error() says why, and nothing else happens. One connection; one thread.
 #pragma once
 
 #include <cstddef>

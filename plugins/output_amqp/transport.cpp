@@ -187,8 +187,7 @@ bool Transport::write_tls() {
     const proton::io::const_buffer buffer = driver_.write_buffer();
     owner_.processed();
     if (buffer.size == 0) buffered_ = 0;
-    const std::size_t taken_now =
-        tls_->write({buffer.data, std::min(buffer.size, kTlsPiece)});
+    const std::size_t taken_now = tls_->write({buffer.data, std::min(buffer.size, kTlsPiece)});
     if (taken_now == 0) break;
     buffered_ -= std::min<std::uint64_t>(buffered_, taken_now);
     driver_.write_done(taken_now);

@@ -1,11 +1,12 @@
 // One socket to a broker with Proton's engine on it: moves bytes between the two, keeps its clock,
 // and nothing else.
 //
-// Order: made with a connected descriptor, which it then owns, and TLS or none; driver() is configured by
-// Connection; start(). From then on whatever changes something in the engine calls wake(), and at
-// the end of the loop's turn one pump dispatches the events to the handler, lets the owner refill
-// the engine, and writes until the socket is full. stop() ends all activity at once; the object
-// must then live on until the present callback has returned (Connection defers that). [loop]
+// Order: made with a connected descriptor, which it then owns, and TLS or none; driver() is
+// configured by Connection; start(). From then on whatever changes something in the engine calls
+// wake(), and at the end of the loop's turn one pump dispatches the events to the handler, lets the
+// owner refill the engine, and writes until the socket is full. stop() ends all activity at once;
+// the object must then live on until the present callback has returned (Connection defers that).
+// [loop]
 #pragma once
 
 #include <cstdint>

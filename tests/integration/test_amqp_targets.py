@@ -47,7 +47,7 @@ def test_leave_is_warned_of_when_the_link_attaches(daemon, rabbit):
     with made.client() as client:
         client.command("EHLO client.example", 250)
         assert deliver(client, mail(1)).startswith("250")
-    assert rabbit.depth(queue) == 1
+    wait_until(lambda: rabbit.depth(queue) == 1, 10, "the queue to count it")
 
 
 def test_a_quorum_queue_that_drops_its_head_is_refused(daemon, rabbit):

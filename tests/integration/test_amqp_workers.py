@@ -7,6 +7,8 @@ import sys
 import pytest
 from test_amqp_brokers import config, deliver
 
+from support.wait import wait_until
+
 WORKERS = pathlib.Path(__file__).parents[2] / "contrib" / "examples" / "workers"
 MAIL = b"Subject: x\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n"
 BINARY = b"Subject: x\r\n\r\n\xff\x00\r\n"
@@ -69,7 +71,7 @@ def test_lsmtpds_environment_names_the_queue(daemon, rabbitmq):
     with made.client() as client:
         client.command("EHLO client.example", 250)
         assert deliver(client, MAIL).startswith("250")
-    assert rabbitmq.depth("from-lsmtpd") == 1
+    wait_until(lambda: rabbitmq.depth("from-lsmtpd") == 1, 10, "the queue to count it")  # quorum queues count late
 
 
 def test_a_jms_consumer_selects_by_properties(daemon, artemis):

@@ -175,7 +175,7 @@ struct lsmtpd_test {
   int64_t reads_to_fail;                       /* that many read() fail from now on; -1: all */
   int64_t edits_to_fail;                       /* set, add_recipient, ...: likewise */
   int no_offload, no_timer, no_watch, no_post; /* these functions fail */
-  int no_resolve;        /* lookups get no answer while this is set */
+  int no_resolve;                              /* lookups get no answer while this is set */
   const char* addresses; /* of each name but "localhost": numeric, a space between them */
 };
 

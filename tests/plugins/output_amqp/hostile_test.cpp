@@ -18,8 +18,7 @@ std::string transfer(std::uint32_t number) {
       "\0\0\0\x1e\x02\0\0\0\0\x53\x14\xc0\x0c\x05\x43\x70????\xa0\x01t\x43\x41\0\x53\x75\xa0\0",
       30);
   const std::size_t start = frame.find('?');
-  for (std::size_t i = 0; i < 4; ++i)
-    frame[start + i] = static_cast<char>(number >> (24 - 8 * i));
+  for (std::size_t i = 0; i < 4; ++i) frame[start + i] = static_cast<char>(number >> (24 - 8 * i));
   return frame;
 }
 

@@ -1,5 +1,5 @@
-// Brokers that are not reached: which address comes next, lookups, and how the log tells a fault that
-// repeats.
+// Brokers that are not reached: which address comes next, lookups, and how the log tells a fault
+// that repeats.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -68,6 +68,7 @@ TEST(Outage, AnotherStepIsSaidToo) {
   Peer peer(script);
   Rig rig;
   rig.option("urls", unused_url()).option("urls", peer.url()).option("address", "mail");
+  rig.option("connect_timeout", "10m");  // time runs here whatever the peer's thread does
   ASSERT_EQ(rig.start(), 0);
   for (int second = 0; second < 30; ++second) {
     rig.turn(4);
@@ -84,6 +85,7 @@ TEST(Outage, OfATargetIsToldTheSameWay) {
   Peer peer(script);
   Rig rig;
   rig.option("urls", peer.url()).option("address", "mail").option("reconnect_last", "1s");
+  rig.option("connect_timeout", "10m");
   ASSERT_EQ(rig.start(), 0);
   for (int second = 0; second < 70; ++second) {
     rig.turn(6);
@@ -102,6 +104,31 @@ TEST(Outage, OfATargetIsToldTheSameWay) {
     rig.advance(1000);
     return Rig::contains(rig.log(), "the target is no longer refused");
   }));
+}
+
+// A target that is refused again and again is not warned of at each try.
+TEST(Outage, WarningsOfATargetComeWithItsAttach) {
+  Script script;
+  script.product = "RabbitMQ";
+  script.version = "4.0.5";
+  script.refuse_attach = "amqp:not-found";
+  Peer peer(script);
+  Rig rig;
+  rig.option("urls", peer.url()).option("exchange", "e").option("reconnect_last", "1s");
+  rig.option("connect_timeout", "10m");
+  ASSERT_EQ(rig.start(), 0);
+  for (int second = 0; second < 20; ++second) {
+    rig.turn(6);
+    rig.advance(1000);
+  }
+  EXPECT_GT(peer.attached().size(), 5U);
+  EXPECT_EQ(count(rig.log(), "is not known"), 0U);
+  peer.change([](Script& change) { change.refuse_attach.clear(); });
+  ASSERT_TRUE(rig.until([&] {
+    rig.advance(1000);
+    return Rig::contains(rig.log(), "attached to the target");
+  }));
+  EXPECT_EQ(count(rig.log(), "is not known"), 1U);
 }
 
 TEST(Address, TheNextOfANameIsTriedWhereTheFirstIsRefused) {

@@ -109,16 +109,15 @@ Answer refused_by(const char* condition, const char* reason) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, RabbitOutcome,
-    testing::Values(RabbitCase{"bare", {Answer::reject, "", ""}, LSMTPD_TEMPFAIL},
-                    RabbitCase{"full", refused_by("amqp:resource-limit-exceeded", "maxlen"),
-                               LSMTPD_TEMPFAIL},
-                    RabbitCase{"node_down", refused_by("amqp:precondition-failed", "unavailable"),
-                               LSMTPD_TEMPFAIL},
-                    RabbitCase{"precondition", refused_by("amqp:precondition-failed", "other"),
-                               LSMTPD_REJECT},
-                    RabbitCase{"never_passes",
-                               refused_by("amqp:resource-limit-exceeded", "property-limit-exceeded"),
-                               LSMTPD_REJECT}),
+    testing::Values(
+        RabbitCase{"bare", {Answer::reject, "", ""}, LSMTPD_TEMPFAIL},
+        RabbitCase{"full", refused_by("amqp:resource-limit-exceeded", "maxlen"), LSMTPD_TEMPFAIL},
+        RabbitCase{"node_down", refused_by("amqp:precondition-failed", "unavailable"),
+                   LSMTPD_TEMPFAIL},
+        RabbitCase{"precondition", refused_by("amqp:precondition-failed", "other"), LSMTPD_REJECT},
+        RabbitCase{"never_passes",
+                   refused_by("amqp:resource-limit-exceeded", "property-limit-exceeded"),
+                   LSMTPD_REJECT}),
     [](const auto& row) { return row.param.name; });
 
 TEST(Outcome, AllOutcomesAreListedInTheSource) {

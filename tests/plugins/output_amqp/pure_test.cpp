@@ -169,9 +169,15 @@ std::string conversation() {
   };
   const std::string sasl("AMQP\x03\x01\0\0", 8);
   const std::string amqp("AMQP\0\x01\0\0", 8);
-  const std::string mechanisms("\0\x53\x40\xc0\x14\x01\xe0\x11\x02\xa3\x05PLAIN\x08" "EXTERNAL", 25);
+  const std::string mechanisms(
+      "\0\x53\x40\xc0\x14\x01\xe0\x11\x02\xa3\x05PLAIN\x08"
+      "EXTERNAL",
+      25);
   const std::string open("\0\x53\x10\xc0\x04\x01\xa1\x01x", 9);
-  const std::string transfer("\0\x53\x14\xc0\x02\x01\x43" "AMQP", 11);
+  const std::string transfer(
+      "\0\x53\x14\xc0\x02\x01\x43"
+      "AMQP",
+      11);
   const std::string long_form("\0\x80\0\0\0\0\0\0\0\x14\xc0\x02\x01\x43", 14);
   return sasl + frame(1, mechanisms) + amqp + frame(0, open) + frame(0, transfer) + frame(0, "") +
          frame(0, long_form) + frame(0, std::string(100, '\x14'));

@@ -225,8 +225,8 @@ TEST(Tls, TheLogTellsWhyACertificateIsRefused) {
 TEST(Tls, AClientCertificateThatIsMissingOrUnknownIsATlsFailure) {
   Script script = with_tls();
   script.client_ca = certificate().certificate;
-  for (const Certificate* own : {static_cast<const Certificate*>(nullptr), &certificate("DNS:other"),
-                                 &certificate()}) {
+  for (const Certificate* own :
+       {static_cast<const Certificate*>(nullptr), &certificate("DNS:other"), &certificate()}) {
     Peer peer(script);
     Rig rig;
     rig.option("urls", tls_url(peer)).option("address", "mail");
