@@ -50,7 +50,8 @@ Setup::Setup(const config::Config& config)
       resources_(config.limits.memory, config.limits.spill, config.limits.spill_directory,
                  descriptors_for_spill(config.limits.connections)),
       process_{resources_, config.server.hostname, kVersion,
-               config.server.workers ? config.server.workers : allowed_cores()} {}
+               config.server.workers ? config.server.workers : allowed_cores(),
+               std::make_shared<io::Pool>(config.server.pool_threads)} {}
 
 Setup::~Setup() = default;
 

@@ -28,16 +28,23 @@ void Deadlines::arm(Entry& entry, uint64_t delay_ms) {
   entry.insert_before(lists_[delay_ms]);
 }
 
+// Those that are due are taken out first: what is armed meanwhile has its time to come.
 void Deadlines::advance(uint64_t now_ms) {
   now_ = now_ms;
+  Hook due;
   for (auto& [delay, head] : lists_) {
     while (head.linked()) {
       auto& first = static_cast<Entry&>(*head.next);
-      if (first.at_ > now_) break;
+      if (first.at_ > now_ms) break;
       first.disarm();
-      auto expired = first.expired_;  // a copy: the call may destroy the entry
-      expired();
+      first.insert_before(due);
     }
+  }
+  while (due.linked()) {
+    auto& first = static_cast<Entry&>(*due.next);
+    first.disarm();
+    auto expired = first.expired_;  // a copy: the call may destroy the entry
+    expired();
   }
 }
 

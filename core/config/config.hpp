@@ -46,6 +46,7 @@ struct Server {
   std::string user;      // dropped to after binding when started as root; empty = stay
   std::vector<std::string> plugin_path;  // searched before the built-in places
   Position user_position = {};
+  uint32_t pool_threads = 4;  // for what plugins may not do on a loop
 };
 
 struct Listener {

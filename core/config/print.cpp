@@ -133,6 +133,7 @@ void Printer::server(const Server& server) {
   section("[server]");
   line("hostname", quoted(server.hostname));
   line("workers", server.workers);
+  line("pool_threads", server.pool_threads);
   line("user", quoted(server.user));
   line("plugin_path", strings(server.plugin_path));
 }

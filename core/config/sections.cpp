@@ -40,6 +40,7 @@ void read_server(Reader& reader, Server& server) {
                  "such as \"mx.example.com\"");
   }
   reader.integer("workers", server.workers, {0, 1024});
+  reader.integer("pool_threads", server.pool_threads, {1, 256});
   if (const Node* user = reader.text("user", server.user)) server.user_position = user->position;
   reader.texts("plugin_path", server.plugin_path);
 }

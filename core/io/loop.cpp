@@ -51,6 +51,7 @@ Loop::Loop()
 }
 
 Loop::~Loop() {
+  while (offloaded_ > 0) uv_run(uv_.get(), UV_RUN_ONCE);
   uv_close(reinterpret_cast<uv_handle_t*>(&handles_->wake), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&handles_->end_of_turn), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&handles_->tick), nullptr);
@@ -95,12 +96,11 @@ Deadlines& Loop::deadlines() {
   return deadlines_;
 }
 
+// The loop is woken under the lock: once it has seen the task it may be destroyed.
 void Loop::post(Task task) {
-  {
-    std::lock_guard lock(handles_->mutex);
-    handles_->posted.push_back(std::move(task));
-    if (handles_->posted.size() > 1) return;  // the loop was woken for the first one
-  }
+  std::lock_guard lock(handles_->mutex);
+  handles_->posted.push_back(std::move(task));
+  if (handles_->posted.size() > 1) return;  // the loop was woken for the first one
   uv_async_send(&handles_->wake);
 }
 
@@ -134,22 +134,18 @@ void Loop::end_turn() {
 }
 
 void Loop::offload(Task work, Task done) {
-  struct Job {
-    uv_work_t request{};
-    Task work, done;
-  };
-  auto* job = new Job;
-  job->work = std::move(work);
-  job->done = std::move(done);
-  job->request.data = job;
-  ++offloaded_;
-  uv_queue_work(
-      uv_.get(), &job->request, [](uv_work_t* r) { static_cast<Job*>(r->data)->work(); },
-      [](uv_work_t* r, int) {
-        std::unique_ptr<Job> owned(static_cast<Job*>(r->data));
-        --static_cast<Loop*>(r->loop->data)->offloaded_;
-        owned->done();
-      });
+  (void)offload(own_work_, std::move(work), std::move(done));  // it has no longest length
+}
+
+bool Loop::offload(Pool::Queue& queue, Task work, Task done) {
+  const bool taken = queue.put(std::move(work), [this, done = std::move(done)]() mutable {
+    post([this, done = std::move(done)] {
+      --offloaded_;
+      done();
+    });
+  });
+  if (taken) ++offloaded_;
+  return taken;
 }
 
 namespace {

@@ -15,6 +15,7 @@
 
 #include "base/deadlines.hpp"
 #include "base/result.hpp"
+#include "io/pool.hpp"
 
 struct uv_loop_s;
 struct sockaddr_storage;
@@ -42,9 +43,12 @@ class Loop {
   void post(Task task);       // [any] runs on the loop, in order of posting
   void defer(Task task);      // [loop] runs at the end of this turn, before the loop waits
   void each_turn(Task task);  // [loop] from now on at the end of each turn; none: no longer
-  // [loop] `work` on a pool thread, then `done` on the loop. `done` always comes.
+  // [loop] `work` on a thread of this loop's own, for the disk; then `done` on the loop, always.
   void offload(Task work, Task done);
-  void resolve(const std::string& host, uint16_t port, Resolved resolved);  // [loop]
+  // [loop] The same by `queue`; false: it is full, and neither will come.
+  bool offload(Pool::Queue& queue, Task work, Task done);
+  // [loop] On libuv's pool, which does nothing else.
+  void resolve(const std::string& host, uint16_t port, Resolved resolved);
   size_t offloaded() const {
     return offloaded_;
   }  // [loop] how much work and how many lookups are under way
@@ -56,6 +60,7 @@ class Loop {
   uv_loop_s* uv() { return uv_.get(); }
 
  private:
+  static constexpr uint32_t kOwnThreads = 2;
   struct Handles;
   void run_posted();
   void end_turn();
@@ -67,6 +72,8 @@ class Loop {
   std::vector<Task> deferred_;
   Task each_turn_;
   size_t offloaded_ = 0;
+  Pool own_pool_{kOwnThreads};
+  Pool::Queue own_work_{own_pool_, kOwnThreads, SIZE_MAX};
 };
 
 // A timer that can be armed again and again. [loop]

@@ -58,6 +58,11 @@ Delivery::~Delivery() = default;
 void Delivery::run(const message::Message& message, std::function<void()> settled) {
   message_ = message;
   settled_ = std::move(settled);
+  // In the order in which a broker that detects duplicates can detect them (promise P3).
+  if (step_.fallback && step_.replay->goes_first(step_.lane->name())) {
+    use_fallback(Verdict::make(Kind::tempfail, "messages that are in doubt go first"), 0);
+    return;
+  }
   ask(*step_.lane, {.copy_id = copy_id_, .deadline_ms = time_for_output()});
 }
 
@@ -96,6 +101,7 @@ void Delivery::take(Came came, Completion&& completion) {
   if (take_recipients(completion)) return;
   switch (decide(speaks(), came, step_.lane->instance().settings())) {
     case Next::stored:
+      if (step_.replay) step_.replay->accepted(step_.lane->name());
       break;
     case Next::rejected:
       change_kind(verdict, Kind::reject);
@@ -157,6 +163,7 @@ void Delivery::take_fallback(Verdict verdict) {
     settle(std::move(verdict), *step_.fallback);
     return;
   }
+  step_.replay->not_in_doubt(copy_id_);  // the client has it
   change_kind(verdict, Kind::tempfail);
   verdict.detail = primary_.detail + "; fallback " + step_.fallback->name() + ": " + verdict.detail;
   merge_recipients(verdict);
@@ -242,14 +249,17 @@ void Delivery::leave_to_fallback() {
   });
 }
 
-void Delivery::use_fallback(Verdict why) {
+// `attempts`: how often the output was asked.
+void Delivery::use_fallback(Verdict why, uint32_t attempts) {
   primary_ = std::move(why);
+  // One that is overdue may still be answered, and goes first only if it is not.
+  if (primary_.in_doubt && !late_) step_.replay->add_in_doubt(copy_id_, step_.lane->name());
   in_fallback_ = true;
   ask(*step_.fallback, {.copy_id = copy_id_,
                         .target = step_.lane->name(),
                         .deadline_ms = step_.fallback->instance().settings().deadline_ms,
                         .reason = primary_.reason(),
-                        .attempts = 1,
+                        .attempts = attempts,
                         .in_doubt = primary_.in_doubt});
 }
 

@@ -53,7 +53,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   void leave_to_fallback();
   Speaker speaks() const;
   uint64_t time_for_output() const;
-  void use_fallback(plugin::Verdict why);
+  void use_fallback(plugin::Verdict why, uint32_t attempts = 1);
   void settle(plugin::Verdict verdict, const plugin::Lane& speaker);
 
   Deadlines& deadlines_;

@@ -46,6 +46,7 @@ void Replay::answered(const std::shared_ptr<Item>& item, Completion completion) 
 void Replay::overdue(const std::shared_ptr<Item>& item) {
   Done late;
   if (item->delivering) {
+    in_doubt_.remove(item->copy_id);  // it comes back when its outcome is known
     hold(item->copy_id);
     late = [this, item](Completion completion) { this->late(item, std::move(completion)); };
   }
@@ -73,8 +74,9 @@ void Replay::load(const std::string& copy_id) {
 
 void Replay::take_loaded(const std::shared_ptr<Item>& item, Completion completion) {
   if (completion.verdict.kind != Kind::proceed || !completion.message) {
-    if (completion.verdict.kind != Kind::reject)
-      failed_ = true;  // gone or in quarantine is not a failure
+    // Gone or in quarantine is not a failure.
+    if (completion.verdict.kind != Kind::reject) failed_ = true;
+    in_doubt_.remove(item->copy_id);
     item_done(item);
     return;
   }
@@ -82,6 +84,7 @@ void Replay::take_loaded(const std::shared_ptr<Item>& item, Completion completio
   item->stored = completion.stored;
   item->target = target_of(completion.stored.target);
   if (!item->target) {
+    in_doubt_.remove(item->copy_id);
     log::warn(
         "replay_skipped",
         {{"copy", item->copy_id},
@@ -90,11 +93,18 @@ void Replay::take_loaded(const std::shared_ptr<Item>& item, Completion completio
          {"hint", "no output of that name has this fallback: name it again, or remove the file"}});
     item_done(item);
   } else if (stopped_ || item->target->paused) {
-    failed_ = true;
-    item_done(item);
+    pass_over(item);
   } else {
     deliver(item);
   }
+}
+
+// Its output pauses: the next pass comes back to it.
+void Replay::pass_over(const std::shared_ptr<Item>& item) {
+  item->target->missed = true;
+  if (in_doubt_.contains(item->copy_id))
+    in_doubt_.add(item->copy_id, item->target->lane->name());  // which is known by now
+  item_done(item);
 }
 
 void Replay::deliver(const std::shared_ptr<Item>& item) {
@@ -106,14 +116,15 @@ void Replay::deliver(const std::shared_ptr<Item>& item) {
       item, lane, deadline_ms,
       [&](Done done, plugin::CallId& call) {
         const uint32_t now = attempts_.contains(item->copy_id) ? attempts_[item->copy_id] : 0;
-        return lane.deliver(item->message,
-                            {.copy_id = item->copy_id,
-                             .deadline_ms = deadline_ms,
-                             .replay = true,
-                             .reason = item->stored.reason,
-                             .attempts = item->stored.attempts + now,
-                             .in_doubt = item->stored.in_doubt},
-                            std::move(done), call);
+        return lane.deliver(
+            item->message,
+            {.copy_id = item->copy_id,
+             .deadline_ms = deadline_ms,
+             .replay = true,
+             .reason = item->stored.reason,
+             .attempts = item->stored.attempts + now,
+             .in_doubt = item->stored.in_doubt || in_doubt_.contains(item->copy_id)},
+            std::move(done), call);
       },
       [this, item](Completion completion) { take_delivered(item, std::move(completion)); });
 }
@@ -139,12 +150,19 @@ void Replay::take_delivered(const std::shared_ptr<Item>& item, Completion comple
   auto notes = notes_of(std::move(rest), verdict, item->stored);
   if (notes && !notes->message.envelope) notes->message = item->message;
   if (next != Next::stored && next != Next::rejected) {
-    tempfailed(item, std::move(notes));
+    tempfailed(item, verdict, std::move(notes));
     return;
   }
   window_ = std::min(window_ * 2, kLargestWindow);
   lost_alone_.erase(item->copy_id);
   attempts_.erase(item->copy_id);
+  put_off_.erase(item->copy_id);
+  in_doubt_.remove(item->copy_id);
+  Target& target = *item->target;
+  target.in_a_row = 0;
+  target.pause_ms = kFirstPauseMs;
+  target.pause.disarm();
+  if (next == Next::stored) ++target.taken;
   const bool refused = next == Next::rejected;
   log::write(refused ? log::Level::error : log::Level::info, "replayed",
              std::vector<log::Field>{{"id", item->message.envelope->id},
@@ -155,18 +173,35 @@ void Replay::take_delivered(const std::shared_ptr<Item>& item, Completion comple
   settle(item, verdict.kind, verdict.reason(), std::move(notes), [this, item] { item_done(item); });
 }
 
-// The target waits for the next pass; the others go on.
-void Replay::tempfailed(const std::shared_ptr<Item>& item, std::optional<Notes> notes) {
+// The message waits, or its output does; the others go on.
+void Replay::tempfailed(const std::shared_ptr<Item>& item, const plugin::Verdict& verdict,
+                        std::optional<Notes> notes) {
   window_ = 1;
-  failed_ = true;
-  item->target->paused = true;
   if (notes) {
     attempts_.erase(item->copy_id);  // they are stored with it
   } else {
     ++attempts_[item->copy_id];
   }
-  if (all_paused()) queue_.clear();
+  pause(item, verdict);
   keep_notes(item, std::move(notes), [this, item] { item_done(item); });
+}
+
+void Replay::pause(const std::shared_ptr<Item>& item, const plugin::Verdict& verdict) {
+  Target& target = *item->target;
+  if (verdict.in_doubt || !is_ready(target)) {
+    if (verdict.in_doubt) in_doubt_.add(item->copy_id, target.lane->name());
+    // It is the output's fault: as soon as that is ready again this one is among the first.
+    target.paused = target.missed = true;
+    return;
+  }
+  // It was answered: nothing is in doubt any more.
+  in_doubt_.remove(item->copy_id);
+  put_off_.add(loop_.deadlines(), item->copy_id, target.taken, verdict.reason());
+  if (++target.in_a_row < kMostInARow) return;
+  target.in_a_row = 0;
+  target.paused = target.missed = true;
+  loop_.deadlines().arm(target.pause, target.pause_ms);
+  target.pause_ms = std::min(target.pause_ms * 2, kLongestPauseMs);
 }
 
 // A copy has its outcome, perhaps for some of its recipients only: the others are stored anew

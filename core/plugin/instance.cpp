@@ -106,6 +106,7 @@ Instance::Instance(std::unique_ptr<Options> options, Settings settings, const Pr
     : options_(std::move(options)),
       settings_(std::move(settings)),
       process_(process),
+      work_(*process.pool),
       self_(process, reserved_) {
   host_ = {
       .size = sizeof(lsmtpd_host),

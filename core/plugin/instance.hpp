@@ -19,6 +19,7 @@ namespace lsmtpd::plugin {
 
 class Lane;
 class Options;
+struct LaneExtensions;
 
 // What every plugin's host says of the process.
 struct Process {
@@ -26,6 +27,7 @@ struct Process {
   std::string hostname;
   std::string version;
   uint32_t workers = 1;
+  std::shared_ptr<io::Pool> pool = std::make_shared<io::Pool>();  // for what plugins offload
 };
 
 // What `self` of every host struct points to. Lives until the instance is destroyed.
@@ -88,6 +90,7 @@ class Instance {
 
  private:
   friend class Lane;
+  friend struct LaneExtensions;
   Instance(std::unique_ptr<Options> options, Settings settings, const Process& process);
   void find_extensions();
   Status validate_functions() const;
@@ -99,6 +102,7 @@ class Instance {
   const Settings settings_;
   const Process& process_;
   std::atomic<uint64_t> reserved_{0};
+  io::Pool::Queue work_;  // what its lanes offload
   HostSelf self_;
   lsmtpd_host host_;
   std::mutex lane_hosts_mutex_;

@@ -172,10 +172,11 @@ int32_t LaneExtensions::offload(const lsmtpd_host* host, lsmtpd_task work, lsmtp
   Lane* const open = of(host);
   if (!open) return -1;
   Lane& lane = *open;
-  lane.loop_.offload(
+  const bool taken = lane.loop_.offload(
+      lane.instance_.work_,
       [&lane, work, data] { call_back(lane, "offloaded work", [&] { work(data); }); },
       [&lane, done, data] { call_back(lane, "the end of offloaded work", [&] { done(data); }); });
-  return 0;
+  return taken ? 0 : -1;
 }
 
 int32_t LaneExtensions::resolve(const lsmtpd_host* host, lsmtpd_str name, uint32_t port,

@@ -29,9 +29,9 @@ struct Verdict {
   Kind kind = Kind::tempfail;
   int code = 0;          // 0: the default of the kind
   std::string enhanced;  // valid for `code`, or empty
-  std::string text;  // for the client: up to 8 lines, separated by LF, each of them printable and
-                     // at most 200 bytes long
-  std::string detail;     // for the log
+  std::string text;    // for the client: up to 8 lines, separated by LF, each of them printable and
+                       // at most 200 bytes long
+  std::string detail;  // for the log
   bool in_doubt = false;  // tempfail: it was sent, and its outcome is unknown
 
   // Why, in the plugin's words.

@@ -59,7 +59,8 @@ typedef struct lsmtpd_loop_1 {
    * will not be called. */
   int32_t (*post)(const lsmtpd_host* host, lsmtpd_task task, void* data);
   /* [loop] Runs `work` on a pool thread, then `done` on the loop; `done` always comes. 0 is
-   * success. */
+   * success; -1: neither will, since 10,000 pieces of the instance's work wait already. The work of
+   * one instance takes all threads of the pool (server.pool_threads) but one. */
   int32_t (*offload)(const lsmtpd_host* host, lsmtpd_task work, lsmtpd_task done, void* data);
   /* [loop] Resolves a host name (or a literal address) and a port number; `resolved` always comes.
    * 0 is success. */

@@ -28,8 +28,9 @@ const Case sections[] = {
       "server, timeouts"}},
     {"UnknownKey",
      "[server]\nhostnam = \"x\"",
-     {"f:2:1: error: unknown key \"hostnam\" in [server]; allowed: hostname, plugin_path, user, "
-      "workers (did you mean \"hostname\"?)"}},
+     {"f:2:1: error: unknown key \"hostnam\" in [server]; allowed: hostname, plugin_path, "
+      "pool_threads, "
+      "user, workers (did you mean \"hostname\"?)"}},
     {"UnknownKeyWithNothingNear",
      "[log]\ncolour = true",
      {"f:2:1: error: unknown key \"colour\" in [log]; allowed: file, format, level"}},

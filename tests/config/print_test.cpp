@@ -21,6 +21,7 @@ Config unusual() {
   Config config;
   config.file = "x";
   config.server = {"mx.example.com", 3, "mail", {"/a", "/b \"c\""}};
+  config.server.pool_threads = 7;
   config.listeners = {
       {"one", "::1", 2525, Protocol::lmtp, BareLf::normalize, "main", 1500, {}, {}, {}},
       {"two", "*", 0, Protocol::smtp, BareLf::reject, "main", 0, {}, {}, {}}};
@@ -64,6 +65,7 @@ TEST(Print, LosesNoValueOnTheWay) {
   const Config config = load_text(print(unusual(), {}), "x").config;
   EXPECT_EQ(config.server.hostname, "mx.example.com");
   EXPECT_EQ(config.server.workers, 3u);
+  EXPECT_EQ(config.server.pool_threads, 7u);
   EXPECT_EQ(config.server.user, "mail");
   EXPECT_THAT(config.server.plugin_path, ElementsAre("/a", "/b \"c\""));
   ASSERT_EQ(config.listeners.size(), 2u);

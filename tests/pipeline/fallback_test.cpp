@@ -216,6 +216,31 @@ TEST_F(FallbackTest, ThatRefusesWithAReplyOfItsOwnIs451All) {
   EXPECT_EQ(t_.reply(), "451 4.3.0 Message cannot be stored now, try again later");
 }
 
+// Otherwise a broker that detects duplicates has forgotten them when they come again.
+TEST_F(FallbackTest, TakesLiveMailUntilTheCopiesInDoubtHaveBeenSentAgain) {
+  const Record flag("down");
+  std::ofstream(flag.file()) << "";
+  set_up({{"lose_first", "1"}, {"down_while", flag.file()}});
+  t_.start();
+  EXPECT_EQ(t_.reply(), kQueued);
+  auto second = t_.mail();
+  auto envelope = std::make_shared<message::Envelope>(*second.envelope);
+  envelope->id = "22222222-2222-4333-8444-555555555555";
+  second.envelope = envelope;
+  t_.outcomes = 0;
+  t_.start(std::move(second));
+  EXPECT_EQ(t_.outcome().reply.code, 250);
+  EXPECT_EQ(broker_.count("deliver"), 1u) << "the second was not offered to it";
+  EXPECT_EQ(spool_.count("deliver"), 2u);
+  ::unlink(flag.file().c_str());
+  EXPECT_TRUE(t_.run_until([&] { return spool_.count("forget") == 2; }));
+  EXPECT_EQ(broker_.lines()[1].find("deliver " + kId + " target= replay=1"), 0u);
+  t_.outcomes = 0;
+  t_.start();
+  EXPECT_EQ(t_.reply(), kQueued);
+  EXPECT_EQ(spool_.count("deliver"), 2u) << "and then it goes to the output again";
+}
+
 TEST_F(FallbackTest, StoresWhatTheOutputHasNotAnsweredWhenTheChainsDeadlinePasses) {
   t_.chain.deadline_ms = 5'000;
   set_up({{"delay", "50ms"}});

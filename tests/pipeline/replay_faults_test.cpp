@@ -16,16 +16,49 @@ class ReplayFaultsTest : public testing::Test {
   ReplayHost t_;
 };
 
-TEST_F(ReplayFaultsTest, NotNowEndsThePassAndTheNextBeginsWithOneMessage) {
+TEST_F(ReplayFaultsTest, AMessageThatIsRefusedForNowHoldsUpNoOther) {
   t_.storage_with();
-  t_.target("broker", {{"fail_first", "2"}});
-  t_.store_many(5, "broker");
+  t_.target("broker", {{"tempfail_to", "poison@example.org"}});
+  t_.keep("id-1", "broker", "poison@example.org");
+  for (int i = 2; i < 8; ++i) t_.keep("id-" + std::to_string(i), "broker");
   t_.start_replay();
-  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget") == 5; }));
-  const auto lines = t_.broker.lines();
-  ASSERT_EQ(lines.size(), 7u);
-  for (int i = 0; i < 3; ++i)
-    EXPECT_EQ(lines[i].substr(0, 17), "deliver id-000000") << "one at a time until it goes";
+  EXPECT_TRUE(t_.run_until([&] { return t_.spool.count("forget") == 6; })) << "without a pause";
+  EXPECT_EQ(t_.broker.count("deliver id-1"), 1u);
+  EXPECT_EQ(t_.kept(), (std::vector<std::string>{"id-1"}));
+}
+
+TEST_F(ReplayFaultsTest, AMessageThatIsRefusedForNowWaitsLongerEachTime) {
+  t_.storage_with();
+  t_.target("broker", {{"tempfail_to", "poison@example.org"}});
+  t_.keep("id-1", "broker", "poison@example.org");
+  t_.start_replay();
+  EXPECT_TRUE(t_.run_until([&] { return t_.broker.count("deliver id-1") == 1; }));
+  t_.jump(9'000);
+  turn(t_.loop);
+  EXPECT_EQ(t_.broker.count("deliver id-1"), 1u);
+  t_.jump(11'000);
+  EXPECT_TRUE(t_.run_until([&] { return t_.broker.count("deliver id-1") == 2; }));
+  on_loop(t_.loop,
+          [&] { t_.replay->accepted("broker"); });  // so it is the message that is not wanted
+  t_.jump(11'000);
+  EXPECT_TRUE(t_.run_until([&] { return t_.broker.count("deliver id-1") == 3; }));
+  t_.jump(11'000);
+  turn(t_.loop);
+  EXPECT_EQ(t_.broker.count("deliver id-1"), 3u) << "it waits 20 s by now";
+  t_.jump(21'000);
+  EXPECT_TRUE(t_.run_until([&] { return t_.broker.count("deliver id-1") == 4; }));
+}
+
+TEST_F(ReplayFaultsTest, AnOutputThatRefusesSeveralInARowPauses) {
+  t_.storage_with();
+  t_.target("broker", {{"verdict", "tempfail"}});
+  t_.store_many(50, "broker");
+  t_.start_replay();
+  EXPECT_TRUE(t_.run_until([&] { return t_.broker.count("deliver") == Replay::kMostInARow; }));
+  turn(t_.loop);
+  EXPECT_EQ(t_.broker.count("deliver"), Replay::kMostInARow);
+  t_.jump(1'100);
+  EXPECT_TRUE(t_.run_until([&] { return t_.broker.count("deliver") == 2 * Replay::kMostInARow; }));
 }
 
 TEST_F(ReplayFaultsTest, WhatIsRefusedForGoodIsBuriedAndBlocksNobody) {
@@ -190,6 +223,53 @@ TEST_F(ReplayFaultsTest, AnOutputThatIsStuckIsNotAsked) {
   t_.jump(30'000);
   turn(t_.loop);
   EXPECT_EQ(t_.kept().size(), 1u);
+}
+
+TEST_F(ReplayFaultsTest, ACopyInDoubtIsSentAgainFirstAndWithoutAPause) {
+  t_.storage_with();
+  t_.target("broker", {{"lose_first", "1"}});
+  t_.store_many(5, "broker");
+  const auto begun = std::chrono::steady_clock::now();
+  t_.start_replay();
+  EXPECT_TRUE(t_.run_until([&] { return t_.spool.count("forget") == 5; }));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(5));
+  const auto lines = t_.broker.lines();
+  ASSERT_EQ(lines.size(), 6u);
+  EXPECT_EQ(lines[0].substr(0, 17), "deliver id-000000");
+  EXPECT_EQ(lines[1].substr(0, 17), "deliver id-000000");
+}
+
+TEST_F(ReplayFaultsTest, AtTheStartTheOldestCountAsInDoubtForTheirOwnOutput) {
+  t_.storage_with();
+  t_.target("down", {{"ready", "false"}});
+  t_.target("up");
+  t_.keep("id-1", "down");
+  t_.keep("id-2", "up");
+  EXPECT_FALSE(t_.replay->goes_first("down")) << "it has not begun";
+  t_.start_replay();
+  EXPECT_TRUE(t_.run_until([&] { return t_.spool.count("forget id-2") == 1; }));
+  EXPECT_TRUE(t_.replay->goes_first("down"));
+  EXPECT_FALSE(t_.replay->goes_first("up"));
+}
+
+// Both ways of not answering: it never will, or it gives up when it is told to.
+TEST_F(ReplayFaultsTest, AnOutputThatDoesNotAnswerDoesNotHoldAStop) {
+  for (const char* on_cancel : {"ignore", "drop"}) {
+    ReplayHost t;
+    t.storage_with();
+    t.target("broker", {{"delay", "1h"}, {"on_cancel", on_cancel}});
+    t.keep("id-1", "broker");
+    t.start_replay();
+    ASSERT_TRUE(t.run_until([&] { return t.broker.count("deliver id-1") == 1; }));
+    bool idle = false;
+    on_loop(t.loop, [&] { t.replay->stop([&] { idle = true; }); });
+    EXPECT_EQ(t.broker.count("cancel"), 1u);
+    turn(t.loop);
+    EXPECT_EQ(idle, std::string(on_cancel) == "drop") << "that one answered";
+    t.jump(Replay::kStopMs);
+    EXPECT_TRUE(t.run_until([&] { return idle; }));
+    EXPECT_EQ(t.kept(), (std::vector<std::string>{"id-1"})) << "it stays for the next start";
+  }
 }
 
 TEST_F(ReplayFaultsTest, RecipientsThatHaveItGoAndTheOthersKeepTheirNumbers) {
