@@ -85,8 +85,8 @@ TEST_F(ChainTest, AnUnknownVerdictMeansTempfail) {
   EXPECT_EQ(reply_with("unknown_kind"), "451 4.7.1 Try again later");
 }
 
-TEST_F(ChainTest, AReplyIsOneCleanLine) {
-  EXPECT_EQ(reply_with("crlf"), "550 5.7.1 no??250 2.0.0 Ok?????");
+TEST_F(ChainTest, AReplyIsOfCleanLines) {
+  EXPECT_EQ(reply_with("crlf"), "550 5.7.1 no\n250 2.0.0 Ok\n???");
 }
 
 TEST_F(ChainTest, LaterAnswersAndThoseOfOtherThreadsCount) {
