@@ -13,19 +13,19 @@
 namespace lsmtpd::config {
 namespace {
 
-constexpr std::string_view spool_directory = "/var/spool/lsmtpd";
-constexpr uint64_t amqps_port = 5671;
+constexpr std::string_view kSpoolDirectory = "/var/spool/lsmtpd";
+constexpr uint64_t kAmqpsPort = 5671;
 
 // RUST_LOG is not among them: it may be set for anything written in Rust.
-constexpr std::string_view variables[] = {
+constexpr std::string_view kVariables[] = {
     "SERVER_NAME",      "BIND_ADDRESS",    "BIND_PORT",  "MAX_EMAIL_SIZE_BYTES",
     "MAX_TIMEOUT_SECS", "TEMP_EMAIL_DIR",  "AMQP_HOST",  "AMQP_PORT",
     "AMQP_USERNAME",    "AMQP_PASSWORD",   "AMQP_VHOST", "AMQP_EXCHANGE",
     "AMQP_ROUTING_KEY", "AMQP_BUFFER_SIZE"};
 
 // The deliveries in flight that its package set, 10, would throttle every broker.
-constexpr uint64_t least_in_flight = 100;
-constexpr uint64_t most_in_flight = 100'000;
+constexpr uint64_t kLeastInFlight = 100;
+constexpr uint64_t kMostInFlight = 100'000;
 
 int hex_digit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -105,7 +105,7 @@ uint64_t Environment::number(const char* name, uint64_t absent, uint64_t least, 
 }
 
 void Environment::run(const std::string& default_file) {
-  const bool any = std::any_of(std::begin(variables), std::end(variables), [](auto name) {
+  const bool any = std::any_of(std::begin(kVariables), std::end(kVariables), [](auto name) {
     const char* value = std::getenv(std::string(name).c_str());
     return value && *value;
   });
@@ -134,8 +134,8 @@ void Environment::server() {
     error("SERVER_NAME", fmt::format("is \"{}\", which is neither a domain nor an address literal",
                                      escape_for_log(hostname)));
   }
-  constexpr uint64_t most = 30ull * 24 * 3600;
-  config_.timeouts.session = 1000 * number("MAX_TIMEOUT_SECS", 0, 0, most);
+  constexpr uint64_t kMost = 30ull * 24 * 3600;
+  config_.timeouts.session = 1000 * number("MAX_TIMEOUT_SECS", 0, 0, kMost);
 }
 
 void Environment::listener() {
@@ -171,7 +171,7 @@ void Environment::log_level() {
     const size_t equals = directive.find('=');
     const std::string target = equals == std::string::npos ? "" : directive.substr(0, equals);
     const std::string word = directive.substr(equals == std::string::npos ? 0 : equals + 1);
-    for (const std::string_view level : level_names) {
+    for (const std::string_view level : kLevelNames) {
       if (!equals_ignoring_case(word, level)) continue;
       if (target.empty()) general = level;
       if (target == "LSMTPD") ours = level;
@@ -190,15 +190,15 @@ Plugin& Environment::add_plugin(std::string name, std::string use) {
 
 void Environment::size_filter() {
   Limits& limits = config_.limits;
-  constexpr uint64_t most = std::numeric_limits<int64_t>::max();
-  limits.message_size = number("MAX_EMAIL_SIZE_BYTES", limits.message_size, 1, most);
+  constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
+  limits.message_size = number("MAX_EMAIL_SIZE_BYTES", limits.message_size, 1, kMost);
   set(add_plugin("size", "filter_size"), "max", format_size(limits.message_size));
 }
 
 void Environment::spool() {
   std::string directory = text("TEMP_EMAIL_DIR");
   // Not LSMTPD's own default, which is below /tmp: what is spooled must outlive a restart.
-  if (directory.empty()) directory = spool_directory;
+  if (directory.empty()) directory = kSpoolDirectory;
   set(add_plugin("spool", "output_json_spool"), "directory", std::move(directory));
 }
 
@@ -212,7 +212,7 @@ void Environment::broker() {
   if (!parsed || parsed->host == "*") {
     error("AMQP_HOST", fmt::format("is \"{}\", which is not a host", escape_for_log(host)));
   }
-  const std::string url = (port == amqps_port ? "amqps://" : "amqp://") + address;
+  const std::string url = (port == kAmqpsPort ? "amqps://" : "amqp://") + address;
   Plugin& broker = add_plugin("broker", "output_amqp");
   broker.fallback = "spool";
   set(broker, "urls", OptionValue::List{OptionValue{url, {}}});
@@ -220,11 +220,11 @@ void Environment::broker() {
   add_decoded(broker, "password", "AMQP_PASSWORD");
   add_decoded(broker, "vhost", "AMQP_VHOST");
   broker_target(broker);
-  constexpr uint64_t most = std::numeric_limits<uint32_t>::max();
-  const uint64_t in_flight = number("AMQP_BUFFER_SIZE", 0, 1, most);
+  constexpr uint64_t kMost = std::numeric_limits<uint32_t>::max();
+  const uint64_t in_flight = number("AMQP_BUFFER_SIZE", 0, 1, kMost);
   if (in_flight == 0) return;  // not set: the plugin's own default
   set(broker, "in_flight",
-      static_cast<int64_t>(std::clamp(in_flight, least_in_flight, most_in_flight)));
+      static_cast<int64_t>(std::clamp(in_flight, kLeastInFlight, kMostInFlight)));
 }
 
 // The options are templates, in which braces stand for placeholders. LSMTPD's values are names.

@@ -13,7 +13,7 @@
 namespace lsmtpd::config {
 namespace {
 
-constexpr uint64_t largest_file = 1u << 20;
+constexpr uint64_t kLargestFile = 1u << 20;
 
 class Loader {
  public:
@@ -146,11 +146,11 @@ Result<std::string> read_file(const std::string& path) {
   if (S_ISDIR(status.st_mode)) return fail("is a directory");
   std::ifstream file(path, std::ios::binary);
   if (!file) return fail("cannot open: {}", std::strerror(errno));
-  std::string text(largest_file + 1, '\0');
+  std::string text(kLargestFile + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(file.gcount()));
   if (file.bad()) return fail("cannot read: {}", std::strerror(errno));
-  if (text.size() > largest_file) return fail("is larger than {}", format_size(largest_file));
+  if (text.size() > kLargestFile) return fail("is larger than {}", format_size(kLargestFile));
   return text;
 }
 

@@ -14,18 +14,17 @@ struct Name {
   Value value;
 };
 
-inline constexpr std::array<Name<Protocol>, 2> protocol_names{
+inline constexpr std::array<Name<Protocol>, 2> kProtocolNames{
     {{"smtp", Protocol::smtp}, {"lmtp", Protocol::lmtp}}};
-inline constexpr std::array<Name<BareLf>, 2> bare_lf_names{
+inline constexpr std::array<Name<BareLf>, 2> kBareLfNames{
     {{"reject", BareLf::reject}, {"normalize", BareLf::normalize}}};
-inline constexpr std::array<Name<OnFailure>, 3> on_failure_names{
-    {{"tempfail", OnFailure::tempfail},
-     {"reject", OnFailure::reject},
-     {"continue", OnFailure::proceed}}};
+inline constexpr std::array<Name<OnFailure>, 3> kOnFailureNames{{{"tempfail", OnFailure::tempfail},
+                                                                 {"reject", OnFailure::reject},
+                                                                 {"continue", OnFailure::proceed}}};
 
-inline constexpr std::array<std::string_view, 6> level_names{"trace", "debug", "info",
+inline constexpr std::array<std::string_view, 6> kLevelNames{"trace", "debug", "info",
                                                              "warn",  "error", "off"};
-inline constexpr std::array<std::string_view, 2> format_names{"text", "json"};
+inline constexpr std::array<std::string_view, 2> kFormatNames{"text", "json"};
 
 template <class Value, size_t N>
 std::string_view name_of(const std::array<Name<Value>, N>& names, Value value) {

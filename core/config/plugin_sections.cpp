@@ -65,17 +65,17 @@ void read_plugin(Reader& reader, Plugin& plugin, uint64_t chain, Diagnostics& di
     plugin.use_position = use->position;
     if (plugin.use.empty()) reader.error(*use, "use", "is empty", "such as \"filter_size\"");
   }
-  const Node* deadline = reader.duration("deadline", plugin.deadline, {1, longest_wait});
+  const Node* deadline = reader.duration("deadline", plugin.deadline, {1, kLongestWait});
   const bool chosen = deadline && plugin.deadline != Plugin{}.deadline;  // and not the default
   if (chosen && plugin.deadline > chain) {
     reader.warning(*deadline, "deadline",
                    fmt::format("is {}, but timeouts.chain ends first, after {}",
                                format_duration(plugin.deadline), format_duration(chain)));
   }
-  if (const Node* policy = reader.choice("on_timeout", plugin.on_timeout, on_failure_names)) {
+  if (const Node* policy = reader.choice("on_timeout", plugin.on_timeout, kOnFailureNames)) {
     plugin.on_timeout_position = policy->position;
   }
-  if (const Node* policy = reader.choice("on_error", plugin.on_error, on_failure_names)) {
+  if (const Node* policy = reader.choice("on_error", plugin.on_error, kOnFailureNames)) {
     plugin.on_error_position = policy->position;
   }
   if (const Node* fallback = reader.text("fallback", plugin.fallback)) {

@@ -12,7 +12,7 @@
 namespace lsmtpd::config {
 namespace {
 
-constexpr std::string_view hidden = "\"***\"";
+constexpr std::string_view kHidden = "\"***\"";
 
 std::string basic_string(std::string_view text) {
   std::string out = "\"";
@@ -139,8 +139,8 @@ void Printer::listener(const Listener& listener) {
   section("[[listener]]");
   line("name", quoted(listener.name));
   line("address", quoted(format_address(listener.host, listener.port)));
-  line("protocol", quoted(name_of(protocol_names, listener.protocol)));
-  line("bare_lf", quoted(name_of(bare_lf_names, listener.bare_lf)));
+  line("protocol", quoted(name_of(kProtocolNames, listener.protocol)));
+  line("bare_lf", quoted(name_of(kBareLfNames, listener.bare_lf)));
   line("chain", quoted(listener.chain));
   line("greet_delay", duration(listener.greet_delay));
 }
@@ -181,13 +181,13 @@ void Printer::plugin(const Plugin& plugin) {
   section(fmt::format("[plugin.{}]", name));
   line("use", quoted(plugin.use));
   line("deadline", duration(plugin.deadline));
-  line("on_timeout", quoted(name_of(on_failure_names, plugin.on_timeout)));
-  line("on_error", quoted(name_of(on_failure_names, plugin.on_error)));
+  line("on_timeout", quoted(name_of(kOnFailureNames, plugin.on_timeout)));
+  line("on_error", quoted(name_of(kOnFailureNames, plugin.on_error)));
   if (!plugin.fallback.empty()) line("fallback", quoted(plugin.fallback));
   if (plugin.options.empty()) return;
   section(fmt::format("[plugin.{}.options]", name));
   for (const auto& [key, option] : plugin.options) {
-    line(key, is_secret(plugin.name, key) ? std::string(hidden) : value_text(option.value));
+    line(key, is_secret(plugin.name, key) ? std::string(kHidden) : value_text(option.value));
   }
 }
 

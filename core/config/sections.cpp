@@ -9,9 +9,9 @@
 namespace lsmtpd::config {
 namespace {
 
-constexpr uint32_t many = 1'000'000;
-constexpr uint64_t unlimited = std::numeric_limits<uint64_t>::max();
-constexpr uint64_t second = 1000;
+constexpr uint32_t kMany = 1'000'000;
+constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
+constexpr uint64_t kSecond = 1000;
 
 void read_address(Reader& reader, Listener& listener) {
   std::string text;
@@ -45,42 +45,42 @@ void read_server(Reader& reader, Server& server) {
 }
 
 void read_limits(Reader& reader, Limits& limits) {
-  const Node* size = reader.size("message_size", limits.message_size, {1, unlimited});
+  const Node* size = reader.size("message_size", limits.message_size, {1, kUnlimited});
   if (size && limits.message_size < 64u << 10) {
     reader.warning(*size, "message_size", "is less than 64KiB, which every server must take",
                    "RFC 5321 section 4.5.3.1.7");
   }
-  const Node* recipients = reader.integer("recipients", limits.recipients, {1, many});
+  const Node* recipients = reader.integer("recipients", limits.recipients, {1, kMany});
   if (recipients && limits.recipients < 100) {
     reader.warning(*recipients, "recipients", "is less than 100, which every server must take",
                    "RFC 5321 section 4.5.3.1.8");
   }
-  if (const Node* most = reader.integer("connections", limits.connections, {1, many})) {
+  if (const Node* most = reader.integer("connections", limits.connections, {1, kMany})) {
     limits.connections_position = most->position;
   }
-  reader.integer("connections_per_peer", limits.connections_per_peer, {1, many});
-  reader.integer("commands", limits.commands, {1, many});
-  reader.integer("errors", limits.errors, {1, many});
-  reader.size("memory", limits.memory, {1u << 20, unlimited});
-  reader.size("spill", limits.spill, {0, unlimited});
+  reader.integer("connections_per_peer", limits.connections_per_peer, {1, kMany});
+  reader.integer("commands", limits.commands, {1, kMany});
+  reader.integer("errors", limits.errors, {1, kMany});
+  reader.size("memory", limits.memory, {1u << 20, kUnlimited});
+  reader.size("spill", limits.spill, {0, kUnlimited});
   if (const Node* directory = reader.text("spill_directory", limits.spill_directory)) {
     limits.spill_directory_position = directory->position;
   }
-  reader.size("unread_replies", limits.unread_replies, {1u << 10, unlimited});
-  reader.size("data_rate", limits.data_rate, {0, unlimited});
+  reader.size("unread_replies", limits.unread_replies, {1u << 10, kUnlimited});
+  reader.size("data_rate", limits.data_rate, {0, kUnlimited});
 }
 
 void read_timeouts(Reader& reader, Timeouts& timeouts) {
-  reader.duration("command", timeouts.command, {second, longest_wait});
-  reader.duration("data_idle", timeouts.data_idle, {second, longest_wait});
-  reader.duration("session", timeouts.session, {0, longest_wait});
-  reader.duration("chain", timeouts.chain, {1, longest_wait});
-  reader.duration("drain", timeouts.drain, {0, longest_wait});
+  reader.duration("command", timeouts.command, {kSecond, kLongestWait});
+  reader.duration("data_idle", timeouts.data_idle, {kSecond, kLongestWait});
+  reader.duration("session", timeouts.session, {0, kLongestWait});
+  reader.duration("chain", timeouts.chain, {1, kLongestWait});
+  reader.duration("drain", timeouts.drain, {0, kLongestWait});
 }
 
 void read_log(Reader& reader, Log& log) {
-  reader.word("level", log.level, level_names);
-  reader.word("format", log.format, format_names);
+  reader.word("level", log.level, kLevelNames);
+  reader.word("format", log.format, kFormatNames);
   if (const Node* file = reader.text("file", log.file)) log.file_position = file->position;
 }
 
@@ -95,13 +95,13 @@ void read_listener(Reader& reader, Listener& listener) {
         fmt::format("is \"{}\": use up to 64 letters, digits, - and _", escape_for_log(given)));
   }
   read_address(reader, listener);
-  reader.choice("protocol", listener.protocol, protocol_names);
-  reader.choice("bare_lf", listener.bare_lf, bare_lf_names);
+  reader.choice("protocol", listener.protocol, kProtocolNames);
+  reader.choice("bare_lf", listener.bare_lf, kBareLfNames);
   if (const Node* chain = reader.text("chain", listener.chain)) {
     listener.chain_position = chain->position;
   }
   // A client waits five minutes for the greeting (RFC 5321 4.5.3.2.1).
-  reader.duration("greet_delay", listener.greet_delay, {0, 300 * second});
+  reader.duration("greet_delay", listener.greet_delay, {0, 300 * kSecond});
 }
 
 }  // namespace lsmtpd::config

@@ -7,7 +7,7 @@
 namespace lsmtpd::config {
 
 // The longest of every duration: catches slips, and no sum of two overflows.
-inline constexpr uint64_t longest_wait = 30ull * 24 * 3600 * 1000;
+inline constexpr uint64_t kLongestWait = 30ull * 24 * 3600 * 1000;
 
 void read_server(Reader& reader, Server& server);
 void read_limits(Reader& reader, Limits& limits);

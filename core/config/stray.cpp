@@ -9,7 +9,7 @@
 namespace lsmtpd::config {
 namespace {
 
-constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 // The end of the string that begins at `at`. One that is not closed ends with its line, or the
 // file.
@@ -33,7 +33,7 @@ size_t end_of_string(std::string_view text, size_t at) {
 }
 
 size_t find_outside(std::string_view text) {
-  size_t at = text.starts_with(byte_order_mark) ? byte_order_mark.size() : 0;
+  size_t at = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
   while (at < text.size()) {
     if (text[at] == '#') {
       at = std::min(text.find('\n', at), text.size());
@@ -50,9 +50,9 @@ size_t find_outside(std::string_view text) {
 
 // Lines and columns as toml++ counts them: in characters, and without the byte order mark.
 Position position_of(std::string_view text, size_t at) {
-  if (text.starts_with(byte_order_mark)) {
-    text.remove_prefix(byte_order_mark.size());
-    at -= byte_order_mark.size();
+  if (text.starts_with(kByteOrderMark)) {
+    text.remove_prefix(kByteOrderMark.size());
+    at -= kByteOrderMark.size();
   }
   Position position{1, 1};
   for (const char c : text.substr(0, at)) {

@@ -18,8 +18,8 @@ struct Recipient {
 // What a recipient takes of the memory budget: its strings, and its place in two vectors (ours and
 // the one that plugins see), of which ours may be half empty.
 inline uint64_t memory_of(const Recipient& recipient) {
-  constexpr uint64_t entry = 2 * sizeof(Recipient) + 32;
-  return entry + recipient.address.capacity() + recipient.parameters.capacity();
+  constexpr uint64_t kEntry = 2 * sizeof(Recipient) + 32;
+  return kEntry + recipient.address.capacity() + recipient.parameters.capacity();
 }
 
 struct Envelope {

@@ -73,20 +73,20 @@ void write_log(const lsmtpd_host* host, uint32_t level, lsmtpd_str message,
 }
 
 const void* instance_extension(const lsmtpd_host*, const char* id) {
-  if (std::strcmp(id, LSMTPD_LOG) == 0) return &log_table;
-  if (std::strcmp(id, LSMTPD_MEMORY) == 0) return &memory_table;
-  if (std::strcmp(id, LSMTPD_MESSAGE) == 0) return &View::table;
+  if (std::strcmp(id, LSMTPD_LOG) == 0) return &kLogTable;
+  if (std::strcmp(id, LSMTPD_MEMORY) == 0) return &kMemoryTable;
+  if (std::strcmp(id, LSMTPD_MESSAGE) == 0) return &View::kTable;
   return nullptr;
 }
 
 }  // namespace
 
-const lsmtpd_log_1 log_table = {.enabled = [](const lsmtpd_host*, uint32_t level) -> uint32_t {
+const lsmtpd_log_1 kLogTable = {.enabled = [](const lsmtpd_host*, uint32_t level) -> uint32_t {
                                   return log::enabled(level_of(level));
                                 },
                                 .write = write_log};
 
-const lsmtpd_memory_1 memory_table = {.reserve = reserve, .release = release};
+const lsmtpd_memory_1 kMemoryTable = {.reserve = reserve, .release = release};
 
 Instance::Instance(std::unique_ptr<Options> options, const config::Plugin& entry,
                    const Process& process)

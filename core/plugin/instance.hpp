@@ -34,8 +34,8 @@ struct HostSelf {
 };
 
 // lsmtpd.log/1 and lsmtpd.memory/1, which instances and lanes share.
-extern const lsmtpd_log_1 log_table;
-extern const lsmtpd_memory_1 memory_table;
+extern const lsmtpd_log_1 kLogTable;
+extern const lsmtpd_memory_1 kMemoryTable;
 
 class Instance {
  public:

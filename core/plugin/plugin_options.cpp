@@ -55,33 +55,33 @@ std::string expected(const lsmtpd_option& option) {
 }  // namespace
 
 Options::Options() {
-  static const auto self = [](const lsmtpd_config* c) { return static_cast<Options*>(c->self); };
+  static const auto kSelf = [](const lsmtpd_config* c) { return static_cast<Options*>(c->self); };
   abi_ = {.self = this,
           .is_set = [](const lsmtpd_config* c, const char* key) -> uint32_t {
-            return self(c)->find(key, ~uint64_t{0}) != nullptr;
+            return kSelf(c)->find(key, ~uint64_t{0}) != nullptr;
           },
           .string =
               [](const lsmtpd_config* c, const char* key) {
-                const auto* v = self(c)->find(key, kTexts);
+                const auto* v = kSelf(c)->find(key, kTexts);
                 return v ? str(v->text) : lsmtpd_str{"", 0};
               },
           .integer = [](const lsmtpd_config* c, const char* key) -> int64_t {
-            const auto* v = self(c)->find(key, kNumbers);
+            const auto* v = kSelf(c)->find(key, kNumbers);
             return v ? v->number : 0;
           },
           .count =
               [](const lsmtpd_config* c, const char* key) {
-                const auto* v = self(c)->find(key, kItems);
+                const auto* v = kSelf(c)->find(key, kItems);
                 return v ? static_cast<uint32_t>(v->items.size()) : 0;
               },
           .item =
               [](const lsmtpd_config* c, const char* key, uint32_t i) {
-                const auto* v = self(c)->find(key, kItems);
+                const auto* v = kSelf(c)->find(key, kItems);
                 return v && i < v->items.size() ? str(v->items[i].second) : lsmtpd_str{"", 0};
               },
           .item_key =
               [](const lsmtpd_config* c, const char* key, uint32_t i) {
-                const auto* v = self(c)->find(key, kItems);
+                const auto* v = kSelf(c)->find(key, kItems);
                 return v && i < v->items.size() ? str(v->items[i].first) : lsmtpd_str{"", 0};
               }};
 }

@@ -291,19 +291,19 @@ struct ViewTable {
   }
 };
 
-const lsmtpd_message_1 View::table = {ViewTable::envelope,
-                                      ViewTable::size,
-                                      ViewTable::peek,
-                                      ViewTable::read,
-                                      ViewTable::pin,
-                                      ViewTable::unpin,
-                                      ViewTable::annotation,
-                                      ViewTable::annotation_at,
-                                      ViewTable::annotate,
-                                      ViewTable::add_recipient,
-                                      ViewTable::remove_recipient,
-                                      ViewTable::prepend_header,
-                                      ViewTable::body_append,
-                                      ViewTable::body_commit};
+const lsmtpd_message_1 View::kTable = {ViewTable::envelope,
+                                       ViewTable::size,
+                                       ViewTable::peek,
+                                       ViewTable::read,
+                                       ViewTable::pin,
+                                       ViewTable::unpin,
+                                       ViewTable::annotation,
+                                       ViewTable::annotation_at,
+                                       ViewTable::annotate,
+                                       ViewTable::add_recipient,
+                                       ViewTable::remove_recipient,
+                                       ViewTable::prepend_header,
+                                       ViewTable::body_append,
+                                       ViewTable::body_commit};
 
 }  // namespace lsmtpd::plugin

@@ -49,7 +49,7 @@ class View {
   // disk.
   Result<message::Message> finish_building();
 
-  static const lsmtpd_message_1 table;
+  static const lsmtpd_message_1 kTable;
 
  private:
   struct Edits;

@@ -5,7 +5,7 @@
 namespace lsmtpd::smtp {
 namespace {
 
-constexpr std::string_view name = "received";
+constexpr std::string_view kName = "received";
 
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
@@ -15,7 +15,7 @@ char lower(char c) {
 
 void ReceivedCounter::count(std::string_view piece) {
   while (!piece.empty() && !over_) {
-    if (matched_ != skip_line) {
+    if (matched_ != kSkipLine) {
       look_at(piece.front());
       piece.remove_prefix(1);
       continue;
@@ -35,14 +35,14 @@ void ReceivedCounter::look_at(char c) {
     blank_ = false;
   } else if (matched_ == 0 && c == '\r' && !blank_) {
     blank_ = true;
-  } else if (!blank_ && matched_ < name.size() && lower(c) == name[matched_]) {
+  } else if (!blank_ && matched_ < kName.size() && lower(c) == kName[matched_]) {
     ++matched_;
-  } else if (matched_ == name.size() && c == ':') {
+  } else if (matched_ == kName.size() && c == ':') {
     ++fields_;
-    matched_ = skip_line;
-  } else if (blank_ || matched_ != name.size() || (c != ' ' && c != '\t')) {
+    matched_ = kSkipLine;
+  } else if (blank_ || matched_ != kName.size() || (c != ' ' && c != '\t')) {
     matched_ =
-        skip_line;  // blanks before the colon are obsolete syntax (RFC 5322 4.5), and still a field
+        kSkipLine;  // blanks before the colon are obsolete syntax (RFC 5322 4.5), and still a field
   }
 }
 

@@ -21,9 +21,9 @@ class ReceivedCounter {
   void count(std::string_view piece);
   void look_at(char c);
 
-  static constexpr uint8_t skip_line = 255;
+  static constexpr uint8_t kSkipLine = 255;
   uint32_t fields_ = 0;
-  uint8_t matched_ = 0;  // letters of the name seen at the start of this line, or skip_line
+  uint8_t matched_ = 0;  // letters of the name seen at the start of this line, or kSkipLine
   bool blank_ = false;   // this line began with a CR
   bool over_ = false;
 };

@@ -40,7 +40,7 @@ void Session::tell_refusal(std::string_view why, std::string_view line, bool of_
 // True: it was one too many, and the client has been told so.
 bool Session::count_error() {
   if (++errors_ <= settings_.errors) return false;
-  deny_and_close(replies::too_many_errors);
+  deny_and_close(replies::kTooManyErrors);
   return true;
 }
 

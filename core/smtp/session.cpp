@@ -70,7 +70,7 @@ void Session::proceed() {
     case Waiting::rcpt:
       ++accepted_;
       state_ = after(Event::rcpt_accepted, state_);
-      return answer(replies::recipient_ok);
+      return answer(replies::kRecipientOk);
     case Waiting::body_start:
       return start_body();
     case Waiting::body_end:
@@ -121,7 +121,7 @@ void Session::shut_down(const Reply& reply) {
 
 void Session::early_talker() {
   waiting_ = Waiting::nothing;
-  deny_and_close(replies::early_talker);
+  deny_and_close(replies::kEarlyTalker);
 }
 
 void Session::begin_transaction(std::string id, int64_t time_ns) {
@@ -182,7 +182,7 @@ void Session::start_body() {
                        settings_.normalize_bare_lf);
     return;
   }
-  answer(replies::go_ahead);
+  answer(replies::kGoAhead);
   phase_ = Phase::data;
   scanner_ = Scanner(Scanner::Framing::dots, settings_.normalize_bare_lf);
 }

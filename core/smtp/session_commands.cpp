@@ -11,8 +11,8 @@ namespace {
 
 // RFC 5321 4.5.3.1.4 asks for 512 octets, CRLF included; the parameters of SIZE, SMTPUTF8, DSN and
 // BODY add some 900. No client needs more than this, and no client gets more memory than this.
-constexpr size_t line_limit = 2048;
-constexpr size_t greeting_limit = 255;  // RFC 5321 4.5.3.1.2
+constexpr size_t kLineLimit = 2048;
+constexpr size_t kGreetingLimit = 255;  // RFC 5321 4.5.3.1.2
 
 // No SMTP command begins with one of these; TLS does, with 0x16.
 bool is_unprintable(char c) {
@@ -57,10 +57,10 @@ bool parse_chunk_size(std::string_view argument, ChunkSize& size) {
 Session::Step Session::read_line(std::string_view& input) {
   if (input.empty()) return Action::need_input;
   if (!spoken_ && line_.empty() && is_unprintable(input.front())) {
-    deny_and_close(replies::not_smtp);
+    deny_and_close(replies::kNotSmtp);
     return {};
   }
-  const std::string_view part = input.substr(0, line_limit - line_.size());
+  const std::string_view part = input.substr(0, kLineLimit - line_.size());
   const size_t line_feed = part.find('\n');
   if (line_feed != std::string_view::npos) {
     input.remove_prefix(line_feed + 1);
@@ -71,7 +71,7 @@ Session::Step Session::read_line(std::string_view& input) {
     return end_line(line);
   }
   input.remove_prefix(part.size());
-  if (line_.size() + part.size() < line_limit) {
+  if (line_.size() + part.size() < kLineLimit) {
     line_.append(part);
     return Action::need_input;
   }
@@ -81,9 +81,9 @@ Session::Step Session::read_line(std::string_view& input) {
   ended_in_cr_ = part.back() == '\r';
   phase_ = Phase::overlong;
   if (bdat) {  // as in execute()
-    deny_and_close(replies::line_too_long);
+    deny_and_close(replies::kLineTooLong);
   } else {
-    deny(replies::line_too_long);
+    deny(replies::kLineTooLong);
   }
   return {};
 }
@@ -101,7 +101,7 @@ Session::Step Session::skip_line(std::string_view& input) {
   input.remove_prefix(line_feed + 1);
   phase_ = Phase::command;
   ++progress_;
-  if (!after_cr && !settings_.normalize_bare_lf) deny_and_close(replies::bare_lf_in_command);
+  if (!after_cr && !settings_.normalize_bare_lf) deny_and_close(replies::kBareLfInCommand);
   return {};
 }
 
@@ -110,7 +110,7 @@ Session::Step Session::end_line(std::string_view line) {
   if (line.ends_with('\r')) {
     line.remove_suffix(1);
   } else if (!settings_.normalize_bare_lf) {
-    deny_and_close(replies::bare_lf_in_command);
+    deny_and_close(replies::kBareLfInCommand);
     return {};
   }
   return execute(line);
@@ -122,7 +122,7 @@ Session::Step Session::execute(std::string_view line) {
   const bool known = command.verb != Verb::unknown;
   if (const replies::Fixed* fault = fault_of(line, command)) {
     // After a BDAT that cannot be understood octets of a message follow, no one knows how many.
-    if (fault == &replies::not_smtp || command.verb == Verb::bdat) {
+    if (fault == &replies::kNotSmtp || command.verb == Verb::bdat) {
       deny_and_close(*fault);
     } else {
       deny(*fault);
@@ -139,13 +139,13 @@ Session::Step Session::execute(std::string_view line) {
 const replies::Fixed* Session::fault_of(std::string_view line, const Command& command) const {
   const LineKind kind = kind_of(line);
   const bool known = command.verb != Verb::unknown;
-  if (is_http_request(line)) return &replies::not_smtp;
-  if (!spoken_ && !known && (kind.control || kind.eight_bit)) return &replies::not_smtp;
-  if (kind.control) return &replies::control_character;
-  if (kind.eight_bit && !may_have_eight_bit(command)) return &replies::eight_bit;
-  if (trim_left(line).empty()) return &replies::empty_line;
+  if (is_http_request(line)) return &replies::kNotSmtp;
+  if (!spoken_ && !known && (kind.control || kind.eight_bit)) return &replies::kNotSmtp;
+  if (kind.control) return &replies::kControlCharacter;
+  if (kind.eight_bit && !may_have_eight_bit(command)) return &replies::kEightBit;
+  if (trim_left(line).empty()) return &replies::kEmptyLine;
   if (!command.argument_fits) {
-    return command.argument.empty() ? &replies::argument_missing : &replies::argument_unexpected;
+    return command.argument.empty() ? &replies::kArgumentMissing : &replies::kArgumentUnexpected;
   }
   return command.verb == Verb::bdat ? nullptr : refusal_of(command.verb, state_, settings_.lmtp);
 }
@@ -153,7 +153,7 @@ const replies::Fixed* Session::fault_of(std::string_view line, const Command& co
 // False: the client sent too many commands that carry no mail forward, and has been told so.
 bool Session::count_idle() {
   if (++commands_ <= settings_.commands) return true;
-  deny_and_close(replies::too_many_commands);
+  deny_and_close(replies::kTooManyCommands);
   return false;
 }
 
@@ -173,19 +173,19 @@ Session::Step Session::run(const Command& command) {
       return greet(command);
     case Verb::rset:
       reset_transaction();
-      answer(replies::ok);
+      answer(replies::kOk);
       break;
     case Verb::noop:
-      answer(replies::ok);
+      answer(replies::kOk);
       break;
     case Verb::vrfy:
-      answer(replies::cannot_verify);
+      answer(replies::kCannotVerify);
       break;
     case Verb::help:
-      answer(settings_.lmtp ? replies::lmtp_help : replies::help);
+      answer(settings_.lmtp ? replies::kLmtpHelp : replies::kHelp);
       break;
     case Verb::quit:
-      answer(replies::bye);
+      answer(replies::kBye);
       phase_ = Phase::closing;
       break;
     case Verb::missing:
@@ -197,11 +197,11 @@ Session::Step Session::run(const Command& command) {
 
 Session::Step Session::greet(const Command& command) {
   if (settings_.lmtp != (command.verb == Verb::lhlo)) {
-    deny(settings_.lmtp ? replies::wrong_greeting_lmtp : replies::wrong_greeting);
+    deny(settings_.lmtp ? replies::kWrongGreetingLmtp : replies::kWrongGreeting);
     return {};
   }
-  if (command.argument.size() > greeting_limit) {
-    deny(replies::bad_greeting);
+  if (command.argument.size() > kGreetingLimit) {
+    deny(replies::kBadGreeting);
     return {};
   }
   greeting_ = command.verb;
@@ -223,19 +223,19 @@ void Session::greeted() {
 }
 
 void Session::announce() {
-  constexpr uint32_t limit_value = 999'999;  // RFC 9422 3: six digits
+  constexpr uint32_t kLimitValue = 999'999;  // RFC 9422 3: six digits
   replies_ +=
       "250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n"
       "250-CHUNKING\r\n250-BINARYMIME\r\n250-DSN\r\n250-SIZE ";
   replies_ += std::to_string(size_limit_);
   replies_ += "\r\n250-LIMITS RCPTMAX=";
-  replies_ += std::to_string(std::min(settings_.recipients, limit_value));
+  replies_ += std::to_string(std::min(settings_.recipients, kLimitValue));
   replies_ += "\r\n250-VRFY\r\n250 HELP\r\n";
 }
 
 Session::Step Session::data() {
   if (mail_.binary) {
-    deny(replies::binary_needs_bdat);
+    deny(replies::kBinaryNeedsBdat);
     return {};
   }
   return wait(Waiting::body_start, Action::body_start);
@@ -244,7 +244,7 @@ Session::Step Session::data() {
 Session::Step Session::bdat(const Command& command) {
   ChunkSize size;
   if (!parse_chunk_size(command.argument, size)) {
-    deny_and_close(replies::bad_chunk_size);
+    deny_and_close(replies::kBadChunkSize);
     return {};
   }
   const replies::Fixed* fault = refusal_of(Verb::bdat, state_, settings_.lmtp);
@@ -259,7 +259,7 @@ Session::Step Session::bdat(const Command& command) {
   if (fault != nullptr) return condemn(*fault, Condemned::at_once);
   if (!verdict_.empty()) return {};  // it waits for LAST
   if (too_large(size.octets) || too_large(octets_ + size.octets)) {
-    return condemn(replies::too_large, Condemned::at_once);
+    return condemn(replies::kTooLarge, Condemned::at_once);
   }
   if (state_ == State::rcpt) return wait(Waiting::body_start, Action::body_start);
   return {};

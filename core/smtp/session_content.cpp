@@ -37,11 +37,11 @@ Session::Step Session::take_found(Scanner::Found found, std::string_view piece) 
     case Scanner::Found::piece:
       return keep(piece);
     case Scanner::Found::bare_cr:
-      return condemn(replies::bare_cr, Condemned::lines);
+      return condemn(replies::kBareCr, Condemned::lines);
     case Scanner::Found::bare_lf:
-      return condemn(replies::bare_lf, Condemned::lines);
+      return condemn(replies::kBareLf, Condemned::lines);
     case Scanner::Found::nul_dot:
-      return condemn(replies::nul_dot, Condemned::lines);
+      return condemn(replies::kNulDot, Condemned::lines);
     case Scanner::Found::end:
     case Scanner::Found::nothing:
       break;
@@ -76,7 +76,7 @@ Session::Step Session::keep(std::string_view piece) {
   // Draining has an end too: a client that did not stop at twice the limit will not stop soon.
   if (too_large(octets_) && too_large(octets_ - size_limit_)) {
     const bool last = phase_ == Phase::data || chunk_last_;
-    deny_and_close(replies::too_large, last ? recipients_to_answer() : 1);
+    deny_and_close(replies::kTooLarge, last ? recipients_to_answer() : 1);
   }
   return {};
 }
@@ -87,9 +87,9 @@ void Session::inspect(std::string_view piece) {
   const uint64_t over = too_large(octets_) ? octets_ - size_limit_ : 0;
   received_.feed(piece.substr(0, piece.size() - std::min<uint64_t>(over, piece.size())));
   if (received_.fields() > settings_.received_headers) {
-    condemn(replies::loop, Condemned::content);
+    condemn(replies::kLoop, Condemned::content);
   } else if (over > 0) {
-    condemn(replies::too_large, Condemned::at_once);
+    condemn(replies::kTooLarge, Condemned::at_once);
   }
 }
 
@@ -106,10 +106,10 @@ Session::Step Session::end_data() {
 Session::Step Session::end_chunk() {
   ++progress_;
   if (chunk_last_ && verdict_.empty() && scanner_.after_cr())
-    return condemn(replies::bare_cr, Condemned::lines);
+    return condemn(replies::kBareCr, Condemned::lines);
   phase_ = Phase::command;
   if (!chunk_last_ && (verdict_.empty() || verdict_at_last_)) {
-    answer(replies::ok);
+    answer(replies::kOk);
     return {};
   }
   if (verdict_.empty()) return wait(Waiting::body_end, Action::body_end);

@@ -26,16 +26,16 @@ class ViewTest : public testing::Test {
     return message;
   }
   static bool prepend(View* view, const std::string& fields) {
-    return View::table.prepend_header(view->abi(), str(fields)) == 0;
+    return View::kTable.prepend_header(view->abi(), str(fields)) == 0;
   }
   static bool annotate(View* view, const std::string& key, const std::string& value) {
-    return View::table.annotate(view->abi(), str(key), str(value)) == 0;
+    return View::kTable.annotate(view->abi(), str(key), str(value)) == 0;
   }
   static bool add(View* view, const std::string& address) {
-    return View::table.add_recipient(view->abi(), str(address), str("NOTIFY=NEVER")) == 0;
+    return View::kTable.add_recipient(view->abi(), str(address), str("NOTIFY=NEVER")) == 0;
   }
   static bool remove(View* view, uint64_t index) {
-    return View::table.remove_recipient(view->abi(), index) == 0;
+    return View::kTable.remove_recipient(view->abi(), index) == 0;
   }
 
   PluginHost host_;
@@ -93,7 +93,7 @@ TEST_F(ViewTest, WhoHasItPinnedReadsItsAnnotationsWhenTheCallIsOver) {
   ASSERT_TRUE(annotate(view, "a.key", "value"));
   view->pin();
   const auto edited = close(view);
-  EXPECT_EQ(plugin::view(View::table.annotation(view->abi(), str("a.key"))), "value");
+  EXPECT_EQ(plugin::view(View::kTable.annotation(view->abi(), str("a.key"))), "value");
   EXPECT_EQ(edited.annotations->at("a.key"), "value");
   view->unpin();
 }

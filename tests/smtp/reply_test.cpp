@@ -38,8 +38,8 @@ TEST(Reply, FollowsWhatWasThere) {
 }
 
 TEST(FixedReply, GivesItsReasonWithoutTheCodes) {
-  EXPECT_EQ(replies::reason_of(replies::nested_mail), "Nested MAIL: transaction already under way");
-  EXPECT_EQ(replies::reason_of(replies::bare_cr), "bare CR in data");
+  EXPECT_EQ(replies::reason_of(replies::kNestedMail), "Nested MAIL: transaction already under way");
+  EXPECT_EQ(replies::reason_of(replies::kBareCr), "bare CR in data");
 }
 
 }  // namespace
