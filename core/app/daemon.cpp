@@ -9,6 +9,7 @@
 #include "app/process.hpp"
 #include "base/invariant.hpp"
 #include "log/log.hpp"
+#include "plugin/running.hpp"
 
 namespace lsmtpd::app {
 
@@ -36,6 +37,7 @@ int Daemon::run() {
   go_on_after_broken_invariants(report_invariant);
 #endif
   ignore_fatal_signals();
+  plugin::name_plugin_in_crashes();
   ::signal(SIGHUP, SIG_IGN);  // until there is a log to reopen
   Status status = raise_descriptor_limit(config_.limits.connections);
   if (status) status = bind();
@@ -55,6 +57,7 @@ int Daemon::run() {
     return kExitUsage;
   }
   status = start_instances();
+  plugin::refuse_exit();
   if (status) status = start_workers();
   if (status) status = serve();
   if (!status) {
@@ -186,7 +189,11 @@ void Daemon::close_lanes() {
 
 // Out, with whatever is still open: messages without a 250 are the client's to send again.
 void Daemon::end(const char* why) {
-  log::warn("ending", {{"why", why}, {"connections", peers_->count()}});
+  std::string busy;
+  for (const auto* instance : started_) {
+    if (instance->is_busy()) busy += (busy.empty() ? "" : ", ") + instance->name();
+  }
+  log::warn("ending", {{"why", why}, {"connections", peers_->count()}, {"plugins", busy}});
   log::close();
   std::_Exit(kExitOk);
 }
@@ -200,6 +207,7 @@ void Daemon::stop() {
   plugin::Library::deinit_all();
   log::info("stopped");
   log::close();
+  plugin::allow_exit();
 }
 
 }  // namespace lsmtpd::app
