@@ -10,6 +10,7 @@
 #include "app/settings.hpp"
 #include "base/invariant.hpp"
 #include "log/log.hpp"
+#include "plugin/running.hpp"
 
 namespace lsmtpd::app {
 
@@ -37,6 +38,7 @@ int Daemon::run() {
   go_on_after_broken_invariants(report_invariant);
 #endif
   ignore_fatal_signals();
+  plugin::name_plugin_in_crashes();
   // Until there is a log to reopen; SIGUSR2 has no meaning.
   for (const int signal : {SIGHUP, SIGUSR1, SIGUSR2}) ::signal(signal, SIG_IGN);
   if (!prepare()) {
@@ -44,6 +46,7 @@ int Daemon::run() {
     return kExitUsage;
   }
   auto status = start_instances();
+  plugin::refuse_exit();
   if (status) status = start_workers();
   if (status) status = serve();
   if (!status) {
@@ -200,7 +203,11 @@ void Daemon::close_lanes() {
 
 // Out, with whatever is still open: messages without a 250 are the client's to send again.
 void Daemon::end(const char* why) {
-  log::warn("ending", {{"why", why}, {"connections", peers_->count()}});
+  std::string busy;
+  for (const auto* instance : started_) {
+    if (instance->is_busy()) busy += (busy.empty() ? "" : ", ") + instance->name();
+  }
+  log::warn("ending", {{"why", why}, {"connections", peers_->count()}, {"plugins", busy}});
   log::close();
   std::_Exit(kExitOk);
 }
@@ -214,6 +221,7 @@ void Daemon::stop() {
   plugin::Library::deinit_all();
   log::info("stopped");
   log::close();
+  plugin::allow_exit();
 }
 
 }  // namespace lsmtpd::app

@@ -13,6 +13,18 @@ int rank(const Verdict& verdict) {
   return verdict.kind == Kind::reject ? 2 : verdict.kind == Kind::stored ? 0 : 1;
 }
 
+// Why a plugin cannot mean its answer; null: it can.
+const char* nonsense_of(CallKind kind, const Verdict& verdict) {
+  const Kind said = verdict.kind;
+  if (verdict.nonsense) return verdict.nonsense;
+  if (kind == CallKind::filter && said == Kind::stored) return "STORED from a filter";
+  if (kind == CallKind::decide && said == Kind::stored) return "STORED from a session filter";
+  if (kind == CallKind::decide && said == Kind::discard) return "DISCARD from a session filter";
+  if (kind != CallKind::deliver) return nullptr;
+  if (said == Kind::proceed || said == Kind::accept) return "CONTINUE or ACCEPT from an output";
+  return said == Kind::discard ? "DISCARD from an output" : nullptr;
+}
+
 }  // namespace
 
 void Question::close(Completion& completion) {
@@ -42,8 +54,8 @@ void Question::close(Completion& completion) {
   }
 }
 
-Calls::Calls(io::Loop& loop, const std::string& plugin, uint32_t worker)
-    : loop_(loop), plugin_(plugin), worker_(worker % kWorkers) {}
+Calls::Calls(io::Loop& loop, Instance& instance, uint32_t worker)
+    : loop_(loop), instance_(instance), worker_(worker % kWorkers) {}
 
 std::optional<uint32_t> Calls::free_slot() {
   if (free_.empty()) {
@@ -71,12 +83,18 @@ void Calls::complete(CallId call, Completion&& completion) {
   Slot* slot = find(call);
   if (!slot) {
     log::error("call_not_open",
-               {{"plugin", plugin_},
+               {{"plugin", instance_.name()},
                 {"call", call},
                 {"hint", "the plugin completed a call twice, or one it never got"}});
     return;
   }
+  --instance_.open_calls();
   auto question = std::move(slot->question);
+  const char* nonsense = nonsense_of(question->kind, completion.verdict);
+  if (nonsense) {
+    instance_.mistakes().note(instance_.name(), "verdict_makes_no_sense", nonsense,
+                              "it counts as TEMPFAIL, or the part that does not fit is left out");
+  }
   question->close(completion);
   Done done = std::move(slot->done);
   if (slot->abandoned) --stuck_;
@@ -138,7 +156,7 @@ std::optional<CallKind> Calls::abandon(CallId call, Done late) {
   ++stuck_;
   if (stuck_ == kMostStuck + 1) {
     log::error("plugin_stuck",
-               {{"plugin", plugin_},
+               {{"plugin", instance_.name()},
                 {"calls", stuck_},
                 {"hint", "the plugin does not complete its calls and counts as failed"}});
   }

@@ -19,6 +19,7 @@
 #include "lsmtpd/filter.h"
 #include "lsmtpd/output.h"
 #include "lsmtpd/session.h"
+#include "plugin/instance.hpp"
 #include "plugin/verdict.hpp"
 #include "plugin/view.hpp"
 
@@ -70,7 +71,7 @@ using Done = std::function<void(Completion)>;
 struct Question {
   explicit Question(CallKind k) : kind(k) {}
   ~Question() {
-    if (view) view->unpin();
+    if (view) view->release();
   }
   Question(const Question&) = delete;
   Question& operator=(const Question&) = delete;
@@ -98,8 +99,7 @@ class Calls {
   static constexpr uint32_t kSlots = 1u << 22;
   static constexpr uint32_t kWorkers = 1u << 10;
 
-  // `plugin` is for the log and must outlive this.
-  Calls(io::Loop& loop, const std::string& plugin, uint32_t worker);
+  Calls(io::Loop& loop, Instance& instance, uint32_t worker);
   Calls(const Calls&) = delete;
   Calls& operator=(const Calls&) = delete;
 
@@ -147,7 +147,7 @@ class Calls {
   void hand_on_ready();
 
   io::Loop& loop_;
-  const std::string& plugin_;
+  Instance& instance_;
   const uint32_t worker_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
@@ -170,6 +170,7 @@ std::optional<Completion> Calls::put(std::unique_ptr<Question> question, Done do
   Slot& slot = slots_[*index];
   slot.open = true;
   slot.abandoned = false;
+  ++instance_.open_calls();
   slot.done = std::move(done);
   slot.question = std::move(question);
   call = id_of(*index);

@@ -8,6 +8,7 @@
 #include "plugin/lane.hpp"
 #include "plugin/plugin_options.hpp"
 #include "plugin/report.hpp"
+#include "plugin/running.hpp"
 #include "plugin/thrown.hpp"
 #include "plugin/verdict.hpp"
 
@@ -194,10 +195,17 @@ void Instance::find_extensions() {
 
 Instance::~Instance() {
   if (instance_) guarded("destroy", instance_->destroy);
+  if (const uint64_t left = reserved_.exchange(0)) {
+    process_.resources.memory.release(left);
+    log::error("memory_left", {{"plugin", name()},
+                               {"bytes", left},
+                               {"hint", "the plugin reserved memory and did not release it"}});
+  }
 }
 
 // At the end there is nobody left to tell but the log.
 void Instance::guarded(const char* what, void (*function)(const lsmtpd_instance*)) const {
+  const Running running(name(), what);
   try {
     function(instance_);
   } catch (...) {
@@ -215,6 +223,7 @@ Status Instance::start() {
     }
   });
   int32_t status = -1;
+  const Running running(name(), "start");
   try {
     status = instance_->start(instance_, report.abi());
   } catch (...) {

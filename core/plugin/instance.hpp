@@ -13,6 +13,7 @@
 #include "lsmtpd/lsmtpd.h"
 #include "message/resource_limits.hpp"
 #include "plugin/library.hpp"
+#include "plugin/mistakes.hpp"
 #include "plugin/settings.hpp"
 
 namespace lsmtpd::plugin {
@@ -76,6 +77,12 @@ class Instance {
 
   Result<std::unique_ptr<Lane>> open_lane(io::Loop& loop, uint32_t worker);  // [loop]
 
+  // Mistakes that the plugin makes again and again. [any]
+  Mistakes& mistakes() { return mistakes_; }
+  // What a stop waits for: calls that are open, and lanes that are asked to close. [any]
+  bool is_busy() const { return open_calls_ > 0 || lanes_closing_ > 0; }
+  std::atomic<uint32_t>& open_calls() { return open_calls_; }
+
   const std::string& name() const { return settings_.name; }
   const Settings& settings() const { return settings_; }
 
@@ -102,6 +109,8 @@ class Instance {
   const Settings settings_;
   const Process& process_;
   std::atomic<uint64_t> reserved_{0};
+  std::atomic<uint32_t> open_calls_{0}, lanes_closing_{0};
+  Mistakes mistakes_;
   io::Pool::Queue work_;  // what its lanes offload
   HostSelf self_;
   lsmtpd_host host_;

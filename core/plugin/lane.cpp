@@ -10,7 +10,7 @@ Lane::Lane(Instance& instance, io::Loop& loop, uint32_t worker)
     : instance_(instance),
       loop_(loop),
       host_(instance.new_lane_host()),
-      calls_(loop, instance.name(), worker),
+      calls_(loop, instance, worker),
       resources_(std::make_unique<Resources>()) {
   host_.self.lane = this;
   host_.abi = instance.host_;
@@ -63,7 +63,8 @@ std::optional<Completion> Lane::put(std::unique_ptr<Question> question, Done don
 std::optional<Completion> Lane::filter(const message::Message& message, uint64_t deadline_ms,
                                        Done done, CallId& call) {
   auto question = std::make_unique<Question>(CallKind::filter);
-  question->view = View::make(message, View::Rights::edit, loop_, instance_.process_.resources);
+  question->view =
+      View::make(message, View::Rights::edit, loop_, instance_.process_.resources, lent_);
   question->filter = {.size = sizeof(lsmtpd_filter_event),
                       .reserved = 0,
                       .edits = question->view->edits_abi(),
@@ -95,7 +96,8 @@ std::optional<Completion> Lane::decide(const SessionEvent& event, Done done, Cal
 std::optional<Completion> Lane::deliver(const message::Message& message, Delivery delivery,
                                         Done done, CallId& call) {
   auto question = std::make_unique<Question>(CallKind::deliver);
-  question->view = View::make(message, View::Rights::annotate, loop_, instance_.process_.resources);
+  question->view =
+      View::make(message, View::Rights::annotate, loop_, instance_.process_.resources, lent_);
   question->delivery = std::move(delivery);
   const Delivery& d = question->delivery;
   question->abi_delivery = {.size = sizeof(lsmtpd_delivery),
@@ -195,7 +197,18 @@ void Lane::close(io::Task closed, uint64_t deadline_ms) {
   }
   closed_ = std::move(closed);
   close_asked_ = true;
+  ++instance_.lanes_closing_;
   if (!guarded("close", [&] { lane_->close(lane_, deadline_ms); }) && !is_closed_) lane_closed();
+}
+
+void Lane::blocked(const char* what, uint64_t ms) {
+  if (!loop_.on_thread()) return;  // offloaded work may
+  log::warn("loop_blocked",
+            {{"plugin", name()},
+             {"in", what},
+             {"worker", host_.abi.worker},
+             {"ms", ms},
+             {"hint", "all connections of the worker waited: the plugin must offload such work"}});
 }
 
 void Lane::lane_closed() {
@@ -216,11 +229,21 @@ void Lane::lane_closed() {
                  "host->lane_closed() answers close(): this worker does without the plugin"
                  " until a restart"}});
   }
+  if (close_asked_) --instance_.lanes_closing_;
+  const size_t watches = resources_->watches.size(), timers = resources_->timers.size();
   resources_->clear();
   if (const size_t open = calls_.fail_open()) {
     log::error("calls_left_open", {{"plugin", name()},
                                    {"calls", open},
                                    {"hint", "the plugin closed its lane without completing them"}});
+  }
+  const uint32_t messages = *lent_;
+  if (watches + timers + messages > 0) {
+    log::error("left_behind", {{"plugin", name()},
+                               {"watches", watches},
+                               {"timers", timers},
+                               {"messages", messages},
+                               {"hint", "the plugin closed its lane without ending them"}});
   }
   loop_.defer([this] {
     if (auto told = std::exchange(closed_, nullptr)) told();

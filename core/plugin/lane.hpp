@@ -71,12 +71,16 @@ class Lane {
   void close(io::Task closed, uint64_t deadline_ms = 0);
 
  private:
+  // The loop is blocked for so long at most without a line.
+  static constexpr uint64_t kBlockedMs = 200;
+
   friend class Instance;
   friend struct LaneExtensions;
 
   template <class Give>
   std::optional<Completion> put(std::unique_ptr<Question> question, Done done, CallId& call,
                                 Give&& give);
+  void blocked(const char* what, uint64_t ms);
   template <class Function>
   bool guarded(const char* what, Function&& function);
   void lane_closed();
@@ -86,6 +90,7 @@ class Lane {
   LaneHost& host_;
   const lsmtpd_lane* lane_ = nullptr;
 
+  const View::Lent lent_ = std::make_shared<std::atomic<uint32_t>>(0);
   Calls calls_;
   struct Resources;  // watches and timers of lsmtpd.loop/1
   std::unique_ptr<Resources> resources_;

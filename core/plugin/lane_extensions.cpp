@@ -90,6 +90,39 @@ void LaneExtensions::lane_closed(const lsmtpd_host* host) {
   if (lane) lane->lane_closed();
 }
 
+Lane* LaneExtensions::on_loop(const lsmtpd_host* host, const char* function) {
+  auto& self = *static_cast<HostSelf*>(host->self);
+  const std::shared_lock lock(self.mutex);
+  if (!self.lane || self.lane->is_closed_) return nullptr;
+  if (self.lane->loop_.on_thread()) return self.lane;
+  self.lane->instance_.mistakes().note(
+      view(host->name), "wrong_thread", function,
+      "the function is for the lane's loop: get there with post()");
+  return nullptr;
+}
+
+template <class Task>
+void LaneExtensions::do_on_loop(const lsmtpd_host* host, const char* function, Task&& task) {
+  if (Lane* lane = on_loop(host, function)) return task(*lane);
+  auto& self = *static_cast<HostSelf*>(host->self);
+  const std::shared_lock lock(self.mutex);
+  if (!self.lane || self.lane->is_closed_ || self.lane->loop_.on_thread()) return;
+  self.lane->loop_.post([lane = self.lane, task = std::forward<Task>(task)] {
+    if (!lane->is_closed_) task(*lane);
+  });
+}
+
+bool LaneExtensions::given(const lsmtpd_host* host, bool there, const char* function) {
+  if (there) return true;
+  auto& self = *static_cast<HostSelf*>(host->self);
+  const std::shared_lock lock(self.mutex);
+  if (self.lane) {
+    self.lane->instance_.mistakes().note(view(host->name), "null_function", function,
+                                         "the plugin gave NULL where a function is needed");
+  }
+  return false;
+}
+
 uint64_t LaneExtensions::now_ms(const lsmtpd_host* host) {
   const Lane* lane = of(host);
   return lane ? lane->loop_.now_ms() : 0;
@@ -97,7 +130,8 @@ uint64_t LaneExtensions::now_ms(const lsmtpd_host* host) {
 
 uint64_t LaneExtensions::watch(const lsmtpd_host* host, int32_t fd, uint32_t events,
                                lsmtpd_fd_ready ready, void* data) {
-  Lane* const open = of(host);
+  if (!given(host, ready != nullptr, "watch")) return 0;
+  Lane* const open = on_loop(host, "watch");
   if (!open) return 0;
   Lane& lane = *open;
   static_assert(LSMTPD_READABLE == io::Watch::kReadable &&
@@ -115,19 +149,20 @@ uint64_t LaneExtensions::watch(const lsmtpd_host* host, int32_t fd, uint32_t eve
 }
 
 void LaneExtensions::rewatch(const lsmtpd_host* host, uint64_t watch, uint32_t events) {
-  Lane* lane = of(host);
-  if (!lane) return;
-  auto& watches = lane->resources_->watches;
-  if (const auto found = watches.find(watch); found != watches.end())
-    found->second.watch->want(static_cast<int>(events));
+  do_on_loop(host, "rewatch", [watch, events](Lane& lane) {
+    auto& watches = lane.resources_->watches;
+    if (const auto found = watches.find(watch); found != watches.end())
+      found->second.watch->want(static_cast<int>(events));
+  });
 }
 
 void LaneExtensions::unwatch(const lsmtpd_host* host, uint64_t watch) {
-  if (Lane* lane = of(host)) lane->resources_->watches.erase(watch);
+  do_on_loop(host, "unwatch", [watch](Lane& lane) { lane.resources_->watches.erase(watch); });
 }
 
 uint64_t LaneExtensions::timer(const lsmtpd_host* host, uint64_t ms, lsmtpd_task task, void* data) {
-  Lane* const open = of(host);
+  if (!given(host, task != nullptr, "timer")) return 0;
+  Lane* const open = on_loop(host, "timer");
   if (!open) return 0;
   Lane& lane = *open;
   const uint64_t id = lane.resources_->next_id++;
@@ -144,19 +179,20 @@ uint64_t LaneExtensions::timer(const lsmtpd_host* host, uint64_t ms, lsmtpd_task
 }
 
 void LaneExtensions::cancel_timer(const lsmtpd_host* host, uint64_t timer) {
-  if (Lane* lane = of(host)) lane->resources_->timers.erase(timer);
+  do_on_loop(host, "cancel_timer", [timer](Lane& lane) { lane.resources_->timers.erase(timer); });
 }
 
 void LaneExtensions::defer(const lsmtpd_host* host, lsmtpd_task task, void* data) {
-  Lane* const open = of(host);
-  if (!open) return;
-  Lane& lane = *open;
-  lane.loop_.defer([&lane, task, data] {
-    if (!lane.is_closed_) call_back(lane, "a deferred task", [&] { task(data); });
+  if (!given(host, task != nullptr, "defer")) return;
+  do_on_loop(host, "defer", [task, data](Lane& at) {
+    at.loop_.defer([&lane = at, task, data] {
+      if (!lane.is_closed_) call_back(lane, "a deferred task", [&] { task(data); });
+    });
   });
 }
 
 int32_t LaneExtensions::post(const lsmtpd_host* host, lsmtpd_task task, void* data) {
+  if (!given(host, task != nullptr, "post")) return -1;
   auto& self = *static_cast<HostSelf*>(host->self);
   const std::shared_lock lock(self.mutex);
   if (!self.lane || self.lane->is_closed_) return -1;
@@ -169,7 +205,8 @@ int32_t LaneExtensions::post(const lsmtpd_host* host, lsmtpd_task task, void* da
 
 int32_t LaneExtensions::offload(const lsmtpd_host* host, lsmtpd_task work, lsmtpd_task done,
                                 void* data) {
-  Lane* const open = of(host);
+  if (!given(host, work && done, "offload")) return -1;
+  Lane* const open = on_loop(host, "offload");
   if (!open) return -1;
   Lane& lane = *open;
   const bool taken = lane.loop_.offload(
@@ -181,7 +218,8 @@ int32_t LaneExtensions::offload(const lsmtpd_host* host, lsmtpd_task work, lsmtp
 
 int32_t LaneExtensions::resolve(const lsmtpd_host* host, lsmtpd_str name, uint32_t port,
                                 lsmtpd_resolved resolved, void* data) {
-  Lane* const open = of(host);
+  if (!given(host, resolved != nullptr, "resolve")) return -1;
+  Lane* const open = on_loop(host, "resolve");
   if (!open || port > UINT16_MAX) return -1;
   Lane& lane = *open;
   lane.loop_.resolve(std::string(view(name)), static_cast<uint16_t>(port),

@@ -7,6 +7,7 @@
 #include "base/unique_fd.hpp"
 #include "log/log.hpp"
 #include "plugin/lane.hpp"
+#include "plugin/running.hpp"
 #include "plugin/thrown.hpp"
 
 namespace lsmtpd::plugin {
@@ -30,13 +31,16 @@ struct Lane::Resources {
 // Calls into the plugin; false when it threw.
 template <class Function>
 bool Lane::guarded(const char* what, Function&& function) {
+  const Running running(name(), what);
+  bool whole = true;
   try {
     function();
-    return true;
   } catch (...) {
     log::error("plugin_threw", {{"plugin", name()}, {"in", what}, {"what", thrown()}});
+    whole = false;
   }
-  return false;
+  if (const uint64_t ms = running.elapsed_ms(); ms > kBlockedMs) blocked(what, ms);
+  return whole;
 }
 
 struct LaneExtensions {
@@ -66,6 +70,15 @@ struct LaneExtensions {
   static lsmtpd_making* make(const lsmtpd_host* host, const lsmtpd_envelope* envelope);
   static void loaded(const lsmtpd_host* host, lsmtpd_call call, lsmtpd_making* message,
                      const lsmtpd_delivery* stored);
+
+  // The lane of a function that is [loop]; null, and said so, on another thread; null too once the
+  // lane is closed.
+  static Lane* on_loop(const lsmtpd_host* host, const char* function);
+  // The same, but on another thread `task(lane)` is posted to the loop.
+  template <class Task>
+  static void do_on_loop(const lsmtpd_host* host, const char* function, Task&& task);
+  // False, and said so: a function of the plugin's that is needed is NULL.
+  static bool given(const lsmtpd_host* host, bool there, const char* function);
 
   // [loop] The lane; null once it is closed: the plugin may use the host still.
   static Lane* of(const lsmtpd_host* host) {

@@ -1,16 +1,21 @@
 #include "plugin/mistakes.hpp"
 
+#include <fmt/format.h>
+
+#include <utility>
+
 #include "log/log.hpp"
 
 namespace lsmtpd::plugin {
 
-void Mistakes::note(std::string_view event, std::string_view what, std::string_view hint) {
+void Mistakes::note(std::string_view plugin, std::string_view event, std::string_view what,
+                    std::string_view hint) {
   constexpr size_t kMostKinds = 100;
   uint64_t times = 0;
   {
     const auto now = std::chrono::steady_clock::now();
     const std::lock_guard lock(mutex_);
-    std::string key = std::string(event) + " " + std::string(what);
+    std::string key = fmt::format("{} {} {}", plugin, event, what);
     if (kinds_.size() >= kMostKinds && !kinds_.contains(key)) key = "others";
     Kind& kind = kinds_[key];
     ++kind.unsaid;
@@ -18,7 +23,7 @@ void Mistakes::note(std::string_view event, std::string_view what, std::string_v
     kind.said = now;
     times = std::exchange(kind.unsaid, 0);
   }
-  log::error(event, {{"plugin", plugin_}, {"what", what}, {"times", times}, {"hint", hint}});
+  log::error(event, {{"plugin", plugin}, {"what", what}, {"times", times}, {"hint", hint}});
 }
 
 }  // namespace lsmtpd::plugin

@@ -1,4 +1,4 @@
-// Mistakes of one instance that may come with each message: the first of a kind is logged, and then
+// Mistakes of plugins that may come with each message: the first of a kind is logged, and then
 // one line a minute, with how often it came.
 #pragma once
 
@@ -15,17 +15,15 @@ class Mistakes {
  public:
   static constexpr std::chrono::seconds kPause{60};
 
-  explicit Mistakes(const std::string& plugin) : plugin_(plugin) {}  // must outlive this
-
-  // `event` and `what` tell kinds apart; `what` says in which function, or of what. [any]
-  void note(std::string_view event, std::string_view what, std::string_view hint);
+  // `plugin`, `event` and `what` tell kinds apart; `what` says in which function, or of what. [any]
+  void note(std::string_view plugin, std::string_view event, std::string_view what,
+            std::string_view hint);
 
  private:
   struct Kind {
     uint64_t unsaid = 0;
     std::chrono::steady_clock::time_point said = {};
   };
-  const std::string& plugin_;
   std::mutex mutex_;
   std::map<std::string, Kind, std::less<>> kinds_;  // guarded by mutex_
 };

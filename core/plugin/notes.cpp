@@ -66,11 +66,13 @@ std::shared_ptr<const message::Annotations> Notes::result() const {
 
 const lsmtpd_annotations_1 annotations_table = {
     .get = [](const lsmtpd_message* m, lsmtpd_str key) -> lsmtpd_str {
-      return str(find_in(View::of(m)->annotations(), view(key)));
+      const View* held = View::of(m);
+      return str(find_in(held ? held->annotations() : nullptr, view(key)));
     },
     .at = [](const lsmtpd_message* m, uint32_t index, lsmtpd_str* key,
              lsmtpd_str* value) -> uint32_t {
-      const auto* all = View::of(m)->annotations();
+      const View* held = View::of(m);
+      const auto* all = held ? held->annotations() : nullptr;
       if (!all || index >= all->size()) return 0;
       const auto at = std::next(all->begin(), index);
       *key = str(at->first);

@@ -69,14 +69,20 @@ Verdict Verdict::from(const lsmtpd_verdict* v) {
   if (!v || v->size < offsetof(lsmtpd_verdict, code)) return make(Kind::tempfail, "no verdict");
   Verdict verdict;
   verdict.kind = kind_of(v->kind);
+  if (v->kind < LSMTPD_CONTINUE || v->kind > LSMTPD_ACCEPT)
+    verdict.nonsense = "a kind that is none";
   if (v->size < offsetof(lsmtpd_verdict, flags)) return verdict;
   const int klass = verdict.kind == Kind::reject ? 5 : verdict.kind == Kind::tempfail ? 4 : 2;
   if (klass != 2 && v->code / 100 == static_cast<uint32_t>(klass))
     verdict.code = static_cast<int>(v->code);
+  if (klass != 2 && v->code != 0 && verdict.code == 0)
+    verdict.nonsense = "a reply code of another class";
   if (v->size < offsetof(lsmtpd_verdict, detail) + sizeof(v->detail)) return verdict;
   verdict.in_doubt = verdict.kind == Kind::tempfail && (v->flags & LSMTPD_IN_DOUBT);
   if (klass != 2 && is_enhanced(view(v->enhanced), static_cast<char>('0' + klass))) {
     verdict.enhanced = view(v->enhanced);
+  } else if (klass != 2 && v->enhanced.size != 0 && verdict.nonsense == nullptr) {
+    verdict.nonsense = "an enhanced code that is none, or of another class";
   }
   verdict.text = safe_lines(view(v->text));
   verdict.detail = view(v->detail);

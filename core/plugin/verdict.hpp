@@ -32,14 +32,15 @@ struct Verdict {
   std::string text;    // for the client: up to 8 lines, separated by LF, each of them printable and
                        // at most 200 bytes long
   std::string detail;  // for the log
-  bool in_doubt = false;  // tempfail: it was sent, and its outcome is unknown
+  bool in_doubt = false;           // tempfail: it was sent, and its outcome is unknown
+  const char* nonsense = nullptr;  // what of the plugin's verdict cannot be meant; null: nothing
 
   // Why, in the plugin's words.
   const std::string& reason() const { return detail.empty() ? text : detail; }
 
   static Verdict from(const lsmtpd_verdict* verdict);
   static Verdict make(Kind kind, std::string detail = {}) {
-    return {kind, 0, {}, {}, std::move(detail), false};
+    return {kind, 0, {}, {}, std::move(detail), false, nullptr};
   }
 };
 

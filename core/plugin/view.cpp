@@ -1,23 +1,59 @@
 #include "plugin/view.hpp"
 
+#include "plugin/message_handles.hpp"
+#include "plugin/mistakes.hpp"
+#include "plugin/running.hpp"
 #include "plugin/verdict.hpp"
 #include "plugin/view_edits.hpp"
 
 namespace lsmtpd::plugin {
 
 View::View(const message::Message& message, Rights rights, io::Loop& loop,
-           message::ResourceLimits& resources)
-    : rights_(rights),
+           message::ResourceLimits& resources, Lent lent)
+    : lent_(std::move(lent)),
+      name_(name_message(*this)),
+      rights_(rights),
       loop_(loop),
       resources_(resources),
       message_(message),
       envelope_(*message.envelope),
       notes_(message.annotations, resources.memory),
-      header_memory_(resources.memory) {}
+      header_memory_(resources.memory) {
+  if (lent_) ++*lent_;
+}
 
-View::~View() = default;
+View::~View() {
+  if (name_) forget_message(name_);
+  if (lent_) --*lent_;
+}
 
-void View::unpin() const {
+const View* View::of(const lsmtpd_message* m) {
+  const View* view = find_message(m);
+  if (!view) {
+    const Running* running = Running::here();
+    static Mistakes& mistakes = *new Mistakes;
+    mistakes.note(running ? running->plugin() : "", "message_not_held",
+                  running ? running->function() : "a thread of its own",
+                  "the plugin used a message after its call and its last unpin()");
+  }
+  return view;
+}
+
+void View::pin() const {
+  references_.fetch_add(1, std::memory_order_relaxed);
+  pins_.fetch_add(1, std::memory_order_relaxed);
+}
+
+bool View::unpin() const {
+  uint32_t pins = pins_.load(std::memory_order_relaxed);
+  do {
+    if (pins == 0) return false;
+  } while (!pins_.compare_exchange_weak(pins, pins - 1, std::memory_order_relaxed));
+  release();
+  return true;
+}
+
+void View::release() const {
   if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
@@ -90,7 +126,8 @@ const HeaderFields* View::header() const {
 namespace {
 
 uint32_t field_at(const lsmtpd_message* m, uint64_t index, lsmtpd_header_field* out) {
-  const HeaderFields* header = View::of(m)->header();
+  const View* held = View::of(m);
+  const HeaderFields* header = held ? held->header() : nullptr;
   if (!header || index >= header->fields().size()) return 0;
   if (!out || out->size < sizeof(lsmtpd_header_field)) return 0;
   const HeaderField& field = header->fields()[index];
@@ -101,28 +138,46 @@ uint32_t field_at(const lsmtpd_message* m, uint64_t index, lsmtpd_header_field* 
 }
 
 int64_t field_find(const lsmtpd_message* m, lsmtpd_str name, uint64_t from) {
-  const HeaderFields* header = View::of(m)->header();
+  const View* held = View::of(m);
+  const HeaderFields* header = held ? held->header() : nullptr;
   const auto found = header ? header->find(view(name), from) : std::nullopt;
   return found ? static_cast<int64_t>(*found) : -1;
 }
 
 }  // namespace
 
-// The functions that read. Views come from us, so the pointers are good as long as the plugin keeps
-// its promise.
+// The functions that read. A message that is not held any more is empty, and has no envelope.
 struct ReadFunctions {
   static const lsmtpd_envelope* envelope(const lsmtpd_message* m) {
-    return View::of(m)->envelope_.get();
+    static const message::Envelope empty;
+    static const EnvelopeView none(empty);
+    const View* v = View::of(m);
+    return v ? v->envelope_.get() : none.get();
   }
-  static uint64_t size(const lsmtpd_message* m) { return View::of(m)->message_.size(); }
+  static uint64_t size(const lsmtpd_message* m) {
+    const View* v = View::of(m);
+    return v ? v->message_.size() : 0;
+  }
   static lsmtpd_str peek(const lsmtpd_message* m, uint64_t offset) {
-    return str(View::of(m)->message_.peek(offset));
+    const View* v = View::of(m);
+    return v ? str(v->message_.peek(offset)) : lsmtpd_str{nullptr, 0};
   }
   static int64_t read(const lsmtpd_message* m, uint64_t offset, void* buffer, uint64_t count) {
-    return View::of(m)->message_.read(offset, static_cast<char*>(buffer), count);
+    const View* v = View::of(m);
+    return v ? v->message_.read(offset, static_cast<char*>(buffer), count) : -1;
   }
-  static void pin(const lsmtpd_message* m) { View::of(m)->pin(); }
-  static void unpin(const lsmtpd_message* m) { View::of(m)->unpin(); }
+  static void pin(const lsmtpd_message* m) {
+    if (const View* v = View::of(m)) v->pin();
+  }
+  static void unpin(const lsmtpd_message* m) {
+    const View* v = View::of(m);
+    if (!v || v->unpin()) return;
+    const Running* running = Running::here();
+    static Mistakes& mistakes = *new Mistakes;
+    mistakes.note(running ? running->plugin() : "", "unpinned_twice",
+                  running ? running->function() : "a thread of its own",
+                  "the plugin called unpin() more often than pin()");
+  }
 };
 
 const lsmtpd_message_1 View::message_table = {ReadFunctions::envelope, ReadFunctions::size,
@@ -131,7 +186,8 @@ const lsmtpd_message_1 View::message_table = {ReadFunctions::envelope, ReadFunct
 
 const lsmtpd_header_1 View::header_table = {
     .count = [](const lsmtpd_message* m) -> int64_t {
-      const HeaderFields* header = View::of(m)->header();
+      const View* held = View::of(m);
+      const HeaderFields* header = held ? held->header() : nullptr;
       return header ? static_cast<int64_t>(header->fields().size()) : -1;
     },
     .at = field_at,

@@ -24,22 +24,27 @@ namespace lsmtpd::plugin {
 class View {
  public:
   enum class Rights : uint8_t { annotate, edit };
+  // How many views a lane's plugin has; outlives the lane as long as one is pinned.
+  using Lent = std::shared_ptr<std::atomic<uint32_t>>;
 
   static View* make(const message::Message& message, Rights rights, io::Loop& loop,
-                    message::ResourceLimits& resources) {
-    return new View(message, rights, loop, resources);
+                    message::ResourceLimits& resources, Lent lent = nullptr) {
+    return new View(message, rights, loop, resources, std::move(lent));
   }
-  static const View* of(const lsmtpd_message* m) { return reinterpret_cast<const View*>(m); }
+  // Null, and said so, where the plugin does not hold `m` any more.
+  static const View* of(const lsmtpd_message* m);
   static View* of(lsmtpd_edits* e) { return reinterpret_cast<View*>(e); }
-  const lsmtpd_message* abi() const { return reinterpret_cast<const lsmtpd_message*>(this); }
+  const lsmtpd_message* abi() const { return name_; }
   // Null where the plugin may not edit.
   lsmtpd_edits* edits_abi() {
     return rights_ == Rights::edit ? reinterpret_cast<lsmtpd_edits*>(this) : nullptr;
   }
   Notes& notes() { return notes_; }
 
-  void pin() const { references_.fetch_add(1, std::memory_order_relaxed); }
-  void unpin() const;
+  void pin() const;  // the plugin's
+  // False: it has no pin left.
+  bool unpin() const;
+  void release() const;  // the call's reference
 
   // The call is complete: no more edits. Returns the message with them applied, or nothing where
   // there are none to keep. [loop]
@@ -60,7 +65,7 @@ class View {
   friend struct EditFunctions;
 
   View(const message::Message& message, Rights rights, io::Loop& loop,
-       message::ResourceLimits& resources);
+       message::ResourceLimits& resources, Lent lent);
   ~View();
   Edits* edits();
   // Fields that were read before; null: they were not.
@@ -69,6 +74,9 @@ class View {
   void apply_content(message::Message& result);
 
   mutable std::atomic<uint32_t> references_{1};
+  mutable std::atomic<uint32_t> pins_{0};  // of the references, the plugin's
+  const Lent lent_;
+  const lsmtpd_message* name_;
   std::atomic<bool> open_{true};
   Rights rights_;
   io::Loop& loop_;

@@ -22,7 +22,7 @@ class ViewTest : public testing::Test {
   uint64_t more() const { return host_.resources.memory.used() - before_; }
   static message::Message close(View* view, bool keep = true) {
     message::Message message = view->close(keep).value_or(message::Message());
-    view->unpin();
+    view->release();
     return message;
   }
   static bool prepend(View* view, const std::string& fields) {

@@ -1,0 +1,133 @@
+// Mistakes of plugins: named in the log, and harmless.
+#include <gtest/gtest.h>
+
+#include <csignal>
+
+#include "plugin/running.hpp"
+#include "plugin_host.hpp"
+
+namespace lsmtpd::plugin {
+namespace {
+
+using test::on_loop;
+using test::PluginHost;
+using test::turn;
+
+class MistakesTest : public testing::Test {
+ protected:
+  Kind run(const std::string& mode, const std::string& delay = "50ms") {
+    Lane& lane = host_.lane("bad", "bad_filter", {{"mode", mode}, {"delay", delay}});
+    return host_.filter(lane, host_.mail()).verdict.kind;
+  }
+  size_t logged(const std::string& part) {
+    const std::string log = host_.log();
+    size_t times = 0;
+    for (size_t at = log.find(part); at != std::string::npos; at = log.find(part, at + 1)) ++times;
+    return times;
+  }
+  PluginHost host_;
+};
+
+TEST_F(MistakesTest, OneUnpinTooManyIsNamedAndTakesNothingAway) {
+  EXPECT_EQ(run("unpins_twice"), Kind::proceed);
+  EXPECT_EQ(logged("unpinned_twice"), 1u);
+  EXPECT_EQ(host_.resources.memory.used(), 0u);
+}
+
+TEST_F(MistakesTest, AMessageThatIsGoneIsKnownForWhatItIs) {
+  EXPECT_EQ(run("unpins_late"), Kind::proceed);
+  EXPECT_TRUE(host_.run_until([&] { return logged("message_not_held") == 1; }));
+}
+
+TEST_F(MistakesTest, FunctionsThatAreNullAreNamedEach) {
+  EXPECT_EQ(run("null_functions"), Kind::proceed);
+  EXPECT_EQ(logged("null_function"), 6u);
+}
+
+TEST_F(MistakesTest, FunctionsOfTheLoopOnAnotherThreadAreNamedEach) {
+  EXPECT_EQ(run("wrong_thread"), Kind::proceed);
+  EXPECT_EQ(logged("wrong_thread"), 4u);
+}
+
+TEST_F(MistakesTest, ABlockedLoopIsSaidAboveTwoHundredMilliseconds) {
+  EXPECT_EQ(run("blocks", "50ms"), Kind::proceed);
+  EXPECT_EQ(logged("loop_blocked"), 0u);
+  EXPECT_EQ(run("blocks", "300ms"), Kind::proceed);
+  EXPECT_EQ(logged("loop_blocked plugin=bad in=\"a call\""), 1u) << host_.log();
+}
+
+TEST_F(MistakesTest, WhatALaneLeavesBehindIsCounted) {
+  EXPECT_EQ(run("leaves_timers"), Kind::proceed);
+  EXPECT_TRUE(host_.close_lanes());
+  EXPECT_EQ(logged("left_behind plugin=bad watches=0 timers=2 messages=0"), 1u) << host_.log();
+}
+
+TEST_F(MistakesTest, AMessageThatIsNeverUnpinnedIsCounted) {
+  EXPECT_EQ(run("leaks_pin"), Kind::proceed);
+  EXPECT_TRUE(host_.close_lanes());
+  EXPECT_EQ(logged("left_behind plugin=bad watches=0 timers=0 messages=1"), 1u) << host_.log();
+}
+
+TEST_F(MistakesTest, ALaneThatEndsCleanlyLeavesNothing) {
+  EXPECT_EQ(run("reads"), Kind::proceed);
+  EXPECT_TRUE(host_.close_lanes());
+  EXPECT_EQ(logged("left_behind"), 0u);
+}
+
+TEST_F(MistakesTest, VerdictsThatMakeNoSenseAreSaidOnceAMinute) {
+  Lane& lane = host_.lane("bad", "bad_filter", {{"mode", "stored"}});
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(host_.filter(lane, host_.mail()).verdict.kind, Kind::stored);
+  EXPECT_EQ(logged("verdict_makes_no_sense"), 1u);
+  EXPECT_EQ(run("bad_code"), Kind::reject);
+  EXPECT_EQ(logged("a reply code of another class"), 1u);
+  EXPECT_EQ(run("unknown_kind"), Kind::tempfail);
+  EXPECT_EQ(logged("a kind that is none"), 1u);
+}
+
+TEST_F(MistakesTest, PoolWorkOfOnePluginDoesNotDelayAnothers) {
+  Lane& slow = host_.lane("slow", "bad_filter", {{"mode", "sleeps_on_pool"}, {"delay", "200ms"}});
+  Lane& quick = host_.lane("quick", "bad_filter", {{"mode", "reads"}});
+  int slow_done = 0;
+  std::optional<int> before;
+  const auto message = host_.mail();
+  on_loop(host_.loop, [&] {
+    for (int i = 0; i < 40; ++i) {
+      CallId call = 0;
+      (void)slow.filter(
+          message, 0, [&](const Completion&) { ++slow_done; }, call);
+    }
+    CallId call = 0;
+    (void)quick.filter(
+        message, 0, [&](const Completion&) { before = slow_done; }, call);
+  });
+  EXPECT_TRUE(host_.run_until([&] { return slow_done == 40; }));
+  EXPECT_LE(before.value_or(40), 6) << "of 40 that sleep";
+}
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST(MistakesDeathTest, ACrashNamesThePluginAndKeepsItsSignal) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        PluginHost host;
+        name_plugin_in_crashes();
+        host.filter(host.lane("bad", "bad_filter", {{"mode", "crashes"}}), host.mail());
+      },
+      testing::KilledBySignal(SIGSEGV), "crash: signal 11 in plugin.bad, in a call");
+}
+#endif
+
+TEST(MistakesDeathTest, ExitInAPluginIsAFailure) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        PluginHost host;
+        refuse_exit();
+        host.filter(host.lane("bad", "bad_filter", {{"mode", "exits"}}), host.mail());
+      },
+      testing::ExitedWithCode(1), "");
+}
+
+}  // namespace
+}  // namespace lsmtpd::plugin
