@@ -8,14 +8,14 @@
 
 namespace lsmtpd::plugin {
 
-void Mistakes::note(std::string_view plugin, std::string_view event, std::string_view what,
-                    std::string_view hint) {
+void Mistakes::note(std::string_view plugin, log::EventAt<log::Level::error> event,
+                    std::string_view what, std::string_view hint) {
   constexpr size_t kMostKinds = 100;
   uint64_t times = 0;
   {
     const auto now = std::chrono::steady_clock::now();
     const std::lock_guard lock(mutex_);
-    std::string key = fmt::format("{} {} {}", plugin, event, what);
+    std::string key = fmt::format("{} {} {}", plugin, event.event().text(), what);
     if (kinds_.size() >= kMostKinds && !kinds_.contains(key)) key = "others";
     Kind& kind = kinds_[key];
     ++kind.unsaid;

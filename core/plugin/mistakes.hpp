@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "log/events.hpp"
+
 namespace lsmtpd::plugin {
 
 class Mistakes {
@@ -16,7 +18,7 @@ class Mistakes {
   static constexpr std::chrono::seconds kPause{60};
 
   // `plugin`, `event` and `what` tell kinds apart; `what` says in which function, or of what. [any]
-  void note(std::string_view plugin, std::string_view event, std::string_view what,
+  void note(std::string_view plugin, log::EventAt<log::Level::error> event, std::string_view what,
             std::string_view hint);
 
  private:
