@@ -19,7 +19,7 @@ double percentile(const std::vector<float>& sorted, double share) {
   return sorted[std::min(at, sorted.size() - 1)];
 }
 
-std::string quoted(std::string_view text) {
+std::string json_string(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -79,7 +79,7 @@ std::string Tally::json(const Options& options) {
   std::string line = text;
   for (const std::string& problem : problems_) {
     if (line.back() != '[') line += ", ";
-    line += quoted(problem);
+    line += json_string(problem);
   }
   return line + "]}";
 }
