@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # What a reviewer should not have to look for: format, include rules, shell mistakes.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # The servers that contrib/dev bench measures lsmtpd beside, in the cache folder. One that cannot be
 # had is left out of the bench, which says so; nothing of them is installed into the system.

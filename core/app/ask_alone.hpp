@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Puts one question to a plugin on a loop and a lane of their own, and waits for the answer: what
 // `try` and `check --live` do. [main]
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What this build is: from CMake's project().
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A limit that holds across all workers: bytes of memory, bytes of spill, descriptors.
 // Every holder takes before it uses and gives back when it is done. Any thread.
 #pragma once

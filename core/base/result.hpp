@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an operation that can fail returns: a value, or an Error whose message a person can act on.
 // Exceptions are for start-up only; none crosses the plugin ABI.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Small functions over text: what more than one folder of core/ needs, and no library has.
 #pragma once
 

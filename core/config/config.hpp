@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The whole effective configuration, as plain values. Read once at start, const afterwards.
 //
 // Who makes it: load_file() from TOML, or from_environment() from LSMTPD's variables.

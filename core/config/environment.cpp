@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // LSMTPD's variables, as a drop-in replacement finds them in its unit's EnvironmentFile. A variable
 // that is empty counts as not set, as it did there.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the settings of one TOML table and records what is wrong with them.
 //
 // Made for a table, asked once for each key that may stand in it, and finished: finish() reports

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One function a kind of section: reads its keys into the struct of config.hpp. load.cpp makes the
 // Reader, sets name and position where the section has them, and finishes the Reader afterwards.
 #pragma once

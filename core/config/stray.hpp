@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Characters beyond ASCII that stand outside of strings and comments, where TOML has none: mostly
 // pasted with a line from a web page. Looked for before toml++ parses, because version 3.3 does not
 // define what it does with them, and because people cannot see a no-break space.

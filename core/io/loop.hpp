@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One event loop, a worker's heart: everything that belongs to it runs on its thread and needs no
 // locks.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The content of a message: in memory while there is room, in an unlinked file of its own when
 // there is not.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A message on its way through the chain: a small value of shared, constant parts. Copying it costs
 // a few reference counts; a filter's edit makes a new part and leaves the old one to whoever still
 // reads it.

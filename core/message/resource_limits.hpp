@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where bodies may live, and how much of it there is: shared by all workers, const but for its
 // budgets.
 #pragma once

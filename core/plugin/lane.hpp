@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host's side of one plugin on one worker: makes calls, and takes each answer exactly once.
 //
 // A call either answers at once, and the function that made it returns the Completion, or it stays

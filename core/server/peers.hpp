@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How many connections there are, in all and from each peer address, across all workers. Any
 // thread.
 #pragma once

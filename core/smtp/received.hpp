@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts the Received: fields of a message while its content passes by: many of them mean a loop
 // (RFC 5321 6.3). Only the header section is looked at, and of each line no more than the field's
 // name.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the session writes on its own account, and how it counts what a client may not do for ever.
 #include "smtp/replies.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every reply that the session gives on its own account, in one place. The text after the codes is
 // also the reason in the log, unless there is more to say there. Codes: RFC 5321 4.2, RFC 3463, and
 // the registry that RFC 5248 began.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One SMTP reply (RFC 5321 4.2, enhanced codes RFC 3463).
 #pragma once
 

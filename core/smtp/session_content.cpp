@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The part of smtp::Session that takes the octets of messages: DATA (RFC 5321 4.1.1.4) and BDAT
 // (RFC 3030). A message that cannot be accepted is condemned: what came of it is discarded at once,
 // the rest is drained, and the client hears of it at the true end.

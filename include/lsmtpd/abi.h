@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* lsmtpd plugin ABI: the types everything else uses, and the one symbol a plugin exports.
  *
  * A plugin is a shared object with one exported symbol, `lsmtpd_entry`. Everything beyond it is an

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.admission/1" [instance]: what a plugin can take, asked before a message is read. */
 #ifndef LSMTPD_ADMISSION_H
 #define LSMTPD_ADMISSION_H

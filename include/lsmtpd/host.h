@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The host's side: what every instance and every lane gets. Extensions of the host are in log.h,
  * message.h, loop.h, memory.h and replay.h.
  */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.memory/1" [host]: the process's memory budget (limits.memory). What a plugin holds on
  * behalf of messages beyond a few KiB is reserved here first.
  */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.message/1" [host]: reading a message, and changing it from a filter.
  *
  * A message handed to a plugin is a view of its own: nobody else's edits show in it, and its

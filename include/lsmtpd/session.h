@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.session_filter/1" [phase]: a filter that judges a client before there is a message. */
 #ifndef LSMTPD_SESSION_H
 #define LSMTPD_SESSION_H

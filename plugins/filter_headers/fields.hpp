@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Header fields as text: PURE functions from an envelope to RFC 5322 lines. filter_headers.cpp puts
 // them together. Whatever a client sent, what comes out is whole fields: no control character gets
 // in, no line is longer than 998.

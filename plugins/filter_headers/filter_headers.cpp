@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // filter_headers: puts header fields before a message: Return-Path, Received, and fields of the
 // operator's own with what is known about the client in them. All of it is off unless it is asked
 // for: lsmtpd does not change mail by itself.

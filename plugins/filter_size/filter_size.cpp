@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // filter_size: refuses messages over `max`. At MAIL and while the data is read the host does it,
 // from what admission() publishes, and EHLO announces it; what gets here all the same (a filter
 // before this one made it larger) is refused at the end.

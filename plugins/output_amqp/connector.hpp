@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Resolves a broker's name and connects a TCP socket to it, without blocking: one address after the
 // other, until one answers. start() once for each attempt; the answer comes later, exactly once,
 // unless cancel() comes first. [loop]

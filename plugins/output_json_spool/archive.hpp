@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What replay asks of the spool, as plain file operations: list in steps, load, forget, bury; and
 // quarantine. Keeper's thread only; all of it may block on the disk.
 #pragma once

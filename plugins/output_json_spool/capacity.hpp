@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the spool can take, for admission: free space and inodes, bytes used, age of the oldest
 // message that waits. Written by the committer (stored), the keeper (the rest), read by every lane.
 // All [any].

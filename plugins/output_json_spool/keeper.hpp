@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A thread of its own: replay's file operations, in the order they were asked for, and
 // housekeeping in between, so that neither waits on a loop nor holds up a commit.
 // Order: start() [main], run() [any], stop() [main], which finishes what is queued.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One worker's part of the spool: hands messages to the committer and replay's questions to the
 // keeper, both of which answer from their own threads. [loop]
 #pragma once

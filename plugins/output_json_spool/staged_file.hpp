@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One message on its way to the disk, in steps that a group takes together:
 // write() -> flush_begin() -> flush_end() -> publish(), then the directory's own sync, by the
 // committer. After any failure nothing is left behind once the object is gone, and it is never

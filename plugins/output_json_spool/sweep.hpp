@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Looks after the spool without ever holding anything up: free space every second, and, where a
 // limit wants it, the size and age of all messages in bounded steps. A million files are gone
 // through in the background; nothing is read at start. Keeper's thread only.

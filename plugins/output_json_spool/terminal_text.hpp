@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text that came from anywhere, made safe for a terminal: control characters, what is not UTF-8,
 // and the characters that turn text around are shown as \xNN.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A thread that takes no signals: they belong to the daemon's own.
 #pragma once
 

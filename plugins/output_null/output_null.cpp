@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // output_null: takes every message and forgets it. For load tests and for trying filters; P1 does
 // not hold for what it stores, so it says so at each start.
 #include <lsmtpd/sdk/plugin.hpp>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many large messages at once, in thirds: what a server holds of them all at the same time."""
 import time
 

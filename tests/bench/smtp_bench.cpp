@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the session costs beside the kernel: octets a second of the data scanner, nanoseconds a
 // message of the session.
 #include <benchmark/benchmark.h>

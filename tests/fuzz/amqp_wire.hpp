@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AMQP 1.0 on the wire as the harness needs it: frames written with whatever fields, and frames
 // read slowly and plainly, apart from Proton, so that what was really said can be checked.
 #pragma once

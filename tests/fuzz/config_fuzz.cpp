@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TOML as the daemon loads and checks it, with the options of output_amqp checked as `check` does.
 // Whatever the file holds,
 //   - either it is right, or at least one error says what is not; each diagnostic is one line of

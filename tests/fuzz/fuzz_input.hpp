@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the harnesses share: how an input begins, and how a broken promise is told.
 #pragma once
 

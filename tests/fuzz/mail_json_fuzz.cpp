@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Content of any bytes in pieces of any size: what is written is read back byte for byte, and its
 // size is what was measured.
 #include <algorithm>

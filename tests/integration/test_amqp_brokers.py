@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """output_amqp against the four brokers: nothing acknowledged is lost, each byte arrives, and what is wrong
 with a broker is said."""
 import json

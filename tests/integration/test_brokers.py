@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The brokers that the AMQP tests rely on do what those tests take for granted."""
 import socket
 import ssl

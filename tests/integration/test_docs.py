@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What README and docs/configuration.md say, done."""
 import json
 import pathlib

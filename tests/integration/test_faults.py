@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The spool when the disk does not do its part: 4xx, an alarm in the log, and then on with the next."""
 import os
 import shutil

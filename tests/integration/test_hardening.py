@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the compiler and the linker were told to do against exploits is in what they built, and the systemd unit
 leaves the daemon no more than it needs."""
 import json

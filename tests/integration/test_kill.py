@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whenever it ends, however it ends: no message with a 250 is lost, none comes twice."""
 import random
 import signal

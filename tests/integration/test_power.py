@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The power goes while mail comes in: what got 250 is on the disk. And the controls: without one of the
 syncs it is not."""
 import random

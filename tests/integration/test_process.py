@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the daemon is to the system: whose it is, how many cores and descriptors it takes."""
 import os
 import pathlib

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Session filters: what the client hears before there is a message.
 #include "pipeline/session_filters.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the host offers a lane: loop, memory, edits; through a plugin that says what it saw.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finding, loading, creating and starting plugins: what is wrong is said clearly, with the reason.
 #include "plugin/library.hpp"
 

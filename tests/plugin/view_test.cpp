@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a plugin adds to a message counts against the memory budget, for as long as it is there.
 #include "plugin/view.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a client may not do for ever: long lines, errors, idle commands, recipients.
 #include <gmock/gmock.h>
 

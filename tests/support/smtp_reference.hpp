@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the data scanner must do, written as slowly and plainly as can be: the whole input at once,
 // one octet after the other.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lsmtpd SDK: Host, what an instance and a lane may ask of the daemon from any thread: who am I,
 // the log, memory. LaneHost in loop.hpp adds the event loop. Copies are cheap; valid until the
 // instance is destroyed or the lane closed.

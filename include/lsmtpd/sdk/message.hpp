@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lsmtpd SDK: Call, the one answer to one question of the host, and Message, the view of a message
 // that came with it.
 #pragma once

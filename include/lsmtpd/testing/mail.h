@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fake host: how tests make messages, and what became of them. */
 #ifndef LSMTPD_TESTING_MAIL_H
 #define LSMTPD_TESTING_MAIL_H

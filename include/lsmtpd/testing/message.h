@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fake host: lsmtpd.message/1 on a message in memory, which may pretend to be spilled. */
 #ifndef LSMTPD_TESTING_MESSAGE_H
 #define LSMTPD_TESTING_MESSAGE_H

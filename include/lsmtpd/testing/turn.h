@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fake host: turns the loop: everything that the plugin posted, deferred, offloaded, watches and
  * resolves happens here. */
 #ifndef LSMTPD_TESTING_TURN_H

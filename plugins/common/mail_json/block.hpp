@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What 16 bytes at a time share: Escaper and Measure must agree on what needs a look.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a writer gets content from: bytes that lie in memory (peek), or must be read (read).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Goes through a JSON file of LSMTPD's form once, with bounded memory: keeps the members of the
 // envelope as text and notes where the content strings lie. The keys may stand in any order.
 // What is torn, cut off, nested too deep or followed by something else is an error.

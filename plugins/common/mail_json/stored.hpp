@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What LSMTPD's JSON says of a message beside its content, as owned values, and the names of the
 // keys. The six keys of LSMTPD's own are never removed and keep its meaning:
 //   timestamp, message_id, client_address (the HELO argument), recipients (with angle brackets),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The inside of a JSON string back to bytes, piece by piece: an escape may be split over two
 // pieces. Order: unescape() each piece, finish() once. Allocates nothing.
 #pragma once

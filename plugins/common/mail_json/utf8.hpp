@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UTF-8 sequences, judged as Rust's from_utf8_lossy does: what is invalid is taken in maximal
 // subparts (Unicode 3.9, U+FFFD substitution), each of which becomes one U+FFFD.
 #pragma once

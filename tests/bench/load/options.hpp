@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What smtp_load is asked to do, and the bytes it sends for it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What came of the messages: counts, times and wrong replies, and the line of JSON about them.
 #pragma once
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Crowds of clients, what the daemon takes for them, and how a well-behaved client fares beside them."""
 import math
 import multiprocessing

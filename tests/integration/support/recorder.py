@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An output that writes down what it gets and can be down: tests/fixtures/test_output.cpp, with the
 spool as its fallback. What waited while it was down is replayed into it."""
 import re

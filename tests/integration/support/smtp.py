@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An SMTP client that sends exactly the bytes it is told to, and a server's whole answer to them."""
 import array
 import fcntl

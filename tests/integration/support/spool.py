@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What output_json_spool wrote: one <message_id>.json a message."""
 import base64
 import hashlib

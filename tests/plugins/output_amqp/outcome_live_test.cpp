@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the client is told for each thing that a broker can do with a message.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
