@@ -97,8 +97,7 @@ Status Daemon::bind() {
 
 // Only what a chain uses, as a step or as a step's fallback, is started.
 Status Daemon::start_instances() {
-  peers_ = std::make_unique<server::Peers>(config_.limits.connections,
-                                           config_.limits.connections_per_peer);
+  peers_ = std::make_unique<server::Peers>(peer_limits(config_));
   shared_ = std::unique_ptr<server::Shared>(
       new server::Shared{settings_, setup_->resources(), *peers_, {}, {}});
   std::set<std::string> used;

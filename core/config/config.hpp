@@ -66,6 +66,8 @@ struct Limits {
   uint32_t recipients = 1000;
   uint32_t connections = 10000;
   uint32_t connections_per_peer = 100;
+  uint32_t peer_prefix_v4 = 32;  // bits of an address that make a peer, for all limits per peer
+  uint32_t peer_prefix_v6 = 64;
   // On a connection since the last message that was accepted:
   uint32_t commands = 1000;     // commands that carry no mail forward (NOOP, RSET, VRFY, ...)
   uint32_t errors = 20;         // 5xx replies to commands

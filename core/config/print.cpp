@@ -151,6 +151,8 @@ void Printer::limits(const Limits& limits) {
   line("recipients", limits.recipients);
   line("connections", limits.connections);
   line("connections_per_peer", limits.connections_per_peer);
+  line("peer_prefix_v4", limits.peer_prefix_v4);
+  line("peer_prefix_v6", limits.peer_prefix_v6);
   line("commands", limits.commands);
   line("errors", limits.errors);
   line("memory", size(limits.memory));

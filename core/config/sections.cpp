@@ -59,6 +59,8 @@ void read_limits(Reader& reader, Limits& limits) {
     limits.connections_position = most->position;
   }
   reader.integer("connections_per_peer", limits.connections_per_peer, {1, many});
+  reader.integer("peer_prefix_v4", limits.peer_prefix_v4, {8, 32});
+  reader.integer("peer_prefix_v6", limits.peer_prefix_v6, {16, 128});
   reader.integer("commands", limits.commands, {1, many});
   reader.integer("errors", limits.errors, {1, many});
   reader.size("memory", limits.memory, {1u << 20, unlimited});

@@ -38,6 +38,7 @@ class Loop {
 
   uint64_t now_ms() const;  // [loop] monotonic, as of this turn
   Deadlines& deadlines();   // [loop] counting from now; resolution 100 ms
+  uint64_t turn() const { return turns_; }  // [loop] another number in each turn
 
   void post(Task task);       // [any] runs on the loop, in order of posting
   void defer(Task task);      // [loop] runs at the end of this turn, before the loop waits
@@ -67,6 +68,7 @@ class Loop {
   std::vector<Task> deferred_;
   Task each_turn_;
   size_t offloaded_ = 0;
+  uint64_t turns_ = 0;
 };
 
 // A timer that can be armed again and again. [loop]

@@ -30,10 +30,10 @@ void Connection::arm_deadlines() {
   if (!session_.in_transaction()) memory_.release_envelope();
   if (state_ == State::banner) return;
   if (waits_for_us()) {
-    timers_.expect_us();
+    timers_.expect_us(deadlines());
   } else {
-    timers_.expect_client(deadlines(),
-                          {session_.in_data(), session_.progress(), session_.message_octets()});
+    timers_.expect_client(deadlines(), {session_.in_data(), session_.in_message(),
+                                        session_.progress(), session_.message_octets()});
   }
 }
 

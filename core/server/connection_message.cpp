@@ -17,6 +17,16 @@ std::string joined(const std::vector<message::Recipient>& recipients) {
   return all;
 }
 
+// An envelope with what its message counts for its peer, as long as somebody has it.
+struct HeldEnvelope {
+  HeldEnvelope(message::Envelope&& e, MemoryAccount::Envelope&& m, PeerShare&& b, Reservation&& s)
+      : envelope(std::move(e)), memory(std::move(m)), body(std::move(b)), spill(std::move(s)) {}
+  message::Envelope envelope;
+  MemoryAccount::Envelope memory;
+  PeerShare body;  // its peer outlives `spill`
+  Reservation spill;
+};
+
 }  // namespace
 
 void Connection::start_body() {
@@ -37,6 +47,12 @@ void Connection::log_dropped(std::string_view why) {
 // Memory is short: what there is of the body goes to its file, and reading waits for that, and for
 // nothing else.
 void Connection::flush_body() {
+  if (!receiver_.reserve_spill()) {
+    receiver_.give_up();
+    log_dropped("this peer's share of limits.spill is used up");
+    if (receiver_.complete()) end_body();
+    return;
+  }
   advance(Event::spill_begun);
   stream_->read_stop();
   auto status = std::make_shared<Status>();
@@ -46,6 +62,7 @@ void Connection::flush_body() {
 
 void Connection::flushed(const Status& status) {
   advance(Event::spill_done);
+  receiver_.flushed();
   if (over()) {
     go_if_idle();
     return;
@@ -77,8 +94,12 @@ void Connection::end_body() {
 void Connection::run_chain() {
   message::Message message;
   message_size_ = receiver_.size();
-  message.body = receiver_.finish();
-  envelope_ = hold_reserved(session_.take_envelope(), memory_.take_envelope());
+  auto received = receiver_.finish();
+  message.body = received.body;
+  const auto held =
+      std::make_shared<HeldEnvelope>(session_.take_envelope(), memory_.take_envelope(),
+                                     std::move(received.memory), std::move(received.spill));
+  envelope_ = {held, &held->envelope};
   message.envelope = envelope_;
   body_end_ms_ = service_.loop.now_ms();
   chain_run_ = pipeline::ChainRun::make(service_.chain, std::move(message));
@@ -105,9 +126,13 @@ void Connection::finish(const pipeline::Outcome& outcome) {
   session_.finish(outcome.reply);
 }
 
-// A refusal before the chain was asked. Of one recipient it names that one.
+// A refusal before the chain was asked. Of one recipient it names that one. Neither a connection
+// nor a peer can fill the log: what is held back is counted.
 void Connection::log_refused(std::string_view at, const smtp::Reply& reply, std::string_view why) {
   if (!log::enabled(log::Level::info)) return;
+  if (++refused_ > kRefusalLines) return;
+  const auto held_back = account_->refusals.admit(service_.loop.now_ms());
+  if (!held_back) return;
   const auto& e = session_.envelope();
   const bool one = at == "rcpt" && !e.recipients.empty();
   log::info("refused", {{"at", at},
@@ -120,7 +145,20 @@ void Connection::log_refused(std::string_view at, const smtp::Reply& reply, std:
                         {"listener", service_.listener.name},
                         {"code", reply.code},
                         {"reply", reply.text},
-                        {"why", why}});
+                        {"why", why},
+                        {"held_back", *held_back}});
+}
+
+// Those of one connection that had no line, in one.
+void Connection::log_refusals() {
+  if (refused_ <= kRefusalLines) return;
+  const uint64_t without_line = refused_ - kRefusalLines;
+  const auto held_back = account_->refusals.admit(service_.loop.now_ms(), without_line);
+  if (!held_back) return;
+  log::info("refused_more", {{"peer", peer_.text()},
+                             {"listener", service_.listener.name},
+                             {"count", without_line},
+                             {"held_back", *held_back}});
 }
 
 void Connection::log_outcome(const pipeline::Outcome& outcome) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "base/deadlines.hpp"
 #include "server/settings.hpp"
@@ -24,6 +25,7 @@ class ConnectionTimers {
   // How far the client is.
   struct Progress {
     bool in_data;
+    bool in_message;    // in data, or between the chunks of one message
     uint32_t commands;  // changes with each command line and each end of content
     uint64_t octets;    // of the message so far
   };
@@ -36,7 +38,8 @@ class ConnectionTimers {
   // It is the client's turn. A command has its time from the end of the one before, however many
   // octets of it come; what comes too slowly within data is limits.data_rate's.
   void expect_client(Deadlines& deadlines, const Progress& at);
-  void expect_us();                              // the client waits for us
+  // The client waits for us: that time does not count as its own.
+  void expect_us(Deadlines& deadlines);
   void expect_last_reply(Deadlines& deadlines);  // the client has to take it
   void forget_idle() { idle_.disarm(); }         // the next expect_client() starts over
   void stop();
@@ -53,6 +56,8 @@ class ConnectionTimers {
   Deadlines::Entry rate_;
   uint64_t octets_ = 0;  // of the message, as far as it is known
   uint64_t octets_at_rate_check_ = 0;
+  uint64_t ours_ms_ = 0;  // of the rate's window, and since when it is our turn, if it is
+  std::optional<uint64_t> ours_since_ms_;
   uint32_t commands_at_arming_ = 0;
 };
 

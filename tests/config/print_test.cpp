@@ -24,7 +24,7 @@ Config unusual() {
   config.listeners = {
       {"one", "::1", 2525, Protocol::lmtp, BareLf::normalize, "main", 1500, {}, {}, {}},
       {"two", "*", 0, Protocol::smtp, BareLf::reject, "main", 0, {}, {}, {}}};
-  config.limits = {65537, 101, 102, 103, 104, 105, 1048577, 107, "/spill", 1025, 109};
+  config.limits = {65537, 101, 102, 103, 31, 63, 104, 105, 1048577, 107, "/spill", 1025, 109};
   config.timeouts = {1001, 1002, 1003, 1004, 1005};
   config.log = {"trace", "json", "/var/log/${x}"};
   Plugin filter;
