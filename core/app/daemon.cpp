@@ -73,7 +73,8 @@ Status Daemon::open_log() const {
       {level.value_or(log::Level::info), config_.log.format == "json", config_.log.file});
 }
 
-// Every worker has a socket of its own; the first one of a listener decides the port where it is 0.
+// Every worker has sockets of its own, one for each address of the listener; the first one of a
+// listener decides the port where it is 0.
 Status Daemon::bind() {
   for (size_t i = 0; i < config_.listeners.size(); ++i) {
     const auto& listener = config_.listeners[i];
@@ -83,12 +84,15 @@ Status Daemon::bind() {
       return fail("listener {}: {}", listener.name, free.error().message);
     }
     for (uint32_t worker = 0; worker < workers_wanted_; ++worker) {
-      auto socket = io::bind_tcp(listener.host, port);
-      if (!socket) return fail("listener {}: {}", listener.name, socket.error().message);
-      const auto at = io::local_endpoint(socket->get());
-      port = at.port;
-      bound.address = at.text();
-      bound.sockets.push_back(std::move(*socket));
+      auto sockets = io::bind_all(listener.host, port);
+      if (!sockets) return fail("listener {}: {}", listener.name, sockets.error().message);
+      bound.addresses.clear();
+      for (const auto& socket : *sockets) {
+        const auto at = io::local_endpoint(socket.get());
+        port = at.port;
+        bound.addresses.push_back(at.text());
+      }
+      bound.sockets.push_back(std::move(*sockets));
     }
     bound_.push_back(std::move(bound));
   }
@@ -125,14 +129,18 @@ Status Daemon::start_workers() {
 Status Daemon::listen() {
   for (auto& bound : bound_) {
     for (uint32_t i = 0; i < workers_wanted_; ++i) {
-      if (auto status = workers_[i]->listen(bound.listener, std::move(bound.sockets[i])); !status) {
-        return fail("listener {}: {}", config_.listeners[bound.listener].name,
-                    status.error().message);
+      for (auto& socket : bound.sockets[i]) {
+        if (auto status = workers_[i]->listen(bound.listener, std::move(socket)); !status) {
+          return fail("listener {}: {}", config_.listeners[bound.listener].name,
+                      status.error().message);
+        }
       }
     }
-    log::info("listening", {{"listener", config_.listeners[bound.listener].name},
-                            {"address", bound.address},
-                            {"workers", workers_wanted_}});
+    for (const auto& address : bound.addresses) {
+      log::info("listening", {{"listener", config_.listeners[bound.listener].name},
+                              {"address", address},
+                              {"workers", workers_wanted_}});
+    }
   }
   return {};
 }

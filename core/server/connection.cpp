@@ -155,12 +155,9 @@ bool Connection::act(Action action) {
     case Action::body_end:
       end_body();
       break;
-    case Action::refused: {
-      const auto& refusal = session_.refusal();
-      log_refused(refusal.of_message ? "data" : "command", {static_cast<int>(refusal.code)},
-                  refusal.why);
+    case Action::refused:
+      log_refusal(session_.refusal());
       break;
-    }
     case Action::close:
       if (write_replies()) close_when_sent(true);
       return false;

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "io/stream.hpp"
 #include "log/log.hpp"
@@ -91,6 +92,10 @@ class Connection final : io::Stream::Handler {
   void finish(const pipeline::Outcome& outcome);
   void log_outcome(const pipeline::Outcome& outcome);
   void log_refused(std::string_view at, const smtp::Reply& reply, std::string_view why);
+  void log_refusal(const smtp::Session::Refusal& refusal);
+  bool may_log_refusal(uint64_t& held_back);
+  void write_refused(std::string_view at, log::List to, std::vector<log::Field> more,
+                     uint64_t held_back);
 
   // connection_end.cpp: how it ends
   bool account();
@@ -131,6 +136,7 @@ class Connection final : io::Stream::Handler {
   MessageReceiver receiver_;
   std::shared_ptr<pipeline::ChainRun> chain_run_;
   std::shared_ptr<const message::Envelope> envelope_;  // of the message under way, for the log
+  std::string_view size_limit_by_;  // whose size limit is in force: a key, or a plugin's name
   uint64_t message_size_ = 0;
   uint64_t mail_at_ms_ = 0;
   uint64_t body_end_ms_ = 0;

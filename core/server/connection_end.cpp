@@ -93,7 +93,9 @@ void Connection::log_closed(log::Level level, std::string_view why) {
               {"why", why}});
 }
 
+// Who is idle in a transaction, or does not take its 421, must not hold the stop for long.
 void Connection::drain() {
+  if (state_ != State::banner) timers_.hurry(deadlines());
   shut_down({.reply = smtp::replies::shutting_down(service_.listener.smtp.hostname),
              .why = "shutting down",
              .after_transaction = true});

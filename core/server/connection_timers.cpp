@@ -23,7 +23,7 @@ void ConnectionTimers::begin_delay(Deadlines& deadlines, uint64_t greet_delay) {
 
 void ConnectionTimers::expect_client(Deadlines& deadlines, const Progress& at) {
   if (at.in_data || !idle_.armed() || commands_at_arming_ != at.commands) {
-    deadlines.arm(idle_, at.in_data ? timeouts_.data_idle : timeouts_.command);
+    arm_idle(deadlines, at.in_data ? timeouts_.data_idle : timeouts_.command);
     commands_at_arming_ = at.commands;
   }
   octets_ = at.octets;
@@ -45,7 +45,16 @@ void ConnectionTimers::expect_us(Deadlines& deadlines) {
 
 void ConnectionTimers::expect_last_reply(Deadlines& deadlines) {
   rate_.disarm();
-  deadlines.arm(idle_, kLastReplyMs);
+  arm_idle(deadlines, kLastReplyMs);
+}
+
+void ConnectionTimers::hurry(Deadlines& deadlines) {
+  hurried_ = true;
+  if (idle_.armed()) arm_idle(deadlines, kHurriedMs);
+}
+
+void ConnectionTimers::arm_idle(Deadlines& deadlines, uint64_t delay) {
+  deadlines.arm(idle_, hurried_ ? std::min(delay, kHurriedMs) : delay);
 }
 
 void ConnectionTimers::stop() {

@@ -16,6 +16,7 @@ class ConnectionTimers {
  public:
   static constexpr uint64_t kRateWindowMs = 30'000;
   static constexpr uint64_t kLastReplyMs = 30'000;  // for the client to take it
+  static constexpr uint64_t kHurriedMs = 5000;      // for anything, while we are stopping
 
   struct Expired {
     std::function<void()> idle;  // whichever of the short ones is armed
@@ -41,10 +42,13 @@ class ConnectionTimers {
   // The client waits for us: that time does not count as its own.
   void expect_us(Deadlines& deadlines);
   void expect_last_reply(Deadlines& deadlines);  // the client has to take it
-  void forget_idle() { idle_.disarm(); }         // the next expect_client() starts over
+  // From now on nobody has long: we are stopping. `idle` is armed again where it was.
+  void hurry(Deadlines& deadlines);
+  void forget_idle() { idle_.disarm(); }  // the next expect_client() starts over
   void stop();
 
  private:
+  void arm_idle(Deadlines& deadlines, uint64_t delay);
   void check_rate(Deadlines& deadlines);
 
   const Limits& limits_;
@@ -59,6 +63,7 @@ class ConnectionTimers {
   uint64_t ours_ms_ = 0;  // of the rate's window, and since when it is our turn, if it is
   std::optional<uint64_t> ours_since_ms_;
   uint32_t commands_at_arming_ = 0;
+  bool hurried_ = false;
 };
 
 }  // namespace lsmtpd::server

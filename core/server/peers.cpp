@@ -11,7 +11,8 @@ namespace {
 std::string masked(const unsigned char* address, size_t size, uint32_t prefix) {
   std::string key(reinterpret_cast<const char*>(address), size);
   for (size_t i = 0; i < size; ++i) {
-    const uint32_t bits = std::clamp<uint32_t>(prefix - std::min<uint32_t>(prefix, 8 * i), 0, 8);
+    const auto before = static_cast<uint32_t>(8 * i);
+    const uint32_t bits = prefix > before ? std::min(prefix - before, 8u) : 0;
     key[i] = static_cast<char>(key[i] & (0xff00 >> bits));
   }
   return key;

@@ -49,6 +49,10 @@ Reply shutting_down(std::string_view hostname) {
   return {421, "4.3.2", std::string(hostname) + " is shutting down"};
 }
 
+Reply chunk_failed_with(std::string_view first_reply) {
+  return {503, "5.5.1", "An earlier BDAT failed (" + std::string(first_reply) + "): send RSET"};
+}
+
 Reply queued(std::string_view id) {
   return {250, "2.0.0", "Ok: queued as " + std::string(id)};
 }
@@ -67,19 +71,35 @@ void ReplyWriter::write(const Reply& reply, uint32_t times) {
   const size_t start = text_.size();
   text_.reserve(start +
                 times * std::min(kLineLimit, reply.enhanced.size() + reply.text.size() + 8));
-  text_ += std::to_string(reply.code);
-  for (const std::string* part : {&reply.enhanced, &reply.text}) {
-    if (part->empty()) continue;
-    text_ += ' ';
-    text_ += *part;
+  std::string_view rest = reply.text;
+  for (;;) {
+    const size_t end = rest.find('\n');
+    write_line(reply, rest.substr(0, end), end == std::string_view::npos);
+    if (end == std::string_view::npos) break;
+    rest.remove_prefix(end + 1);
   }
+  const size_t size = text_.size() - start;
+  for (; times > 1; --times) text_.append(text_, start, size);
+}
+
+// Each line of several has the code, with a hyphen but for the last (RFC 5321 4.2), and the
+// enhanced code (RFC 2034 4).
+void ReplyWriter::write_line(const Reply& reply, std::string_view text, bool last) {
+  const size_t start = text_.size();
+  text_ += std::to_string(reply.code);
+  bool first = true;
+  for (const std::string_view part : {std::string_view(reply.enhanced), text}) {
+    if (part.empty()) continue;
+    text_ += first && !last ? '-' : ' ';
+    text_ += part;
+    first = false;
+  }
+  if (first && !last) text_ += '-';
   std::replace_if(
       text_.data() + start, text_.data() + text_.size(), [](char c) { return !is_printable(c); },
       '?');
   if (text_.size() - start > kLineLimit - 2) text_.resize(start + kLineLimit - 2);
   text_ += "\r\n";
-  const size_t line = text_.size() - start;
-  for (; times > 1; --times) text_.append(text_, start, line);
 }
 
 void ReplyWriter::write_banner(std::string_view hostname, bool lmtp) {

@@ -9,7 +9,7 @@ namespace lsmtpd::smtp {
 struct Reply {
   int code = 0;               // 200 to 599
   std::string enhanced = {};  // "5.7.1"; empty where a reply has none
-  std::string text = {};      // one line; no CR, LF or control characters
+  std::string text = {};      // its lines, with LF between them
 };
 
 // After it the connection ends: 421 (RFC 5321 3.8), 521 (RFC 7504 3).

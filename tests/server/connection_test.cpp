@@ -473,5 +473,54 @@ TEST_F(ConnectionTest, ChunksThatComeTooSlowlyEndTheSession) {
   EXPECT_EQ(client.reply(), "421 4.4.2 Data comes too slowly");
 }
 
+TEST_F(ConnectionTest, ARefusalSaysWhatWasRefusedAndByWhoseLimit) {
+  step("size", "bad_filter", {{"max", "5KiB"}});
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org> SIZE=5121").substr(0, 9), "552 5.3.4");
+  EXPECT_TRUE(host_.logged("refused at=mail id="));
+  EXPECT_TRUE(host_.logged(" verb=MAIL argument=\"FROM:<a@example.org> SIZE=5121\" limit=size "));
+  EXPECT_EQ(client.ask("EHLO " + std::string(300, 'x')).substr(0, 4), "501 ");
+  EXPECT_TRUE(host_.logged("refused at=helo id="));
+  EXPECT_EQ(client.ask("FOO bar").substr(0, 4), "500 ");
+  EXPECT_TRUE(host_.logged("refused at=command id="));
+}
+
+TEST_F(ConnectionTest, AnAcceptedMessageIsFoundByItsMessageId) {
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.mail("Message-ID: <one@client.example>\r\n\r\nx\r\n").substr(0, 4), "250 ");
+  EXPECT_TRUE(host_.logged(" message_id=<one@client.example> "));
+}
+
+TEST_F(ConnectionTest, ADrainGivesAnIdleTransactionLittleTime) {
+  step("out", "test_output");
+  serve();
+  Client idle(*this);
+  idle.begin();
+  EXPECT_EQ(idle.ask("MAIL FROM:<a@b.example>").substr(0, 4), "250 ");
+  drain();
+  EXPECT_TRUE(idle.silent());
+  jump(ConnectionTimers::kHurriedMs);
+  EXPECT_EQ(idle.reply(), "421 4.4.2 Timeout while waiting for a command");
+}
+
+TEST_F(ConnectionTest, ADrainDoesNotWaitLongForAClientThatDoesNotReadIts421) {
+  step("out", "test_output");
+  serve();
+  Client deaf(*this);
+  deaf.begin();
+  deaf.memory().room = 0;
+  drain();
+  test::turn(host_.loop);
+  EXPECT_EQ(connections_.size(), 1u);
+  jump(ConnectionTimers::kHurriedMs);
+  EXPECT_TRUE(gone());
+}
+
 }  // namespace
 }  // namespace lsmtpd::server
