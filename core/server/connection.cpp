@@ -79,7 +79,7 @@ void Connection::on_read(std::string_view bytes) {
 // Lets the session eat `input` until it waits for something or its share of this turn is used up,
 // then writes what it has to say.
 void Connection::drive(std::string_view input) {
-  turn_.begin(service_.loop.turn());
+  turn_.begin(service_.loop.turn(), !input.empty());
   bool more = true;
   do {
     while (state_ == State::reading) {

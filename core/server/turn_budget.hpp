@@ -14,18 +14,20 @@ class TurnBudget {
 
   explicit TurnBudget(uint64_t nanoseconds) : nanoseconds_(nanoseconds) {}
 
-  // Work begins or goes on in this turn.
-  void begin(uint64_t turn) {
-    if (turn == turn_) return;
-    turn_ = turn;
-    steps_ = 0;
-    spent_ = false;
-    ends_at_ = now() + nanoseconds_;
+  // The loop's turn, and whether there is work: without any, nothing is spent.
+  void begin(uint64_t turn, bool work) {
+    if (turn != turn_) {
+      turn_ = turn;
+      steps_ = 0;
+      worked_ = spent_ = false;
+      ends_at_ = now() + nanoseconds_;
+    }
+    worked_ = worked_ || work;
   }
   // After each step.
   bool step() { return ++steps_ % kStride == 0 ? spent() : spent_; }
   bool spent() {
-    spent_ = spent_ || now() >= ends_at_;
+    spent_ = spent_ || (worked_ && now() >= ends_at_);
     return spent_;
   }
 
@@ -40,6 +42,7 @@ class TurnBudget {
   uint64_t turn_ = UINT64_MAX;
   uint64_t ends_at_ = 0;
   uint32_t steps_ = 0;
+  bool worked_ = false;
   bool spent_ = false;
 };
 

@@ -30,14 +30,17 @@ class Senders:
         return self
 
     def __exit__(self, *_):
+        alive = self._process.is_alive()
         self._process.kill()
         self._process.join(60)
+        assert alive, "the senders' connections were ended"
 
     @staticmethod
     def _run(address, count, piece):
         sockets = []
         for _ in range(count):
             made = socket.create_connection(address)
+            assert made.recv(512).startswith(b"220 ")
             made.sendall(MAIL + H + b"a bare LF:\nand on\r\n")
             made.setblocking(False)
             sockets.append([made, piece])

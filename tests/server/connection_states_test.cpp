@@ -82,8 +82,9 @@ TEST(ConnectionStates, NeverComeBackFromTheEnd) {
 
 TEST(ConnectionStates, SayWhoIsWaitedFor) {
   for (const State state : all_states()) {
-    EXPECT_EQ(waits_for_us(state),
-              state == State::filters || state == State::spill || state == State::chain);
+    const bool ours = state == State::filters || state == State::spill || state == State::chain ||
+                      state == State::turn;
+    EXPECT_EQ(waits_for_us(state), ours);
   }
 }
 
