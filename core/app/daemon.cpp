@@ -89,19 +89,23 @@ void Daemon::bind(Diagnostics& diagnostics) {
   }
 }
 
-// Every worker has a socket of its own; the first one of a listener decides the port where it is 0.
+// Every worker has sockets of its own, one for each address of the listener; the first one of a
+// listener decides the port where it is 0.
 Status Daemon::bind(size_t index) {
   const auto& listener = config_.listeners[index];
   Bound bound{index, {}, {}};
   uint16_t port = listener.port;
   if (auto free = io::try_bind(listener.host, port); !free) return free;
   for (uint32_t worker = 0; worker < workers_wanted_; ++worker) {
-    auto socket = io::bind_tcp(listener.host, port);
-    if (!socket) return tl::unexpected(socket.error());
-    const auto at = io::local_endpoint(socket->get());
-    port = at.port;
-    bound.address = at.text();
-    bound.sockets.push_back(std::move(*socket));
+    auto sockets = io::bind_all(listener.host, port);
+    if (!sockets) return tl::unexpected(sockets.error());
+    bound.addresses.clear();
+    for (const auto& socket : *sockets) {
+      const auto at = io::local_endpoint(socket.get());
+      port = at.port;
+      bound.addresses.push_back(at.text());
+    }
+    bound.sockets.push_back(std::move(*sockets));
   }
   bound_.push_back(std::move(bound));
   return {};
@@ -109,8 +113,7 @@ Status Daemon::bind(size_t index) {
 
 // Only what a chain uses, as a step or as a step's fallback, is started.
 Status Daemon::start_instances() {
-  peers_ = std::make_unique<server::Peers>(config_.limits.connections,
-                                           config_.limits.connections_per_peer);
+  peers_ = std::make_unique<server::Peers>(peer_limits(config_));
   shared_ = std::unique_ptr<server::Shared>(
       new server::Shared{settings_, setup_->resources(), *peers_, {}, {}});
   std::set<std::string> used;
@@ -138,14 +141,18 @@ Status Daemon::start_workers() {
 Status Daemon::listen() {
   for (auto& bound : bound_) {
     for (uint32_t i = 0; i < workers_wanted_; ++i) {
-      if (auto status = workers_[i]->listen(bound.listener, std::move(bound.sockets[i])); !status) {
-        return fail("listener {}: {}", config_.listeners[bound.listener].name,
-                    status.error().message);
+      for (auto& socket : bound.sockets[i]) {
+        if (auto status = workers_[i]->listen(bound.listener, std::move(socket)); !status) {
+          return fail("listener {}: {}", config_.listeners[bound.listener].name,
+                      status.error().message);
+        }
       }
     }
-    log::info("listening", {{"listener", config_.listeners[bound.listener].name},
-                            {"address", bound.address},
-                            {"workers", workers_wanted_}});
+    for (const auto& address : bound.addresses) {
+      log::info("listening", {{"listener", config_.listeners[bound.listener].name},
+                              {"address", address},
+                              {"workers", workers_wanted_}});
+    }
   }
   return {};
 }

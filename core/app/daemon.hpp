@@ -30,8 +30,8 @@ class Daemon {
  private:
   struct Bound {
     size_t listener;
-    std::string address;
-    std::vector<UniqueFd> sockets;  // one a worker
+    std::vector<std::string> addresses;
+    std::vector<std::vector<UniqueFd>> sockets;  // of each worker, one an address
   };
 
   bool prepare();

@@ -4,6 +4,8 @@ namespace lsmtpd::app {
 
 namespace {
 constexpr uint32_t kReceivedHeaders = 100;  // RFC 5321 6.3: a limit of at least 100
+// Forty busy connections make a turn of 20 ms; what a turn costs by itself is some microseconds.
+constexpr uint64_t kTurnNs = 500'000;
 }  // namespace
 
 smtp::Settings smtp_settings(const config::Config& config, const config::Listener& listener) {
@@ -19,7 +21,8 @@ smtp::Settings smtp_settings(const config::Config& config, const config::Listene
 server::Settings server_settings(const config::Config& config) {
   server::Settings settings{.limits = {.message_size = config.limits.message_size,
                                        .unread_replies = config.limits.unread_replies,
-                                       .data_rate = config.limits.data_rate},
+                                       .data_rate = config.limits.data_rate,
+                                       .turn_ns = kTurnNs},
                             .timeouts = {.command = config.timeouts.command,
                                          .data_idle = config.timeouts.data_idle,
                                          .session = config.timeouts.session},
@@ -35,6 +38,14 @@ server::Settings server_settings(const config::Config& config) {
     settings.chains.push_back({chain.name, chain.steps, config.timeouts.chain});
   }
   return settings;
+}
+
+server::Peers::Limits peer_limits(const config::Config& config) {
+  const auto& limits = config.limits;
+  return {.connections = limits.connections,
+          .connections_per_peer = limits.connections_per_peer,
+          .prefix_v4 = limits.peer_prefix_v4,
+          .prefix_v6 = limits.peer_prefix_v6};
 }
 
 }  // namespace lsmtpd::app

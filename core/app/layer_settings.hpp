@@ -3,11 +3,13 @@
 #pragma once
 
 #include "config/config.hpp"
+#include "server/peers.hpp"
 #include "server/settings.hpp"
 
 namespace lsmtpd::app {
 
 smtp::Settings smtp_settings(const config::Config& config, const config::Listener& listener);
 server::Settings server_settings(const config::Config& config);
+server::Peers::Limits peer_limits(const config::Config& config);
 
 }  // namespace lsmtpd::app

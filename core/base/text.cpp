@@ -72,13 +72,17 @@ size_t distance(std::string_view a, std::string_view b) {
 }
 
 // Sequences that a terminal or a viewer acts on although they are valid UTF-8: the C1 controls,
-// line and paragraph separators, and those that turn the writing direction around.
+// line and paragraph separators, those that nobody sees, and those that turn the writing direction
+// around.
 bool is_control_sequence(std::string_view sequence) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(sequence[i]); };
   if (sequence.size() == 2) return byte(0) == 0xc2 && byte(1) < 0xa0;
-  if (sequence.size() != 3 || byte(0) != 0xe2) return false;
-  return (byte(1) == 0x80 && byte(2) >= 0xa8 && byte(2) <= 0xae) ||
-         (byte(1) == 0x81 && byte(2) >= 0xa6 && byte(2) <= 0xa9);
+  if (sequence.size() != 3) return false;
+  if (byte(0) == 0xef) return byte(1) == 0xbb && byte(2) == 0xbf;  // U+FEFF
+  if (byte(0) != 0xe2) return false;
+  return (byte(1) == 0x80 && byte(2) >= 0x8b && byte(2) <= 0x8f) ||  // U+200B to U+200F
+         (byte(1) == 0x80 && byte(2) >= 0xa8 && byte(2) <= 0xae) ||
+         (byte(1) == 0x81 && byte(2) >= 0xa0 && byte(2) <= 0xa9);  // U+2060 too
 }
 
 // What escape_for_log() leaves as it is. A table: each message's log line goes through here.

@@ -82,6 +82,8 @@ struct Limits {
   uint32_t recipients = 0;
   uint32_t connections = 0;
   uint32_t connections_per_peer = 0;
+  uint32_t peer_prefix_v4 = 0;
+  uint32_t peer_prefix_v6 = 0;
   uint32_t commands = 0;
   uint32_t errors = 0;
   uint64_t memory = 0;

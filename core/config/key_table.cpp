@@ -230,6 +230,12 @@ constexpr Key kKeys[] = {
     number<&Limits::connections>("connections", "10000", kCount, "Most open connections in all."),
     number<&Limits::connections_per_peer>("connections_per_peer", "100", kCount,
                                           "Most open connections from one address."),
+    number<&Limits::peer_prefix_v4>(
+        "peer_prefix_v4", "32", {8, 32},
+        "Number of leading bits of an IPv4 address that make one peer, for all limits per peer."),
+    number<&Limits::peer_prefix_v6>(
+        "peer_prefix_v6", "64", {16, 128},
+        "Number of leading bits of an IPv6 address that make one peer, for all limits per peer."),
     number<&Limits::commands>("commands", "1000", kCount,
                               "Most commands since the last accepted message that carry no mail "
                               "forward: NOOP, RSET, VRFY, a RCPT with a 4xx reply, ..."),

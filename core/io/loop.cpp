@@ -124,6 +124,7 @@ void Loop::run_posted() {
 // What deferred tasks defer runs in this turn too, but not without end: whoever always has more
 // lets others have a turn.
 void Loop::end_turn() {
+  ++turns_;
   for (int round = 0; round < kDeferredRounds && !deferred_.empty(); ++round) {
     std::vector<Task> tasks;
     tasks.swap(deferred_);

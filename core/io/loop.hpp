@@ -39,6 +39,7 @@ class Loop {
 
   uint64_t now_ms() const;  // [loop] monotonic, as of this turn
   Deadlines& deadlines();   // [loop] counting from now; resolution 100 ms
+  uint64_t turn() const { return turns_; }  // [loop] another number in each turn
 
   void post(Task task);       // [any] runs on the loop, in order of posting
   void defer(Task task);      // [loop] runs at the end of this turn, before the loop waits
@@ -74,6 +75,7 @@ class Loop {
   size_t offloaded_ = 0;
   Pool own_pool_{kOwnThreads};
   Pool::Queue own_work_{own_pool_, kOwnThreads, SIZE_MAX};
+  uint64_t turns_ = 0;
 };
 
 // A timer that can be armed again and again. [loop]

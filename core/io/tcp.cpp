@@ -34,7 +34,7 @@ Endpoint endpoint_of(const sockaddr_storage& address) {
   return {};
 }
 
-Result<UniqueFd> bind_address(const addrinfo& info, bool shared) {
+Result<UniqueFd> bind_address(const addrinfo& info, uint16_t port, bool shared) {
   UniqueFd fd(::socket(info.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail("{}", strerror(errno));
   const int on = 1, off = 0;
@@ -42,27 +42,54 @@ Result<UniqueFd> bind_address(const addrinfo& info, bool shared) {
   if (shared && ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) {
     return fail("SO_REUSEPORT: {}", strerror(errno));
   }
+  sockaddr_storage address{};
+  std::memcpy(&address, info.ai_addr, info.ai_addrlen);
   if (info.ai_family == AF_INET6) {
     ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    reinterpret_cast<sockaddr_in6&>(address).sin6_port = htons(port);
+  } else {
+    reinterpret_cast<sockaddr_in&>(address).sin_port = htons(port);
   }
-  if (::bind(fd.get(), info.ai_addr, info.ai_addrlen) != 0) return fail("{}", strerror(errno));
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), info.ai_addrlen) != 0) {
+    return fail("{}", strerror(errno));
+  }
   return fd;
 }
 
-Result<UniqueFd> bind_name(const std::string& host, uint16_t port, bool shared) {
+// An address of a name that this machine has not, such as ::1 where IPv6 is off.
+bool is_not_ours() {
+  return errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT;
+}
+
+Result<std::vector<UniqueFd>> bind_name(const std::string& host, uint16_t port, bool shared) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
   hints.ai_family = host == "*" ? AF_INET6 : AF_UNSPEC;  // one socket takes both (V6ONLY is off)
   addrinfo* list = nullptr;
-  const std::string service = std::to_string(port);
-  int status = ::getaddrinfo(host == "*" ? nullptr : host.c_str(), service.c_str(), &hints, &list);
+  int status = ::getaddrinfo(host == "*" ? nullptr : host.c_str(), "0", &hints, &list);
   if (status != 0) return fail("cannot resolve {}: {}", host, gai_strerror(status));
-  auto bound = bind_address(*list, shared);
-  ::freeaddrinfo(list);
-  if (!bound && host == "*") return bind_name("0.0.0.0", port, shared);  // a machine without IPv6
-  if (!bound) return fail("cannot bind {}:{}: {}", host, port, bound.error().message);
-  return bound;
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(list, ::freeaddrinfo);
+  std::vector<UniqueFd> sockets;
+  Error error;
+  for (; list; list = list->ai_next) {
+    errno = 0;
+    auto bound = bind_address(*list, port, shared);
+    if (bound) {
+      port = local_endpoint(bound->get()).port;  // the others' too, where it was 0
+      sockets.push_back(std::move(*bound));
+      continue;
+    }
+    const bool skip = is_not_ours();
+    error = bound.error();
+    if (!skip) {
+      sockets.clear();
+      break;
+    }
+  }
+  if (!sockets.empty()) return sockets;
+  if (host == "*") return bind_name("0.0.0.0", port, shared);  // a machine without IPv6
+  return fail("cannot bind {}:{}: {}", host, port, error.message);
 }
 
 }  // namespace
@@ -73,6 +100,12 @@ std::string Endpoint::text() const {
 }
 
 Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port) {
+  auto sockets = bind_name(host, port, true);
+  if (!sockets) return tl::unexpected(sockets.error());
+  return std::move(sockets->front());
+}
+
+Result<std::vector<UniqueFd>> bind_all(const std::string& host, uint16_t port) {
   return bind_name(host, port, true);
 }
 

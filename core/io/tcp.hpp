@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.hpp"
 #include "base/unique_fd.hpp"
@@ -22,6 +23,8 @@ namespace lsmtpd::io {
 // address or "*". `port` 0 takes a free one: ask local_endpoint(), and bind the other workers'
 // sockets to that.
 Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port);
+// The same on every address that `host` has and this machine knows; on one port.
+Result<std::vector<UniqueFd>> bind_all(const std::string& host, uint16_t port);
 Endpoint local_endpoint(int fd);
 // An error where somebody listens there already: SO_REUSEPORT alone would quietly share the address
 // with them.

@@ -27,14 +27,18 @@ inline constexpr EventRow kEvents[] = {
     {"ready", Level::info, Level::info, "all listeners accept connections", "version config", ""},
     {"accepted", Level::info, Level::info,
      "a message got its 250; outcome is discarded where a filter dropped it",
-     "id outcome from to size peer helo protocol listener code reply by receive_ms chain_ms "
+     "id outcome from to size message_id peer helo protocol listener code reply by receive_ms "
+     "chain_ms "
      "reply_lost",
      ""},
     {"refused", Level::info, Level::warn,
      "a connection, command or message got a 4xx or 5xx reply; warn: a connection over a limit",
-     "at id outcome from to size peer helo protocol listener code reply why by receive_ms "
-     "chain_ms reply_lost",
+     "at id outcome verb argument limit from to size message_id peer helo protocol listener code "
+     "reply why by receive_ms chain_ms reply_lost held_back",
      "if why names a limit, decide whether the limit or the client is wrong"},
+    {"refused_more", Level::info, Level::info,
+     "a connection ended that had refusals without a line of their own",
+     "peer listener count held_back", ""},
     {"cancelled", Level::info, Level::info,
      "the client left before its message was complete, or before an output began to store it",
      "id peer why", ""},

@@ -183,11 +183,29 @@ void append_number(Tail& out, const Field& field) {
         } else if constexpr (std::is_integral_v<T>) {
           const fmt::format_int digits(value);
           out += std::string_view(digits.data(), digits.size());
-        } else if constexpr (!std::is_same_v<T, std::string_view>) {
+        } else if constexpr (std::is_same_v<T, double>) {
           out += fmt::format("{}", value);
         }
       },
       field.value);
+}
+
+void append_text_list(Tail& out, List list) {
+  std::string all;
+  for (const std::string_view& each : list) {
+    if (&each != list.data()) all += ',';
+    all += each;
+  }
+  append_text_value(out, all);
+}
+
+void append_json_list(Tail& out, List list) {
+  out += '[';
+  for (const std::string_view& each : list) {
+    if (&each != list.data()) out += ',';
+    append_json_string(out, each);
+  }
+  out += ']';
 }
 
 bool is_finite(const Field& field) {
@@ -233,6 +251,8 @@ void append_text(std::string& text, const Line& line) {
     out += '=';
     if (const auto* value = std::get_if<std::string_view>(&field.value)) {
       append_text_value(out, *value);
+    } else if (const auto* list = std::get_if<List>(&field.value)) {
+      append_text_list(out, *list);
     } else {
       append_number(out, field);
     }
@@ -254,6 +274,8 @@ void append_json(std::string& text, const Line& line) {
     out += "\":";
     if (const auto* value = std::get_if<std::string_view>(&field.value)) {
       append_json_string(out, *value);
+    } else if (const auto* list = std::get_if<List>(&field.value)) {
+      append_json_list(out, *list);
     } else if (is_finite(field)) {
       append_number(out, field);
     } else {

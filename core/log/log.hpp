@@ -42,14 +42,19 @@ class Key {
   bool plain_ = false;
 };
 
+// Several texts: an array in JSON, with commas between them in text. Not copied: they live until
+// the line is written.
+using List = std::span<const std::string_view>;
+
 struct Field {
   Key key;
-  std::variant<std::string_view, int64_t, uint64_t, double, bool> value;
+  std::variant<std::string_view, int64_t, uint64_t, double, bool, List> value;
 
   Field(Key k, std::string_view v) : key(k), value(v) {}
   Field(Key k, const std::string& v) : key(k), value(std::string_view(v)) {}
   Field(Key k, const char* v) : key(k), value(std::string_view(v)) {}
   Field(Key k, bool v) : key(k), value(v) {}
+  Field(Key k, List v) : key(k), value(v) {}
   Field(Key k, double v) : key(k), value(v) {}
   template <class Int>
   requires std::is_integral_v<Int> Field(Key k, Int v) : key(k) {

@@ -6,8 +6,11 @@ namespace lsmtpd::pipeline {
 
 namespace {
 
-void take_smaller(uint64_t& limit, uint64_t other) {
-  if (other != 0 && (limit == 0 || other < limit)) limit = other;
+// True: `other` is the smaller one.
+bool take_smaller(uint64_t& limit, uint64_t other) {
+  const bool smaller = other != 0 && (limit == 0 || other < limit);
+  if (smaller) limit = other;
+  return smaller;
 }
 
 void become_unready(plugin::Admission& all, const plugin::Lane& lane, const std::string& reason) {
@@ -27,16 +30,17 @@ plugin::Admission readiness(plugin::Lane& output) {
 
 }  // namespace
 
-plugin::Admission Chain::admission() const {
+plugin::Admission Chain::admission(const plugin::Lane** limited_by) const {
   plugin::Admission all;
+  const plugin::Lane* smallest = nullptr;
   for (auto* lane : admissions) {
     const auto one = lane->admission();
-    take_smaller(all.max_message_size, one.max_message_size);
+    if (take_smaller(all.max_message_size, one.max_message_size)) smallest = lane;
     if (!one.ready) become_unready(all, *lane, one.reason);
   }
   for (const auto& output : outputs) {
     const auto one = readiness(*output.lane);
-    take_smaller(all.max_message_size, one.max_message_size);
+    if (take_smaller(all.max_message_size, one.max_message_size)) smallest = output.lane;
     if (one.ready) continue;
     if (!output.fallback) {
       become_unready(all, *output.lane, one.reason);
@@ -45,6 +49,7 @@ plugin::Admission Chain::admission() const {
       become_unready(all, *output.fallback, second.reason);
     }
   }
+  if (limited_by) *limited_by = smallest;
   return all;
 }
 

@@ -30,7 +30,8 @@ struct Chain {
 
   // What can be taken now: the smallest size limit of all, and ready only if every filter is, and
   // every output or its fallback.
-  plugin::Admission admission() const;
+  // `limited_by`, where it is given, becomes the lane whose size limit that is, or null.
+  plugin::Admission admission(const plugin::Lane** limited_by = nullptr) const;
 };
 
 }  // namespace lsmtpd::pipeline

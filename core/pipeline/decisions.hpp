@@ -9,6 +9,7 @@
 #include "message/phase.hpp"
 #include "plugin/settings.hpp"
 #include "plugin/verdict.hpp"
+#include "smtp/replies.hpp"
 
 namespace lsmtpd::pipeline {
 
@@ -126,25 +127,18 @@ constexpr Came came_of(plugin::Kind kind) {
   return Came::failed;
 }
 
-// Where the plugin gave no reply of its own.
-struct DefaultReply {
-  int code;
-  const char* enhanced;
-  const char* text;
-};
-
-constexpr DefaultReply default_reply(Speaker speaker, bool refused) {
-  if (refused) return {554, "5.7.1", "Message refused"};
+// The reply where the plugin gave none of its own.
+constexpr const smtp::replies::Fixed& default_reply(Speaker speaker, bool refused) {
+  if (refused) return smtp::replies::message_refused;
   const bool filters = speaker == Speaker::filter || speaker == Speaker::session_filter;
-  if (filters) return {451, "4.7.1", "Try again later"};
-  return {451, "4.3.0", "Message cannot be stored now, try again later"};
+  return filters ? smtp::replies::filter_tempfail : smtp::replies::output_tempfail;
 }
 
 // A session filter's. RFC 5321 4.2.2: 550 is a mailbox that is not to be had.
-constexpr DefaultReply default_reply(message::Phase phase, bool refused) {
-  DefaultReply reply = default_reply(Speaker::session_filter, refused);
-  if (refused && phase == message::Phase::rcpt) reply.code = 550;
-  return reply;
+constexpr const smtp::replies::Fixed& default_reply(message::Phase phase, bool refused) {
+  const bool recipient = refused && phase == message::Phase::rcpt;
+  return recipient ? smtp::replies::recipient_refused
+                   : default_reply(Speaker::session_filter, refused);
 }
 
 }  // namespace lsmtpd::pipeline

@@ -8,11 +8,11 @@ namespace lsmtpd::pipeline {
 
 namespace {
 
-smtp::Reply reply_of(const plugin::Verdict& verdict, const DefaultReply& otherwise) {
-  smtp::Reply reply;
-  reply.code = verdict.code != 0 ? verdict.code : otherwise.code;
-  reply.enhanced = !verdict.enhanced.empty() ? verdict.enhanced : otherwise.enhanced;
-  reply.text = !verdict.text.empty() ? verdict.text : otherwise.text;
+smtp::Reply reply_of(const plugin::Verdict& verdict, const smtp::replies::Fixed& otherwise) {
+  smtp::Reply reply = make(otherwise);
+  if (verdict.code != 0) reply.code = verdict.code;
+  if (!verdict.enhanced.empty()) reply.enhanced = verdict.enhanced;
+  if (!verdict.text.empty()) reply.text = verdict.text;
   return reply;
 }
 

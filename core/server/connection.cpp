@@ -17,17 +17,19 @@ constexpr size_t kRepliesKept = 512;  // what an idle connection's buffer may ke
 }  // namespace
 
 Connection::Connection(const Service& service, std::unique_ptr<io::Stream> stream,
-                       io::Endpoint peer)
+                       std::shared_ptr<Peer> peer)
     : service_(service),
       stream_(std::move(stream)),
-      peer_(std::move(peer)),
+      peer_(stream_->peer()),
+      account_(std::move(peer)),
       session_(service.listener.smtp),
-      memory_(service.resources),
+      memory_(service.resources, account_),
       timers_(service.limits, service.timeouts,
               {[this] { idle_too_long(); },
                [this] { shut_down(because(smtp::replies::session_too_long)); },
                [this] { shut_down(because(smtp::replies::data_too_slow)); }}),
-      receiver_(service.resources) {
+      turn_(service.limits.turn_ns),
+      receiver_(service.resources, account_) {
   stream_->set_handler(*this);
   session_.set_origin(service.listener.name, peer_.address, peer_.port);
   const uint64_t number = service.next_session++;
@@ -39,8 +41,9 @@ Connection::Connection(const Service& service, std::unique_ptr<io::Stream> strea
 }
 
 Connection::~Connection() {
+  log_refusals();
   end_transaction();
-  service_.peers.leave(peer_.address);
+  service_.peers.leave(*account_);
 }
 
 // Between commands: the session may have forgotten the transaction, whoever was the reason. While
@@ -89,25 +92,55 @@ void Connection::on_read(std::string_view bytes) {
   drive(bytes);
 }
 
-// Lets the session eat `input` until it waits for something, then writes what it has to say.
+// Lets the session eat `input` until it waits for something or its share of this turn is used up,
+// then writes what it has to say.
 void Connection::drive(std::string_view input) {
-  while (state_ == State::reading) {
-    end_if_due();
-    const Action action = session_.next(input);
-    if (action == Action::need_input && !end_if_due()) break;
-    if (!act(action)) return;  // closing
-    tell_transaction_end();
-    if (session_.replies().size() > kRepliesAtOnce && !write_replies()) return;
+  turn_.begin(service_.loop.turn(), !input.empty());
+  bool more = true;
+  do {
+    while (state_ == State::reading) {
+      end_if_due();
+      const Action action = session_.next(input);
+      if (action == Action::need_input && !end_if_due()) {
+        more = false;
+        break;
+      }
+      if (!act(action)) return;  // closing
+      tell_transaction_end();
+      if (session_.replies().size() > kRepliesAtOnce && !write_replies()) return;
+      if (turn_.step()) break;
+    }
+    if (!write_replies()) return;
+    if (state_ == State::reading && receiver_.wants_flush()) flush_body();
+    // Where there is no memory to wait with, it goes on at once.
+  } while (state_ == State::reading && !wait_for_turn(input) && more);
+  if (state_ == State::turn) {
+    input = {};
+  } else if (!input.empty() && !keep(input)) {
+    return;
   }
-  if (!write_replies()) return;
-  if (state_ == State::reading && receiver_.wants_flush()) flush_body();
-  if (!input.empty() && !keep(input)) return;
   if (!account()) return;
   if (half_closed_ && state_ == State::reading) {
     end_half_closed();
     return;
   }
   arm_deadlines();
+}
+
+// True: `input` is kept until the next turn, and nothing is read until then.
+bool Connection::wait_for_turn(std::string_view input) {
+  if (session_.closing() || !turn_.spent() || !memory_.keep_input(input.size())) return false;
+  hold_back(input);
+  advance(Event::turn_spent);
+  service_.loop.post([this] {
+    advance(Event::turn_begun);
+    if (over()) {
+      go_if_idle();
+    } else {
+      resume();
+    }
+  });
+  return true;
 }
 
 // Does one thing the session asks for; false when the connection closes.
@@ -139,13 +172,10 @@ bool Connection::act(Action action) {
     case Action::body_end:
       end_body();
       break;
-    case Action::refused: {
-      const auto& refusal = session_.refusal();
-      if (refusal.of_message) transaction_end_ = message::TransactionEnd::refused;
-      log_refused(refusal.of_message ? "data" : "command", {static_cast<int>(refusal.code)},
-                  refusal.why);
+    case Action::refused:
+      if (session_.refusal().of_message) transaction_end_ = message::TransactionEnd::refused;
+      log_refusal(session_.refusal());
       break;
-    }
     case Action::close:
       if (write_replies()) close_when_sent(true);
       return false;
@@ -158,16 +188,27 @@ void Connection::resume() {
   const std::string input = std::exchange(kept_, {});
   memory_.release_input();
   drive(input);
-  if (!half_closed_ && (state_ == State::reading || kept_.empty())) stream_->read_start();
+  const bool reads = state_ == State::reading || (state_ != State::turn && kept_.empty());
+  if (!half_closed_ && reads) stream_->read_start();
 }
 
 // False, here and below: the connection is closing.
 bool Connection::keep(std::string_view input) {
-  stream_->read_stop();
-  if (ending_ && !ending_->after_transaction) return waits_for_us();  // nobody will look at it
-  if (!memory_.keep_input(input.size())) return out_of_memory();
-  kept_.append(input);
+  if (ending_ && !ending_->after_transaction) {  // nobody will look at it
+    stream_->read_stop();
+    return waits_for_us();
+  }
+  if (!memory_.keep_input(input.size())) {
+    stream_->read_stop();
+    return out_of_memory();
+  }
+  hold_back(input);
   return true;
+}
+
+void Connection::hold_back(std::string_view input) {
+  stream_->read_stop();
+  kept_.append(input);
 }
 
 bool Connection::write_replies() {

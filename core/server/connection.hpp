@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "io/stream.hpp"
 #include "log/log.hpp"
@@ -22,13 +23,17 @@
 #include "server/memory_account.hpp"
 #include "server/message_receiver.hpp"
 #include "server/service.hpp"
+#include "server/turn_budget.hpp"
 
 namespace lsmtpd::server {
 
 class Connection final : io::Stream::Handler {
  public:
+  static constexpr uint32_t kRefusalLines = 20;  // then one line with a count
+
   // `peer` was admitted by Service::peers; the connection leaves it there.
-  Connection(const Service& service, std::unique_ptr<io::Stream> stream, io::Endpoint peer);
+  Connection(const Service& service, std::unique_ptr<io::Stream> stream,
+             std::shared_ptr<Peer> peer);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -63,6 +68,8 @@ class Connection final : io::Stream::Handler {
   bool act(smtp::Action action);
   void resume();
   bool keep(std::string_view input);
+  void hold_back(std::string_view input);
+  bool wait_for_turn(std::string_view input);
   bool write_replies();
   void send_replies();
 
@@ -87,6 +94,10 @@ class Connection final : io::Stream::Handler {
   void end_transaction();
   void log_outcome(const pipeline::Outcome& outcome);
   void log_refused(std::string_view at, const smtp::Reply& reply, std::string_view why);
+  void log_refusal(const smtp::Session::Refusal& refusal);
+  bool may_log_refusal(uint64_t& held_back);
+  void write_refused(std::string_view at, log::List to, std::vector<log::Field> more,
+                     uint64_t held_back);
 
   // connection_end.cpp: how it ends
   bool account();
@@ -99,6 +110,7 @@ class Connection final : io::Stream::Handler {
   void end_half_closed();
   void close_when_sent(bool linger);
   void log_closed(log::Level level, std::string_view why);
+  void log_refusals();
   void log_if_incomplete(std::string_view why);
   void go_if_idle();
   bool waits_for_us() const { return server::waits_for_us(state_); }
@@ -108,6 +120,7 @@ class Connection final : io::Stream::Handler {
   const Service& service_;
   std::unique_ptr<io::Stream> stream_;  // null once it is closed
   const io::Endpoint peer_;
+  const std::shared_ptr<Peer> account_;
   smtp::Session session_;
   std::unique_ptr<pipeline::SessionFilters>
       session_filters_;  // only where the chain has session filters
@@ -123,12 +136,16 @@ class Connection final : io::Stream::Handler {
   MemoryAccount memory_;
   ConnectionTimers timers_;
 
+  TurnBudget turn_;
+
   MessageReceiver receiver_;
   std::shared_ptr<pipeline::ChainRun> chain_run_;
   std::shared_ptr<const message::Envelope> envelope_;  // of the message under way, for the log
+  std::string_view size_limit_by_;  // whose size limit is in force: a key, or a plugin's name
   uint64_t message_size_ = 0;
   uint64_t mail_at_ms_ = 0;
   uint64_t body_end_ms_ = 0;
+  uint32_t refused_ = 0;  // commands and messages, by us
 };
 
 }  // namespace lsmtpd::server

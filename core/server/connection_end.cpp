@@ -30,10 +30,10 @@ void Connection::arm_deadlines() {
   if (!session_.in_transaction()) memory_.release_envelope();
   if (state_ == State::banner) return;
   if (waits_for_us()) {
-    timers_.expect_us();
+    timers_.expect_us(deadlines());
   } else {
-    timers_.expect_client(deadlines(),
-                          {session_.in_data(), session_.progress(), session_.message_octets()});
+    timers_.expect_client(deadlines(), {session_.in_data(), session_.in_message(),
+                                        session_.progress(), session_.message_octets()});
   }
 }
 
@@ -93,7 +93,9 @@ void Connection::log_closed(log::Level level, std::string_view why) {
               {"why", why}});
 }
 
+// Who is idle in a transaction, or does not take its 421, must not hold the stop for long.
 void Connection::drain() {
+  if (state_ != State::banner) timers_.hurry(deadlines());
   shut_down({.reply = smtp::replies::shutting_down(service_.listener.smtp.hostname),
              .why = "shutting down",
              .after_transaction = true});

@@ -1,4 +1,8 @@
 // Connection: the message itself, from the first byte of content to the outcome.
+#include <array>
+#include <span>
+#include <vector>
+
 #include "log/log.hpp"
 #include "server/connection.hpp"
 
@@ -6,16 +10,46 @@ namespace lsmtpd::server {
 
 namespace {
 
-std::string joined(const std::vector<message::Recipient>& recipients) {
-  constexpr size_t kMost = 10;
-  std::string all;
-  for (size_t i = 0; i < recipients.size() && i < kMost; ++i) {
-    if (i) all += ',';
-    all += recipients[i].address;
+// The addresses of so many recipients as a log line has them.
+class Addresses {
+ public:
+  explicit Addresses(std::span<const message::Recipient> recipients) {
+    for (size_t i = 0; i < recipients.size() && i < kMost; ++i) {
+      addresses_[count_++] = recipients[i].address;
+    }
+    if (recipients.size() <= kMost) return;
+    more_ = fmt::format("... ({} in all)", recipients.size());
+    addresses_[count_++] = more_;
   }
-  if (recipients.size() > kMost) all += fmt::format(",... ({} in all)", recipients.size());
-  return all;
+  Addresses(const Addresses&) = delete;
+  Addresses& operator=(const Addresses&) = delete;
+  log::List list() const { return {addresses_.data(), count_}; }
+
+ private:
+  static constexpr size_t kMost = 10;
+  std::array<std::string_view, kMost + 1> addresses_;
+  size_t count_ = 0;
+  std::string more_;
+};
+
+// Where a command was refused: the documented words of the log.
+std::string_view place_of(const smtp::Session::Refusal& refusal) {
+  if (refusal.of_message || refusal.verb == "DATA" || refusal.verb == "BDAT") return "data";
+  if (refusal.verb == "MAIL") return smtp::phase_name(smtp::Phase::mail);
+  if (refusal.verb == "RCPT") return smtp::phase_name(smtp::Phase::rcpt);
+  const bool helo = refusal.verb == "HELO" || refusal.verb == "EHLO" || refusal.verb == "LHLO";
+  return helo ? smtp::phase_name(smtp::Phase::helo) : "command";
 }
+
+// An envelope with what its message counts for its peer, as long as somebody has it.
+struct HeldEnvelope {
+  HeldEnvelope(message::Envelope&& e, MemoryAccount::Envelope&& m, PeerShare&& b, Reservation&& s)
+      : envelope(std::move(e)), memory(std::move(m)), body(std::move(b)), spill(std::move(s)) {}
+  message::Envelope envelope;
+  MemoryAccount::Envelope memory;
+  PeerShare body;  // its peer outlives `spill`
+  Reservation spill;
+};
 
 }  // namespace
 
@@ -37,6 +71,12 @@ void Connection::log_dropped(std::string_view why) {
 // Memory is short: what there is of the body goes to its file, and reading waits for that, and for
 // nothing else.
 void Connection::flush_body() {
+  if (!receiver_.reserve_spill()) {
+    receiver_.give_up();
+    log_dropped("this peer's share of limits.spill is used up");
+    if (receiver_.complete()) end_body();
+    return;
+  }
   advance(Event::spill_begun);
   stream_->read_stop();
   auto status = std::make_shared<Status>();
@@ -46,6 +86,7 @@ void Connection::flush_body() {
 
 void Connection::flushed(const Status& status) {
   advance(Event::spill_done);
+  receiver_.flushed();
   if (over()) {
     go_if_idle();
     return;
@@ -78,8 +119,12 @@ void Connection::end_body() {
 void Connection::run_chain() {
   message::Message message;
   message_size_ = receiver_.size();
-  message.body = receiver_.finish();
-  envelope_ = hold_reserved(session_.take_envelope(), memory_.take_envelope());
+  auto received = receiver_.finish();
+  message.body = received.body;
+  const auto held =
+      std::make_shared<HeldEnvelope>(session_.take_envelope(), memory_.take_envelope(),
+                                     std::move(received.memory), std::move(received.spill));
+  envelope_ = {held, &held->envelope};
   message.envelope = envelope_;
   if (session_filters_) message.annotations = session_filters_->annotations();
   body_end_ms_ = service_.loop.now_ms();
@@ -110,22 +155,65 @@ void Connection::finish(const pipeline::Outcome& outcome) {
   end_transaction();
 }
 
-// A refusal before the chain was asked. Of one recipient it names that one.
+// Neither a connection nor a peer can fill the log: what has no line is counted.
+bool Connection::may_log_refusal(uint64_t& held_back) {
+  if (!log::enabled(log::Level::info) || ++refused_ > kRefusalLines) return false;
+  const auto admitted = account_->refusals.admit(service_.loop.now_ms());
+  held_back = admitted.value_or(0);
+  return admitted.has_value();
+}
+
+// A refusal by the chain's filters or by us, before the chain had the message. Of one recipient it
+// names that one.
 void Connection::log_refused(std::string_view at, const smtp::Reply& reply, std::string_view why) {
-  if (!log::enabled(log::Level::info)) return;
+  uint64_t held_back = 0;
+  if (!may_log_refusal(held_back)) return;
+  const auto& recipients = session_.envelope().recipients;
+  const bool one = at == "rcpt" && !recipients.empty();
+  const Addresses to(one ? std::span(&recipients.back(), 1) : std::span(recipients));
+  write_refused(at, to.list(), {{"code", reply.code}, {"reply", reply.text}, {"why", why}},
+                held_back);
+}
+
+// A refusal by the session itself.
+void Connection::log_refusal(const smtp::Session::Refusal& refusal) {
+  uint64_t held_back = 0;
+  if (!may_log_refusal(held_back)) return;
+  std::vector<log::Field> fields = {{"code", refusal.code}, {"why", refusal.why}};
+  if (!refusal.verb.empty()) fields.push_back({"verb", refusal.verb});
+  if (!refusal.argument.empty()) fields.push_back({"argument", refusal.argument});
+  if (refusal.too_large) fields.push_back({"limit", size_limit_by_});
+  const Addresses to(session_.envelope().recipients);
+  write_refused(place_of(refusal), to.list(), std::move(fields), held_back);
+}
+
+void Connection::write_refused(std::string_view at, log::List to, std::vector<log::Field> more,
+                               uint64_t held_back) {
   const auto& e = session_.envelope();
-  const bool one = at == "rcpt" && !e.recipients.empty();
-  log::info("refused", {{"at", at},
-                        {"id", e.id},
-                        {"from", e.reverse_path},
-                        {"to", one ? e.recipients.back().address : joined(e.recipients)},
-                        {"size", session_.message_octets()},
-                        {"peer", peer_.text()},
-                        {"helo", e.helo},
-                        {"listener", service_.listener.name},
-                        {"code", reply.code},
-                        {"reply", reply.text},
-                        {"why", why}});
+  const std::string peer = peer_.text();
+  std::vector<log::Field> fields = {{"at", at},
+                                    {"id", e.id},
+                                    {"from", e.reverse_path},
+                                    {"to", to},
+                                    {"size", session_.message_octets()},
+                                    {"peer", peer},
+                                    {"helo", e.helo},
+                                    {"listener", service_.listener.name}};
+  fields.insert(fields.end(), more.begin(), more.end());
+  if (held_back) fields.push_back({"held_back", held_back});
+  log::write(log::Level::info, "refused", fields);
+}
+
+// Those of one connection that had no line, in one.
+void Connection::log_refusals() {
+  if (refused_ <= kRefusalLines) return;
+  const uint64_t without_line = refused_ - kRefusalLines;
+  const auto held_back = account_->refusals.admit(service_.loop.now_ms(), without_line);
+  if (!held_back) return;
+  log::info("refused_more", {{"peer", peer_.text()},
+                             {"listener", service_.listener.name},
+                             {"count", without_line},
+                             {"held_back", *held_back}});
 }
 
 void Connection::log_outcome(const pipeline::Outcome& outcome) {
@@ -135,12 +223,14 @@ void Connection::log_outcome(const pipeline::Outcome& outcome) {
       outcome.fate == pipeline::Fate::stored || outcome.fate == pipeline::Fate::discarded;
   const uint64_t now = service_.loop.now_ms();
   const log::Event event = accepted ? log::Event("accepted") : log::Event("refused");
+  const Addresses to(e.recipients);
   log::write(log::Level::info, event,
              {{"id", e.id},
               {"outcome", pipeline::fate_name(outcome.fate)},
               {"from", e.reverse_path},
-              {"to", joined(e.recipients)},
+              {"to", to.list()},
               {"size", message_size_},
+              {"message_id", session_.message_id()},
               {"peer", peer_.text()},
               {"helo", e.helo},
               {"protocol", e.protocol},

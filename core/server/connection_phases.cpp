@@ -67,10 +67,14 @@ void Connection::greet() {
 // What the chain can take decides at HELO what EHLO announces, and at MAIL whether there is any
 // point in going on.
 bool Connection::admit(smtp::Phase phase) {
-  const auto admission = service_.chain.admission();
+  const plugin::Lane* limited_by = nullptr;
+  const auto admission = service_.chain.admission(&limited_by);
   uint64_t limit = service_.limits.message_size;
-  if (admission.max_message_size && admission.max_message_size < limit)
+  size_limit_by_ = "limits.message_size";
+  if (admission.max_message_size && admission.max_message_size < limit) {
     limit = admission.max_message_size;
+    size_limit_by_ = limited_by->name();
+  }
   session_.set_size_limit(limit);
   if (phase == smtp::Phase::helo) return true;
 

@@ -16,10 +16,12 @@ enum class ConnectionState : uint8_t {
   spill,        // the body's file is written to, on the pool
   chain,        // the chain has the message
   unread,       // the client has to take its replies first
+  turn,         // its share of this turn is used up: it goes on in the next one
   closing,      // the last reply is on its way
   ended,        // the client's part is over: the stream closes or is closed
   ended_spill,  // the same, and the pool still uses the body
   ended_chain,  // the same, and the chain will still tell the message's outcome
+  ended_turn,   // the same, and the next turn still comes back
   impossible,
 };
 inline constexpr unsigned connection_state_count =
@@ -36,6 +38,8 @@ enum class ConnectionEvent : uint8_t {
   chain_done,      // the outcome is there, or the chain gave up the message
   replies_unread,  // the kernel did not take all of them
   replies_read,
+  turn_spent,
+  turn_begun,
   client_given_up,  // the session ends: what the client was to do first does not matter any more
   last_reply,
   over,  // the connection is closed, by us or by the client
@@ -50,20 +54,22 @@ inline constexpr std::array<std::array<ConnectionState, connection_state_count>,
   using enum ConnectionState;
   constexpr ConnectionState never = impossible;
   return std::array<std::array<ConnectionState, connection_state_count>, connection_event_count>{{
-    // reading banner   filters  spill        chain        unread   closing ended  ended_spill  ended_chain
-    {  banner,  never,   never,   never,       never,       never,   never,  never, never,       never       },  // delay_begun
-    {  never,   reading, never,   never,       never,       never,   never,  never, never,       never       },  // delay_over
-    {  filters, never,   never,   never,       never,       never,   never,  never, never,       never       },  // filters_asked
-    {  never,   never,   reading, never,       never,       never,   never,  never, never,       never       },  // filters_answered
-    {  spill,   never,   never,   never,       never,       never,   never,  never, never,       never       },  // spill_begun
-    {  never,   never,   never,   reading,     never,       never,   never,  never, ended,       never       },  // spill_done
-    {  chain,   never,   never,   never,       never,       never,   never,  never, never,       never       },  // chain_begun
-    {  never,   never,   never,   never,       reading,     never,   never,  never, never,       ended       },  // chain_done
-    {  unread,  never,   never,   never,       never,       never,   never,  never, never,       never       },  // replies_unread
-    {  never,   never,   never,   never,       never,       reading, never,  never, never,       never       },  // replies_read
-    {  reading, reading, never,   never,       never,       reading, never,  never, never,       never       },  // client_given_up
-    {  closing, never,   never,   never,       never,       closing, never,  never, never,       never       },  // last_reply
-    {  ended,   ended,   ended,   ended_spill, ended_chain, ended,   ended,  ended, ended_spill, ended_chain },  // over
+    // reading banner   filters  spill        chain        unread   turn        closing ended  ended_spill  ended_chain  ended_turn
+    {  banner,  never,   never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // delay_begun
+    {  never,   reading, never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // delay_over
+    {  filters, never,   never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // filters_asked
+    {  never,   never,   reading, never,       never,       never,   never,      never,  never, never,       never,       never      },  // filters_answered
+    {  spill,   never,   never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // spill_begun
+    {  never,   never,   never,   reading,     never,       never,   never,      never,  never, ended,       never,       never      },  // spill_done
+    {  chain,   never,   never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // chain_begun
+    {  never,   never,   never,   never,       reading,     never,   never,      never,  never, never,       ended,       never      },  // chain_done
+    {  unread,  never,   never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // replies_unread
+    {  never,   never,   never,   never,       never,       reading, never,      never,  never, never,       never,       never      },  // replies_read
+    {  turn,    never,   never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // turn_spent
+    {  never,   never,   never,   never,       never,       never,   reading,    never,  never, never,       never,       ended      },  // turn_begun
+    {  reading, reading, never,   never,       never,       reading, never,      never,  never, never,       never,       never      },  // client_given_up
+    {  closing, never,   never,   never,       never,       closing, never,      never,  never, never,       never,       never      },  // last_reply
+    {  ended,   ended,   ended,   ended_spill, ended_chain, ended,   ended_turn, ended,  ended, ended_spill, ended_chain, ended_turn },  // over
   }};
 }();
 // clang-format on
@@ -77,12 +83,12 @@ constexpr ConnectionState after(ConnectionEvent event, ConnectionState state) {
 // The client has no part in what is waited for: what it is told must wait for that.
 constexpr bool waits_for_us(ConnectionState state) {
   return state == ConnectionState::filters || state == ConnectionState::spill ||
-         state == ConnectionState::chain;
+         state == ConnectionState::chain || state == ConnectionState::turn;
 }
 
 constexpr bool is_over(ConnectionState state) {
   return state == ConnectionState::ended || state == ConnectionState::ended_spill ||
-         state == ConnectionState::ended_chain;
+         state == ConnectionState::ended_chain || state == ConnectionState::ended_turn;
 }
 
 }  // namespace lsmtpd::server

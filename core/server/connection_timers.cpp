@@ -1,5 +1,6 @@
 #include "server/connection_timers.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace lsmtpd::server {
@@ -22,27 +23,38 @@ void ConnectionTimers::begin_delay(Deadlines& deadlines, uint64_t greet_delay) {
 
 void ConnectionTimers::expect_client(Deadlines& deadlines, const Progress& at) {
   if (at.in_data || !idle_.armed() || commands_at_arming_ != at.commands) {
-    deadlines.arm(idle_, at.in_data ? timeouts_.data_idle : timeouts_.command);
+    arm_idle(deadlines, at.in_data ? timeouts_.data_idle : timeouts_.command);
     commands_at_arming_ = at.commands;
   }
   octets_ = at.octets;
-  if (!at.in_data) {
+  if (ours_since_ms_) ours_ms_ += deadlines.now() - *std::exchange(ours_since_ms_, std::nullopt);
+  if (!at.in_message) {
     rate_.disarm();
   } else if (!rate_.armed() && limits_.data_rate) {
     octets_at_rate_check_ = octets_;
+    ours_ms_ = 0;
     rate_deadlines_ = &deadlines;
     deadlines.arm(rate_, kRateWindowMs);
   }
 }
 
-void ConnectionTimers::expect_us() {
+void ConnectionTimers::expect_us(Deadlines& deadlines) {
   idle_.disarm();
-  rate_.disarm();
+  if (!ours_since_ms_) ours_since_ms_ = deadlines.now();
 }
 
 void ConnectionTimers::expect_last_reply(Deadlines& deadlines) {
   rate_.disarm();
-  deadlines.arm(idle_, kLastReplyMs);
+  arm_idle(deadlines, kLastReplyMs);
+}
+
+void ConnectionTimers::hurry(Deadlines& deadlines) {
+  hurried_ = true;
+  if (idle_.armed()) arm_idle(deadlines, kHurriedMs);
+}
+
+void ConnectionTimers::arm_idle(Deadlines& deadlines, uint64_t delay) {
+  deadlines.arm(idle_, hurried_ ? std::min(delay, kHurriedMs) : delay);
 }
 
 void ConnectionTimers::stop() {
@@ -52,8 +64,11 @@ void ConnectionTimers::stop() {
 }
 
 void ConnectionTimers::check_rate(Deadlines& deadlines) {
+  const uint64_t now = deadlines.now();
+  if (ours_since_ms_) ours_ms_ += now - *std::exchange(ours_since_ms_, now);
+  const uint64_t theirs_ms = kRateWindowMs - std::min(std::exchange(ours_ms_, 0), kRateWindowMs);
   const uint64_t came = octets_ - std::exchange(octets_at_rate_check_, octets_);
-  if (came >= limits_.data_rate * kRateWindowMs / 1000) {
+  if (came >= limits_.data_rate * theirs_ms / 1000) {
     deadlines.arm(rate_, kRateWindowMs);
   } else {
     too_slow_();

@@ -1,12 +1,15 @@
 // What one connection holds of the memory budget beside the body of its message: input that waits,
-// half a command, replies that are not taken, and the recipients. [loop]
+// half a command, replies that are not taken, and the recipients; and its peer's share in that.
+// [loop]
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <utility>
 
 #include "base/budget.hpp"
 #include "message/resource_limits.hpp"
+#include "server/peers.hpp"
 
 namespace lsmtpd::server {
 
@@ -16,15 +19,31 @@ class MemoryAccount {
   // Where memory is short only envelopes below this go on growing.
   static constexpr uint64_t kFairEnvelope = 32u << 10;
 
-  explicit MemoryAccount(message::ResourceLimits& resources)
+  // What the recipients take, for whoever has them.
+  struct Envelope {
+    Reservation memory;
+    PeerShare share;
+  };
+
+  MemoryAccount(message::ResourceLimits& resources, std::shared_ptr<Peer> peer)
       : resources_(&resources),
+        peer_(std::move(peer)),
         input_(resources.memory),
+        input_share_(peer_),
         held_(resources.memory),
-        envelope_(resources.memory) {}
+        envelope_(resources.memory),
+        envelope_share_(peer_) {}
 
   // Input that has to wait. False, here and below: there is no room.
-  [[nodiscard]] bool keep_input(uint64_t octets) { return input_.reserve(octets); }
-  void release_input() { input_.release(); }
+  [[nodiscard]] bool keep_input(uint64_t octets) {
+    if (!peer_->may_take(*resources_, octets) || !input_.reserve(octets)) return false;
+    input_share_.add(octets);
+    return true;
+  }
+  void release_input() {
+    input_.release();
+    input_share_.release();
+  }
 
   // What the session and the stream hold for a client in the middle of things.
   [[nodiscard]] bool hold(uint64_t octets) { return held_.resize(octets - octets % kStep); }
@@ -34,23 +53,35 @@ class MemoryAccount {
     return held_.resize(counted) || counted <= held_.held() + kStep;
   }
 
-  // Envelopes add up too: a thousand recipients on each of ten thousand connections. Where memory
-  // is short only small ones go on growing, so that the connections of one peer cannot take what is
-  // left from everybody else.
+  // Envelopes add up too: a thousand recipients on each of ten thousand connections. Above half of
+  // the memory a peer has a share of it; where it is short only small envelopes go on growing; and
+  // the last of it is for the first recipients of peers that hold little.
   [[nodiscard]] bool add_recipient(uint64_t octets) {
-    const bool is_short = resources_->memory.used() > resources_->soft_limit();
-    if (is_short && envelope_.held() + octets > kFairEnvelope) return false;
-    return envelope_.reserve(octets);
+    const uint64_t used = resources_->memory.used();
+    const MemoryZones zones(resources_->memory.limit());
+    const uint64_t of_peer = peer_->memory.load(std::memory_order_relaxed);
+    if (used > zones.shared_out && of_peer + octets > zones.share) return false;
+    if (used > resources_->soft_limit() && envelope_.held() + octets > kFairEnvelope) return false;
+    if (!peer_->may_take(*resources_, octets) || !envelope_.reserve(octets)) return false;
+    envelope_share_.add(octets);
+    return true;
   }
-  void release_envelope() { envelope_.release(); }
-  // For whoever keeps the envelope from now on.
-  Reservation take_envelope() { return std::exchange(envelope_, Reservation(resources_->memory)); }
+  void release_envelope() {
+    envelope_.release();
+    envelope_share_.release();
+  }
+  Envelope take_envelope() {
+    return {std::exchange(envelope_, Reservation(resources_->memory)), std::move(envelope_share_)};
+  }
 
  private:
   message::ResourceLimits* resources_;
+  std::shared_ptr<Peer> peer_;
   Reservation input_;
+  PeerShare input_share_;
   Reservation held_;
   Reservation envelope_;
+  PeerShare envelope_share_;
 };
 
 }  // namespace lsmtpd::server

@@ -9,12 +9,26 @@
 #include <string_view>
 
 #include "message/body.hpp"
+#include "server/peers.hpp"
 
 namespace lsmtpd::server {
 
 class MessageReceiver {
  public:
-  explicit MessageReceiver(message::ResourceLimits& resources) : resources_(resources) {}
+  static constexpr uint64_t kShareStep = 1024;  // the peer's share is counted in these
+
+  // A body, with its peer's share of memory and spill.
+  struct Received {
+    std::shared_ptr<const message::Body> body;
+    PeerShare memory;
+    Reservation spill;
+  };
+
+  MessageReceiver(message::ResourceLimits& resources, std::shared_ptr<Peer> peer)
+      : resources_(resources),
+        peer_(std::move(peer)),
+        memory_share_(peer_),
+        spill_share_(peer_->spill) {}
 
   void begin();
   // False: there was no room, and the message has just been given up.
@@ -26,18 +40,27 @@ class MessageReceiver {
   bool given_up() const { return given_up_; }
   // True: memory is short, and what there is must go to the file before more comes.
   bool wants_flush() const { return body_ && body_->wants_flush(); }
+  // Before flush(). False: the peer's share of limits.spill is used up.
+  [[nodiscard]] bool reserve_spill();
   // Blocks on the disk: from the pool, and nothing else is called meanwhile.
   Status flush() { return body_->flush(); }
+  void flushed() { memory_share_.release(); }
   // All of it has come, and waits for its file.
   void set_complete(bool complete) { complete_ = complete; }
   bool complete() const { return complete_; }
 
   uint64_t size() const { return body_->size(); }
-  std::shared_ptr<const message::Body> finish();
+  Received finish();
 
  private:
+  void release();
+
   message::ResourceLimits& resources_;
+  std::shared_ptr<Peer> peer_;
   std::optional<message::BodyWriter> body_;
+  PeerShare memory_share_;
+  Reservation spill_share_;
+  uint64_t uncounted_ = 0;  // octets since the last step
   bool given_up_ = false;
   bool complete_ = false;
 };

@@ -1,27 +1,72 @@
 #include "server/peers.hpp"
 
+#include <arpa/inet.h>
+
+#include <algorithm>
+
 namespace lsmtpd::server {
 
-Peers::Admitted Peers::enter(const std::string& address) {
-  std::lock_guard lock(mutex_);
-  if (count_ >= most_) return Admitted::too_many;
-  uint32_t& from_peer = by_peer_[address];
-  if (from_peer >= most_per_peer_) return Admitted::too_many_from_peer;
-  ++from_peer;
-  ++count_;
-  return Admitted::yes;
+namespace {
+
+std::string masked(const unsigned char* address, size_t size, uint32_t prefix) {
+  std::string key(reinterpret_cast<const char*>(address), size);
+  for (size_t i = 0; i < size; ++i) {
+    const auto before = static_cast<uint32_t>(8 * i);
+    const uint32_t bits = prefix > before ? std::min(prefix - before, 8u) : 0;
+    key[i] = static_cast<char>(key[i] & (0xff00 >> bits));
+  }
+  return key;
 }
 
-void Peers::leave(const std::string& address) {
+// What is no address counts as it is.
+std::string key_of(const std::string& address, uint32_t prefix_v4, uint32_t prefix_v6) {
+  unsigned char octets[16];
+  if (inet_pton(AF_INET, address.c_str(), octets) == 1) return masked(octets, 4, prefix_v4);
+  if (inet_pton(AF_INET6, address.c_str(), octets) == 1) return masked(octets, 16, prefix_v6);
+  return address;
+}
+
+}  // namespace
+
+Peer::~Peer() {
+  peers_.forget(key_);
+}
+
+Peers::Entered Peers::enter(const std::string& address) {
+  const std::string key = key_of(address, limits_.prefix_v4, limits_.prefix_v6);
+  std::shared_ptr<Peer> peer;  // released after the lock, since its end takes it
+  std::lock_guard lock(mutex_);
+  if (count_ >= limits_.connections) return {Admission::too_many, nullptr};
+  auto& known = by_key_[key];
+  peer = known.lock();
+  if (!peer) {
+    peer = std::shared_ptr<Peer>(new Peer(*this, key));
+    known = peer;
+  }
+  if (peer->connections_ >= limits_.connections_per_peer) {
+    return {Admission::too_many_from_peer, peer};
+  }
+  ++peer->connections_;
+  ++count_;
+  return {Admission::yes, peer};
+}
+
+void Peers::leave(Peer& peer) {
   std::lock_guard lock(mutex_);
   --count_;
-  const auto found = by_peer_.find(address);
-  if (--found->second == 0) by_peer_.erase(found);
+  --peer.connections_;
 }
 
 uint32_t Peers::count() const {
   std::lock_guard lock(mutex_);
   return count_;
+}
+
+// Another peer of that key may have come meanwhile.
+void Peers::forget(const std::string& key) {
+  std::lock_guard lock(mutex_);
+  const auto found = by_key_.find(key);
+  if (found != by_key_.end() && found->second.expired()) by_key_.erase(found);
 }
 
 }  // namespace lsmtpd::server

@@ -14,6 +14,7 @@ struct Limits {
   uint64_t message_size;
   uint64_t unread_replies;  // octets of replies that a client may leave unread
   uint64_t data_rate;       // octets a second while data is read; 0: none
+  uint64_t turn_ns;         // nanoseconds that a connection may work in one turn of its loop
 };
 
 struct Timeouts {

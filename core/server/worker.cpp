@@ -116,17 +116,20 @@ Status Worker::listen(size_t listener, UniqueFd socket) {
 }
 
 void Worker::accept(const Service& service, std::unique_ptr<io::TcpStream> stream) {
-  io::Endpoint peer = stream->peer();
-  const auto admitted = shared_.peers.enter(peer.address);
-  if (admitted != Peers::Admitted::yes) {
-    const auto& reply = admitted == Peers::Admitted::too_many_from_peer
-                            ? smtp::replies::too_many_from_peer
-                            : smtp::replies::too_many_connections;
-    log::warn("refused", {{"at", "connect"},
-                          {"peer", peer.text()},
-                          {"listener", service.listener.name},
-                          {"code", code_of(reply)},
-                          {"why", reason_of(reply)}});
+  const io::Endpoint address = stream->peer();
+  auto [admission, peer] = shared_.peers.enter(address.address);
+  if (admission != Peers::Admission::yes) {
+    const auto& reply =
+        peer ? smtp::replies::too_many_from_peer : smtp::replies::too_many_connections;
+    auto& lines = peer ? peer->refusals : shared_.peers.refusals;
+    if (const auto held_back = lines.admit(loop_.now_ms())) {
+      log::warn("refused", {{"at", "connect"},
+                            {"peer", address.text()},
+                            {"listener", service.listener.name},
+                            {"code", code_of(reply)},
+                            {"why", reason_of(reply)},
+                            {"held_back", *held_back}});
+    }
     smtp::ReplyWriter writer;
     writer.write(reply);
     stream->write(writer.text());

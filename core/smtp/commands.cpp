@@ -71,9 +71,9 @@ Command parse_command(std::string_view line) {
   const std::string_view argument = trim_left(line.substr(name.size()));
   for (const Entry& entry : entries) {
     if (!equals_ignoring_case(entry.name, name)) continue;
-    return {entry.verb, argument, fits(entry.argument, !argument.empty())};
+    return {entry.verb, entry.name, argument, fits(entry.argument, !argument.empty())};
   }
-  return {Verb::unknown, argument, true};
+  return {Verb::unknown, {}, argument, true};
 }
 
 // Eight octets at a time: every command line passes here, and nearly all are clean. The tests for a

@@ -26,6 +26,7 @@ inline constexpr unsigned verb_count = static_cast<unsigned>(Verb::unknown) + 1;
 
 struct Command {
   Verb verb = Verb::unknown;
+  std::string_view name = {};      // "MAIL", whatever the client's letters; empty: unknown
   std::string_view argument = {};  // without blanks around it
   bool argument_fits = true;       // present where one is needed, absent where none is allowed
 };

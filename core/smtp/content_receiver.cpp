@@ -6,7 +6,7 @@ namespace lsmtpd::smtp {
 
 void ContentReceiver::begin(const Rules& rules, Scanner::Framing framing) {
   octets_ = 0;
-  received_ = {};
+  header_ = {};
   received_headers_ = rules.received_headers;
   scanner_ = Scanner(framing, rules.normalize_bare_lf);
 }
@@ -88,8 +88,8 @@ ContentReceiver::Found ContentReceiver::count(std::string_view piece) {
 // size limit is looked at for a loop.
 void ContentReceiver::inspect(std::string_view piece) {
   const uint64_t over = too_large(octets_) ? octets_ - size_limit_ : 0;
-  received_.feed(piece.substr(0, piece.size() - std::min<uint64_t>(over, piece.size())));
-  if (received_.fields() > received_headers_) {
+  header_.feed(piece.substr(0, piece.size() - std::min<uint64_t>(over, piece.size())));
+  if (header_.received_fields() > received_headers_) {
     condemn(replies::loop, Condemned::content);
   } else if (over > 0) {
     condemn(replies::too_large, Condemned::at_once);
@@ -110,10 +110,10 @@ void ContentReceiver::refuse(const Reply& reply) {
 }
 
 void ContentReceiver::write_verdict(ReplyWriter& replies, uint32_t times) const {
-  if (fault_ != nullptr) {
-    replies.write(*fault_, times);
-  } else if (refusal_) {
+  if (refusal_) {
     replies.write(*refusal_, times);
+  } else if (fault_ != nullptr) {
+    replies.write(*fault_, times);
   }
 }
 

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string_view>
 
-#include "smtp/received.hpp"
+#include "smtp/header_scanner.hpp"
 #include "smtp/replies.hpp"
 #include "smtp/scanner.hpp"
 
@@ -50,15 +50,16 @@ class ContentReceiver {
   // What is wrong is found by take(), or said from outside: by the session, of the command that
   // began a chunk, or by the caller, who cannot keep it.
   void condemn(const replies::Fixed& reply, Condemned kind);
-  void refuse(const Reply& reply);
+  void refuse(const Reply& reply);  // of a chunk that is condemned: tells it in other words
   bool condemned() const { return fault_ != nullptr || refusal_; }
-  // Null where the caller refused it: then it has said so itself.
+  // Null where the caller alone refused it: then it has said so itself.
   const replies::Fixed* fault() const { return fault_; }
   bool told_at_last() const { return told_at_last_; }
   bool closes() const { return closes_; }
   void write_verdict(ReplyWriter& replies, uint32_t times) const;
 
   bool last() const { return !chunked_ || last_; }
+  std::string_view message_id() const { return header_.message_id(); }
   // Octets of content so far, those that were drained too.
   uint64_t octets() const { return octets_; }
   void forget_verdict();
@@ -71,7 +72,7 @@ class ContentReceiver {
   void inspect(std::string_view piece);
 
   Scanner scanner_;
-  ReceivedCounter received_;
+  HeaderScanner header_;
   const replies::Fixed* fault_ = nullptr;  // the verdict: this one,
   std::unique_ptr<Reply> refusal_;         // or that one
   uint64_t size_limit_ = 0;

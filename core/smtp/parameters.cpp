@@ -63,7 +63,9 @@ bool check_size(std::string_view value, Context& context) {
   if (value.empty() || value.size() > 20) return false;
   const char* end = value.data() + value.size();
   const auto [rest, error] = std::from_chars(value.data(), end, context.mail.size);
-  return error == std::errc{} && rest == end;
+  // 20 digits may be more than 64 bits: then it is as large as can be (RFC 1870 4).
+  if (error == std::errc::result_out_of_range) context.mail.size = UINT64_MAX;
+  return (error == std::errc{} || error == std::errc::result_out_of_range) && rest == end;
 }
 
 bool check_body(std::string_view value, Context& context) {

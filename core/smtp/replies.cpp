@@ -49,6 +49,10 @@ Reply shutting_down(std::string_view hostname) {
   return {421, "4.3.2", std::string(hostname) + " is shutting down"};
 }
 
+Reply chunk_failed_with(std::string_view first_reply) {
+  return {503, "5.5.1", "An earlier BDAT failed (" + std::string(first_reply) + "): send RSET"};
+}
+
 Reply queued(std::string_view id) {
   return {250, "2.0.0", "Ok: queued as " + std::string(id)};
 }
@@ -65,31 +69,32 @@ void ReplyWriter::write(const replies::Fixed& reply, uint32_t times) {
 void ReplyWriter::write(const Reply& reply, uint32_t times) {
   if (times == 0) return;
   const size_t start = text_.size();
-  std::string_view text = reply.text;
-  for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n')) {
-    write_line(reply, text.substr(0, end), false);
-    text.remove_prefix(end + 1);
+  text_.reserve(start +
+                times * std::min(kLineLimit, reply.enhanced.size() + reply.text.size() + 8));
+  std::string_view rest = reply.text;
+  for (;;) {
+    const size_t end = rest.find('\n');
+    write_line(reply, rest.substr(0, end), end == std::string_view::npos);
+    if (end == std::string_view::npos) break;
+    rest.remove_prefix(end + 1);
   }
-  write_line(reply, text, true);
-  const std::string all = times > 1 ? text_.substr(start) : std::string();
-  text_.reserve(start + times * all.size());
-  for (; times > 1; --times) text_ += all;
+  const size_t size = text_.size() - start;
+  for (; times > 1; --times) text_.append(text_, start, size);
 }
 
-// RFC 5321 4.2.1: each line but the last has a hyphen behind the code; RFC 2034 4: all have the
-// enhanced code.
+// Each line of several has the code, with a hyphen but for the last (RFC 5321 4.2), and the
+// enhanced code (RFC 2034 4).
 void ReplyWriter::write_line(const Reply& reply, std::string_view text, bool last) {
   const size_t start = text_.size();
-  text_.reserve(start + std::min(kLineLimit, reply.enhanced.size() + text.size() + 8));
   text_ += std::to_string(reply.code);
-  if (!last) text_ += '-';
-  std::string_view between = last ? " " : "";
+  bool first = true;
   for (const std::string_view part : {std::string_view(reply.enhanced), text}) {
     if (part.empty()) continue;
-    text_ += between;
+    text_ += first && !last ? '-' : ' ';
     text_ += part;
-    between = " ";
+    first = false;
   }
+  if (first && !last) text_ += '-';
   std::replace_if(
       text_.data() + start, text_.data() + text_.size(), [](char c) { return !is_printable(c); },
       '?');

@@ -70,6 +70,8 @@ inline constexpr Fixed no_valid_recipients{"554 5.5.1 No valid recipients"};
 inline constexpr Fixed no_valid_recipients_lmtp{"503 5.5.1 No valid recipients"};
 inline constexpr Fixed chunking{"503 5.5.1 BDAT under way: send BDAT or RSET"};
 inline constexpr Fixed chunk_failed{"503 5.5.1 An earlier BDAT failed: send RSET"};
+// The same, with the reply that the chunk got.
+Reply chunk_failed_with(std::string_view first_reply);
 inline constexpr Fixed binary_needs_bdat{"503 5.5.1 BODY=BINARYMIME needs BDAT"};
 
 // MAIL and RCPT.
@@ -77,6 +79,8 @@ inline constexpr Fixed mail_syntax{"501 5.5.4 Syntax: MAIL FROM:<address>"};
 inline constexpr Fixed rcpt_syntax{"501 5.5.4 Syntax: RCPT TO:<address>"};
 inline constexpr Fixed bad_sender{"501 5.1.7 Bad sender address syntax"};
 inline constexpr Fixed bad_recipient{"501 5.1.3 Bad recipient address syntax"};
+inline constexpr Fixed sender_not_utf8{"501 5.1.7 Sender address is not UTF-8"};
+inline constexpr Fixed recipient_not_utf8{"501 5.1.3 Recipient address is not UTF-8"};
 inline constexpr Fixed sender_too_long{"501 5.1.7 Sender address too long"};
 inline constexpr Fixed recipient_too_long{"501 5.1.3 Recipient address too long"};
 inline constexpr Fixed needs_smtputf8{"553 5.6.7 Address needs SMTPUTF8"};
@@ -123,6 +127,7 @@ inline constexpr Fixed no_room_for_body{"452 4.3.1 Insufficient system storage, 
                                         "no room for the body, in memory or on disk"};
 inline constexpr Fixed not_ready{"452 4.3.1 Message cannot be stored now, try again later"};
 inline constexpr Fixed message_refused{"554 5.7.1 Message refused"};
+inline constexpr Fixed recipient_refused{"550 5.7.1 Message refused"};
 inline constexpr Fixed filter_tempfail{"451 4.7.1 Try again later"};
 inline constexpr Fixed output_tempfail{"451 4.3.0 Message cannot be stored now, try again later"};
 Reply queued(std::string_view id);
@@ -153,6 +158,7 @@ class ReplyWriter {
 
  private:
   void write_line(const Reply& reply, std::string_view text, bool last);
+
   std::string text_;
 };
 

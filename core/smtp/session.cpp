@@ -92,6 +92,7 @@ void Session::refuse(const Reply& reply) {
   if (waiting == Waiting::helo) {
     envelope_.helo.swap(former_helo_);
     envelope_.protocol = greeted_ ? protocol() : std::string_view();
+    helo_refusal_ = std::make_unique<const Reply>(reply);
   }
   if (waiting == Waiting::mail) reset_transaction();
   if (waiting == Waiting::rcpt) {
@@ -100,9 +101,15 @@ void Session::refuse(const Reply& reply) {
   }
   if (waiting == Waiting::body_start) return refuse_body(reply);
   if (reply.code >= 500 && waiting != Waiting::connect && count_error()) return;
-  // What is refused for now may be tried again, but not for ever.
-  if (reply.code < 500 && waiting == Waiting::rcpt && !count_idle()) return;
-  replies_.write(reply);
+  // What is refused for now may be tried again, but not for ever; and who holds recipients gets to
+  // send the message to those.
+  if (reply.code < 500 && waiting == Waiting::rcpt && accepted_ == 0 && !count_idle()) return;
+  if (waiting == Waiting::connect &&
+      reply.code < 500) {  // no other code is one there (RFC 5321 4.3.2)
+    replies_.write(Reply{421, reply.enhanced, reply.text});
+  } else {
+    replies_.write(reply);
+  }
   if (ends_connection(reply) || waiting == Waiting::connect) mode_ = Mode::closing;
 }
 
@@ -215,6 +222,7 @@ void Session::reset_transaction() {
          envelope_.recipients);  // the rest is the session's
   envelope_.time_ns = 0;
   content_.reset();
+  let_go(failed_chunk_);
   mail_ = {};
   if (greeted_) envelope_.protocol = protocol();  // it may have been a message's: UTF8SMTP
   accepted_ = 0;
@@ -238,8 +246,20 @@ void Session::deny_and_close(const replies::Fixed& reply, uint32_t times) {
 }
 
 void Session::tell_refusal(const replies::Fixed& reply, bool of_message) {
-  refusal_ = {replies::reason_of(reply), replies::code_of(reply), of_message};
+  tell_refusal(replies::reason_of(reply), replies::code_of(reply), of_message);
+  refusal_.too_large = &reply == &replies::too_large;
+}
+
+void Session::tell_refusal(std::string_view why, uint32_t code, bool of_message) {
+  constexpr size_t kLongestArgument = 200;
+  refusal_ = {.why = why, .code = code, .of_message = of_message};
   refused_due_ = true;
+  if (command_ == nullptr) return;
+  refusal_.verb = command_->name;
+  // What is not known may be a password that was sent at the wrong time.
+  if (command_->verb != Verb::missing && command_->verb != Verb::unknown) {
+    refusal_.argument = command_->argument.substr(0, kLongestArgument);
+  }
 }
 
 // True: it was one too many, and the client has been told so.

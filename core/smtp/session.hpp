@@ -23,6 +23,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -126,11 +127,16 @@ class Session {
   uint64_t message_octets() const { return content_.octets(); }
   // What the session itself refused, and why; valid at Action::refused, as envelope() is then.
   struct Refusal {
-    std::string_view why;     // "bare CR in data"
-    uint32_t code = 0;        // of the reply
-    bool of_message = false;  // at the end of its content; else a command
+    std::string_view why;        // "bare CR in data"
+    uint32_t code = 0;           // of the reply
+    bool of_message = false;     // at the end of its content; else a command
+    bool too_large = false;      // for the size limit in force
+    std::string_view verb = {};  // "MAIL"; empty where the line was no command
+    std::string argument = {};   // its beginning, as sent; never of AUTH
   };
   const Refusal& refusal() const { return refusal_; }
+  // The Message-ID field of the message, as sent, until it is finished; empty: none.
+  std::string_view message_id() const { return content_.message_id(); }
 
  private:
   using Step = std::optional<Action>;  // none: go on with the next step
@@ -149,6 +155,7 @@ class Session {
   void deny(const replies::Fixed& reply);
   void deny_and_close(const replies::Fixed& reply, uint32_t times = 1);
   void tell_refusal(const replies::Fixed& reply, bool of_message);
+  void tell_refusal(std::string_view why, uint32_t code, bool of_message);
   bool count_error();
 
   // session_commands.cpp: lines and what they ask for.
@@ -191,7 +198,10 @@ class Session {
   ReplyWriter replies_;
   std::string_view body_;
   message::Envelope envelope_;
-  std::string former_helo_;  // kept until a new HELO is accepted
+  std::string former_helo_;                    // kept until a new HELO is accepted
+  std::unique_ptr<const Reply> helo_refusal_;  // what HELO got: MAIL gets it too, until one passes
+  std::string failed_chunk_;                   // the reply to the BDAT that failed
+  const Command* command_ = nullptr;           // while it is executed
   Refusal refusal_;
   CommandReader reader_;
   ContentReceiver content_;

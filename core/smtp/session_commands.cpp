@@ -117,6 +117,11 @@ void Session::begin_skipping() {
 
 Session::Step Session::execute(std::string_view line) {
   const Command command = parse_command(line);
+  struct During {  // what is refused meanwhile is this command
+    During(const Command*& at, const Command& command) : at_(at) { at_ = &command; }
+    ~During() { at_ = nullptr; }
+    const Command*& at_;
+  } during(command_, command);
   const Rule& rule = rule_of(command.verb);
   if (rule.idle && !count_idle()) return {};
   const bool known = command.verb != Verb::unknown;
@@ -124,6 +129,10 @@ Session::Step Session::execute(std::string_view line) {
     // After a BDAT that cannot be understood octets of a message follow, no one knows how many.
     if (fault == &replies::not_smtp || command.verb == Verb::bdat) {
       deny_and_close(*fault);
+    } else if (fault == &replies::chunk_failed && !failed_chunk_.empty()) {
+      if (count_error()) return {};
+      replies_.write(replies::chunk_failed_with(failed_chunk_));
+      tell_refusal(*fault, false);
     } else {
       deny(*fault);
     }
@@ -209,6 +218,7 @@ Session::Step Session::greet(const Command& command) {
 
 void Session::greeted() {
   std::string().swap(former_helo_);
+  helo_refusal_.reset();
   greeted_ = true;
   extended_ = greeting_ != Verb::helo;
   reset_transaction();
@@ -249,6 +259,9 @@ Session::Step Session::bdat(const Command& command) {
   }
   if (fault != nullptr) {
     content_.condemn(*fault, ContentReceiver::Condemned::at_once);
+    if (fault == &replies::chunk_failed && !failed_chunk_.empty()) {
+      content_.refuse(replies::chunk_failed_with(failed_chunk_));
+    }
     discard();
     return {};
   }

@@ -49,9 +49,13 @@ Session::Step Session::end_chunk() {
     return {};
   }
   if (!condemned) return wait(Waiting::body_end, Action::body_end);
+  const size_t start = replies_.text().size();
   content_.write_verdict(replies_, last ? recipients_to_answer() : 1);
   end_refused();
   const State state = after(Event::chunk_refused, state_);
+  if (state == State::failed && state_ != State::failed && !last) {
+    failed_chunk_ = replies_.text().substr(start, replies_.text().find('\r', start) - start);
+  }
   if (state == State::failed && last) {
     reset_due_ = true;
   } else {

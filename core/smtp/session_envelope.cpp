@@ -8,14 +8,14 @@ namespace {
 
 // Null: the path is fine.
 const replies::Fixed* reply_to(PathFault fault, const replies::Fixed& syntax,
-                               const replies::Fixed& too_long) {
+                               const replies::Fixed& too_long, const replies::Fixed& not_utf8) {
   switch (fault) {
     case PathFault::syntax:
       return &syntax;
     case PathFault::too_long:
       return &too_long;
     case PathFault::not_utf8:
-      return &replies::eight_bit;
+      return &not_utf8;
     case PathFault::none:
       break;
   }
@@ -37,6 +37,12 @@ const replies::Fixed* reply_to(ParameterFault fault) {
 }  // namespace
 
 Session::Step Session::mail(const Command& command) {
+  if (helo_refusal_) {
+    if (helo_refusal_->code >= 500 && count_error()) return {};
+    replies_.write(*helo_refusal_);
+    tell_refusal("HELO was refused", static_cast<uint32_t>(helo_refusal_->code), false);
+    return {};
+  }
   Path path;
   MailParameters parameters;
   const replies::Fixed* fault = mail_fault(command.argument, path, parameters);
@@ -54,8 +60,8 @@ Session::Step Session::mail(const Command& command) {
 const replies::Fixed* Session::mail_fault(std::string_view argument, Path& path,
                                           MailParameters& parameters) const {
   if (!eat_keyword("FROM", argument)) return &replies::mail_syntax;
-  const replies::Fixed* fault =
-      reply_to(parse_path(argument, path), replies::bad_sender, replies::sender_too_long);
+  const replies::Fixed* fault = reply_to(parse_path(argument, path), replies::bad_sender,
+                                         replies::sender_too_long, replies::sender_not_utf8);
   if (fault != nullptr) return fault;
   if (kind_of(path.rest).eight_bit) return &replies::eight_bit;
   fault = reply_to(parse_mail_parameters(path.rest, parameters));
@@ -85,7 +91,7 @@ Session::Step Session::rcpt(const Command& command) {
   Path path;
   if (const replies::Fixed* fault = rcpt_fault(command.argument, path)) {
     state_ = after(Event::rcpt_refused, state_);
-    if (fault != &replies::too_many_recipients || count_idle()) deny(*fault);
+    deny(*fault);  // one too many is no error: those before it are to get their message
     return {};
   }
   envelope_.recipients.push_back({std::string(path.address), std::string(trim_left(path.rest))});
@@ -94,8 +100,8 @@ Session::Step Session::rcpt(const Command& command) {
 
 const replies::Fixed* Session::rcpt_fault(std::string_view argument, Path& path) const {
   if (!eat_keyword("TO", argument)) return &replies::rcpt_syntax;
-  const replies::Fixed* fault =
-      reply_to(parse_path(argument, path), replies::bad_recipient, replies::recipient_too_long);
+  const replies::Fixed* fault = reply_to(parse_path(argument, path), replies::bad_recipient,
+                                         replies::recipient_too_long, replies::recipient_not_utf8);
   if (fault != nullptr) return fault;
   if (path.address.empty()) return &replies::bad_recipient;
   if (path.utf8 && !mail_.smtputf8) return &replies::needs_smtputf8;

@@ -38,9 +38,23 @@ TEST(LayerSettings, TheServerGetsItsLimitsAndTimeouts) {
   EXPECT_EQ(settings.limits.message_size, 11u);
   EXPECT_EQ(settings.limits.unread_replies, 15u);
   EXPECT_EQ(settings.limits.data_rate, 16u);
+  EXPECT_GT(settings.limits.turn_ns, 0u);
   EXPECT_EQ(settings.timeouts.command, 21u);
   EXPECT_EQ(settings.timeouts.data_idle, 22u);
   EXPECT_EQ(settings.timeouts.session, 23u);
+}
+
+TEST(LayerSettings, PeersAreNetworks) {
+  auto config = some_config();
+  config.limits.connections = 41;
+  config.limits.connections_per_peer = 42;
+  config.limits.peer_prefix_v4 = 24;
+  config.limits.peer_prefix_v6 = 56;
+  const auto limits = peer_limits(config);
+  EXPECT_EQ(limits.connections, 41u);
+  EXPECT_EQ(limits.connections_per_peer, 42u);
+  EXPECT_EQ(limits.prefix_v4, 24u);
+  EXPECT_EQ(limits.prefix_v6, 56u);
 }
 
 TEST(LayerSettings, AListenerGetsItsSession) {

@@ -139,7 +139,11 @@ TEST(EscapeForLog, EscapesUnicodeThatTerminalsActOn) {
   EXPECT_EQ(escape_for_log("\xe2\x80\xa8"), "\\xe2\\x80\\xa8");  // line separator
   EXPECT_EQ(escape_for_log("\xe2\x80\xae"), "\\xe2\\x80\\xae");  // right-to-left override
   EXPECT_EQ(escape_for_log("\xe2\x81\xa6"), "\\xe2\\x81\\xa6");  // left-to-right isolate
+  EXPECT_EQ(escape_for_log("\xef\xbb\xbf"), "\\xef\\xbb\\xbf");  // byte order mark
+  EXPECT_EQ(escape_for_log("\xe2\x80\x8b"), "\\xe2\\x80\\x8b");  // zero width space
+  EXPECT_EQ(escape_for_log("\xe2\x81\xa0"), "\\xe2\\x81\\xa0");  // word joiner
   EXPECT_EQ(escape_for_log("\xc2\xa0\xe2\x80\xa7"), "\xc2\xa0\xe2\x80\xa7");
+  EXPECT_EQ(escape_for_log("\xef\xbb\xbe\xe2\x80\x8a"), "\xef\xbb\xbe\xe2\x80\x8a");
 }
 
 TEST(Utf8, KnowsTheLengthOfEachValidSequence) {

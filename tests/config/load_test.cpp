@@ -40,6 +40,8 @@ message_size         = "20MiB"
 recipients           = 500
 connections          = 200
 connections_per_peer = 10
+peer_prefix_v4 = 24
+peer_prefix_v6 = 56
 commands             = 50
 errors               = 5
 memory               = 33554432
@@ -120,6 +122,8 @@ TEST_F(ExampleTest, GivesLimitsInBytesAndTimeoutsInMilliseconds) {
   EXPECT_EQ(limits.recipients, 500u);
   EXPECT_EQ(limits.connections, 200u);
   EXPECT_EQ(limits.connections_per_peer, 10u);
+  EXPECT_EQ(limits.peer_prefix_v4, 24u);
+  EXPECT_EQ(limits.peer_prefix_v6, 56u);
   EXPECT_EQ(limits.commands, 50u);
   EXPECT_EQ(limits.errors, 5u);
   EXPECT_EQ(limits.memory, 32u << 20);

@@ -1,5 +1,11 @@
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netdb.h>
 #include <sys/socket.h>
+
+#include <sys/socket.h>
+#include <set>
+#include <string>
 
 #include "io/tcp.hpp"
 
@@ -51,6 +57,29 @@ TEST(BindTest, SaysWhichAddressAndWhy) {
   const auto unknown = bind_tcp("256.256.256.256", 2525);
   ASSERT_FALSE(unknown);
   EXPECT_NE(unknown.error().message.find("cannot resolve 256.256.256.256: "), std::string::npos);
+}
+
+// "localhost" has two addresses where IPv6 is on.
+TEST(BindTest, TakesEveryAddressOfAName) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  ASSERT_EQ(::getaddrinfo("localhost", nullptr, &hints, &list), 0);
+  std::set<std::string> expected;
+  for (const addrinfo* at = list; at; at = at->ai_next) {
+    char text[INET6_ADDRSTRLEN] = "";
+    ::getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+    if (bind_tcp(text, 0)) expected.insert(text);
+  }
+  ::freeaddrinfo(list);
+  const auto sockets = bind_all("localhost", 0);
+  ASSERT_TRUE(sockets) << sockets.error().message;
+  std::set<std::string> bound;
+  for (const auto& socket : *sockets) {
+    bound.insert(local_endpoint(socket.get()).address);
+    EXPECT_EQ(local_endpoint(socket.get()).port, local_endpoint(sockets->front().get()).port);
+  }
+  EXPECT_EQ(bound, expected);
 }
 
 }  // namespace

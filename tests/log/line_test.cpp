@@ -171,5 +171,16 @@ TEST(Lines, AnyBytesStayInsideTheirFieldAndCanBeRecovered) {
   }
 }
 
+TEST(Lines, AListIsAnArrayInJson) {
+  const std::string_view addresses[] = {"a@b", "\"c d\"@e"};
+  const Field fields[] = {{"to", List(addresses)}, {"none", List()}};
+  const Line line{{}, Level::info, "x", fields};
+  std::string json, text;
+  append_json(json, line);
+  append_text(text, line);
+  EXPECT_NE(json.find(R"("to":["a@b","\"c d\"@e"],"none":[]})"), std::string::npos) << json;
+  EXPECT_NE(text.find(R"( to="a@b,\x22c d\x22@e" none="")"), std::string::npos) << text;
+}
+
 }  // namespace
 }  // namespace lsmtpd::log

@@ -116,15 +116,15 @@ TEST(DecisionsTest, KindsComeAsWhatTheyAre) {
 TEST(DecisionsTest, DefaultRepliesFitTheSpeakerAndThePhase) {
   for (const Speaker s : {Speaker::filter, Speaker::session_filter, Speaker::output,
                           Speaker::output_with_fallback, Speaker::fallback, Speaker::replay}) {
-    EXPECT_EQ(default_reply(s, true).code, 554);
-    EXPECT_EQ(default_reply(s, false).code, 451);
-    EXPECT_STREQ(default_reply(s, false).enhanced,
-                 s <= Speaker::session_filter ? "4.7.1" : "4.3.0");
+    EXPECT_EQ(make(default_reply(s, true)).code, 554);
+    EXPECT_EQ(make(default_reply(s, false)).code, 451);
+    EXPECT_EQ(make(default_reply(s, false)).enhanced,
+              s <= Speaker::session_filter ? "4.7.1" : "4.3.0");
   }
   for (const Phase phase :
        {Phase::connect, Phase::helo, Phase::auth, Phase::mail, Phase::rcpt, Phase::data}) {
-    EXPECT_EQ(default_reply(phase, true).code, phase == Phase::rcpt ? 550 : 554);
-    EXPECT_EQ(default_reply(phase, false).code, 451);
+    EXPECT_EQ(make(default_reply(phase, true)).code, phase == Phase::rcpt ? 550 : 554);
+    EXPECT_EQ(make(default_reply(phase, false)).code, 451);
   }
 }
 

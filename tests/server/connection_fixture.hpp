@@ -111,8 +111,8 @@ class ConnectionTest : public testing::Test {
   }
   void connect(std::unique_ptr<io::Stream> stream) {
     test::on_loop(host_.loop, [&] {
-      io::Endpoint peer = stream->peer();
-      ASSERT_EQ(peers_.enter(peer.address), Peers::Admitted::yes);
+      auto [admission, peer] = peers_.enter(stream->peer().address);
+      ASSERT_EQ(admission, Peers::Admission::yes);
       auto connection = std::make_unique<Connection>(*service_, std::move(stream), std::move(peer));
       Connection& started = *connection;
       connections_.emplace(&started, std::move(connection));
@@ -154,7 +154,8 @@ class ConnectionTest : public testing::Test {
   Settings settings_ = test::server_settings();
   test::Record record_{"connection"};
   test::PluginHost host_{8u << 20};
-  Peers peers_{100, 100};
+  Peers peers_{
+      {.connections = 1000, .connections_per_peer = 1000, .prefix_v4 = 32, .prefix_v6 = 64}};
   pipeline::Chain chain_;
   uint64_t next_session_ = 1;
   uint64_t memory_taken_ = 0;

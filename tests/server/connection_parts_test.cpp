@@ -8,11 +8,14 @@
 namespace lsmtpd::server {
 namespace {
 
+constexpr Peers::Limits kPeerLimits{
+    .connections = 1000, .connections_per_peer = 1000, .prefix_v4 = 32, .prefix_v6 = 64};
+
 class ConnectionTimersTest : public testing::Test {
  protected:
   void pass(uint64_t ms) { clock_.advance(clock_.now() + ms); }
 
-  Limits limits_{.message_size = 0, .unread_replies = 0, .data_rate = 100};
+  Limits limits_{.message_size = 0, .unread_replies = 0, .data_rate = 100, .turn_ns = 0};
   Timeouts timeouts_{.command = 5000, .data_idle = 3000, .session = 60'000};
   int idle_ = 0, session_ = 0, too_slow_ = 0;
   Deadlines clock_{1'000'000};
@@ -21,21 +24,21 @@ class ConnectionTimersTest : public testing::Test {
 };
 
 TEST_F(ConnectionTimersTest, ACommandHasItsTimeFromTheEndOfTheOneBefore) {
-  timers_.expect_client(clock_, {false, 1, 0});
+  timers_.expect_client(clock_, {false, false, 1, 0});
   pass(4000);
-  timers_.expect_client(clock_, {false, 1, 0});  // half a command
+  timers_.expect_client(clock_, {false, false, 1, 0});  // half a command
   pass(1000);
   EXPECT_EQ(idle_, 1);
-  timers_.expect_client(clock_, {false, 2, 0});
+  timers_.expect_client(clock_, {false, false, 2, 0});
   pass(4000);
-  timers_.expect_client(clock_, {false, 3, 0});  // a whole one
+  timers_.expect_client(clock_, {false, false, 3, 0});  // a whole one
   pass(4000);
   EXPECT_EQ(idle_, 1);
 }
 
 TEST_F(ConnectionTimersTest, DataHasItsTimeFromEachPiece) {
   for (uint64_t octets = 1000; octets < 5000; octets += 1000) {
-    timers_.expect_client(clock_, {true, 1, octets});
+    timers_.expect_client(clock_, {true, true, 1, octets});
     pass(2900);
   }
   EXPECT_EQ(idle_, 0);
@@ -45,8 +48,8 @@ TEST_F(ConnectionTimersTest, DataHasItsTimeFromEachPiece) {
 
 TEST_F(ConnectionTimersTest, WhileTheClientWaitsForUsNothingRunsButTheSession) {
   timers_.begin_session(clock_);
-  timers_.expect_client(clock_, {true, 1, 0});
-  timers_.expect_us();
+  timers_.expect_client(clock_, {true, true, 1, 0});
+  timers_.expect_us(clock_);
   pass(59'999);
   EXPECT_EQ(idle_ + too_slow_ + session_, 0);
   pass(1);
@@ -55,26 +58,53 @@ TEST_F(ConnectionTimersTest, WhileTheClientWaitsForUsNothingRunsButTheSession) {
 
 TEST_F(ConnectionTimersTest, DataIsTooSlowBelowTheRateOfAWindow) {
   timeouts_.data_idle = 3'600'000;
-  timers_.expect_client(clock_, {true, 1, 500});
-  timers_.expect_client(clock_, {true, 1, 500 + 3000});  // 100 a second in 30 s
+  timers_.expect_client(clock_, {true, true, 1, 500});
+  timers_.expect_client(clock_, {true, true, 1, 500 + 3000});  // 100 a second in 30 s
   pass(ConnectionTimers::kRateWindowMs);
   EXPECT_EQ(too_slow_, 0);
-  timers_.expect_client(clock_, {true, 1, 500 + 3000 + 2999});
+  timers_.expect_client(clock_, {true, true, 1, 500 + 3000 + 2999});
   pass(ConnectionTimers::kRateWindowMs);
   EXPECT_EQ(too_slow_, 1);
+}
+
+// Many small chunks are not many windows.
+TEST_F(ConnectionTimersTest, ChunksOfOneMessageShareAWindow) {
+  timers_.expect_client(clock_, {true, true, 1, 0});
+  for (uint32_t chunk = 1; chunk <= 30; ++chunk) {
+    timers_.expect_client(clock_, {false, true, chunk, chunk});  // BDAT 1, its octet, and a wait
+    pass(1000);
+  }
+  EXPECT_EQ(too_slow_, 1);
+  timers_.expect_client(clock_, {false, false, 40, 0});
+  pass(2 * ConnectionTimers::kRateWindowMs);
+  EXPECT_EQ(too_slow_, 1) << "no message, no rate";
+}
+
+TEST_F(ConnectionTimersTest, TimeInWhichTheClientWaitsForUsIsNotItsOwn) {
+  timeouts_.data_idle = 3'600'000;
+  timers_.expect_client(clock_, {true, true, 1, 0});
+  timers_.expect_client(clock_, {true, true, 1, 1000});  // in 10 s
+  pass(10'000);
+  timers_.expect_us(clock_);
+  pass(20'000);  // the window's end
+  EXPECT_EQ(too_slow_, 0);
+  pass(5000);
+  timers_.expect_client(clock_, {true, true, 1, 1000});
+  pass(25'000);
+  EXPECT_EQ(too_slow_, 1) << "25 s of its own, and nothing came";
 }
 
 TEST_F(ConnectionTimersTest, WithoutARateDataMayBeSlow) {
   limits_.data_rate = 0;
   timeouts_.data_idle = 3'600'000;
-  timers_.expect_client(clock_, {true, 1, 0});
+  timers_.expect_client(clock_, {true, true, 1, 0});
   pass(10 * ConnectionTimers::kRateWindowMs);
   EXPECT_EQ(too_slow_, 0);
 }
 
 TEST_F(ConnectionTimersTest, StoppedTheyExpireNoMore) {
   timers_.begin_session(clock_);
-  timers_.expect_client(clock_, {true, 1, 0});
+  timers_.expect_client(clock_, {true, true, 1, 0});
   timers_.stop();
   pass(1'000'000);
   EXPECT_EQ(idle_ + too_slow_ + session_, 0);
@@ -82,8 +112,14 @@ TEST_F(ConnectionTimersTest, StoppedTheyExpireNoMore) {
 
 class MemoryAccountTest : public testing::Test {
  protected:
+  static std::shared_ptr<Peer> peer(Peers& peers, const char* address) {
+    return peers.enter(address).peer;
+  }
+
   message::ResourceLimits resources_{1u << 20, 1u << 20, testing::TempDir()};
-  MemoryAccount account_{resources_};
+  Peers peers_{kPeerLimits};
+  std::shared_ptr<Peer> peer_ = peer(peers_, "192.0.2.1");
+  MemoryAccount account_{resources_, peer_};
 };
 
 TEST_F(MemoryAccountTest, CountsInputAndGivesItBack) {
@@ -116,7 +152,7 @@ TEST_F(MemoryAccountTest, WhereMemoryIsShortOnlySmallEnvelopesGrow) {
   EXPECT_TRUE(account_.add_recipient(100)) << "there is enough";
   ASSERT_TRUE(resources_.memory.reserve(resources_.soft_limit()));
   EXPECT_FALSE(account_.add_recipient(100));
-  MemoryAccount other(resources_);
+  MemoryAccount other(resources_, peer(peers_, "192.0.2.2"));
   EXPECT_TRUE(other.add_recipient(100));
   resources_.memory.release(resources_.soft_limit());
 }
@@ -124,18 +160,42 @@ TEST_F(MemoryAccountTest, WhereMemoryIsShortOnlySmallEnvelopesGrow) {
 TEST_F(MemoryAccountTest, AnEnvelopeIsGivenOnWithWhatItHolds) {
   ASSERT_TRUE(account_.add_recipient(500));
   {
-    const Reservation envelope = account_.take_envelope();
+    const MemoryAccount::Envelope envelope = account_.take_envelope();
     account_.release_envelope();
     EXPECT_EQ(resources_.memory.used(), 500u);
+    EXPECT_EQ(peer_->memory, 500u);
     EXPECT_TRUE(account_.add_recipient(100)) << "the next one";
   }
   EXPECT_EQ(resources_.memory.used(), 100u);
+  EXPECT_EQ(peer_->memory, 100u);
+}
+
+// Eight peers that take all they get leave room for the first recipients of another.
+TEST_F(MemoryAccountTest, AboveHalfOfTheMemoryAPeerHasAShare) {
+  std::vector<std::unique_ptr<MemoryAccount>> greedy;
+  std::vector<std::shared_ptr<Peer>> peers;
+  for (int n = 0; n < 8; ++n) {
+    peers.push_back(peer(peers_, ("198.51.100." + std::to_string(n)).c_str()));
+    for (int connection = 0; connection < 95; ++connection) {
+      greedy.push_back(std::make_unique<MemoryAccount>(resources_, peers.back()));
+      while (greedy.back()->add_recipient(700)) {
+      }
+    }
+  }
+  EXPECT_GT(resources_.memory.used(), resources_.memory.limit() / 2);
+  for (int connection = 0; connection < 10; ++connection) {
+    MemoryAccount other(resources_, peer_);
+    EXPECT_TRUE(other.add_recipient(700)) << connection;
+  }
+  greedy.clear();
 }
 
 class MessageReceiverTest : public testing::Test {
  protected:
   message::ResourceLimits resources_{1u << 20, 1u << 20, testing::TempDir()};
-  MessageReceiver receiver_{resources_};
+  Peers peers_{kPeerLimits};
+  std::shared_ptr<Peer> peer_ = peers_.enter("192.0.2.1").peer;
+  MessageReceiver receiver_{resources_, peer_};
 };
 
 TEST_F(MessageReceiverTest, KeepsABody) {
@@ -144,8 +204,8 @@ TEST_F(MessageReceiverTest, KeepsABody) {
   EXPECT_TRUE(receiver_.append("world"));
   EXPECT_FALSE(receiver_.wants_flush());
   EXPECT_EQ(receiver_.size(), 11u);
-  const auto body = receiver_.finish();
-  EXPECT_EQ(body->size(), 11u);
+  const auto received = receiver_.finish();
+  EXPECT_EQ(received.body->size(), 11u);
   EXPECT_FALSE(receiver_.wants_flush()) << "there is none any more";
 }
 
@@ -154,9 +214,13 @@ TEST_F(MessageReceiverTest, WantsTheFileWhereMemoryIsShort) {
   receiver_.begin();
   EXPECT_TRUE(receiver_.append("hello"));
   EXPECT_TRUE(receiver_.wants_flush());
+  EXPECT_TRUE(receiver_.reserve_spill());
   EXPECT_TRUE(receiver_.flush());
+  receiver_.flushed();
   EXPECT_FALSE(receiver_.wants_flush());
-  EXPECT_TRUE(receiver_.finish()->spilled());
+  EXPECT_EQ(peer_->spill.used(), 5u);
+  EXPECT_TRUE(receiver_.finish().body->spilled());
+  EXPECT_EQ(peer_->spill.used(), 0u);
   resources_.memory.release(resources_.soft_limit());
 }
 
@@ -173,6 +237,42 @@ TEST_F(MessageReceiverTest, GivesUpOnceAndThrowsTheRestAway) {
   EXPECT_TRUE(receiver_.append("the next one"));
   receiver_.discard();
   EXPECT_EQ(resources_.memory.used(), 0u);
+}
+
+TEST_F(MessageReceiverTest, BodiesInMemoryCountForTheirPeer) {
+  receiver_.begin();
+  EXPECT_TRUE(receiver_.append(std::string(5000, 'x')));
+  EXPECT_EQ(peer_->memory, 5000u);
+  {
+    const auto received = receiver_.finish();
+    EXPECT_EQ(peer_->memory, 5000u) << "while the chain has it";
+  }
+  EXPECT_EQ(peer_->memory, 0u);
+}
+
+TEST_F(MessageReceiverTest, TheLastMemoryIsForPeersThatHoldLittle) {
+  ASSERT_TRUE(resources_.memory.reserve(resources_.memory.limit() / 8 * 7));
+  MessageReceiver other(resources_, peers_.enter("192.0.2.2").peer);
+  receiver_.begin();
+  other.begin();
+  EXPECT_FALSE(receiver_.append(std::string(10'000, 'x'))) << "more than little";
+  EXPECT_TRUE(other.append(std::string(4000, 'x')));
+  resources_.memory.release(resources_.memory.limit() / 8 * 7);
+}
+
+TEST_F(MessageReceiverTest, AboveHalfOfTheSpillAPeerHasAShareBesideItsFirstBody) {
+  ASSERT_TRUE(resources_.spill.reserve(resources_.spill.limit() / 2));
+  const std::string body(resources_.spill.limit() / 20, 'x');
+  MessageReceiver second(resources_, peer_);
+  receiver_.begin();
+  second.begin();
+  ASSERT_TRUE(receiver_.append(body));
+  ASSERT_TRUE(receiver_.append(body));
+  EXPECT_TRUE(receiver_.reserve_spill()) << "it has no other";
+  ASSERT_TRUE(second.append(body));
+  EXPECT_FALSE(second.reserve_spill());
+  resources_.spill.release(resources_.spill.limit() / 2);
+  EXPECT_TRUE(second.reserve_spill()) << "there is enough";
 }
 
 }  // namespace

@@ -28,11 +28,10 @@ void expect_only(Event event, const std::map<State, State>& moves) {
 }
 
 TEST(ConnectionStates, WaitForOneThingAtATime) {
-  const std::map<Event, State> begins = {{Event::delay_begun, State::banner},
-                                         {Event::filters_asked, State::filters},
-                                         {Event::spill_begun, State::spill},
-                                         {Event::chain_begun, State::chain},
-                                         {Event::replies_unread, State::unread}};
+  const std::map<Event, State> begins = {
+      {Event::delay_begun, State::banner},    {Event::filters_asked, State::filters},
+      {Event::spill_begun, State::spill},     {Event::chain_begun, State::chain},
+      {Event::replies_unread, State::unread}, {Event::turn_spent, State::turn}};
   for (const auto& [event, waiting] : begins) expect_only(event, {{State::reading, waiting}});
 }
 
@@ -44,6 +43,8 @@ TEST(ConnectionStates, GoOnReadingWhenWhatWasWaitedForIsThere) {
               {{State::spill, State::reading}, {State::ended_spill, State::ended}});
   expect_only(Event::chain_done,
               {{State::chain, State::reading}, {State::ended_chain, State::ended}});
+  expect_only(Event::turn_begun,
+              {{State::turn, State::reading}, {State::ended_turn, State::ended}});
 }
 
 TEST(ConnectionStates, GiveUpOnlyWaitingForTheClient) {
@@ -63,6 +64,7 @@ TEST(ConnectionStates, EndFromEverywhereAndRememberWhatStillComesBack) {
     EXPECT_TRUE(is_over(to));
     EXPECT_EQ(to == State::ended_spill, from == State::spill || from == State::ended_spill);
     EXPECT_EQ(to == State::ended_chain, from == State::chain || from == State::ended_chain);
+    EXPECT_EQ(to == State::ended_turn, from == State::turn || from == State::ended_turn);
   }
 }
 
@@ -80,8 +82,9 @@ TEST(ConnectionStates, NeverComeBackFromTheEnd) {
 
 TEST(ConnectionStates, SayWhoIsWaitedFor) {
   for (const State state : all_states()) {
-    EXPECT_EQ(waits_for_us(state),
-              state == State::filters || state == State::spill || state == State::chain);
+    const bool ours = state == State::filters || state == State::spill || state == State::chain ||
+                      state == State::turn;
+    EXPECT_EQ(waits_for_us(state), ours);
   }
 }
 

@@ -460,5 +460,142 @@ TEST_F(ConnectionTest, ABrokenInvariantEndsTheSessionWith421WhereTheProcessGoesO
   go_on_after_broken_invariants(nullptr);
 }
 
+// With no time at all each step is a turn of its own.
+TEST_F(ConnectionTest, WhatIsTooMuchForOneTurnGoesOnInTheNext) {
+  settings_.limits.turn_ns = 0;
+  step("out", "test_output", {{"record", record_.file()}});
+  serve();
+  Client busy(*this);
+  busy.begin();
+  std::string content, batch = "MAIL FROM:<a@b.example>\r\n";
+  for (int i = 0; i < 200; ++i) batch += "RCPT TO:<c@d.example>\r\n";
+  busy.send(batch);
+  const uint64_t turn = host_.loop.turn();
+  for (int i = 0; i < 201; ++i) ASSERT_EQ(busy.reply().substr(0, 4), "250 ") << i;
+  EXPECT_GE(host_.loop.turn() - turn, 200u / TurnBudget::kStride);
+  EXPECT_EQ(busy.ask("DATA").substr(0, 4), "354 ");
+  for (int i = 0; i < 1000; ++i) content += "..\r\n";
+  EXPECT_EQ(busy.ask(content + ".").substr(0, 4), "250 ");
+  EXPECT_NE(record_.lines()[0].find(" size=3000"), std::string::npos) << record_.lines()[0];
+  EXPECT_EQ(busy.ask("QUIT").substr(0, 4), "221 ");
+}
+
+TEST_F(ConnectionTest, AClientThatGoesWhileItWaitsForItsTurnIsForgottenInTheNext) {
+  settings_.limits.turn_ns = 0;
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin();
+  std::string batch = "MAIL FROM:<a@b.example>\r\n";
+  for (int i = 0; i < 200; ++i) batch += "RCPT TO:<c@d.example>\r\n";
+  client.send(batch);
+  test::turn(host_.loop, 1);
+  client.abort();
+  EXPECT_TRUE(gone());
+  EXPECT_EQ(memory_used(), 0u);
+}
+
+TEST_F(ConnectionTest, ManyRefusalsOfOneConnectionAreOneLineWithACount) {
+  settings_.listeners[0].smtp.errors = 1000;
+  step("out", "test_output");
+  serve();
+  {
+    Client client(*this);
+    client.begin();
+    std::string batch;
+    for (int i = 0; i < 100; ++i) batch += "DATA\r\n";
+    client.send(batch);
+    for (int i = 0; i < 100; ++i) ASSERT_EQ(client.reply().substr(0, 4), "503 ");
+  }
+  EXPECT_TRUE(gone());
+  EXPECT_EQ(times_logged(" refused at="), Connection::kRefusalLines);
+  EXPECT_EQ(times_logged(" refused_more peer=192.0.2.1:4711 listener=mx count=80 "), 1u);
+}
+
+TEST_F(ConnectionTest, ManyConnectionsOfAPeerHaveSoManyRefusalsInTheLogAMinute) {
+  settings_.listeners[0].smtp.errors = 1000;
+  step("out", "test_output");
+  serve();
+  for (int n = 0; n < 20; ++n) {
+    Client client(*this);
+    client.begin();
+    std::string batch;
+    for (int i = 0; i < 20; ++i) batch += "DATA\r\n";
+    client.send(batch);
+    for (int i = 0; i < 20; ++i) ASSERT_EQ(client.reply().substr(0, 4), "503 ");
+  }
+  EXPECT_TRUE(gone());
+  EXPECT_EQ(times_logged(" refused at="), Peer::kRefusalLines);
+  Client other(*this, std::string::npos, "192.0.2.2");
+  other.begin();
+  EXPECT_EQ(other.ask("DATA").substr(0, 4), "503 ");
+  EXPECT_TRUE(host_.logged("peer=192.0.2.2:4711 ")) << "another peer has lines of its own";
+}
+
+TEST_F(ConnectionTest, ChunksThatComeTooSlowlyEndTheSession) {
+  settings_.timeouts.data_idle = settings_.timeouts.command = 3'600'000;
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.ask("MAIL FROM:<a@b.example>").substr(0, 4), "250 ");
+  EXPECT_EQ(client.ask("RCPT TO:<c@d.example>").substr(0, 4), "250 ");
+  for (int chunk = 0; chunk < 3; ++chunk) {
+    client.send("BDAT 1\r\nx");
+    EXPECT_EQ(client.reply().substr(0, 4), "250 ");
+  }
+  jump(ConnectionTimers::kRateWindowMs);
+  EXPECT_EQ(client.reply(), "421 4.4.2 Data comes too slowly");
+}
+
+TEST_F(ConnectionTest, ARefusalSaysWhatWasRefusedAndByWhoseLimit) {
+  step("size", "bad_filter", {{"max", "5KiB"}});
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.ask("MAIL FROM:<a@example.org> SIZE=5121").substr(0, 9), "552 5.3.4");
+  EXPECT_TRUE(host_.logged("refused at=mail id="));
+  EXPECT_TRUE(host_.logged(" verb=MAIL argument=\"FROM:<a@example.org> SIZE=5121\" limit=size "));
+  EXPECT_EQ(client.ask("EHLO " + std::string(300, 'x')).substr(0, 4), "501 ");
+  EXPECT_TRUE(host_.logged("refused at=helo id="));
+  EXPECT_EQ(client.ask("FOO bar").substr(0, 4), "500 ");
+  EXPECT_TRUE(host_.logged("refused at=command id="));
+}
+
+TEST_F(ConnectionTest, AnAcceptedMessageIsFoundByItsMessageId) {
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  client.begin();
+  EXPECT_EQ(client.mail("Message-ID: <one@client.example>\r\n\r\nx\r\n").substr(0, 4), "250 ");
+  EXPECT_TRUE(host_.logged(" message_id=<one@client.example> "));
+}
+
+TEST_F(ConnectionTest, ADrainGivesAnIdleTransactionLittleTime) {
+  step("out", "test_output");
+  serve();
+  Client idle(*this);
+  idle.begin();
+  EXPECT_EQ(idle.ask("MAIL FROM:<a@b.example>").substr(0, 4), "250 ");
+  drain();
+  EXPECT_TRUE(idle.silent());
+  jump(ConnectionTimers::kHurriedMs);
+  EXPECT_EQ(idle.reply(), "421 4.4.2 Timeout while waiting for a command");
+}
+
+TEST_F(ConnectionTest, ADrainDoesNotWaitLongForAClientThatDoesNotReadIts421) {
+  step("out", "test_output");
+  serve();
+  Client deaf(*this);
+  deaf.begin();
+  deaf.memory().room = 0;
+  drain();
+  test::turn(host_.loop);
+  EXPECT_EQ(connections_.size(), 1u);
+  jump(ConnectionTimers::kHurriedMs);
+  EXPECT_TRUE(gone());
+}
+
 }  // namespace
 }  // namespace lsmtpd::server

@@ -8,42 +8,101 @@
 namespace lsmtpd::server {
 namespace {
 
-using Admitted = Peers::Admitted;
+using Admission = Peers::Admission;
+
+Peers::Limits limits(uint32_t connections, uint32_t per_peer, uint32_t v4 = 32, uint32_t v6 = 64) {
+  return {.connections = connections,
+          .connections_per_peer = per_peer,
+          .prefix_v4 = v4,
+          .prefix_v6 = v6};
+}
 
 TEST(PeersTest, AreLimitedInAll) {
-  Peers peers(2, 10);
-  EXPECT_EQ(peers.enter("192.0.2.1"), Admitted::yes);
-  EXPECT_EQ(peers.enter("192.0.2.2"), Admitted::yes);
-  EXPECT_EQ(peers.enter("192.0.2.3"), Admitted::too_many);
+  Peers peers(limits(2, 10));
+  auto first = peers.enter("192.0.2.1");
+  auto second = peers.enter("192.0.2.2");
+  EXPECT_EQ(first.admission, Admission::yes);
+  EXPECT_EQ(second.admission, Admission::yes);
+  EXPECT_EQ(peers.enter("192.0.2.3").admission, Admission::too_many);
   EXPECT_EQ(peers.count(), 2u);
-  peers.leave("192.0.2.1");
-  EXPECT_EQ(peers.enter("192.0.2.3"), Admitted::yes);
+  peers.leave(*first.peer);
+  EXPECT_EQ(peers.enter("192.0.2.3").admission, Admission::yes);
 }
 
 TEST(PeersTest, AreLimitedByAddress) {
-  Peers peers(10, 2);
-  EXPECT_EQ(peers.enter("192.0.2.1"), Admitted::yes);
-  EXPECT_EQ(peers.enter("192.0.2.1"), Admitted::yes);
-  EXPECT_EQ(peers.enter("192.0.2.1"), Admitted::too_many_from_peer);
-  EXPECT_EQ(peers.enter("192.0.2.2"), Admitted::yes);
-  peers.leave("192.0.2.1");
-  EXPECT_EQ(peers.enter("192.0.2.1"), Admitted::yes);
+  Peers peers(limits(10, 2));
+  auto first = peers.enter("192.0.2.1");
+  auto second = peers.enter("192.0.2.1");
+  EXPECT_EQ(first.peer, second.peer);
+  EXPECT_EQ(second.admission, Admission::yes);
+  EXPECT_EQ(peers.enter("192.0.2.1").admission, Admission::too_many_from_peer);
+  EXPECT_EQ(peers.enter("192.0.2.2").admission, Admission::yes);
+  peers.leave(*first.peer);
+  EXPECT_EQ(peers.enter("192.0.2.1").admission, Admission::yes);
+}
+
+// Whoever has one address of a /64 has all of them.
+TEST(PeersTest, AreNetworks) {
+  Peers peers(limits(100, 2));
+  auto first = peers.enter("2001:db8::1");
+  auto second = peers.enter("2001:db8::ffff:1");
+  EXPECT_EQ(first.peer, second.peer);
+  EXPECT_EQ(peers.enter("2001:db8:0:0:8000::").admission, Admission::too_many_from_peer);
+  EXPECT_EQ(peers.enter("2001:db8:0:1::1").admission, Admission::yes);
+}
+
+TEST(PeersTest, ThePrefixIsConfigured) {
+  Peers peers(limits(100, 1, 22, 48));
+  auto v4 = peers.enter("198.51.100.1");
+  EXPECT_EQ(peers.enter("198.51.103.255").admission, Admission::too_many_from_peer);
+  EXPECT_EQ(peers.enter("198.51.104.1").admission, Admission::yes);
+  auto v6 = peers.enter("2001:db8:1:1::1");
+  EXPECT_EQ(peers.enter("2001:db8:1:2::1").admission, Admission::too_many_from_peer);
+  EXPECT_EQ(peers.enter("2001:db8:2:1::1").admission, Admission::yes);
+}
+
+// Else a peer that leaves its messages in the chain would have nothing when it comes again.
+TEST(PeersTest, KeepTheirCountsAsLongAsSomethingIsHeldForThem) {
+  Peers peers(limits(100, 10));
+  auto entered = peers.enter("192.0.2.1");
+  {
+    PeerShare share(entered.peer);
+    share.add(1000);
+    peers.leave(*entered.peer);
+    entered.peer.reset();
+    EXPECT_EQ(peers.count(), 0u);
+    auto again = peers.enter("192.0.2.1");
+    EXPECT_EQ(again.peer->memory, 1000u);
+    peers.leave(*again.peer);
+  }
+  EXPECT_EQ(peers.enter("192.0.2.1").peer->memory, 0u);
 }
 
 TEST(PeersTest, CountAcrossThreads) {
-  Peers peers(100, 50);
+  Peers peers(limits(100, 50));
   std::vector<std::thread> workers;
   for (int t = 0; t < 4; ++t) {
     workers.emplace_back([&] {
       for (int i = 0; i < 2000; ++i) {
-        if (peers.enter("192.0.2.1") != Admitted::yes) continue;
+        auto [admission, peer] = peers.enter("192.0.2.1");
+        if (admission != Admission::yes) continue;
         EXPECT_LE(peers.count(), 50u);
-        peers.leave("192.0.2.1");
+        peers.leave(*peer);
       }
     });
   }
   for (auto& worker : workers) worker.join();
   EXPECT_EQ(peers.count(), 0u);
+}
+
+TEST(LineLimiter, LetsSoManyLinesThroughAMinuteAndCountsTheOthers) {
+  LineLimiter lines(2);
+  EXPECT_EQ(lines.admit(1000), 0u);
+  EXPECT_EQ(lines.admit(1000), 0u);
+  EXPECT_EQ(lines.admit(2000), std::nullopt);
+  EXPECT_EQ(lines.admit(60'999, 10), std::nullopt) << "it stands for ten";
+  EXPECT_EQ(lines.admit(61'000), 11u);
+  EXPECT_EQ(lines.admit(61'000), 0u);
 }
 
 }  // namespace

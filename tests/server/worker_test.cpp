@@ -167,7 +167,7 @@ class WorkerTest : public testing::Test {
   Settings settings_ = test::server_settings();
   Record record_{"server"};
   PluginHost host_{8u << 20};
-  Peers peers_{10, 5};
+  Peers peers_{{.connections = 10, .connections_per_peer = 5, .prefix_v4 = 32, .prefix_v6 = 64}};
   Shared shared_{settings_, host_.resources, peers_, {}, {}};
   std::vector<std::unique_ptr<Worker>> workers_;
   uint16_t port_ = 0;

@@ -331,5 +331,34 @@ TEST(Bdat, AllowsEmptyChunksOnlySoOften) {
   EXPECT_THAT(played.replies, testing::HasSubstr("421 4.7.0"));
 }
 
+TEST(Bdat, WhatComesAfterAFailedChunkSaysWhyItFailed) {
+  const auto settings = test_settings();
+  expect_script(R"(
+    S: 220
+    C: MAIL FROM:<a@b>
+    S: 250
+    C: RCPT TO:<c@d>
+    S: 250
+    C: BDAT 11
+    R: 12345678901
+    S: 552 5.3.4
+    C: BDAT 1 LAST
+    R: x
+    S: 503 5.5.1 An earlier BDAT failed (552 5.3.4 Message too large): send RSET)",
+                settings, limited(10));
+  expect_script(R"(
+    S: 220
+    C: MAIL FROM:<a@b>
+    S: 250
+    C: RCPT TO:<c@d>
+    S: 250
+    C: BDAT 11
+    R: 12345678901
+    S: 552 5.3.4
+    C: MAIL FROM:<a@b>
+    S: 503 5.5.1 An earlier BDAT failed (552 5.3.4 Message too large): send RSET)",
+                settings, limited(10));
+}
+
 }  // namespace
 }  // namespace lsmtpd::test

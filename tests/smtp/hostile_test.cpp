@@ -243,9 +243,9 @@ constexpr Case commands[] = {
       C: EHLO m\xfcnchen
       S: 501 5.5.2
       C: MAIL FROM:<a\xff@b>
-      S: 501 5.5.2
+      S: 501 5.1.7
       C: MAIL FROM:<a\xff@b> SMTPUTF8
-      S: 501 5.5.2
+      S: 501 5.1.7
       C: MAIL FROM:<a@b> ENVID=\xc3\xa4
       S: 501 5.5.2
       C: F\xd6\xd6
@@ -270,7 +270,7 @@ constexpr Case commands[] = {
       S: 555 5.5.4
       C: MAIL FROM:<a@b> SIZE=-1
       S: 501 5.5.4
-      C: MAIL FROM:<a@b> SIZE=99999999999999999999
+      C: MAIL FROM:<a@b> SIZE=999999999999999999999
       S: 501 5.5.4
       C: MAIL FROM:<a@b> SIZE=999999999999999999999999
       S: 501 5.5.4

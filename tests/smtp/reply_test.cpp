@@ -61,5 +61,14 @@ TEST(FixedReply, IsTheSameAsAValue) {
   EXPECT_EQ(text_of(plain), std::string(replies::go_ahead.line) + "\r\n");
 }
 
+TEST(Reply, OfSeveralLinesHasItsCodesInEach) {
+  EXPECT_EQ(text_of({554, "5.7.1", "Refused\nfor a reason\nof mine"}),
+            "554-5.7.1 Refused\r\n554-5.7.1 for a reason\r\n554 5.7.1 of mine\r\n");
+  EXPECT_EQ(text_of({250, "", "a\n"}), "250-a\r\n250\r\n");
+  ReplyWriter writer;
+  writer.write({250, "", "a\nb"}, 2);
+  EXPECT_EQ(writer.text(), "250-a\r\n250 b\r\n250-a\r\n250 b\r\n");
+}
+
 }  // namespace
 }  // namespace lsmtpd::smtp

@@ -428,5 +428,91 @@ TEST(Session, EndsWith421WhereAnInvariantIsBrokenAndTheProcessGoesOn) {
   go_on_after_broken_invariants(nullptr);
 }
 
+// RFC 5321 4.1.4: a client that is refused at HELO does not get to MAIL by going on.
+TEST(Session, ARefusalAtHeloHoldsUntilAHeloPasses) {
+  const auto settings = test_settings();
+  const Host host{0, [](Action action, const smtp::Session& session) {
+                    const bool bad = action == Action::phase_helo &&
+                                     session.envelope().helo.find("good") == std::string::npos;
+                    return bad ? std::optional(Reply{451, "4.7.1", "Not now"}) : std::nullopt;
+                  }};
+  expect_script(R"(
+    S: 220
+    C: EHLO bad
+    S: 451 4.7.1 Not now
+    C: MAIL FROM:<a@b>
+    S: 451 4.7.1 Not now
+    C: RCPT TO:<c@d>
+    S: 503
+    C: HELO good
+    S: 250
+    C: MAIL FROM:<a@b>
+    S: 250
+    C: RSET
+    S: 250
+    C: EHLO bad
+    S: 451
+    C: MAIL FROM:<a@b>
+    S: 451 4.7.1 Not now)",
+                settings, host);
+}
+
+// RFC 5321 4.3.2: 220, 421 or 554, and nothing else.
+TEST(Session, ATempfailAtConnectIs421) {
+  const auto settings = test_settings();
+  const Played played =
+      play_whole(settings, refusing(Action::phase_connect, {451, "4.7.1", "Not now"}), "");
+  EXPECT_EQ(played.replies, "421 4.7.1 Not now\r\n");
+  EXPECT_TRUE(played.closed);
+}
+
+TEST(Session, SaysWhatItRefused) {
+  const auto settings = test_settings();
+  smtp::Session session(settings);
+  std::string_view input;
+  ASSERT_EQ(session.next(input), Action::phase_connect);
+  session.proceed();
+  const auto refusal_of = [&](std::string_view line) {
+    input = line;
+    EXPECT_EQ(session.next(input), Action::refused);
+    return session.refusal();
+  };
+  auto refusal = refusal_of("mail FROM:<a b@c>\r\n");
+  EXPECT_EQ(refusal.verb, "MAIL");
+  EXPECT_EQ(refusal.argument, "FROM:<a b@c>");
+  EXPECT_EQ(refusal.code, 501u);
+  refusal = refusal_of("RCPT TO:<a@b>\r\n");
+  EXPECT_EQ(refusal.verb, "RCPT");
+  EXPECT_EQ(refusal.argument, "TO:<a@b>");
+  refusal = refusal_of("AUTH PLAIN c2VjcmV0\r\n");
+  EXPECT_EQ(refusal.verb, "AUTH");
+  EXPECT_EQ(refusal.argument, "") << "no password in the log";
+  refusal = refusal_of("c2VjcmV0\r\n");
+  EXPECT_EQ(refusal.verb, "");
+  EXPECT_EQ(refusal.argument, "");
+}
+
+TEST(Session, AnAddressThatIsNotUtf8SaysSo) {
+  const auto settings = test_settings();
+  expect_script(R"(
+    S: 220
+    C: MAIL FROM:<a\xff@b> SMTPUTF8
+    S: 501 5.1.7 Sender address is not UTF-8
+    C: MAIL FROM:<a@b> SMTPUTF8
+    S: 250
+    C: RCPT TO:<\xff@b>
+    S: 501 5.1.3 Recipient address is not UTF-8)",
+                settings);
+}
+
+TEST(Session, ASizeBeyond64BitsIsTooLarge) {
+  const auto settings = test_settings();
+  expect_script(R"(
+    S: 220
+    C: MAIL FROM:<a@b> SIZE=99999999999999999999
+    S: 552 5.3.4)",
+                settings, limited(1000));
+}
+
 }  // namespace
 }  // namespace lsmtpd::test

@@ -1,0 +1,76 @@
+#include "smtp/header_scanner.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace lsmtpd::smtp {
+namespace {
+
+// Whole and octet by octet.
+uint32_t fields_in(std::string_view text) {
+  HeaderScanner whole;
+  whole.feed(text);
+  HeaderScanner octets;
+  for (size_t i = 0; i < text.size(); ++i) octets.feed(text.substr(i, 1));
+  EXPECT_EQ(whole.received_fields(), octets.received_fields());
+  return whole.received_fields();
+}
+
+TEST(HeaderScanner, CountsFieldsInAnyCase) {
+  EXPECT_EQ(fields_in("Received: x\r\nRECEIVED:y\r\nreceived :z\r\nreceived\t: z\r\n"), 4U);
+}
+
+TEST(HeaderScanner, CountsNothingElse) {
+  EXPECT_EQ(
+      fields_in(
+          "X-Received: x\r\n Received: folded\r\nReceived-SPF: x\r\nReceive: x\r\nReceivedx: y\r\n"
+          "Received x: y\r\nrereceived: x\r\n"),
+      0U);
+}
+
+TEST(HeaderScanner, StopsAtTheBody) {
+  EXPECT_EQ(fields_in("Received: x\r\n\r\nReceived: y\r\n"), 1U);
+  EXPECT_EQ(fields_in("\r\nReceived: y\r\n"), 0U);
+  EXPECT_EQ(fields_in("Received: x\n\nReceived: y\n"), 1U);
+}
+
+TEST(HeaderScanner, IsNotMisledByAShortLine) {
+  EXPECT_EQ(fields_in("R\nReceived\nReceived: x\r\n"), 1U);
+  EXPECT_EQ(fields_in("\rReceived: x\r\nReceived: y\r\n"), 1U);
+}
+
+TEST(HeaderScanner, ReadsAHeaderOf100000Lines) {
+  std::string header;
+  for (int i = 0; i < 100'000; ++i) header += "R: x\r\n";
+  EXPECT_EQ(fields_in(header + "Received: x\r\n"), 1U);
+}
+
+std::string message_id_in(std::string_view text) {
+  HeaderScanner whole;
+  whole.feed(text);
+  HeaderScanner octets;
+  for (size_t i = 0; i < text.size(); ++i) octets.feed(text.substr(i, 1));
+  EXPECT_EQ(whole.message_id(), octets.message_id());
+  return std::string(whole.message_id());
+}
+
+TEST(HeaderScanner, FindsTheMessageId) {
+  EXPECT_EQ(message_id_in("From: x\r\nMessage-ID: <a@b>\r\nMessage-Id: <c@d>\r\n\r\n"), "<a@b>");
+  EXPECT_EQ(message_id_in("MESSAGE-ID :<a@b>\n\nx"), "<a@b>");
+  EXPECT_EQ(message_id_in("Message-ID:\r\n <a@b>\r\nTo: x\r\n"), "<a@b>") << "folded";
+  EXPECT_EQ(message_id_in("Message-ID-x: <a@b>\r\nX-Message-ID: <a@b>\r\n"), "");
+  EXPECT_EQ(message_id_in("Subject: x\r\n\r\nMessage-ID: <a@b>\r\n"), "") << "of the body";
+}
+
+TEST(HeaderScanner, KeepsSoMuchOfAMessageId) {
+  const std::string id = message_id_in("Message-ID: " + std::string(100'000, 'x') + "\r\n");
+  EXPECT_EQ(id, std::string(HeaderScanner::kLongestId - 1, 'x'));
+}
+
+TEST(HeaderScanner, CountsReceivedFieldsAroundAMessageId) {
+  EXPECT_EQ(fields_in("Received: a\r\nMessage-ID: <a@b>\r\n folded\r\nReceived: b\r\n\r\n"), 2U);
+}
+
+}  // namespace
+}  // namespace lsmtpd::smtp
