@@ -40,7 +40,7 @@ Connection::Connection(const Service& service, std::unique_ptr<io::Stream> strea
 
 Connection::~Connection() {
   log_refusals();
-  service_.peers.leave(*account_);
+  service_.peers.leave(account_);
 }
 
 void Connection::start() {
