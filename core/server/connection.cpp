@@ -43,7 +43,7 @@ Connection::Connection(const Service& service, std::unique_ptr<io::Stream> strea
 Connection::~Connection() {
   log_refusals();
   end_transaction();
-  service_.peers.leave(*account_);
+  service_.peers.leave(account_);
 }
 
 // Between commands: the session may have forgotten the transaction, whoever was the reason. While

@@ -51,10 +51,15 @@ Peers::Entered Peers::enter(const std::string& address) {
   return {Admission::yes, peer};
 }
 
-void Peers::leave(Peer& peer) {
+void Peers::leave(const std::shared_ptr<Peer>& peer) {
+  std::shared_ptr<Peer> oldest;  // released after the lock, since its end takes it
   std::lock_guard lock(mutex_);
   --count_;
-  --peer.connections_;
+  if (--peer->connections_ > 0) return;
+  recent_.push_back(peer);
+  if (recent_.size() <= kRecent) return;
+  oldest = std::move(recent_.front());
+  recent_.pop_front();
 }
 
 uint32_t Peers::count() const {

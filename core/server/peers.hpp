@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -21,7 +22,7 @@ namespace lsmtpd::server {
 // peer, or eight of them, cannot keep others from being served.
 struct MemoryZones {
   explicit MemoryZones(uint64_t limit)
-      : shared_out(limit / 2), reserve(limit / 8 * 7), share(limit / 16), little(limit / 128) {}
+      : shared_out(limit / 2), reserve(limit / 8 * 7), share(limit / 16), little(limit / 64) {}
   uint64_t shared_out;  // above it a peer's envelopes have a share
   uint64_t reserve;     // above it only peers that hold little get more
   uint64_t share;
@@ -110,7 +111,7 @@ class Peers {
   Peers& operator=(const Peers&) = delete;
 
   Entered enter(const std::string& address);  // yes: leave() must follow
-  void leave(Peer& peer);
+  void leave(const std::shared_ptr<Peer>& peer);
   uint32_t count() const;
 
  private:
@@ -121,6 +122,10 @@ class Peers {
   mutable std::mutex mutex_;
   uint32_t count_ = 0;                                           // guarded by mutex_
   std::unordered_map<std::string, std::weak_ptr<Peer>> by_key_;  // guarded by mutex_
+  // Those that left last keep their counts: a peer that comes again and again is the same one.
+  // Guarded by mutex_, and destroyed before it.
+  static constexpr size_t kRecent = 1024;
+  std::deque<std::shared_ptr<Peer>> recent_;
 
  public:
   LineLimiter refusals;  // of connections over the limit for all

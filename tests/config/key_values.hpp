@@ -33,13 +33,17 @@ inline void* part(Config& config, Section section) {
   return const_cast<void*>(part(const_cast<const Config&>(config), section));
 }
 
-// `number` where the type has numbers, as near to it as the range allows.
+// Another value than the default: `number` where the type has numbers, as near to it as the range
+// allows.
 inline Value other_value(const Key& key, uint64_t number) {
   switch (key.type) {
     case Type::integer:
     case Type::size:
-    case Type::duration:
-      return std::clamp(number, key.range.least, key.range.most);
+    case Type::duration: {
+      const uint64_t near = std::clamp(number, key.range.least, key.range.most);
+      const auto usual = parse_value(key, key.default_value);
+      return usual && *usual == Value(near) ? Value(key.range.least) : Value(near);
+    }
     case Type::word:
       return std::string(key.words[0] == key.default_value ? key.words[1] : key.words[0]);
     case Type::address:

@@ -164,9 +164,9 @@ TEST_F(ExampleTest, GivesOptionsAsTheyStandWithTheirPositions) {
   const auto& urls = std::get<OptionValue::List>(options.at("urls").value.value);
   ASSERT_EQ(urls.size(), 2u);
   EXPECT_EQ(std::get<std::string>(urls[1].value), "amqps://broker-b:5671");
-  EXPECT_EQ(urls[1].position.line, 51u);
+  EXPECT_EQ(urls[1].position.line, 53u);
   EXPECT_EQ(urls[1].position.column, 34u);
-  EXPECT_EQ(options.at("urls").key_position.line, 51u);
+  EXPECT_EQ(options.at("urls").key_position.line, 53u);
   EXPECT_EQ(options.at("urls").key_position.column, 1u);
   EXPECT_EQ(std::get<std::string>(options.at("password").value.value), "s3cret");
   const auto& headers = std::get<OptionValue::Map>(options.at("headers").value.value);

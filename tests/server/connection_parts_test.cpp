@@ -255,7 +255,7 @@ TEST_F(MessageReceiverTest, TheLastMemoryIsForPeersThatHoldLittle) {
   MessageReceiver other(resources_, peers_.enter("192.0.2.2").peer);
   receiver_.begin();
   other.begin();
-  EXPECT_FALSE(receiver_.append(std::string(10'000, 'x'))) << "more than little";
+  EXPECT_FALSE(receiver_.append(std::string(20'000, 'x'))) << "more than little";
   EXPECT_TRUE(other.append(std::string(4000, 'x')));
   resources_.memory.release(resources_.memory.limit() / 8 * 7);
 }

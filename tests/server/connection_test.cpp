@@ -556,7 +556,7 @@ TEST_F(ConnectionTest, ARefusalSaysWhatWasRefusedAndByWhoseLimit) {
   client.begin();
   EXPECT_EQ(client.ask("MAIL FROM:<a@example.org> SIZE=5121").substr(0, 9), "552 5.3.4");
   EXPECT_TRUE(host_.logged("refused at=mail id="));
-  EXPECT_TRUE(host_.logged(" verb=MAIL argument=\"FROM:<a@example.org> SIZE=5121\" limit=size "));
+  EXPECT_TRUE(host_.logged(" verb=MAIL argument=\"FROM:<a@example.org> SIZE=5121\" limit=size\n"));
   EXPECT_EQ(client.ask("EHLO " + std::string(300, 'x')).substr(0, 4), "501 ");
   EXPECT_TRUE(host_.logged("refused at=helo id="));
   EXPECT_EQ(client.ask("FOO bar").substr(0, 4), "500 ");

@@ -25,7 +25,7 @@ TEST(PeersTest, AreLimitedInAll) {
   EXPECT_EQ(second.admission, Admission::yes);
   EXPECT_EQ(peers.enter("192.0.2.3").admission, Admission::too_many);
   EXPECT_EQ(peers.count(), 2u);
-  peers.leave(*first.peer);
+  peers.leave(first.peer);
   EXPECT_EQ(peers.enter("192.0.2.3").admission, Admission::yes);
 }
 
@@ -37,7 +37,7 @@ TEST(PeersTest, AreLimitedByAddress) {
   EXPECT_EQ(second.admission, Admission::yes);
   EXPECT_EQ(peers.enter("192.0.2.1").admission, Admission::too_many_from_peer);
   EXPECT_EQ(peers.enter("192.0.2.2").admission, Admission::yes);
-  peers.leave(*first.peer);
+  peers.leave(first.peer);
   EXPECT_EQ(peers.enter("192.0.2.1").admission, Admission::yes);
 }
 
@@ -68,12 +68,12 @@ TEST(PeersTest, KeepTheirCountsAsLongAsSomethingIsHeldForThem) {
   {
     PeerShare share(entered.peer);
     share.add(1000);
-    peers.leave(*entered.peer);
+    peers.leave(entered.peer);
     entered.peer.reset();
     EXPECT_EQ(peers.count(), 0u);
     auto again = peers.enter("192.0.2.1");
     EXPECT_EQ(again.peer->memory, 1000u);
-    peers.leave(*again.peer);
+    peers.leave(again.peer);
   }
   EXPECT_EQ(peers.enter("192.0.2.1").peer->memory, 0u);
 }
@@ -87,7 +87,7 @@ TEST(PeersTest, CountAcrossThreads) {
         auto [admission, peer] = peers.enter("192.0.2.1");
         if (admission != Admission::yes) continue;
         EXPECT_LE(peers.count(), 50u);
-        peers.leave(*peer);
+        peers.leave(peer);
       }
     });
   }
