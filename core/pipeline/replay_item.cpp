@@ -132,7 +132,7 @@ void Replay::deliver(const std::shared_ptr<Item>& item) {
 // A message that makes the broker drop the connection must not do so for ever: true when this one,
 // alone each time, was lost with its connection once too often.
 bool Replay::kills_connections(const Item& item, const plugin::Verdict& verdict) {
-  if (!verdict.in_doubt || under_way_.size() > 1) return false;
+  if (!verdict.in_doubt || verdict.cause_passes || under_way_.size() > 1) return false;
   return ++lost_alone_[item.copy_id] >= kMostLostAlone;
 }
 

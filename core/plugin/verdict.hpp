@@ -33,6 +33,7 @@ struct Verdict {
                        // at most 200 bytes long
   std::string detail;  // for the log
   bool in_doubt = false;           // tempfail: it was sent, and its outcome is unknown
+  bool cause_passes = false;       // in doubt, and not by the message's doing
   const char* nonsense = nullptr;  // what of the plugin's verdict cannot be meant; null: nothing
 
   // Why, in the plugin's words.

@@ -68,13 +68,16 @@ typedef uint64_t lsmtpd_call;
 #define LSMTPD_IN_DOUBT                                                                           \
   1u /* output, with TEMPFAIL: the message was sent, and its outcome is unknown: it may be stored \
       */
+#define LSMTPD_CAUSE_PASSES                                                                      \
+  2u /* output, with IN_DOUBT: the cause passes by itself (a broker that is full or shuts down), \
+        whatever the message is: it is not counted against the message */
 
 typedef struct lsmtpd_verdict {
   uint32_t size;       /* sizeof(lsmtpd_verdict) */
   uint32_t kind;       /* LSMTPD_CONTINUE ... LSMTPD_ACCEPT */
   uint32_t code;       /* SMTP reply code, 0 = the default for the kind; 4xx for TEMPFAIL, 5xx for
                           REJECT, else ignored */
-  uint32_t flags;      /* LSMTPD_IN_DOUBT or 0 */
+  uint32_t flags;      /* LSMTPD_IN_DOUBT, LSMTPD_CAUSE_PASSES or 0 */
   lsmtpd_str enhanced; /* RFC 3463 code, "5.7.1"; its class must match `code`, else it is ignored;
                           may be empty */
   lsmtpd_str text; /* what the client reads: up to 8 lines, separated by LF or CRLF; in each line

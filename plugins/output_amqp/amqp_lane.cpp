@@ -33,7 +33,8 @@ void answer(sdk::Call* call, const Outcome& outcome) {
       return call->reject(outcome.text, outcome.code, outcome.enhanced, outcome.detail);
     case Kind::later:
       if (outcome.in_doubt)
-        return call->in_doubt(outcome.text, outcome.code, outcome.enhanced, outcome.detail);
+        return call->in_doubt(outcome.text, outcome.code, outcome.enhanced, outcome.detail,
+                              outcome.cause_passes);
       return call->tempfail(outcome.text, outcome.code, outcome.enhanced, outcome.detail);
   }
 }
@@ -45,7 +46,8 @@ lsmtpd_verdict to_verdict(const Outcome& outcome) {
                  : outcome.kind == Kind::rejected ? LSMTPD_REJECT
                                                   : LSMTPD_TEMPFAIL;
   verdict.code = outcome.code;
-  verdict.flags = outcome.in_doubt ? LSMTPD_IN_DOUBT : 0u;
+  verdict.flags =
+      (outcome.in_doubt ? LSMTPD_IN_DOUBT : 0u) | (outcome.cause_passes ? LSMTPD_CAUSE_PASSES : 0u);
   verdict.enhanced = sdk::str(outcome.enhanced);
   verdict.text = sdk::str(outcome.text);
   verdict.detail = sdk::str(outcome.detail);

@@ -148,7 +148,8 @@ Outcome lost_unsettled(std::string_view why) {
   const bool passes = ends_by_itself(why);
   Outcome outcome = tempfail(451, passes ? "4.3.0" : "4.4.2", "Message broker not available",
                              "link lost while unsettled: " + std::string(why));
-  outcome.in_doubt = !passes;  // a link that the broker ends for a while is no lost connection
+  outcome.in_doubt = true;
+  outcome.cause_passes = passes;
   return outcome;
 }
 

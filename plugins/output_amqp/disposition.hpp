@@ -16,8 +16,9 @@ enum class Kind { stored, rejected, later };
 
 struct Outcome {
   Kind kind = Kind::later;
-  bool in_doubt = false;   // later: it was sent, and nobody said what became of it
-  std::uint32_t code = 0;  // SMTP reply code, 0: the host's default
+  bool in_doubt = false;      // later: it was sent, and nobody said what became of it
+  bool cause_passes = false;  // in doubt, and not by the message's doing
+  std::uint32_t code = 0;     // SMTP reply code, 0: the host's default
   const char* enhanced = "";
   std::string text;    // for the client: never more than the AMQP condition
   std::string detail;  // for the log: the description too

@@ -311,6 +311,16 @@ TEST_F(ReplayFaultsTest, AMessageThatIsLostAloneThreeTimesIsADeadLetter) {
   EXPECT_NE(t_.spool.lines()[1].find("in_doubt"), std::string::npos);
 }
 
+TEST_F(ReplayFaultsTest, ALossWhoseCausePassesIsNotCountedAgainstTheMessage) {
+  t_.storage_with();
+  t_.target("broker", {{"verdict", "in_doubt_passes"}});
+  t_.keep("id-1", "broker");
+  t_.start_replay();
+  EXPECT_TRUE(t_.replay_until([&] { return t_.broker.count("deliver id-1") >= 6; }));
+  EXPECT_EQ(t_.spool.count("bury id-1"), 0u);
+  EXPECT_NE(t_.broker.lines()[1].find("in_doubt"), std::string::npos);
+}
+
 TEST_F(ReplayFaultsTest, ATempfailThatIsNotInDoubtIsNeverADeadLetter) {
   t_.storage_with();
   t_.target("broker", {{"fail_first", "5"}});

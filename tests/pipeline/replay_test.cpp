@@ -23,13 +23,15 @@ TEST_F(ReplayTest, GivesBackAtTheStartWhatIsThereAndForgetsIt) {
   t_.target("broker");
   t_.keep("id-1", "broker");
   t_.keep("id-2", "broker");
-  // At a start the oldest count as in doubt: they may have been under way when the process ended.
   t_.start_replay();
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget") == 2; }));
-  EXPECT_EQ(t_.broker.lines(),
-            (std::vector<std::string>{
-                "deliver id-1 target= replay=1 size=3 from=<a@example.org> to=<b@example.org> in_doubt",
-                "deliver id-2 target= replay=1 size=3 from=<a@example.org> to=<b@example.org> in_doubt"}));
+  EXPECT_EQ(
+      t_.broker.lines(),
+      (std::vector<std::string>{
+          "deliver id-1 target= replay=1 size=3 from=<a@example.org> to=<b@example.org> in_doubt",
+          "deliver id-2 target= replay=1 size=3 from=<a@example.org> to=<b@example.org> "
+          "in_doubt"}))
+      << "the oldest at a start may have been under way when the process before was killed";
   EXPECT_TRUE(t_.kept().empty());
   EXPECT_TRUE(t_.logged("replayed"));
 }

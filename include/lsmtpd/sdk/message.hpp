@@ -49,10 +49,12 @@ class Call {
                 std::string_view detail = {}) noexcept {
     answer(LSMTPD_TEMPFAIL, code, enhanced, text, detail);
   }
-  // Output: not now, and it was sent without an outcome: it may be stored there.
+  // Output: tempfail, and it was sent without an outcome: it may be stored there. `cause_passes`:
+  // LSMTPD_CAUSE_PASSES.
   void in_doubt(std::string_view text = {}, uint32_t code = 0, std::string_view enhanced = {},
-                std::string_view detail = {}) noexcept {
-    answer(LSMTPD_TEMPFAIL, code, enhanced, text, detail, LSMTPD_IN_DOUBT);
+                std::string_view detail = {}, bool cause_passes = false) noexcept {
+    answer(LSMTPD_TEMPFAIL, code, enhanced, text, detail,
+           LSMTPD_IN_DOUBT | (cause_passes ? LSMTPD_CAUSE_PASSES : 0u));
   }
   // Output: recipient by recipient, in the order of the envelope; see complete_recipients() in
   // host.h.
