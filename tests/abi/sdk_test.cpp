@@ -115,7 +115,7 @@ TEST(Call, DroppedOneSaysTempfail) {
   EXPECT_STREQ(verdict->detail, "dropped by the plugin");
 }
 
-TEST(Call, OneThatTheLaneHoldsIsAnsweredWhenTheLaneCloses) {
+TEST(Call, CallHeldByTheLaneIsAnsweredWhenTheLaneCloses) {
   FakeHost host = FakeHost::of<Keeps>();
   const lsmtpd_call call = lsmtpd_test_ask_filter(*host, host.mail());
   EXPECT_EQ(lsmtpd_test_answer(*host, call), nullptr);
@@ -160,7 +160,7 @@ struct CatchesItself : OnlyFilter {
   }
 };
 
-TEST(Call, OneThatDiesWithAnExceptionThePluginCatchesIsAnsweredToo) {
+TEST(Call, CallDestroyedByACaughtExceptionIsAnswered) {
   FakeHost host = FakeHost::of<CatchesItself>();
   EXPECT_STREQ(lsmtpd_test_filter(*host, host.mail())->detail, "dropped by the plugin");
 }

@@ -98,7 +98,7 @@ TEST_F(SetupTest, AChainNeedsAnOutput) {
   EXPECT_EQ(problems(), Problems{"100:1 chain.default has no output"});
 }
 
-TEST_F(SetupTest, WhatIsNeitherFilterNorOutputHasNoPlaceInAChain) {
+TEST_F(SetupTest, PluginThatIsNeitherFilterNorOutputIsRefusedInAChain) {
   plugin("odd", "extension_filter").options["use"] = {{std::string("nothing"), {}}, {}};
   plugin("out", "test_output");
   chain({"odd", "out"});
@@ -130,7 +130,7 @@ TEST_F(SetupTest, AFallbackThatStoresIsFine) {
   EXPECT_EQ(problems(), Problems{});
 }
 
-TEST_F(SetupTest, OneOfSeveralOutputsWithoutAFallbackIsAWarning) {
+TEST_F(SetupTest, SeveralOutputsWithoutAFallbackAreAWarning) {
   plugin("a", "test_output", "spool");
   plugin("b", "test_output");
   plugin("spool", "replay_output");

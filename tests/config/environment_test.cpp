@@ -230,7 +230,7 @@ TEST(Environment, WithNothingSetSaysHowToBegin) {
                           "file with --config)"));
 }
 
-TEST(Environment, WhatItGivesLoadsAgainAsAFile) {
+TEST(Environment, PrintedEnvironmentLoadsAsAFile) {
   const Loaded loaded = load({{"SERVER_NAME", "mx"},
                               {"AMQP_HOST", "::1"},
                               {"AMQP_PASSWORD", "a$${b}\"\\"},

@@ -134,7 +134,7 @@ TEST_F(TcpTest, BytesGoBothWays) {
   EXPECT_EQ(owner.drained, 0) << "nothing had to be kept";
 }
 
-TEST_F(TcpTest, NothingIsReadWhileReadingIsStopped) {
+TEST_F(TcpTest, StoppedStreamReadsNothing) {
   Client client(port_);
   Owner& owner = accept(client);
   owner.stream->read_stop();

@@ -202,7 +202,7 @@ uint64_t sum_of_dropped(const std::string& text) {
   return sum;
 }
 
-TEST_F(StuckSinkTest, WhatDoesNotFitIsDroppedCountedAndReported) {
+TEST_F(StuckSinkTest, LinesWithoutRoomAreDroppedCountedAndReported) {
   open_log();
   constexpr size_t sent = 40000;
   for (size_t i = 0; i < sent; ++i) info("accepted", {{"n", i}});

@@ -72,7 +72,7 @@ TEST_F(FallbackTest, StoresWhatTheOutputThrewOver) {
   EXPECT_EQ(t_.reply(), kQueued) << "the policy is for outputs without a fallback";
 }
 
-TEST_F(FallbackTest, ThatFailsTooIs451) {
+TEST_F(FallbackTest, FailedFallbackIs451) {
   set_up({{"verdict", "tempfail"}, {"text", "broker"}},
          {{"verdict", "tempfail"}, {"text", "spool"}});
   t_.start();
@@ -82,7 +82,7 @@ TEST_F(FallbackTest, ThatFailsTooIs451) {
             "broker: test_output was told so; fallback spool: test_output was told so");
 }
 
-TEST_F(FallbackTest, ThatRefusesIs451Too) {
+TEST_F(FallbackTest, RefusingFallbackIs451) {
   set_up({{"verdict", "tempfail"}}, {{"verdict", "reject"}});
   t_.start();
   EXPECT_EQ(t_.outcome().reply.code, 451);
@@ -122,7 +122,7 @@ TEST_F(FallbackTest, ALateNotNowLeavesThatCopyToReplay) {
 }
 
 // Part of it may be safe: a replay that does not know that sends it twice.
-TEST_F(FallbackTest, WhatALateNotNowNotedDownIsInThatCopyBeforeItsReplay) {
+TEST_F(FallbackTest, LateTempfailAnnotatesTheCopyBeforeItsReplay) {
   set_up({{"delay", "50ms"}, {"fail_first", "1"}, {"annotate", "half"}});
   t_.start();
   t_.advance(10'000);
@@ -138,7 +138,7 @@ TEST_F(FallbackTest, WhatALateNotNowNotedDownIsInThatCopyBeforeItsReplay) {
   EXPECT_EQ(broker_.count("deliver " + kId + " target= replay=1"), 1u);
 }
 
-TEST_F(FallbackTest, NothingIsNotedDownInACopyThatTheFallbackDoesNotHave) {
+TEST_F(FallbackTest, CopyMissingInTheFallbackGetsNoAnnotation) {
   set_up({{"delay", "20ms"}, {"verdict", "tempfail"}, {"annotate", "half"}},
          {{"delay", "200ms"}, {"verdict", "tempfail"}});
   t_.start();
@@ -183,7 +183,7 @@ TEST_F(FallbackTest, WhenTheFallbackFailsALateStoreIsStillTheReply) {
   EXPECT_EQ(spool_.count("forget"), 0u) << "there is nothing to forget";
 }
 
-TEST_F(FallbackTest, ThatIsOverdueIs451AndWhatItStoresLateIsReplayed) {
+TEST_F(FallbackTest, OverdueFallbackIs451AndItsLateCopyIsReplayed) {
   set_up({{"verdict", "tempfail"}, {"fail_first", "0"}}, {{"delay", "50ms"}});
   t_.start();
   EXPECT_TRUE(t_.run_until([&] { return spool_.count("deliver") == 1; }));

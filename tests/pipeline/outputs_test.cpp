@@ -42,7 +42,7 @@ TEST_F(OutputsTest, RefusedTakesTheOutputsOwnReply) {
   EXPECT_EQ(t_.reply(), "552 5.3.4 too large for the queue");
 }
 
-TEST_F(OutputsTest, OneThatThrowsIsNotNow) {
+TEST_F(OutputsTest, ThrowingOutputIsATempfail) {
   add("out", {{"verdict", "throws"}});
   t_.start();
   EXPECT_EQ(t_.reply(), "451 4.3.0 Message cannot be stored now, try again later");
@@ -112,7 +112,7 @@ TEST_F(OutputsTest, TheSlowestDecidesWhenTheReplyGoesOut) {
   EXPECT_EQ(t_.reply(), kQueued);
 }
 
-TEST_F(OutputsTest, OneThatIsSilentDoesNotHoldTheOthersBack) {
+TEST_F(OutputsTest, SilentOutputDoesNotDelayTheOthers) {
   add("a", {{"record", record_.file()}});
   add("silent", {{"verdict", "never"}});
   t_.start();

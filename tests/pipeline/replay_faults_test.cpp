@@ -61,7 +61,7 @@ TEST_F(ReplayFaultsTest, AnOutputThatRefusesSeveralInARowPauses) {
   EXPECT_TRUE(t_.run_until([&] { return t_.broker.count("deliver") == 2 * Replay::kMostInARow; }));
 }
 
-TEST_F(ReplayFaultsTest, WhatIsRefusedForGoodIsBuriedAndBlocksNobody) {
+TEST_F(ReplayFaultsTest, RejectedCopyBecomesADeadLetterAndBlocksNoOther) {
   t_.storage_with();
   t_.target("broker", {{"reject_to", "poison@example.org"}});
   t_.keep("id-1", "broker", "poison@example.org");
@@ -107,7 +107,7 @@ TEST_F(ReplayFaultsTest, AnOutputThatSaysItIsNotReadyIsNotAsked) {
   EXPECT_EQ(t_.broker.count("deliver id-1"), 0u);
 }
 
-TEST_F(ReplayFaultsTest, WhatTheOutputNotedDownIsStoredForItsNextTry) {
+TEST_F(ReplayFaultsTest, AnnotationsOfTheOutputAreStoredForItsNextTry) {
   t_.storage_with();
   t_.target("broker", {{"fail_first", "1"}, {"annotate", "half"}});
   t_.keep("id-1", "broker");
@@ -147,7 +147,7 @@ TEST_F(ReplayFaultsTest, AnOverdueMessageThatWasNotTakenIsSentAgain) {
   }));
 }
 
-TEST_F(ReplayFaultsTest, WhatCannotBeLoadedNowIsTriedAgainAndWhatIsGoneIsSkipped) {
+TEST_F(ReplayFaultsTest, CopyThatFailsToLoadIsRetriedAndAMissingOneIsSkipped) {
   t_.storage_with({{"load", "tempfail"}});
   t_.target("broker");
   t_.keep("id-1", "broker");
@@ -169,7 +169,7 @@ TEST_F(ReplayFaultsTest, WhatCannotBeLoadedNowIsTriedAgainAndWhatIsGoneIsSkipped
 }
 
 // P3: what the output has is not sent to it again because the storage cannot remove it.
-TEST_F(ReplayFaultsTest, WhatCannotBeForgottenIsNotSentTwice) {
+TEST_F(ReplayFaultsTest, CopyThatCannotBeForgottenIsNotSentTwice) {
   t_.storage_with({{"forget", "tempfail"}});
   t_.target("broker");
   t_.store_many(3, "broker");
@@ -182,7 +182,7 @@ TEST_F(ReplayFaultsTest, WhatCannotBeForgottenIsNotSentTwice) {
   EXPECT_EQ(t_.kept().size(), 3u);
 }
 
-TEST_F(ReplayFaultsTest, WhatALateStoreCannotForgetIsNotSentEither) {
+TEST_F(ReplayFaultsTest, LateStoredCopyThatCannotBeForgottenIsNotSentAgain) {
   t_.storage_with({{"forget", "tempfail"}});
   t_.target("broker");
   t_.keep("id-1", "broker");

@@ -126,7 +126,7 @@ TEST_F(ReplayTest, TenThousandMessagesTakeNoMoreMemoryThanAFew) {
   EXPECT_EQ(t_.resources.memory.used(), 0u);
 }
 
-TEST_F(ReplayTest, EachOutputGetsItsOwn) {
+TEST_F(ReplayTest, EachOutputGetsItsOwnCopies) {
   t_.storage_with();
   t_.target("a", {{"annotate", "to-a"}});
   t_.target("b", {{"annotate", "to-b"}});

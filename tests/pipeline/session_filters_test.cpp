@@ -61,7 +61,7 @@ class SessionFiltersTest : public testing::Test {
   int times_ = 0;
 };
 
-TEST_F(SessionFiltersTest, NobodyToAskMeansGoOn) {
+TEST_F(SessionFiltersTest, PhaseWithoutSessionFiltersContinues) {
   EXPECT_EQ(ask(Phase::connect), "go on");
 }
 

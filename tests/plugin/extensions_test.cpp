@@ -51,7 +51,7 @@ TEST_F(ExtensionsTest, ReservesMemoryUpToTheLimit) {
   EXPECT_EQ(host_.resources.memory.used(), before);
 }
 
-TEST_F(ExtensionsTest, WhatWasNotReservedIsNotGivenBack) {
+TEST_F(ExtensionsTest, ReleaseOfUnreservedMemoryIsRefused) {
   const uint64_t before = host_.resources.memory.used();
   EXPECT_EQ(use("releases_twice").verdict.kind, Kind::proceed);
   EXPECT_EQ(host_.resources.memory.used(), before);

@@ -149,7 +149,7 @@ TEST_F(ConnectionTest, HalfACommandDoesNotGetTimeForEachOfItsOctets) {
   }
 }
 
-TEST_F(ConnectionTest, WhatIsHeldForAClientInTheMiddleOfThingsIsCounted) {
+TEST_F(ConnectionTest, HalfACommandIsCounted) {
   step("out", "test_output");
   serve();
   Client client(*this);

@@ -222,7 +222,7 @@ TEST(Size, AboveTheLinkLimitIsRefusedBeforeItIsSent) {
   EXPECT_EQ(peer.messages().size(), 1U);
 }
 
-TEST(Split, EachRecipientGetsACopyWithAnIdOfItsOwn) {
+TEST(Split, SplitGivesEachRecipientACopyWithItsOwnId) {
   Peer peer({});
   Rig rig;
   rig.option("split", "recipient").attach(peer);

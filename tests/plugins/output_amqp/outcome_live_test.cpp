@@ -192,7 +192,7 @@ TEST(Outcome, AcceptedBeforeItWasSentWholeIsNo250) {
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Outcome, OneThatComesAfterTheLaneGaveUpIsIgnored) {
+TEST(Outcome, OutcomeAfterTheLaneGaveUpIsIgnored) {
   Script script = answering({Answer::hold, "", ""});
   script.ignores_close = true;
   Peer peer(script);

@@ -147,7 +147,7 @@ TEST_F(FaultsTest, AWriteThatFailsHalfWayLeavesNothing) {
   EXPECT_EQ(files(), std::vector<std::string>{});
 }
 
-TEST_F(FaultsTest, OneBadMessageInAGroupDoesNotTouchTheOthers) {
+TEST_F(FaultsTest, BadMessageInAGroupLeavesTheOthersUntouched) {
   option("commit_threads", "1");
   start();
   Faults::get().fail("sync_data", 20, EIO);

@@ -133,7 +133,7 @@ TEST_F(ReplayTest, FilesOfLsmtpdsOwnAreReadWithoutATarget) {
   EXPECT_STREQ(lsmtpd_test_mail_content(loaded.mail), "hi\r\n");
 }
 
-TEST_F(ReplayTest, WhatIsForgottenIsGoneAlsoTwice) {
+TEST_F(ReplayTest, ForgettingTwiceSucceeds) {
   start();
   store(mail(), "id");
   EXPECT_EQ(forget("id"), LSMTPD_STORED);
@@ -143,7 +143,7 @@ TEST_F(ReplayTest, WhatIsForgottenIsGoneAlsoTwice) {
   EXPECT_EQ(forget("../id"), LSMTPD_STORED);
 }
 
-TEST_F(ReplayTest, WhatIsBuriedLiesApartWithItsReason) {
+TEST_F(ReplayTest, DeadLetterIsKeptApartWithItsReason) {
   start();
   store(mail(), "id");
   EXPECT_EQ(dead_letter("id", "amqp:not-allowed \"x\"\n"), LSMTPD_STORED);
@@ -220,7 +220,7 @@ TEST_F(ReplayTest, LinksAndFoldersAreNotRead) {
   }
 }
 
-TEST_F(ReplayTest, WhatTheDiskDoesNotGiveIsTriedLaterAndStays) {
+TEST_F(ReplayTest, UnreadableFileStaysAndIsATempfail) {
   start();
   store(mail(std::string(300'000, 'x')), "id");
   for (const char* operation : {"open_existing", "info", "read_at"}) {
@@ -239,7 +239,7 @@ TEST_F(ReplayTest, WhatTheDiskDoesNotGiveIsTriedLaterAndStays) {
   EXPECT_EQ(load("id").kind, LSMTPD_CONTINUE);
 }
 
-TEST_F(ReplayTest, WhatIsOnlyShortOfSomethingIsTriedLater) {
+TEST_F(ReplayTest, ShortageIsATempfail) {
   start();
   store(mail(), "id");
   Faults::get().fail("open_existing", 1, EMFILE);
