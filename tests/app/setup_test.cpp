@@ -141,7 +141,7 @@ TEST_F(SetupTest, SeveralOutputsWithoutAFallbackAreAWarning) {
   EXPECT_EQ(warnings[0].rfind("100:1 chain.default: b has no fallback: ", 0), 0u) << warnings[0];
 }
 
-TEST_F(SetupTest, AllThatIsWrongIsShownAndWhatFollowsFromItIsNot) {
+TEST_F(SetupTest, EachMistakeIsReportedWithoutItsConsequences) {
   plugin("a", "no_such_plugin");
   plugin("b", "bad_filter").options["mode"] = {{std::string("nonsense"), {20, 8}}, {20, 1}};
   plugin("c", "fails_create");

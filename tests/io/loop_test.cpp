@@ -232,7 +232,7 @@ class WatchTest : public testing::Test {
   UniqueFd a_, b_;
 };
 
-TEST_F(WatchTest, TellsAsLongAsThereIsSomething) {
+TEST_F(WatchTest, ReportsAsLongAsThereIsInput) {
   int times = 0;
   Watch watch(loop_, a_.get(), [&](int events) {
     EXPECT_EQ(events, Watch::kReadable);
@@ -252,7 +252,7 @@ TEST_F(WatchTest, TellsAsLongAsThereIsSomething) {
   EXPECT_TRUE(run_until(loop_, [&] { return times > 0; }));
 }
 
-TEST_F(WatchTest, TellsWhetherItCanBeWrittenTo) {
+TEST_F(WatchTest, ReportsWhetherItCanBeWrittenTo) {
   int seen = 0;
   Watch watch(loop_, a_.get(), [&](int events) { seen |= events; });
   watch.want(Watch::kReadable | Watch::kWritable);

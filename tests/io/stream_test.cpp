@@ -152,7 +152,7 @@ TEST_P(StreamTest, ClosesOnceAfterAllIsSent) {
   EXPECT_EQ(owner_.drained, 0);
 }
 
-TEST_P(StreamTest, TellsABrokenConnection) {
+TEST_P(StreamTest, ReportsABrokenConnection) {
   owner_.stream->read_start();
   client_->abort();
   EXPECT_TRUE(eventually([&] { return owner_.ends == 1; }));

@@ -132,7 +132,7 @@ TEST_F(BodyTest, SpillsPastTheSoftLimit) {
   EXPECT_TRUE(folder_.empty()) << "the file has no name";
 }
 
-TEST_F(BodyTest, GivesAllBudgetsBack) {
+TEST_F(BodyTest, ReleasesAllBudgets) {
   {
     const auto spilled = write(resources_, content(2u << 20), 65536);
     const auto kept = write(resources_, content(100'000), 65536);

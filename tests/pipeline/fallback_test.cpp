@@ -64,7 +64,7 @@ TEST_F(FallbackTest, StoresWhatTheOutputCannotTakeNow) {
             "spool: memory " + kId + " (fallback of broker: test_output was told so)");
 }
 
-TEST_F(FallbackTest, StoresWhatTheOutputThrewOver) {
+TEST_F(FallbackTest, StoresAMessageWhoseOutputThrew) {
   auto throws = t_.entry("broker", "test_output", {{"verdict", "throws"}});
   throws.on_error = OnFailure::reject;
   t_.output(std::move(throws), t_.entry("spool", "replay_output"));
@@ -99,7 +99,7 @@ TEST_F(FallbackTest, StoresWhatIsOverdueAndALateStoreForgetsThatCopy) {
   EXPECT_EQ(broker_.count("deliver"), 1u);
 }
 
-TEST_F(FallbackTest, ALateRefusalBuriesThatCopy) {
+TEST_F(FallbackTest, LateRefusalMakesThatCopyADeadLetter) {
   set_up({{"delay", "50ms"}, {"verdict", "reject"}});
   t_.start();
   t_.advance(10'000);
@@ -109,7 +109,7 @@ TEST_F(FallbackTest, ALateRefusalBuriesThatCopy) {
   EXPECT_TRUE(kept().empty());
 }
 
-TEST_F(FallbackTest, ALateNotNowLeavesThatCopyToReplay) {
+TEST_F(FallbackTest, LateTempfailLeavesThatCopyToReplay) {
   set_up({{"delay", "50ms"}, {"fail_first", "1"}});
   t_.start();
   t_.advance(10'000);
@@ -197,7 +197,7 @@ TEST_F(FallbackTest, OverdueFallbackIs451AndItsLateCopyIsReplayed) {
   }));
 }
 
-TEST_F(FallbackTest, BothOverdueAndBothLateTheCopyIsForgotten) {
+TEST_F(FallbackTest, CopyIsForgottenWhenOutputAndFallbackStoreLate) {
   set_up({{"delay", "100ms"}}, {{"delay", "50ms"}});
   t_.start();
   t_.advance(10'000);
@@ -209,7 +209,7 @@ TEST_F(FallbackTest, BothOverdueAndBothLateTheCopyIsForgotten) {
 }
 
 // Its 5xx is not the client's: the output may take the mail next time.
-TEST_F(FallbackTest, ThatRefusesWithAReplyOfItsOwnIs451All) {
+TEST_F(FallbackTest, FallbackThatRefusesWithItsOwnReplyIs451) {
   set_up({{"verdict", "tempfail"}},
          {{"verdict", "reject"}, {"code", "552"}, {"enhanced", "5.3.4"}, {"text", "too large"}});
   t_.start();
@@ -297,7 +297,7 @@ TEST_F(FallbackTest, AMessageInDoubtIsStoredAsOne) {
   EXPECT_EQ(spool_.lines()[0].substr(spool_.lines()[0].find("attempts")), "attempts=1 in_doubt");
 }
 
-TEST_F(FallbackTest, WhatWasLeftToItByADeadlineIsInDoubt) {
+TEST_F(FallbackTest, CopyLeftToTheFallbackByADeadlineIsInDoubt) {
   set_up({{"verdict", "never"}});
   t_.start();
   t_.advance(10'000);

@@ -18,7 +18,7 @@ class ReplayTest : public testing::Test {
   ReplayHost t_;
 };
 
-TEST_F(ReplayTest, GivesBackAtTheStartWhatIsThereAndForgetsIt) {
+TEST_F(ReplayTest, ReplaysStoredMessagesAtTheStartAndForgetsThem) {
   t_.storage_with();
   t_.target("broker");
   t_.keep("id-1", "broker");
@@ -33,7 +33,7 @@ TEST_F(ReplayTest, GivesBackAtTheStartWhatIsThereAndForgetsIt) {
   EXPECT_TRUE(t_.logged("replayed"));
 }
 
-TEST_F(ReplayTest, DoesNothingUntilItIsWokenAndThenGivesBackWhatIsNew) {
+TEST_F(ReplayTest, SleepsUntilItIsWokenAndReplaysNewMessages) {
   t_.storage_with();
   t_.target("broker");
   t_.start_replay();
@@ -48,7 +48,7 @@ TEST_F(ReplayTest, DoesNothingUntilItIsWokenAndThenGivesBackWhatIsNew) {
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-1") == 1; }));
 }
 
-TEST_F(ReplayTest, CarriesWhatTheOutputHadNotedDown) {
+TEST_F(ReplayTest, CarriesTheAnnotationsOfTheOutput) {
   t_.storage_with();
   t_.target("broker");
   auto message = t_.mail("x\r\n", {"b@example.org"});

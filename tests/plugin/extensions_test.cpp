@@ -21,7 +21,7 @@ TEST_F(ExtensionsTest, WatchesDescriptors) {
   EXPECT_EQ(use("watch").verdict.detail, "file:0 x1");
 }
 
-TEST_F(ExtensionsTest, ADescriptorThatIsClosedUnderItsWatchHarmsNobody) {
+TEST_F(ExtensionsTest, DescriptorClosedUnderItsWatchIsHarmless) {
   EXPECT_EQ(use("closes_its_fd").verdict.detail, "reused sent first");
 }
 
@@ -58,7 +58,7 @@ TEST_F(ExtensionsTest, ReleaseOfUnreservedMemoryIsRefused) {
   EXPECT_TRUE(host_.logged("memory_released_twice"));
 }
 
-TEST_F(ExtensionsTest, AVerdictWithoutItsSizeIsTempfailAndSaidToBeSo) {
+TEST_F(ExtensionsTest, VerdictWithoutItsSizeIsALoggedTempfail) {
   EXPECT_EQ(use("no_size").verdict.kind, Kind::tempfail);
   EXPECT_TRUE(host_.logged("verdict_without_size"));
 }

@@ -198,7 +198,7 @@ TEST_F(OptionsTest, RangesAreSaidInTheOptionsOwnUnit) {
             "plugin.x: option any_size is too large");
 }
 
-TEST_F(OptionsTest, AllMistakesAreShownAndThenCheckIsNotAsked) {
+TEST_F(OptionsTest, MistakesAreAllReportedAndValidateIsNotCalled) {
   give("count", int64_t{99});
   give("flag", std::string("x"));
   give("nonsense", true);

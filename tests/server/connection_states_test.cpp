@@ -78,7 +78,7 @@ TEST(ConnectionStates, NeverComeBackFromTheEnd) {
   }
 }
 
-TEST(ConnectionStates, SayWhoIsWaitedFor) {
+TEST(ConnectionStates, NameThePartyThatIsWaitedFor) {
   for (const State state : all_states()) {
     EXPECT_EQ(waits_for_us(state),
               state == State::filters || state == State::spill || state == State::chain);

@@ -62,7 +62,7 @@ TEST_F(ConnectionTest, SessionFiltersHearHowEachTransactionEnded) {
   EXPECT_EQ(times_logged("transaction ended"), 4u);
 }
 
-TEST_F(ConnectionTest, WhatASessionFilterNotesDownIsInEachMessage) {
+TEST_F(ConnectionTest, AnnotationsOfASessionFilterAreInEachMessage) {
   step("who", "session_filter", {{"annotate", "yes"}});
   step("out", "test_output", {{"record", record_.file()}});
   serve();
@@ -288,7 +288,7 @@ TEST_F(ConnectionTest, RecipientsRefusedForLackOfMemoryAreNotRefusedForEver) {
   give_memory();
 }
 
-TEST_F(ConnectionTest, WhereMemoryIsShortOnlyLargeEnvelopesStopGrowing) {
+TEST_F(ConnectionTest, WhenMemoryIsShortOnlyLargeEnvelopesStopGrowing) {
   settings_.listeners[0].smtp.recipients = 10'000;
   step("out", "test_output");
   serve();

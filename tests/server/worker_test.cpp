@@ -265,7 +265,7 @@ TEST_F(WorkerTest, RepliesThatAreNotReadAreCounted) {
 }
 
 // The client has not read them yet, and closing on what it has sent behind would reset them away.
-TEST_F(WorkerTest, RepliesOnTheirWayOutliveTheEndForWantOfMemory) {
+TEST_F(WorkerTest, UnsentRepliesOutliveAnEndForLackOfMemory) {
   settings_.listeners[0].smtp.lmtp = true;
   step("out", "test_output");
   serve();

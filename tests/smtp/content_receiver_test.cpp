@@ -50,7 +50,7 @@ TEST_F(ContentReceiverTest, CondemnsBlurredLinesAndDrainsToTheEnd) {
   EXPECT_TRUE(content_.closes()) << "nothing behind it is to be trusted";
 }
 
-TEST_F(ContentReceiverTest, CondemnsWhatIsTooLargeAndHasAnEndOfPatience) {
+TEST_F(ContentReceiverTest, CondemnsLargeContentAndEndsAtTwiceTheLimit) {
   content_.set_size_limit(10);
   content_.begin_data(rules_);
   EXPECT_EQ(take("12345678901"), (std::vector{Found::condemned, Found::nothing}));

@@ -143,7 +143,7 @@ TEST(Address, TheNextOfANameIsTriedWhereTheFirstIsRefused) {
 }
 
 // Each has its share of connect_timeout, whatever the step at which it hangs.
-TEST(Address, OneThatHangsLeavesTimeForTheNext) {
+TEST(Address, HangingAddressLeavesTimeForTheNext) {
   Peer good({});
   Script silent;
   silent.silent = true;
@@ -162,7 +162,7 @@ TEST(Address, OneThatHangsLeavesTimeForTheNext) {
                                    ": no answer within 2000 ms"));
 }
 
-TEST(Address, OneThatFailedAtOpenIsNotTheFirstNextTime) {
+TEST(Address, AddressThatFailedAtOpenIsNotTriedFirstAgain) {
   Peer good({});
   Script refusing;
   refusing.refuse_open = "amqp:not-allowed";

@@ -75,7 +75,7 @@ TEST(QueueType, LeaveForTheUnsyncedIsNoneForTheLossy) {
   EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("reject-publish"));
 }
 
-TEST(QueueType, ThatCannotBeAskedIsAWarning) {
+TEST(QueueType, QueueTypeThatCannotBeAskedIsAWarning) {
   const struct {
     const char* name;
     void (*edit)(Script&);

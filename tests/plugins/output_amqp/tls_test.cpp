@@ -169,7 +169,7 @@ TEST(Tls, TheNameOfTheCertificateCanBeGivenForAnAddress) {
   EXPECT_THAT(probe(rig, LSMTPD_CONTINUE), HasSubstr("tls 0 "));
 }
 
-TEST(Tls, OneFinalDotOfANameIsNoPartOfIt) {
+TEST(Tls, FinalDotOfANameIsIgnored) {
   const Certificate& own = certificate("DNS:broker.example");
   Peer peer(with_tls(own));
   Rig rig;

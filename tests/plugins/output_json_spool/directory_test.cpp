@@ -29,7 +29,7 @@ TEST_F(DirectoryTest, ASecondDaemonIsRefusedWithThePidOfTheFirst) {
   EXPECT_EQ(store(mail()).kind, LSMTPD_STORED);
 }
 
-TEST_F(DirectoryTest, TheLockIsGivenBack) {
+TEST_F(DirectoryTest, ClosingReleasesTheLock) {
   start();
   restart();
   EXPECT_EQ(store(mail()).kind, LSMTPD_STORED);
@@ -107,7 +107,7 @@ TEST_F(DirectoryTest, AnotherUsersDirectoryIsRefusedAndNamesBothUsers) {
   EXPECT_NE(faults.back().text.find("4712"), std::string::npos);
 }
 
-TEST_F(DirectoryTest, OneThatAnotherGroupCanWriteToIsRefused) {
+TEST_F(DirectoryTest, DirectoryWritableForAnotherGroupIsRefused) {
   fs::create_directory(directory_);
   if (::geteuid() == 0) {
     ASSERT_EQ(::chown(directory_.c_str(), 4711, 4711), 0);

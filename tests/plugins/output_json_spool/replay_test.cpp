@@ -41,7 +41,7 @@ TEST_F(ReplayTest, ListsInStepsWhatWaits) {
   EXPECT_EQ(got, wanted);
 }
 
-TEST_F(ReplayTest, ListsThoseInDoubtFirstAndThenTheOldest) {
+TEST_F(ReplayTest, CopiesInDoubtAreListedFirstAndThenTheOldest) {
   start();
   const auto keep = [&](const char* id, std::uint32_t flags) {
     const lsmtpd_call call =
@@ -156,7 +156,7 @@ TEST_F(ReplayTest, DeadLetterIsKeptApartWithItsReason) {
   EXPECT_EQ(files("dead").size(), 2u);
 }
 
-TEST_F(ReplayTest, BuryingThatFailsKeepsTheMessage) {
+TEST_F(ReplayTest, FailedDeadLetterKeepsTheMessage) {
   start();
   for (const char* operation : {"open_new", "write", "sync_data", "rename"}) {
     store(mail(), "id");
@@ -169,7 +169,7 @@ TEST_F(ReplayTest, BuryingThatFailsKeepsTheMessage) {
   EXPECT_EQ(dead_letter("id", "why"), LSMTPD_STORED);
 }
 
-TEST_F(ReplayTest, BuryingAgainWhatCouldNotBeMadeDurableKeepsTheReason) {
+TEST_F(ReplayTest, RepeatedDeadLetterAfterAFailedSyncKeepsTheReason) {
   start();
   for (const int nth : {1, 2}) {  // dead/, then the messages' own directory
     const std::string id = "id-" + std::to_string(nth);

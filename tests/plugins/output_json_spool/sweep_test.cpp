@@ -64,7 +64,7 @@ TEST_F(SweepTest, FreeSpaceIsAskedForOnceASecondAtMost) {
   EXPECT_LE(Faults::get().count("free_space"), 1);
 }
 
-TEST_F(SweepTest, WhenTheFreeSpaceCannotBeAskedForNothingIsTaken) {
+TEST_F(SweepTest, UnknownFreeSpaceRefusesMail) {
   make({});
   Faults::get().fail("free_space", 1, EIO);
   sweep_->turn(now_ms_);
