@@ -64,7 +64,7 @@ TEST(LoopTest, RunsDeferredTasksAfterTheTaskThatAskedAndBeforeItWaits) {
   EXPECT_EQ(order, "abc");
 }
 
-// Without an end to a round, whoever defers from what it deferred keeps the loop from everything
+// Without an end to a round, a task that always defers another would block everything
 // else.
 TEST(LoopTest, DeferringWithoutEndDoesNotStopTheRest) {
   Loop loop;
@@ -125,7 +125,7 @@ TEST(LoopTest, StoppingTwiceLeavesNothingBehind) {
   loop->run();
   timer.reset();
   loop->stop();
-  loop.reset();  // the sanitizer finds what is not freed
+  loop.reset();  // the sanitizer finds leaks
 }
 
 TEST(LoopTest, KnowsItsThread) {

@@ -16,7 +16,7 @@ namespace {
 
 constexpr auto kSoon = std::chrono::seconds(10);
 
-// Work that blocks until it is let go.
+// Work that blocks until the gate opens.
 class Gate {
  public:
   ~Gate() { open(); }

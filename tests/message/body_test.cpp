@@ -219,8 +219,8 @@ TEST_F(BodyTest, ShortPiecesOfASpilledBodyShareMemoryAndWrites) {
   EXPECT_EQ(read_all(*writer.finish(), 10'000), all);
 }
 
-// What is counted is what is held: the same pieces, each with a chunk of its own, would be counted
-// as a tenth of what they take.
+// The counted memory is the memory in use: the same pieces, each with a chunk of its own, would be
+// counted as a tenth of what they take.
 TEST_F(BodyTest, ShortPiecesPastTheSoftLimitShareChunks) {
   ASSERT_TRUE(resources_.memory.reserve(resources_.soft_limit()));
   BodyWriter writer(resources_);

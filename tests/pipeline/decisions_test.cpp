@@ -74,7 +74,7 @@ TEST(DecisionsTest, EveryCombinationIsAsTheTableSays) {
   EXPECT_EQ(combinations, 486);
 }
 
-// Promise P1, whatever the table says.
+// Promise P1, independent of the table.
 TEST(DecisionsTest, OnlyAStoredVerdictOfAnOutputCountsAsStored) {
   for_all([](Speaker s, Came c, OnFailure, OnFailure, Next next) {
     const bool stores = s != Speaker::filter && s != Speaker::session_filter;

@@ -27,7 +27,7 @@ class FallbackTest : public testing::Test {
     t_.output(std::move(primary), std::move(fallback));
     on_loop(t_.loop, [&] { t_.replay->start(); });
   }
-  // What the spool still has.
+  // The copies that the spool still has.
   std::vector<std::string> kept() {
     return test::ids_of(t_.answer_of([&](plugin::Done d, lsmtpd_call& c) {
       return t_.storage->list(true, 100, std::move(d), c);
@@ -208,7 +208,7 @@ TEST_F(FallbackTest, CopyIsForgottenWhenOutputAndFallbackStoreLate) {
   EXPECT_EQ(broker_.count("deliver"), 1u);
 }
 
-// Its 5xx is not the client's: the output may take the mail next time.
+// The fallback's 5xx does not reach the client: the output may take the mail next time.
 TEST_F(FallbackTest, FallbackThatRefusesWithItsOwnReplyIs451) {
   set_up({{"verdict", "tempfail"}},
          {{"verdict", "reject"}, {"code", "552"}, {"enhanced", "5.3.4"}, {"text", "too large"}});

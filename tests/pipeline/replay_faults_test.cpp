@@ -252,7 +252,7 @@ TEST_F(ReplayFaultsTest, AtTheStartTheOldestCountAsInDoubtForTheirOwnOutput) {
   EXPECT_FALSE(t_.replay->goes_first("up"));
 }
 
-// Both ways of not answering: it never will, or it gives up when it is told to.
+// Both ways of not answering: never, or only after a cancel.
 TEST_F(ReplayFaultsTest, AnOutputThatDoesNotAnswerDoesNotHoldAStop) {
   for (const char* on_cancel : {"ignore", "drop"}) {
     ReplayHost t;

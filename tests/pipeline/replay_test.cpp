@@ -89,7 +89,7 @@ TEST_F(ReplayTest, ListsInSteps) {
   EXPECT_TRUE(t_.kept().empty());
 }
 
-// The messages themselves are 1,000 bytes each, so the budget tells how many are under way.
+// The messages themselves are 1,000 bytes each, so the budget shows how many are under way.
 TEST_F(ReplayTest, TakesMoreAtATimeAsLongAsAllGoesWellButNeverTooMany) {
   t_.storage_with();
   t_.target("broker", {{"delay", "5ms"}}, false);

@@ -1,4 +1,4 @@
-// Session filters: what the client hears before there is a message.
+// Session filters: the replies before there is a message.
 #include "pipeline/session_filters.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What the host offers a lane: loop, memory, edits; through a plugin that says what it saw.
+// The host's extensions for a lane: loop, memory, edits; through a plugin that reports its results.
 #include <gtest/gtest.h>
 
 #include "plugin_host.hpp"

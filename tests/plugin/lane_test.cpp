@@ -63,8 +63,8 @@ TEST_F(LaneTest, AnAnswerInsideCancelIsHandedOnAfterwards) {
   EXPECT_TRUE(host_.run_until([&] { return late == 1; }));
 }
 
-// Both calls are answered in one turn; whoever gets the first answer gives up the second one, whose
-// answer is on its way.
+// Both calls are answered in one turn; the handler of the first answer abandons the second call,
+// whose answer is on its way.
 TEST_F(LaneTest, ACallMayBeAbandonedBetweenItsAnswerAndTheHandOn) {
   auto& lane = host_.lane("bad", "bad_filter", {{"mode", "on_cancel"}});
   lsmtpd_call second = 0;

@@ -1,4 +1,4 @@
-// Finding, loading, creating and starting plugins: what is wrong is said clearly, with the reason.
+// Finding, loading, creating and starting plugins: errors name the fault and its reason.
 #include "plugin/library.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// What a plugin adds to a message counts against the memory budget, for as long as it is there.
+// A plugin's additions to a message count against the memory budget as long as they live.
 #include "plugin/view.hpp"
 
 #include <gtest/gtest.h>

@@ -9,7 +9,7 @@ using Found = ContentReceiver::Found;
 
 class ContentReceiverTest : public testing::Test {
  protected:
-  // Takes all of it; what was found, but for pieces, one after the other.
+  // Takes all input; returns the findings in order, without pieces.
   std::vector<Found> take(std::string_view input) {
     std::vector<Found> all;
     for (;;) {

@@ -1,4 +1,4 @@
-// What a client may not do for ever: long lines, errors, idle commands, recipients.
+// The limits of a session: long lines, errors, idle commands, recipients.
 #include <gmock/gmock.h>
 
 #include "smtp_script.hpp"

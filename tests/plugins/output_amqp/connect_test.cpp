@@ -187,7 +187,7 @@ TEST(Attach, WithoutAnAnswerLeavesAConnectionThatWorks) {
   EXPECT_EQ(peer.connections(), 1U);
 }
 
-// Proton keeps what was closed until it is freed.
+// Proton keeps closed objects until they are freed.
 TEST(Attach, AddressesThatComeAndGoLeaveNothingBehind) {
   Peer peer({});
   Rig rig;

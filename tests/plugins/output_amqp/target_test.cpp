@@ -1,4 +1,4 @@
-// Which targets are used, and what is said of them: RabbitMQ 4's queues by the answers of its
+// Which targets are used, and which warnings they get: RabbitMQ 4's queues by the answers of its
 // management, and links without credit.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

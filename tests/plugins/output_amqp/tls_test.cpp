@@ -130,7 +130,7 @@ TEST(Tls, AClearTextPeerIsNamedAsATlsFailure) {
   EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("tls 12 "));
 }
 
-// Those that are missing before the start are an error of the options (credential_files_test.cpp).
+// Files that are missing before the start are an error of the options (credential_files_test.cpp).
 TEST(Tls, AFileThatIsGoneAfterTheStartIsNamed) {
   Peer peer(with_tls());
   Rig rig;
