@@ -1,5 +1,5 @@
-// A limit that holds across all workers: bytes of memory, bytes of spill, descriptors.
-// Every holder takes before it uses and gives back when it is done. Any thread.
+// A limit that holds across all workers: bytes of memory, bytes of spill, descriptors. Every holder
+// reserves before it uses and releases when it is done. Any thread.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@ class Budget {
   Budget(const Budget&) = delete;
   Budget& operator=(const Budget&) = delete;
 
-  // True: `amount` is yours until you give it back. False: nothing was taken.
+  // True: `amount` is reserved until the caller releases it. False: nothing was reserved.
   [[nodiscard]] bool reserve(uint64_t amount) {
     uint64_t used = used_.load(std::memory_order_relaxed);
     do {
@@ -33,7 +33,7 @@ class Budget {
   std::atomic<uint64_t> used_{0};
 };
 
-// A share of a Budget that grows in steps and is given back as a whole. One thread at a time.
+// An amount reserved from a Budget: resized in steps, released as a whole. One thread at a time.
 class Reservation {
  public:
   Reservation() = default;
@@ -62,14 +62,14 @@ class Reservation {
   void release() {
     if (held_) release(held_);
   }
-  // Grows or shrinks to `amount`. False: it could not grow, and holds what it held.
+  // Resizes to `amount`. False: the budget has no room, and the reservation is unchanged.
   [[nodiscard]] bool resize(uint64_t amount) {
     if (amount > held_) return reserve(amount - held_);
     if (amount < held_) release(held_ - amount);
     return true;
   }
   uint64_t held() const { return held_; }
-  // Takes over what `other`, of the same budget, holds.
+  // Takes over the amount of `other`, which is of the same budget.
   void join(Reservation&& other) {
     held_ += std::exchange(other.held_, 0);
     if (!budget_) budget_ = other.budget_;
@@ -80,7 +80,7 @@ class Reservation {
   uint64_t held_ = 0;
 };
 
-// Something shared together with its share of a budget: given back when the last owner lets go.
+// A shared object with its reservation, which is released with the last owner.
 template <class T>
 std::shared_ptr<const T> hold_reserved(T value, Reservation memory) {
   struct Held {

@@ -28,7 +28,7 @@ void Deadlines::arm(Entry& entry, uint64_t delay_ms) {
   entry.insert_before(lists_[delay_ms]);
 }
 
-// Those that are due are taken out first: what is armed meanwhile has its time to come.
+// Due entries are taken out first, so that an entry armed by a callback expires in a later call.
 void Deadlines::advance(uint64_t now_ms) {
   now_ = now_ms;
   Hook due;

@@ -2,8 +2,7 @@
 // order of arming, so that arming, disarming and finding what is due are all O(1). Resolution is
 // that of the caller's advance().
 //
-// Who drives it: the loop calls advance(now) a few times a second; tests call it by hand. One
-// thread.
+// The loop calls advance(now) a few times a second; tests call it by hand. One thread.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +21,7 @@ class Deadlines {
   };
 
  public:
-  // A deadline of its owner. Disarms itself when it is destroyed.
+  // One deadline, a member of its owner. Its destructor disarms it.
   class Entry : Hook {
    public:
     explicit Entry(std::function<void()> expired) : expired_(std::move(expired)) {}
@@ -44,7 +43,7 @@ class Deadlines {
 
   // `entry` expires once, `delay_ms` from now; arming again starts over. A delay of 0 means never.
   void arm(Entry& entry, uint64_t delay_ms);
-  // Calls what is due. An expired() may arm, disarm and destroy entries, its own included.
+  // Calls expired() of each due entry, which may arm, disarm and destroy entries, its own included.
   void advance(uint64_t now_ms);
   void set_now(uint64_t now_ms) { now_ = now_ms; }
   uint64_t now() const { return now_; }

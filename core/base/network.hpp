@@ -15,15 +15,15 @@ struct Network {
   std::array<uint8_t, 16> address{};  // in network byte order; IPv4 has the first four octets
   uint8_t bits = 0;                   // length of the prefix: at most 32 (IPv4) or 128 (IPv6)
 
-  // An IPv4-mapped IPv6 address ("::ffff:192.0.2.1") counts as the IPv4 address. False for text
-  // that is no address.
+  // An IPv4-mapped IPv6 address ("::ffff:192.0.2.1") counts as the IPv4 address. Returns false for
+  // text that is not an address.
   bool contains(std::string_view address_text) const;
 
   bool operator==(const Network&) const = default;
 };
 
 // "192.0.2.0/24", "2001:db8::/32", or one address: "192.0.2.1". An address with bits set behind the
-// prefix is an error that names the network it lies in.
+// prefix is an error that names the network of the address.
 Result<Network> parse_network(std::string_view text);
 std::string format_network(const Network& network);
 

@@ -1,4 +1,4 @@
-// What an operation that can fail returns: a value, or an Error whose message a person can act on.
+// The result of an operation that can fail: a value, or an Error with a message for the operator.
 // Exceptions are for start-up only; none crosses the plugin ABI.
 #pragma once
 

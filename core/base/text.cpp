@@ -71,9 +71,8 @@ size_t distance(std::string_view a, std::string_view b) {
   return above[b.size()];
 }
 
-// Sequences that a terminal or a viewer acts on although they are valid UTF-8: the C1 controls,
-// line and paragraph separators, those that nobody sees, and those that turn the writing direction
-// around.
+// Valid UTF-8 sequences that a terminal or a viewer acts on: the C1 controls, line and paragraph
+// separators, invisible characters, and marks that change the writing direction.
 bool is_control_sequence(std::string_view sequence) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(sequence[i]); };
   if (sequence.size() == 2) return byte(0) == 0xc2 && byte(1) < 0xa0;
@@ -85,7 +84,8 @@ bool is_control_sequence(std::string_view sequence) {
          (byte(1) == 0x81 && byte(2) >= 0xa0 && byte(2) <= 0xa9);  // U+2060 too
 }
 
-// What escape_for_log() leaves as it is. A table: each message's log line goes through here.
+// The octets that escape_for_log() leaves unchanged. A table, because each log line is checked
+// here.
 constexpr std::array<bool, 256> kPlainOctets = [] {
   std::array<bool, 256> plain{};
   for (unsigned c = 0x20; c < 0x7f; ++c) plain[c] = c != '"' && c != '\\';
@@ -162,7 +162,7 @@ std::string_view nearest(std::string_view typed, std::span<const std::string_vie
   for (const std::string_view candidate : candidates) {
     const size_t longest = std::max(typed.size(), candidate.size());
     const size_t here = distance(typed, candidate);
-    // A third of the letters wrong is a slip; with nothing in common it is another word.
+    // A word with up to a third of its letters wrong is near; one with nothing in common is not.
     if (here > std::max<size_t>(1, longest / 3) || here >= longest) continue;
     if (here < best_distance) {
       best = candidate;
@@ -182,7 +182,7 @@ std::string escape_for_log(std::string_view text) {
   std::string out;
   for (;;) {
     size_t length = plain_prefix(text);
-    out += text.substr(0, length);  // nearly always all of it
+    out += text.substr(0, length);  // nearly always the whole text
     text.remove_prefix(length);
     if (text.empty()) return out;
     length = utf8_sequence(text);
@@ -221,7 +221,7 @@ size_t utf8_sequence(std::string_view text) {
   for (size_t i = 1; i < length; ++i) {
     if ((byte(i) & 0xc0) != 0x80) return 0;
   }
-  // The second byte's range rules out overlong forms, surrogates and what lies past U+10FFFF.
+  // The second byte's range rules out overlong forms, surrogates and code points past U+10FFFF.
   if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f)) return 0;
   if ((first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f)) return 0;
   return length;

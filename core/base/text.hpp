@@ -1,4 +1,4 @@
-// Small functions over text: what more than one folder of core/ needs, and no library has.
+// Small text functions that several folders of core/ use and no library provides.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,7 @@ namespace lsmtpd {
 bool equals_ignoring_case(std::string_view a, std::string_view b);
 std::string to_upper(std::string_view text);
 
-// "10MiB", "64KiB", "1GiB", "512" or "512B": bytes. Binary units only, so that no one guesses
-// wrong.
+// "10MiB", "64KiB", "1GiB", "512" or "512B": bytes. Binary units only: "MB" could mean either.
 Result<uint64_t> parse_size(std::string_view text);
 std::string format_size(uint64_t bytes);
 
@@ -23,7 +22,7 @@ std::string format_size(uint64_t bytes);
 Result<uint64_t> parse_duration(std::string_view text);
 std::string format_duration(uint64_t milliseconds);
 
-// The candidate a person most likely meant, or empty when none is near (optimal string alignment).
+// Returns the nearest candidate (optimal string alignment), or empty text when none is near.
 std::string_view nearest(std::string_view typed, std::span<const std::string_view> candidates);
 
 // Makes text from a client or a broker fit for one log line: control characters, quotes,
@@ -31,7 +30,7 @@ std::string_view nearest(std::string_view typed, std::span<const std::string_vie
 std::string escape_for_log(std::string_view text);
 // The same for a plugin's sentence, which may quote something: its quotation marks stay.
 std::string escape_sentence(std::string_view text);
-// How many octets at the front it leaves as they are; not more than there are of ASCII.
+// Returns how many octets at the front it leaves unchanged; at most the leading ASCII octets.
 size_t plain_prefix(std::string_view text);
 
 // Length of the UTF-8 sequence at text[0] (1 to 4), or 0 where it is invalid (RFC 3629: no overlong

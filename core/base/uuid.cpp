@@ -14,11 +14,11 @@ namespace {
 
 constexpr size_t kUuidSize = 16;
 
-// Counts forks: a child must not hand out what its parent's batches still hold.
+// Counts forks: a child must not return ids from its parent's batches.
 std::atomic<uint32_t> forks{0};
 
 struct Batch {
-  // Up to 256 bytes getrandom() gives whole and without interruption.
+  // getrandom() returns up to 256 bytes whole and without interruption.
   std::array<unsigned char, 256> bytes;
   size_t used = sizeof(bytes);
   uint32_t fork = 0;
@@ -33,7 +33,7 @@ void fetch(Batch& batch) {
     if (n > 0) {
       got += static_cast<size_t>(n);
     } else if (errno != EINTR) {
-      std::abort();  // ids that repeat lose mail at brokers that detect duplicates
+      std::abort();  // a repeated id loses mail at a broker that detects duplicates
     }
   }
   batch.used = 0;

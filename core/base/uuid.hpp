@@ -1,4 +1,4 @@
-// Random UUIDs, version 4 (RFC 4122 4.4): the id a message is known by everywhere.
+// Random UUIDs, version 4 (RFC 4122 4.4), as ids of messages.
 #pragma once
 
 #include <string>

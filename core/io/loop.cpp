@@ -66,7 +66,7 @@ void Loop::run() {
   handles_->thread = pthread_self();
   handles_->running = true;
   while (!handles_->stopping) uv_run(uv_.get(), UV_RUN_DEFAULT);
-  // What waits for the pool or for a lookup gets its answer while its owner is still there.
+  // Work on the pool and lookups complete while their owners still exist.
   while (offloaded_ > 0) uv_run(uv_.get(), UV_RUN_ONCE);
   // Handles closed in the last turn get their close callbacks here.
   run_posted();
@@ -90,7 +90,7 @@ uint64_t Loop::now_ms() const {
   return uv_now(uv_.get());
 }
 
-// The last tick may be 100 ms ago: what is armed now must not expire that much too early.
+// The last tick may be 100 ms ago: a deadline armed now must not expire that much too early.
 Deadlines& Loop::deadlines() {
   deadlines_.set_now(now_ms());
   return deadlines_;
@@ -121,8 +121,8 @@ void Loop::run_posted() {
   for (auto& task : tasks) task();
 }
 
-// What deferred tasks defer runs in this turn too, but not without end: whoever always has more
-// lets others have a turn.
+// Tasks that deferred tasks defer run in this turn too, up to a limit, so that the loop gets back
+// to its other events.
 void Loop::end_turn() {
   ++turns_;
   for (int round = 0; round < kDeferredRounds && !deferred_.empty(); ++round) {
@@ -135,7 +135,7 @@ void Loop::end_turn() {
 }
 
 void Loop::offload(Task work, Task done) {
-  (void)offload(own_work_, std::move(work), std::move(done));  // it has no longest length
+  (void)offload(own_work_, std::move(work), std::move(done));  // its length has no limit
 }
 
 bool Loop::offload(Pool::Queue& queue, Task work, Task done) {

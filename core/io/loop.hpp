@@ -1,10 +1,9 @@
-// One event loop, a worker's heart: everything that belongs to it runs on its thread and needs no
-// locks.
+// The event loop of a worker: everything that belongs to it runs on its thread and needs no locks.
 //
-// Order: construct, start what it shall do, run() on its own thread; stop() ends run(), which may
-// be called again; destroy after all handles (timers, watches, streams) are gone. Callbacks never
-// run from inside the function that asked for them. Tags as in the plugin ABI: [loop] this loop's
-// thread (or before run()), [any] any thread.
+// Order: construct, start timers, watches and streams, run() on its own thread; stop() ends run(),
+// which may be called again; destroy it after all of its timers, watches and streams. Callbacks
+// never run from inside the function that asked for them. Tags as in the plugin ABI: [loop] this
+// loop's thread (or before run()), [any] any thread.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +32,8 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  void run();   // until stop(), and until the pool has answered what it was asked; then returns
-  void stop();  // [any]
+  void run();              // until stop(), and until work on the pool and lookups are complete
+  void stop();             // [any]
   bool on_thread() const;  // [any] true on the thread that runs the loop
 
   uint64_t now_ms() const;  // [loop] monotonic, as of this turn
@@ -43,16 +42,17 @@ class Loop {
 
   void post(Task task);       // [any] runs on the loop, in order of posting
   void defer(Task task);      // [loop] runs at the end of this turn, before the loop waits
-  void each_turn(Task task);  // [loop] from now on at the end of each turn; none: no longer
-  // [loop] `work` on a thread of this loop's own, for the disk; then `done` on the loop, always.
+  void each_turn(Task task);  // [loop] from now on at the end of each turn; an empty task ends that
+  // [loop] Runs `work` on a thread of this loop's own, for the disk; then always `done` on the
+  // loop.
   void offload(Task work, Task done);
-  // [loop] The same by `queue`; false: it is full, and neither will come.
+  // [loop] The same through `queue`. False: the queue is full, and neither will run.
   bool offload(Pool::Queue& queue, Task work, Task done);
-  // [loop] On libuv's pool, which does nothing else.
+  // [loop] Looks a name up on libuv's pool, which does nothing else.
   void resolve(const std::string& host, uint16_t port, Resolved resolved);
   size_t offloaded() const {
     return offloaded_;
-  }  // [loop] how much work and how many lookups are under way
+  }  // [loop] the number of pieces of work and lookups under way
 
   // [loop] The one read buffer, shared by all streams: valid during a read callback only.
   static constexpr size_t kReadBuffer = 64u << 10;
@@ -93,12 +93,12 @@ class Timer {
   Impl* impl_;
 };
 
-// Watches a descriptor that somebody else owns, level-triggered. [loop]
+// Watches a descriptor that the caller owns, level-triggered. [loop]
 class Watch {
  public:
   static constexpr int kReadable = 1, kWritable = 2, kError = 4;
   Watch(Loop& loop, int fd, std::function<void(int events)> ready);
-  ~Watch();  // the descriptor may be closed right after
+  ~Watch();  // the caller may close the descriptor right after
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
   bool ok() const;        // false: the descriptor cannot be watched (a regular file)

@@ -33,7 +33,7 @@ Pool::~Pool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-// Puts `queue` in line where it has work that may begin.
+// Appends `queue` to the turns if it has work that may begin.
 void Pool::take_turn(Queue& queue) {
   if (queue.in_turn_ || !queue.ready()) return;
   queue.in_turn_ = true;

@@ -1,8 +1,8 @@
-// Threads for work that would block a loop: the disk, what plugins offload.
+// Threads for work that would block a loop: the disk, and work that plugins offload.
 //
-// Each customer has a queue of its own. The queues are served in turn, one piece of work each, and
-// one queue has so many threads at a time at most: whoever blocks for long delays its own work, not
-// that of others. Threads are started when there is work for them and stay until the pool goes.
+// Each user of the pool has a queue of its own. The queues are served in turn, one piece of work
+// each, and each queue has a limit of threads at a time: work that blocks for long delays only its
+// own queue. Threads are started when there is work for them and end with the pool.
 #pragma once
 
 #include <condition_variable>
@@ -23,18 +23,18 @@ class Pool {
   static constexpr uint32_t kDefaultThreads = 4;
   static constexpr size_t kLongestQueue = 10'000;
 
-  // A customer's queue. Its destructor waits for the work that was put.
+  // The queue of one user. Its destructor waits for the work that was put.
   class Queue {
    public:
     // At most `most_at_once` pieces of its work run at a time; 0: all threads of the pool but one.
-    // At most `longest` wait.
+    // At most `longest` pieces wait.
     explicit Queue(Pool& pool, uint32_t most_at_once = 0, size_t longest = kLongestQueue);
     ~Queue();
     Queue(const Queue&) = delete;
     Queue& operator=(const Queue&) = delete;
 
-    // Runs `work` on a thread of the pool, then `finish`, there too; from `finish` on the queue may
-    // be destroyed. False: the queue is full, and neither will run. [any]
+    // Runs `work` and then `finish` on a thread of the pool; from `finish` on the queue may be
+    // destroyed. False: the queue is full, and neither will run. [any]
     bool put(Task work, Task finish);
 
    private:
@@ -50,11 +50,11 @@ class Pool {
     // Guarded by pool_.mutex_:
     std::deque<Job> waiting_;
     uint32_t running_ = 0;
-    bool in_turn_ = false;  // it stands in pool_.turns_
+    bool in_turn_ = false;  // it is in pool_.turns_
   };
 
   explicit Pool(uint32_t threads = kDefaultThreads) : most_threads_(threads ? threads : 1) {}
-  ~Pool();  // runs what was put, and ends the threads
+  ~Pool();  // runs the work that was put, and ends the threads
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 

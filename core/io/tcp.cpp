@@ -143,7 +143,7 @@ struct TcpStream::Impl {
   Loop& loop;
   uv_tcp_t handle{};
   Stream::Handler* handler = nullptr;
-  std::string kept;     // waits for the write under way
+  std::string kept;     // is sent after the write under way
   std::string sending;  // belongs to that write
   std::unique_ptr<uv_write_t> write;
   std::unique_ptr<Timer> linger_timer;

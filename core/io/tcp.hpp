@@ -26,8 +26,8 @@ Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port);
 // The same on every address that `host` has and this machine knows; on one port.
 Result<std::vector<UniqueFd>> bind_all(const std::string& host, uint16_t port);
 Endpoint local_endpoint(int fd);
-// An error where somebody listens there already: SO_REUSEPORT alone would quietly share the address
-// with them.
+// An error where another process listens there already: SO_REUSEPORT alone would share the address
+// with it without an error.
 Status try_bind(const std::string& host, uint16_t port);
 
 // One accepted connection. [loop]

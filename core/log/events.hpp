@@ -2,7 +2,7 @@
 // comes. A log call takes a word of this table and one of its levels; anything else does not
 // compile. Lines of plugins carry sentences of their own (Event::foreign).
 //
-// To add an event: add a row here, log it, and put what the target log_events prints into
+// To add an event: add a row here, log it, and put the output of the target log_events into
 // docs/operations.md (a test compares them).
 #pragma once
 

@@ -1,4 +1,4 @@
-// How much a log line matters.
+// The level of a log line.
 #pragma once
 
 namespace lsmtpd::log {

@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kNames{"trace", "debug", "info", "warn", "error", "off"};
 
-// The end of a string, which grows ahead of what is written: an append of some octets is a check
-// and a copy. Each message's log line goes through here.
+// Appends to a string whose size grows ahead of the text: an append of some octets is a check and a
+// copy. Used for each log line.
 class Tail {
  public:
   explicit Tail(std::string& text) : text_(text), at_(text.data() + text.size()), end_(at_) {}
@@ -81,7 +81,7 @@ Cut cut(std::string_view text) {
   return {text.substr(0, end), true};
 }
 
-// What needs neither quotes nor escapes. A table: each message's log line goes through here.
+// The octets that need neither quotes nor escapes. A table, because each log line is checked here.
 constexpr std::array<bool, 256> kBareOctets = [] {
   std::array<bool, 256> bare{};
   for (unsigned c = 0x21; c < 0x7f; ++c) bare[c] = c != '"' && c != '\\' && c != '=';
@@ -111,7 +111,7 @@ void append_text_value(Tail& out, std::string_view whole) {
   if (quoted) out += '"';
 }
 
-// Of several words it stands as it is, unless it could be taken for fields.
+// A message of several words stands without quotes, unless it could be taken for fields.
 void append_text_message(Tail& out, std::string_view message) {
   if (is_bare(message)) {
     out += message;
@@ -229,7 +229,7 @@ void append_json_key(Tail& out, const Key& key) {
   append_json_text(out, key.text());
   const auto reserved = {"time", "level", "message", "plugin"};
   const bool taken = std::find(reserved.begin(), reserved.end(), key.text()) != reserved.end();
-  if (taken) out += '_';  // two equal keys read differently in each parser
+  if (taken) out += '_';  // parsers differ in their treatment of equal keys
 }
 
 }  // namespace

@@ -1,12 +1,12 @@
-// How one log line looks, as text and as JSON. Pure: log.cpp calls it on the thread that logs.
+// Formats one log line, as text or as JSON. No state: log.cpp calls it on the thread that logs.
 //
 //   2026-11-22T01:38:39.271Z info accepted id=f6f326ce-... sender="a b@example.org"
 //   {"time":"2026-11-22T01:38:39.271Z","level":"info","message":"accepted","id":"f6f326ce-..."}
 //
 // Whatever a value holds, it stays inside its field and the line stays one line of valid UTF-8.
-// Text shows what is not fit to print as \xNN. JSON carries valid text exactly, and invalid bytes
-// as the four characters \xNN. Values longer than kMaxValue bytes are cut and end in "...": what
-// waits in the queue has a bound, whatever a client sends.
+// Text shows unprintable octets as \xNN. JSON carries valid text exactly, and invalid bytes as the
+// four characters \xNN. Values longer than kMaxValue bytes are cut and end in "...": the queue has
+// a bound, whatever a client sends.
 #pragma once
 
 #include <chrono>

@@ -19,9 +19,9 @@ namespace {
 constexpr size_t kPieceSize = 4u << 10;
 
 struct Piece {
-  std::mutex mutex;  // its thread's, but for close(). Taken before the state's.
+  std::mutex mutex;  // held by its thread and by close(); locked before the state's
   std::string text;
-  bool waits = false;  // for the end of the thread's turn
+  bool waits = false;  // until the end of the thread's turn
 };
 
 Piece& this_threads() {
@@ -55,7 +55,7 @@ State& state() {
 std::unique_ptr<Backend> make_backend(const Options& options, UniqueFd fd) {
   auto made = std::make_unique<Backend>();
   made->sink = std::make_shared<Sink>(options.file, std::move(fd), options.json);
-  // With room for reopen()'s flush, so that spdlog never throws anything away.
+  // With room for the flush of reopen(), so that spdlog itself never drops anything.
   made->pool = std::make_shared<spdlog::details::thread_pool>(Sink::kQueueLength + 2, 1);
   made->logger = std::make_shared<spdlog::async_logger>(
       "lsmtpd", made->sink, made->pool, spdlog::async_overflow_policy::overrun_oldest);
@@ -65,7 +65,7 @@ std::unique_ptr<Backend> make_backend(const Options& options, UniqueFd fd) {
 void write_to_stderr(std::string_view line) {
   while (!line.empty()) {
     const ssize_t n = ::write(STDERR_FILENO, line.data(), line.size());
-    if (n <= 0) return;  // there is no one left to tell
+    if (n <= 0) return;  // the failure can be reported nowhere
     line.remove_prefix(static_cast<size_t>(n));
   }
 }
@@ -136,7 +136,7 @@ void close() {
   }
   if (!closing) return;
   closing->sink->hurry();
-  closing->pool.reset();  // writes out what is queued and joins the log's thread
+  closing->pool.reset();  // writes out the queue and joins the log's thread
   closing->sink->write_batch();
   const std::unique_lock lock(log.mutex);
   log.dropped_before_close = closing->sink->lost();
@@ -162,7 +162,7 @@ void write(Level level, Event event, std::span<const Field> fields) {
   } else {
     append_text(piece.text, line);
   }
-  // An error may be the last that this process says.
+  // An error may be the last line of this process.
   if (!piece.waits || level >= Level::error || piece.text.size() >= kPieceSize)
     queue_or_write(piece.text);
 }

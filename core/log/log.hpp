@@ -1,10 +1,10 @@
 // The log: one line an event, as text or JSON. Never blocks a loop: lines go to a queue that a
-// thread of its own writes out; when the sink cannot keep up, what does not fit in the queue is
-// dropped, counted and reported.
+// thread of its own writes out; when the sink cannot keep up, lines that do not fit into the queue
+// are dropped, counted and reported.
 //
 // Every line is an event of events.hpp and fields: log::info("accepted", {{"id", id}, {"size",
-// n}}). Field values come from anywhere: they are escaped here, so no caller has to (promise P5).
-// Any thread.
+// n}}). Field values may come from clients and brokers: they are escaped here, so no caller has to
+// (promise P5). Any thread.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@
 
 namespace lsmtpd::log {
 
-// A field's name. Our own are looked at by the compiler, so that no line has to; those of plugins
-// are escaped in each line.
+// A field's name. The compiler checks the names of the core; names from plugins are escaped in each
+// line.
 class Key {
  public:
   // A literal of small letters, digits and '_', and not the name of a part that each line has.
@@ -77,7 +77,7 @@ Result<Level> parse_level(std::string_view name);
 // Before open() and after close() lines go to standard error at once. [main]
 Status open(const Options& options);
 void reopen();       // SIGHUP: closes and opens the file again, for log rotation
-void close();        // writes out what is queued, and what waits for the end of a turn
+void close();        // writes out the queue and the lines that wait for the end of a turn
 uint64_t dropped();  // lines that found no room or could not be written, since open()
 
 // While one lives, its thread's lines wait for end_turn(), for an error or for 4 KiB of them, and

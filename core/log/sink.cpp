@@ -19,7 +19,7 @@ namespace {
 
 constexpr size_t kBatchSize = 64u << 10;
 constexpr int kPollSlice = 100;         // milliseconds
-constexpr int kSlicesWhenHurried = 20;  // so a stuck reader holds up the end for 2 s at most
+constexpr int kSlicesWhenHurried = 20;  // so a stuck reader delays the end by 2 s at most
 
 bool is_regular(int fd) {
   struct stat status = {};
@@ -65,7 +65,7 @@ bool Sink::has_room_for(std::string_view lines) {
 }
 
 void Sink::sink_it_(const spdlog::details::log_msg& piece) {
-  const bool last = --waiting_ == 0;  // first: its place is free whatever happens to it
+  const bool last = --waiting_ == 0;  // first, because its place is free in any case
   pending_.append(piece.payload.data(), piece.payload.size());
   if (last) {
     write_batch();
@@ -76,16 +76,14 @@ void Sink::sink_it_(const spdlog::details::log_msg& piece) {
 }
 
 // A thread that waits for the queue is woken by each piece, with a system call on the loop that
-// logs and a write of its own: five times the cost of a line itself. One that looks away gets them
-// in batches. A quiet daemon's line is written before this, at once; a burst does not wait for the
-// end of it.
+// logs and a write of its own: five times the cost of a line itself. A thread that sleeps meanwhile
+// gets the pieces in batches. The first line after a pause is written before the sleep.
 void Sink::linger() {
   for (int ms = 0; ms < 5 && !hurry_ && waiting_ < kQueueLength / 4; ++ms)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-// Only reopen() asks for it: what was logged before is in the old file, what comes later in the
-// new.
+// Only reopen() asks for it: earlier lines are in the old file, later ones in the new.
 void Sink::flush_() {
   write_batch();
   reopen_if_asked();
@@ -125,8 +123,8 @@ void Sink::write_out() {
     reported_ = reporting_;
     if (!pending_.empty()) failed_ = false;
   } else {
-    // Our own lines come last, so they are among the rest; so is a newline of ours that found no
-    // room either.
+    // The sink's own lines come last, so they are among the rest, as is its newline if that found
+    // no room.
     const bool unmended = mends && rest.size() == pending_.size();
     lost_ += count_lines(rest) - own_lines_ - (unmended ? 1 : 0);
   }
@@ -134,8 +132,8 @@ void Sink::write_out() {
   pending_.clear();
 }
 
-// All of it, or false when the rest of this batch is not worth trying (disk full, reader gone).
-// What was written is taken from the front of `rest`.
+// Writes all of `rest`; false when the rest of this batch cannot be written (disk full, reader
+// gone). Written octets are removed from the front of `rest`.
 bool Sink::write_piece(std::string_view piece, std::string_view& rest) {
   while (!piece.empty()) {
     if (!regular_ && !wait_until_writable()) return false;
@@ -152,8 +150,8 @@ bool Sink::write_piece(std::string_view piece, std::string_view& rest) {
   return true;
 }
 
-// Once, until a batch is written in full again: who reads the log cannot read there that it fails.
-// Where the log is standard error itself there is no other place.
+// Reported once, until a batch is written in full again: the log itself cannot report its failure.
+// Where the log is standard error there is no other place.
 void Sink::say_that_it_failed(int error) {
   if (failed_ || path_.empty()) return;
   failed_ = true;

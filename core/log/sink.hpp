@@ -1,4 +1,4 @@
-// Where the log's own thread puts lines: a file, or standard error.
+// The output of the log's thread: a file, or standard error.
 //
 // log.cpp makes one for each open() and hands it to spdlog's asynchronous logger. The log thread
 // alone calls sink_it_() and flush_(); has_room_for(), request_reopen(), hurry() and lost() may
@@ -30,16 +30,17 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   // An empty path is standard error.
   Sink(std::string path, UniqueFd fd, bool json);
 
-  // A FIFO that nobody reads is an error and not a wait.
+  // A FIFO without a reader is an error and not a wait.
   static Result<UniqueFd> open_file(const std::string& path);
 
-  // Before these lines are queued. False: not to be queued, there is no room; they count as lost.
+  // Call it before lines are queued. False: there is no room, do not queue them; they count as
+  // lost.
   bool has_room_for(std::string_view lines);
-  // Done by the next flush. False: one is queued already.
+  // The next flush reopens the file. False: one is queued already.
   bool request_reopen() { return !reopen_.exchange(true); }
-  void hurry() { hurry_ = true; }          // a reader that takes nothing is no longer waited for
+  void hurry() { hurry_ = true; }          // from now on no wait for a reader that takes nothing
   uint64_t lost() const { return lost_; }  // lines that found no room or could not be written
-  void write_batch();                      // all that is pending
+  void write_batch();                      // writes all pending lines
 
  private:
   void sink_it_(const spdlog::details::log_msg& line) override;
@@ -62,8 +63,8 @@ class Sink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> 
   bool torn_ = false;       // the last write stopped inside a line
   bool failed_ = false;     // the last write; standard error has been told
   bool gave_up_ = false;    // hurried, and the reader took nothing
-  uint64_t reported_ = 0;   // dropped lines that a written line told of
-  uint64_t reporting_ = 0;  // the same, once what is pending is written
+  uint64_t reported_ = 0;   // dropped lines that a written line has reported
+  uint64_t reporting_ = 0;  // the same, once the pending lines are written
   uint64_t own_lines_ = 0;  // pending lines that are the sink's, not the callers'
   std::string pending_;
   std::atomic<bool> reopen_{false};

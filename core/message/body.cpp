@@ -85,9 +85,9 @@ bool BodyWriter::append(std::string_view piece) {
   return true;
 }
 
-// Growing with the body keeps small mails small and large ones in few chunks. Where memory is
-// short, or the body is in its file already, it grows with what waits for the file only: a hundred
-// large bodies must leave some memory to others.
+// Chunks that grow with the body keep small mails small and large ones in few chunks. Where memory
+// is short, or the body is in its file already, a chunk grows only with the octets that wait for
+// the file: a hundred large bodies must leave some memory to others.
 bool BodyWriter::add_chunk(uint64_t needed) {
   auto& chunks = body_->chunks_;
   const bool sparing = body_->spilled() || resources_->memory.used() > resources_->soft_limit();
@@ -98,7 +98,7 @@ bool BodyWriter::add_chunk(uint64_t needed) {
     capacity = least;
     if (!body_->memory_.reserve(capacity + kChunkOverhead)) return false;
   }
-  // Left uninitialised on purpose: every byte is written before it is read.
+  // Uninitialised: every byte is written before it is read.
   chunks.push_back({std::unique_ptr<char[]>(new char[capacity]), capacity, 0, body_->size_});
   return true;
 }

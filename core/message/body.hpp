@@ -1,9 +1,8 @@
-// The content of a message: in memory while there is room, in an unlinked file of its own when
-// there is not.
+// The content of a message: in memory while there is room, else in an unlinked file of its own.
 //
 // A BodyWriter takes the pieces as they come [one thread at a time]; finish() turns them into a
-// Body, which never changes again and may be read from any thread. Memory and spill come out of the
-// ResourceLimits's budgets and go back when the last owner lets go.
+// Body, which never changes again and may be read from any thread. Memory and spill are reserved
+// from the budgets of ResourceLimits and released with the last owner.
 #pragma once
 
 #include <cstdint>
@@ -48,19 +47,20 @@ class Body {
 
 class BodyWriter {
  public:
-  // Memory that a chunk takes beside its bytes, and is counted with them: its entry in the vector,
-  // which doubles as it grows, and the allocator's header.
+  // Memory that a chunk needs beside its bytes, counted with them: its entry in the vector, which
+  // doubles as it grows, and the allocator's header.
   static constexpr uint64_t kChunkOverhead = 80;
 
   explicit BodyWriter(ResourceLimits& resources);
 
-  // Keeps a copy of `piece`. False: not even the hard limit has room; the message cannot be kept.
+  // Keeps a copy of `piece`. False: the hard limit has no room; the message cannot be kept.
   [[nodiscard]] bool append(std::string_view piece);
 
   // True: memory is short, or this body is in its file already; call flush() before appending much
   // more.
   bool wants_flush() const;
-  // Moves what is in memory to the file. Blocks on the disk: from the pool, never on a loop.
+  // Moves the bytes in memory to the file. Blocks on the disk: call it on the pool, never on a
+  // loop.
   Status flush();
 
   bool spilled() const { return body_->spilled(); }

@@ -1,6 +1,6 @@
-// The envelope: all that SMTP says of a message beside its content (RFC 5321 2.3.1), and where it
-// came from. Values are as the client gave them, checked for syntax only; whoever writes them
-// anywhere escapes them.
+// The envelope: everything that SMTP says of a message beside its content (RFC 5321 2.3.1), and
+// where it came from. Values are as the client gave them, checked for syntax only; the writer of a
+// log line, file or message escapes them.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ struct Recipient {
   uint32_t number = 0;  // among Envelope::recipient_total, where that is not 0
 };
 
-// What a recipient takes of the memory budget: its strings, and its place in two vectors (ours and
-// the one that plugins see), of which ours may be half empty.
+// The cost of a recipient for the memory budget: its strings, and its entry in two vectors (the
+// core's and the one that plugins see), of which the core's may be half empty.
 inline uint64_t memory_of(const Recipient& recipient) {
   constexpr uint64_t entry = 2 * sizeof(Recipient) + 32;
   return entry + recipient.address.capacity() + recipient.parameters.capacity();

@@ -1,6 +1,6 @@
 // A message on its way through the chain: a small value of shared, constant parts. Copying it costs
-// a few reference counts; a filter's edit makes a new part and leaves the old one to whoever still
-// reads it.
+// a few reference counts; a filter's edit makes a new part; the old one lives as long as its
+// readers.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct Message {
       0;  // bytes of the body that are left out: the header, where `prefix` took its place
   std::shared_ptr<const Annotations> annotations;  // may be null
 
-  // The content an output sees: prefix, then body without what is skipped. As Body's, but over
-  // both.
+  // The content that an output sees: the prefix, then the body without its skipped octets. Like the
+  // functions of Body, but over both.
   uint64_t size() const { return prefix_size() + body->size() - skip; }
   bool in_memory() const { return !body->spilled(); }
   std::string_view peek(uint64_t offset) const;

@@ -1,5 +1,4 @@
-// Where bodies may live, and how much of it there is: shared by all workers, const but for its
-// budgets.
+// The budgets and the folder for bodies: shared by all workers, const except for the budgets.
 #pragma once
 
 #include <string>
@@ -18,8 +17,8 @@ struct ResourceLimits {
         spill_directory(std::move(directory)) {}
 
   // A body stays in memory while the process uses less than this; past it the body goes to its
-  // file. What is left up to the hard limit is for the pieces that are on their way there, for
-  // envelopes, replies and outputs.
+  // file. The rest up to the hard limit is for pieces on their way to the files, for envelopes,
+  // replies and outputs.
   uint64_t soft_limit() const { return memory.limit() / 4 * 3; }
 
   Budget memory;

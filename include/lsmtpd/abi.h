@@ -1,8 +1,9 @@
-/* lsmtpd plugin ABI: the types everything else uses, and the one symbol a plugin exports.
+/* lsmtpd plugin ABI: the types that all other headers use, and the one symbol that a plugin
+ * exports.
  *
  * A plugin is a shared object with one exported symbol, `lsmtpd_entry`. Everything beyond it is an
  * extension: a table of functions found by its string id ("lsmtpd.filter/1"), offered by the plugin
- * to the host or by the host to the plugin. A published table never changes; what is new gets a new
+ * to the host or by the host to the plugin. A published table never changes; an addition gets a new
  * id.
  *
  * Tags on functions say which thread may call them, and all of them return promptly:
@@ -10,16 +11,16 @@
  *   [loop]  the loop thread of the lane concerned
  *   [any]   any thread
  * Strings are pointer and length, UTF-8 unless said otherwise, not NUL-terminated. Memory belongs
- * to the side that made it, and each function says how long what it hands out lives; nothing is
- * freed across the boundary. No C++ exception and no longjmp may cross it.
+ * to the side that made it, and each function states the lifetime of its results; nothing is freed
+ * across the boundary. No C++ exception and no longjmp may cross it.
  *
  * Value structs begin with their size in bytes: a reader must not look beyond it, and a writer sets
  * it to sizeof. An array of structs comes with a stride, the bytes from one struct to the next: a
  * reader steps by it and looks at no more of one struct than the stride. Such structs, and only
  * they, grow at their end.
  *
- * What comes with a call (messages, envelopes, events, strings) lives until the call is completed
- * and the function that received it has returned, whichever is later.
+ * The arguments of a call (messages, envelopes, events, strings) live until the call is completed
+ * and the function that received them has returned, whichever is later.
  */
 #ifndef LSMTPD_ABI_H
 #define LSMTPD_ABI_H
@@ -47,18 +48,19 @@ typedef struct lsmtpd_str {
   uint64_t size;    /* bytes */
 } lsmtpd_str;
 
-/* One question the host asked and waits for: a slot and a generation, never a pointer. 0 is never
- * valid. A call is open from the moment the plugin gets it until the plugin completes it, exactly
- * once; completing a call that is not open is ignored and logged. A cancelled call is still open.
+/* A question of the host that waits for its answer: a slot and a generation, never a pointer. 0 is
+ * never valid. A call is open from the moment the plugin gets it until the plugin completes it,
+ * exactly once; completing a call that is not open is ignored and logged. A cancelled call is still
+ * open.
  */
 typedef uint64_t lsmtpd_call;
 
-/* The answer to a call. What each kind means where is said at the extensions; an unknown kind, or
- * one that makes no sense for the call, counts as TEMPFAIL. */
+/* The answer to a call. The extensions say which kinds they take; an unknown kind, or one that does
+ * not fit the call, counts as TEMPFAIL. */
 #define LSMTPD_CONTINUE 1u /* filter: go on, with the edits that were made */
-#define LSMTPD_STORED 2u   /* output: safe; nothing else says so */
+#define LSMTPD_STORED 2u   /* output: the message is durable; no other kind says so */
 #define LSMTPD_REJECT 3u   /* refused for good: 5xx */
-#define LSMTPD_TEMPFAIL 4u /* not now: 4xx, or the fallback */
+#define LSMTPD_TEMPFAIL 4u /* temporary failure: 4xx, or the fallback */
 #define LSMTPD_DISCARD \
   5u /* filter: 250 for the client, the message goes nowhere, the log says so */
 #define LSMTPD_ACCEPT \
@@ -80,13 +82,13 @@ typedef struct lsmtpd_verdict {
   uint32_t flags;      /* LSMTPD_IN_DOUBT, LSMTPD_CAUSE_PASSES or 0 */
   lsmtpd_str enhanced; /* RFC 3463 code, "5.7.1"; its class must match `code`, else it is ignored;
                           may be empty */
-  lsmtpd_str text; /* what the client reads: up to 8 lines, separated by LF or CRLF; in each line
-                      control characters are replaced, and it is cut at 200 bytes */
-  lsmtpd_str
-      detail; /* for the log only: what an operator can act on; for STORED where it was stored */
+  lsmtpd_str text;     /* for the client: up to 8 lines, separated by LF or CRLF; in each line
+                          control characters are replaced, and it is cut at 200 bytes */
+  lsmtpd_str detail;   /* for the log only: the reason for the operator; for STORED the place of the
+                          message */
 } lsmtpd_verdict;
 
-/* What the plugin exports as `lsmtpd_entry`. */
+/* The type of the exported `lsmtpd_entry`. */
 typedef struct lsmtpd_entry_1 {
   uint32_t abi_major; /* LSMTPD_ABI_MAJOR of the headers it was built with */
   uint32_t abi_minor;

@@ -1,4 +1,5 @@
-/* "lsmtpd.admission/1" [instance]: what a plugin can take, asked before a message is read. */
+/* "lsmtpd.admission/1" [instance]: whether a plugin takes messages, asked before a message is read.
+ */
 #ifndef LSMTPD_ADMISSION_H
 #define LSMTPD_ADMISSION_H
 
@@ -16,7 +17,7 @@ typedef struct lsmtpd_admission {
                      fallback is ready) */
   uint64_t max_message_size; /* largest content in bytes; 0: no limit. EHLO announces the smallest
                                 of the chain */
-  lsmtpd_str reason;         /* for the log, where it is not ready; lives until the next call */
+  lsmtpd_str reason;         /* for the log, if ready is 0; lives until the next call */
 } lsmtpd_admission;
 
 typedef struct lsmtpd_admission_1 {

@@ -1,5 +1,5 @@
-/* "lsmtpd.annotations/1" [host]: text by key that goes along with a message: later filters see it,
- * and outputs carry it along. Keys are the plugin's: "NAME.key".
+/* "lsmtpd.annotations/1" [host]: text by key that belongs to a message: later filters read it, and
+ * outputs pass it on. Keys are the plugin's: "NAME.key".
  *
  * Reading goes through the message. Setting goes through a handle that comes with a call of a
  * filter, an output or a session filter, and ends with it.
@@ -32,9 +32,8 @@ typedef struct lsmtpd_annotations_1 {
    * after it.
    */
   int32_t (*set)(lsmtpd_annotations* annotations, lsmtpd_str key, lsmtpd_str value);
-  /* [any, as set()] The text as it stands now: with what was set through this handle; for a session
-   * filter, with what others set in this session before. Empty where there is none. Lives until the
-   * next set(). */
+  /* [any, as set()] The current text: set through this handle or, for a session filter, by another
+   * one earlier in the session. Empty where there is none. Lives until the next set(). */
   lsmtpd_str (*find)(const lsmtpd_annotations* annotations, lsmtpd_str key);
 } lsmtpd_annotations_1;
 

@@ -12,7 +12,7 @@ extern "C" {
 
 #define LSMTPD_COMMAND "lsmtpd.command/1"
 
-/* Where a command prints. [main] */
+/* The output of a command. [main] */
 typedef struct lsmtpd_terminal lsmtpd_terminal;
 struct lsmtpd_terminal {
   void* self;                                                      /* the host's own */

@@ -1,4 +1,4 @@
-/* "lsmtpd.control/1" [instance]: orders that an operator gives to a running instance. */
+/* "lsmtpd.control/1" [instance]: commands of an operator to a running instance. */
 #ifndef LSMTPD_CONTROL_H
 #define LSMTPD_CONTROL_H
 
@@ -11,8 +11,8 @@ extern "C" {
 #define LSMTPD_CONTROL "lsmtpd.control/1"
 
 typedef struct lsmtpd_control_1 {
-  /* [loop] Ends whatever pause the lane makes after a failure (before it connects again, or asks
-   * again), and starts over with the shortest one. Each lane is told. */
+  /* [loop] Ends the lane's pause after a failure (before it connects or asks again), and starts
+   * over with the shortest pause. Called for each lane. */
   void (*retry_now)(const lsmtpd_lane* lane);
 } lsmtpd_control_1;
 

@@ -31,10 +31,10 @@ typedef struct lsmtpd_edits_1 {
   /* Puts whole header fields with their CRLF (RFC 5322 2.2) before all others; the first call's
    * fields stand nearest to the body. -1 also: they are no such fields. */
   int32_t (*prepend_header)(lsmtpd_edits* edits, lsmtpd_str fields);
-  /* Replaces the content, with header and body: append as often as needed, then commit. What was
-   * not committed is dropped. It takes the place of edits of lsmtpd.header/1; prepended fields
-   * stand before it. Where memory is short body_append() writes to a file, and may block: from the
-   * loop it fails then, from the pool it does not. body_commit() is -1 where nothing was appended.
+  /* Replaces the content, with header and body: append as often as needed, then commit. Without the
+   * commit it is dropped. It takes the place of edits of lsmtpd.header/1; prepended fields stand
+   * before it. Where memory is short body_append() writes to a file, and may block: from the loop
+   * it fails then, from the pool it does not. body_commit() is -1 where nothing was appended.
    */
   int32_t (*body_append)(lsmtpd_edits* edits, lsmtpd_str bytes);
   int32_t (*body_commit)(lsmtpd_edits* edits);

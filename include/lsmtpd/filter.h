@@ -12,7 +12,7 @@ extern "C" {
 
 #define LSMTPD_FILTER "lsmtpd.filter/1"
 
-/* What comes with a filter's call beside the message. */
+/* The arguments of a filter's call beside the message. */
 typedef struct lsmtpd_filter_event {
   uint32_t size;
   uint32_t reserved;
@@ -26,8 +26,8 @@ typedef struct lsmtpd_filter_1 {
    * may be open at once. */
   void (*message)(const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_message* message,
                   const lsmtpd_filter_event* event);
-  /* [loop] The host no longer waits for this call (deadline, client gone, shutdown): give up and
-   * complete it soon, with any verdict. May be NULL. */
+  /* [loop] The host no longer waits for this call (deadline, client gone, shutdown): stop the work
+   * and complete it soon, with any verdict. May be NULL. */
   void (*cancel)(const lsmtpd_lane* lane, lsmtpd_call call);
 } lsmtpd_filter_1;
 

@@ -1,5 +1,5 @@
-/* The host's side: what every instance and every lane gets. Extensions of the host are in log.h,
- * message.h, annotations.h, edits.h, header.h, loop.h, memory.h and replay.h.
+/* The host's side: the functions for every instance and every lane. Extensions of the host are in
+ * log.h, message.h, annotations.h, edits.h, header.h, loop.h, memory.h and replay.h.
  */
 #ifndef LSMTPD_HOST_H
 #define LSMTPD_HOST_H
@@ -30,9 +30,9 @@ struct lsmtpd_host {
   void (*complete)(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_verdict* verdict);
   /* [any] Completes a call of lsmtpd.output/1 recipient by recipient: verdict `i` is for recipient
    * `i` of the message's envelope, and `count` is their number; with another count all of them
-   * count as TEMPFAIL. What is TEMPFAIL goes to the fallback, and comes back at replay, for those
-   * recipients only. An LMTP client gets each its own reply; an SMTP client the worst of them,
-   * where REJECT is worse than TEMPFAIL and that is worse than STORED. `verdicts` are copied. */
+   * count as TEMPFAIL. The fallback and replay get the message for the recipients with TEMPFAIL
+   * only. An LMTP client gets each its own reply; an SMTP client the worst of them, where REJECT is
+   * worse than TEMPFAIL and that is worse than STORED. `verdicts` are copied. */
   void (*complete_recipients)(const lsmtpd_host* host, lsmtpd_call call,
                               const lsmtpd_verdict* verdicts, uint32_t stride, uint32_t count);
   /* [loop] The lane that got this host is closed. */

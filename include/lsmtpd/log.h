@@ -21,10 +21,10 @@ typedef struct lsmtpd_log_field {
 } lsmtpd_log_field;
 
 typedef struct lsmtpd_log_1 {
-  /* [any] 1: lines of this level are written. Saves the work of making them. */
+  /* [any] 1: lines of this level are written. Ask first if a line is expensive to make. */
   uint32_t (*enabled)(const lsmtpd_host* host, uint32_t level);
-  /* [any] One line; the plugin's name is added. Never blocks. `message` is fixed text, what varies
-   * goes into fields; those after the 32nd are left out. */
+  /* [any] One line; the plugin's name is added. Never blocks. `message` is fixed text, values go
+   * into fields; those after the 32nd are left out. */
   void (*write)(const lsmtpd_host* host, uint32_t level, lsmtpd_str message,
                 const lsmtpd_log_field* fields, uint32_t stride, uint32_t count);
 } lsmtpd_log_1;

@@ -2,8 +2,8 @@
  * it.
  *
  * Functions that start something return an id, 0 on failure. Callbacks run on the loop [loop],
- * never from inside the function that asked for them, and not after the thing was stopped. All of
- * it must be stopped before lane_closed().
+ * never from inside the function that asked for them, and not after a stop. Everything must be
+ * stopped before lane_closed().
  */
 #ifndef LSMTPD_LOOP_H
 #define LSMTPD_LOOP_H
@@ -39,12 +39,12 @@ typedef struct lsmtpd_loop_1 {
   /* [loop] Monotonic time in milliseconds, as of this turn of the loop. */
   uint64_t (*now_ms)(const lsmtpd_host* host);
   /* [loop] Watches a non-blocking descriptor, level-triggered. The host watches a duplicate:
-   * closing `fd` without unwatch() harms nobody, but what it stands for (a connection) ends only
-   * with the watch. Several watches of one descriptor are independent: each is called for the
-   * events that it asked for. */
+   * closing `fd` without unwatch() is harmless, but its connection ends only with the watch.
+   * Several watches of one descriptor are independent: each is called for the events that it asked
+   * for. */
   uint64_t (*watch)(const lsmtpd_host* host, int32_t fd, uint32_t events, lsmtpd_fd_ready ready,
                     void* data);
-  /* [loop] Changes what is watched for; 0 pauses. */
+  /* [loop] Changes the events that are watched for; 0 pauses. */
   void (*rewatch)(const lsmtpd_host* host, uint64_t watch, uint32_t events);
   /* [loop] Ends the watch; its callback does not come any more, not in this turn either. */
   void (*unwatch)(const lsmtpd_host* host, uint64_t watch);
@@ -53,7 +53,7 @@ typedef struct lsmtpd_loop_1 {
   /* [loop] Ends a timer that has not fired; else nothing happens. */
   void (*cancel_timer)(const lsmtpd_host* host, uint64_t timer);
   /* [loop] Calls `task` once at the end of this turn of the loop, before it waits: the place to
-   * write out what a batch of calls has put together. */
+   * write the output of a batch of calls. */
   void (*defer)(const lsmtpd_host* host, lsmtpd_task task, void* data);
   /* [any] Calls `task` on the loop, in order of posting. 0 is success; -1: the lane is closed, it
    * will not be called. */

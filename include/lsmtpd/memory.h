@@ -1,5 +1,5 @@
-/* "lsmtpd.memory/1" [host]: the process's memory budget (limits.memory). What a plugin holds on
- * behalf of messages beyond a few KiB is reserved here first.
+/* "lsmtpd.memory/1" [host]: the process's memory budget (limits.memory). A plugin reserves memory
+ * for messages beyond a few KiB here first.
  */
 #ifndef LSMTPD_MEMORY_H
 #define LSMTPD_MEMORY_H
@@ -13,10 +13,12 @@ extern "C" {
 #define LSMTPD_MEMORY "lsmtpd.memory/1"
 
 typedef struct lsmtpd_memory_1 {
-  /* [any] 0: `bytes` are yours until released. -1: the budget is used up; wait or answer TEMPFAIL.
+  /* [any] 0: `bytes` are reserved until they are released. -1: the budget is used up; wait or
+   * answer TEMPFAIL.
    */
   int32_t (*reserve)(const lsmtpd_host* host, uint64_t bytes);
-  /* [any] At most what is reserved by all lanes of the plugin: more is not given back, and logged.
+  /* [any] Releases at most the bytes that all lanes of the plugin have reserved; an excess is
+   * logged.
    */
   void (*release)(const lsmtpd_host* host, uint64_t bytes);
 } lsmtpd_memory_1;

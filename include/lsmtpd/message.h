@@ -1,10 +1,10 @@
 /* "lsmtpd.message/1" [host]: reading a message, and keeping it. Annotations are in annotations.h,
- * header fields in header.h, what a filter may change in edits.h.
+ * header fields in header.h, changes by a filter in edits.h.
  *
- * A message handed to a plugin is a view of its own: nobody's edits show in it, its own neither,
- * and its content never changes under the reader. It lives as long as what comes with a call
- * (abi.h), and beyond that until it is unpinned as often as it was pinned. Content is the bytes
- * after dot-unstuffing, CRLF line ends, exactly as they came.
+ * Each plugin gets a view of its own: no edits show in it, not even the plugin's, and its content
+ * never changes. It lives as long as the arguments of its call (abi.h), and beyond that until it is
+ * unpinned as often as it was pinned. Content is the bytes after dot-unstuffing, CRLF line ends,
+ * exactly as they came.
  */
 #ifndef LSMTPD_MESSAGE_H
 #define LSMTPD_MESSAGE_H
@@ -34,7 +34,7 @@ typedef struct lsmtpd_tls {
       client_verified;    /* 1: the client's certificate was checked against the trusted issuers */
   lsmtpd_str version;     /* "TLSv1.3" */
   lsmtpd_str cipher;      /* "TLS_AES_256_GCM_SHA384" */
-  lsmtpd_str server_name; /* what the client asked for (SNI, RFC 6066 3); may be empty */
+  lsmtpd_str server_name; /* requested by the client (SNI, RFC 6066 3); may be empty */
   lsmtpd_str client_subject; /* subject of the client's certificate; empty: it has none */
   lsmtpd_str client_sha256;  /* fingerprint of that certificate, 64 hexadecimal digits */
   lsmtpd_str by;             /* "proxy": ended by the trusted proxy in front; empty: by lsmtpd */
@@ -44,13 +44,13 @@ typedef struct lsmtpd_tls {
 typedef struct lsmtpd_auth {
   uint32_t size;
   uint32_t reserved;    /* 0 */
-  lsmtpd_str user;      /* who it is; never empty */
+  lsmtpd_str user;      /* the authenticated user; never empty */
   lsmtpd_str mechanism; /* "PLAIN"; may be empty */
 } lsmtpd_auth;
 
-/* The envelope (RFC 5321 2.3.1), and the session it came in. Values are the client's: checked for
- * syntax, escape them where you write them. A message that a spool gave back has only what was
- * stored with it: of the session no number, no local and no proxy address. */
+/* The envelope (RFC 5321 2.3.1), and the session it came in. Values are the client's, checked for
+ * syntax only: escape them where you write them. A message from a spool has only the stored values:
+ * no session number, no local and no proxy address. */
 typedef struct lsmtpd_envelope {
   uint32_t size;
   uint32_t recipient_stride; /* bytes from one recipient to the next */
@@ -82,7 +82,7 @@ static inline const lsmtpd_recipient* lsmtpd_recipient_at(const lsmtpd_envelope*
   return (const lsmtpd_recipient*)(const void*)(first + index * envelope->recipient_stride);
 }
 
-/* [any] Who the client authenticated as; empty: nobody. */
+/* [any] The user that the client authenticated as; empty: none. */
 static inline lsmtpd_str lsmtpd_auth_user(const lsmtpd_envelope* envelope) {
   lsmtpd_str nobody;
   nobody.data = "";

@@ -1,4 +1,4 @@
-/* "lsmtpd.options/1" [factory]: which keys may stand under `options`, and their check.
+/* "lsmtpd.options/1" [factory]: the keys allowed under `options`, and their check.
  * The host does the common work: unknown keys, types, ranges, defaults, ${NAME}, and file, line and
  * column in errors.
  */
@@ -13,7 +13,7 @@ extern "C" {
 
 #define LSMTPD_OPTIONS "lsmtpd.options/1"
 
-/* How a value is written, and read through lsmtpd_config. */
+/* The forms of a value in the file, and its types in lsmtpd_config. */
 #define LSMTPD_TYPE_STRING 1u
 #define LSMTPD_TYPE_SECRET 2u /* a string that no log, error or --print shows */
 #define LSMTPD_TYPE_BOOL 3u
@@ -67,8 +67,8 @@ struct lsmtpd_config {
   const lsmtpd_config* (*table)(const lsmtpd_config* config, const char* key, uint32_t index);
 };
 
-/* Where a plugin says what is wrong. `key` is the option it concerns, or empty; "KEY[2].COLUMN" is
- * a value of the third table of a list of tables. [main] */
+/* Takes errors and warnings of a plugin. `key` is the option concerned, or empty; "KEY[2].COLUMN"
+ * is a value of the third table of a list of tables. [main] */
 typedef struct lsmtpd_report lsmtpd_report;
 struct lsmtpd_report {
   void* self; /* the host's own */
@@ -80,8 +80,9 @@ typedef struct lsmtpd_options_1 {
   const lsmtpd_option* options; /* in the order they are shown */
   uint32_t count;
   uint32_t stride; /* bytes from one option to the next */
-  /* [main] What the table cannot say: how options depend on each other. No side effects: no file is
-   * made, nothing is connected to. May be NULL. Called only when types and ranges are right. */
+  /* [main] Checks rules that the table cannot express: how options depend on each other. No side
+   * effects: no file is made, nothing is connected to. May be NULL. Called only when types and
+   * ranges are right. */
   void (*validate)(const lsmtpd_config* config, const lsmtpd_report* report);
 } lsmtpd_options_1;
 

@@ -1,4 +1,4 @@
-/* "lsmtpd.output/1" [instance]: puts a message where it is safe. */
+/* "lsmtpd.output/1" [instance]: stores a message durably or passes it on. */
 #ifndef LSMTPD_OUTPUT_H
 #define LSMTPD_OUTPUT_H
 
@@ -11,24 +11,24 @@ extern "C" {
 
 #define LSMTPD_OUTPUT "lsmtpd.output/1"
 
-#define LSMTPD_DELIVERY_REPLAY 1u /* given back by a spool: nobody waits, live mail goes first */
+#define LSMTPD_DELIVERY_REPLAY 1u /* a replayed copy: no client waits, live mail goes first */
 /* An earlier attempt was sent, or may have been, and its outcome is unknown: this copy may be a
  * second one. */
 #define LSMTPD_DELIVERY_IN_DOUBT 2u
 
-/* How one copy is delivered, and how it was stored: an output that offers LSMTPD_REPLAY keeps
- * flags, target, reason and attempts with the copy and gives them back with it. */
+/* How one copy is delivered, and how it was stored: an output that offers LSMTPD_REPLAY stores
+ * flags, target, reason and attempts with the copy and returns them with it. */
 typedef struct lsmtpd_delivery {
   uint32_t size;
   uint32_t flags;       /* LSMTPD_DELIVERY_... */
   lsmtpd_str copy_id;   /* names this copy, the same at every resend: the UUID, with ".NAME" where
                            several outputs of the chain store the message */
   lsmtpd_str target;    /* a fallback stores it on behalf of this output; empty: for itself */
-  lsmtpd_str reason;    /* why the last attempt failed: as the output said it; empty: none failed */
+  lsmtpd_str reason;    /* the output's reason for the last failed attempt; empty: none failed */
   uint64_t deadline_ms; /* milliseconds until the host stops waiting; 0: it waits */
-  uint32_t attempts; /* how often an output was asked to take this copy before, as far as known */
+  uint32_t attempts;    /* earlier deliveries of this copy to an output, as far as known */
   uint32_t reserved;
-  lsmtpd_annotations* annotations; /* lsmtpd.annotations/1; NULL where it is given back */
+  lsmtpd_annotations* annotations; /* lsmtpd.annotations/1; NULL in loaded() */
 } lsmtpd_delivery;
 
 typedef struct lsmtpd_output_1 {
@@ -39,9 +39,9 @@ typedef struct lsmtpd_output_1 {
    * Storing again under a copy_id that is stored replaces it. */
   void (*deliver)(const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_message* message,
                   const lsmtpd_delivery* delivery);
-  /* [loop] The host no longer waits for this call. Complete it when its outcome is known: a late
-   * STORED still counts (the fallback's copy is forgotten), so does a late REJECT (it becomes a
-   * dead letter). May be NULL. */
+  /* [loop] The host no longer waits for this call. Complete it when its outcome is known: after a
+   * late STORED the fallback's copy is removed, after a late REJECT it becomes a dead letter. May
+   * be NULL. */
   void (*cancel)(const lsmtpd_lane* lane, lsmtpd_call call);
 } lsmtpd_output_1;
 

@@ -1,12 +1,13 @@
 /* The plugin's side: factory, instance, lane.
  *
  * Each `[plugin.NAME]` of the configuration makes one instance [main]: it holds the options, locks,
- * threads and what the workers share. An instance opens one lane a worker; a lane is called on its
- * own loop only, so it needs no locks. Order: create, start, open_lane for each worker, calls,
- * close each lane, stop, destroy.
+ * threads and state that the workers share. An instance opens one lane a worker; a lane is called
+ * on its own loop only, so it needs no locks. Order: create, start, open_lane for each worker,
+ * calls, close each lane, stop, destroy.
  *
  * Instances are created, started, stopped and destroyed while others run, and two of one name may
- * be alive at once while the configuration is reloaded: see reload.h for what can exist only once.
+ * be alive at once while the configuration is reloaded: see reload.h for resources that can exist
+ * only once.
  */
 #ifndef LSMTPD_PLUGIN_H
 #define LSMTPD_PLUGIN_H
@@ -32,13 +33,13 @@ typedef struct lsmtpd_lane lsmtpd_lane;
  * allow it; the plugin is refused then. `cancel`, and `ended` and `closed` of
  * LSMTPD_SESSION_FILTER, may be.
  *
- * What `lsmtpd plugins` shows. All strings live as long as the process. */
+ * The description for `lsmtpd plugins`. All strings live as long as the process. */
 typedef struct lsmtpd_descriptor {
   uint32_t size;
   uint32_t flags;         /* LSMTPD_EXCLUSIVE or 0 */
   lsmtpd_str name;        /* "filter_size", the name of the file without .so */
   lsmtpd_str version;     /* "1.0.0" */
-  lsmtpd_str vendor;      /* who to ask */
+  lsmtpd_str vendor;      /* author or contact */
   lsmtpd_str description; /* one line */
 } lsmtpd_descriptor;
 
@@ -55,8 +56,8 @@ typedef struct lsmtpd_factory_1 {
 
 struct lsmtpd_instance {
   void* self; /* the plugin's own */
-  /* [main] Opens what the instance needs. 0 is success; otherwise say why in `report`, and the
-   * daemon does not start. */
+  /* [main] Opens files, sockets and threads. 0 is success; otherwise name the error in `report`,
+   * and the daemon does not start. */
   int32_t (*start)(const lsmtpd_instance* instance, const lsmtpd_report* report);
   /* [main] After every lane is closed: ends threads, flushes, unlocks. Only after a start() that
    * succeeded. */
@@ -75,10 +76,10 @@ struct lsmtpd_instance {
 
 struct lsmtpd_lane {
   void* self; /* the plugin's own */
-  /* [loop] Asks the lane to end: complete what is open, close connections, stop timers and watches,
-   * then call host->lane_closed() exactly once, at once or later. The lane is not called again
-   * after that, and frees itself. The host waits `deadline_ms` milliseconds for it, then exits
-   * regardless; 0: without an end. */
+  /* [loop] Asks the lane to end: complete its open calls, close connections, stop timers and
+   * watches, then call host->lane_closed() exactly once, at once or later. The lane is not called
+   * again after that, and frees itself. The host waits `deadline_ms` milliseconds for it, then
+   * exits regardless; 0: without an end. */
   void (*close)(const lsmtpd_lane* lane, uint64_t deadline_ms);
 };
 

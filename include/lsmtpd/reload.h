@@ -19,7 +19,7 @@ extern "C" {
 /* All functions: [main], while the instance's lanes are called on their loops. Each prepare() that
  * returned 0 is followed by one commit() or one abort(). */
 typedef struct lsmtpd_reload_1 {
-  /* Gets everything ready that may fail, and changes nothing that lanes see. 0 is success;
+  /* Prepares everything that may fail, and changes nothing that lanes see. 0 is success;
    * otherwise say why in `report`, and the reload does not happen: an option that cannot change
    * while the instance runs is an error with its key. `config` lives until abort(), or, after
    * commit(), as the instance's config: until the next commit() has returned or the instance is
@@ -29,7 +29,7 @@ typedef struct lsmtpd_reload_1 {
   /* The new options count from now on. Cannot fail. The config before it is gone when this returns.
    */
   void (*commit)(const lsmtpd_instance* instance);
-  /* Drops what was prepared. */
+  /* Drops the prepared options. */
   void (*abort)(const lsmtpd_instance* instance);
 } lsmtpd_reload_1;
 

@@ -1,5 +1,5 @@
-/* "lsmtpd.replay/1" [instance]: an output that gives back what it stored, so that it can be another
- * output's fallback. "lsmtpd.replay_host/1" and "lsmtpd.making/1" [host]: how it answers.
+/* "lsmtpd.replay/1" [instance]: an output that returns its stored messages, so that it can be
+ * another output's fallback. "lsmtpd.replay_host/1" and "lsmtpd.making/1" [host]: how it answers.
  *
  * Only worker 0's lane is asked. The host lists in steps, loads up to 32 messages at a time, hands
  * each to the output it was stored for, and then forgets it (stored) or makes it a dead letter
@@ -25,7 +25,7 @@ extern "C" {
 typedef struct lsmtpd_copy {
   lsmtpd_str copy_id;
   int64_t time_ns; /* when it was stored, nanoseconds since the epoch; 0: not known */
-  uint64_t bytes;  /* what it takes in the storage; 0: not known */
+  uint64_t bytes;  /* size in the storage; 0: not known */
   uint32_t flags;  /* LSMTPD_COPY_... */
   uint32_t reserved;
 } lsmtpd_copy;
@@ -33,17 +33,17 @@ typedef struct lsmtpd_copy {
 typedef struct lsmtpd_replay_1 {
   /* [loop] Lists up to `max` copies that wait: first those in doubt, then the others, and of both
    * the oldest first. Answer with replay_host->listed() or a verdict (TEMPFAIL). restart = 1 begins
-   * at the start, 0 goes on where the last list() ended. What is stored while listing goes on may
-   * or may not be listed, and at any place. */
+   * at the start, 0 goes on where the last list() ended. A copy stored while listing goes on may or
+   * may not be listed, and at any place. */
   void (*list)(const lsmtpd_lane* lane, lsmtpd_call call, uint32_t restart, uint32_t max);
   /* [loop] Reads one message back; answer with replay_host->loaded(), with REJECT (it is gone or
    * was put in quarantine: skip it) or with TEMPFAIL. */
   void (*load)(const lsmtpd_lane* lane, lsmtpd_call call, lsmtpd_str copy_id);
-  /* [loop] It is safe elsewhere: remove it. STORED once that is done (a crash may still bring it
-   * back), also where it is gone already. */
+  /* [loop] The copy is stored elsewhere: remove it. Answer STORED once it is removed (a crash may
+   * still restore it), also where it is gone already. */
   void (*forget)(const lsmtpd_lane* lane, lsmtpd_call call, lsmtpd_str copy_id);
-  /* [loop] It was refused for good: keep it apart, with the reason, where replay does not see it.
-   * STORED when done. */
+  /* [loop] The copy was refused for good: keep it apart, with the reason, where replay does not see
+   * it. Answer STORED when done. */
   void (*dead_letter)(const lsmtpd_lane* lane, lsmtpd_call call, lsmtpd_str copy_id,
                       lsmtpd_str reason);
 } lsmtpd_replay_1;

@@ -63,7 +63,7 @@ typedef struct lsmtpd_session_filter_1 {
   void (*cancel)(const lsmtpd_lane* lane, lsmtpd_call call);
   /* [loop] A transaction of the session ended. May be NULL. */
   void (*ended)(const lsmtpd_lane* lane, const lsmtpd_transaction_end* end);
-  /* [loop] The connection is gone: forget what was kept for `session`. May be NULL. */
+  /* [loop] The connection is gone: free the state of `session`. May be NULL. */
   void (*closed)(const lsmtpd_lane* lane, uint64_t session);
 } lsmtpd_session_filter_1;
 

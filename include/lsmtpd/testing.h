@@ -1,5 +1,5 @@
 /* clang-format off */
-/* The fake host: what a plugin's tests run against instead of the daemon. Header-only, C11 or
+/* The fake host: a plugin's tests run against it instead of the daemon. Header-only, C11 or
  * C++17, libc and pthread.
  *
  *     lsmtpd_test *t = lsmtpd_test_new();
@@ -14,14 +14,14 @@
  *     lsmtpd_test_free(t);
  *
  * Time stands still unless lsmtpd_test_advance() moves it (or lsmtpd_test_real_time() lets it run).
- * What the plugin posts, defers, offloads, watches and resolves happens inside lsmtpd_test_turn(),
- * which all waiting functions call. The thread that called lsmtpd_test_new() is [main] and [loop];
- * functions of this header belong to it, those of the ABI's tables to the threads their comments
- * name. Reported as failures: a call completed twice, never, or with an answer that makes no sense;
- * [loop] functions on other threads; a spilled message read on the loop; use of a message after its
- * call without a pin; pins, reservations, timers, watches and tasks left over; lane_closed missing,
- * twice or followed by more. Faults to inject: lsmtpd_test_memory_limit(), and the members of
- * lsmtpd_test under "faults".
+ * Posts, deferred tasks, offloaded work, watches and look-ups of the plugin run inside
+ * lsmtpd_test_turn(), which all waiting functions call. The thread that called lsmtpd_test_new() is
+ * [main] and [loop]; functions of this header belong to it, those of the ABI's tables to the
+ * threads their comments name. Reported as failures: a call completed twice, never, or with an
+ * answer that makes no sense; [loop] functions on other threads; a spilled message read on the
+ * loop; use of a message after its call without a pin; pins, reservations, timers, watches and
+ * tasks left over; lane_closed missing, twice or followed by more. Faults to inject:
+ * lsmtpd_test_memory_limit(), and the members of lsmtpd_test under "faults".
  *
  * Parts, in testing/: run.h, ask.h, mail.h and turn.h have what tests call, base.h the structs, the
  * others the ABI's tables.

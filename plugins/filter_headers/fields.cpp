@@ -28,7 +28,8 @@ std::string clean(std::string_view text) {
   return out;
 }
 
-// For the FROM and BY clauses: what could end an atom or begin a comment is replaced. UTF-8 passes.
+// For the FROM and BY clauses: replaces characters that could end an atom or begin a comment. UTF-8
+// passes.
 std::string atom(std::string_view text) {
   std::string out(text);
   std::replace_if(
@@ -44,7 +45,7 @@ std::string atom(std::string_view text) {
   return out;
 }
 
-// Inside a comment: without what would end or nest it.
+// For the inside of a comment: removes characters that would end or nest it.
 std::string comment(std::string_view text) {
   std::string out = clean(text);
   std::replace_if(
@@ -58,7 +59,8 @@ std::string address_literal(std::string_view address) {
   return (v6 ? "[IPv6:" : "[") + atom(address) + "]";
 }
 
-// Inside <>: a bracket could only stand in a quoted local part, and would confuse simple readers.
+// For the inside of <>: a bracket could only stand in a quoted local part, and simple parsers would
+// misread it.
 std::string path(std::string_view address) {
   return "<" + clean(address) + ">";
 }
@@ -104,7 +106,7 @@ std::vector<std::string_view> words(std::string_view text) {
   return list;
 }
 
-// A word longer than any line may be is cut, between characters of UTF-8.
+// A word longer than the longest line is cut between characters of UTF-8.
 size_t cut_at(std::string_view text, size_t room) {
   size_t at = room;
   while (at > room - 4 && (static_cast<unsigned char>(text[at]) & 0xc0) == 0x80) --at;
@@ -160,8 +162,7 @@ std::string field(std::string_view name, std::string_view value) {
   size_t used = out.size();
   bool first = true;
   for (const std::string_view word : words(cleaned)) {
-    // The space before a word is kept, and where the line is full it is what the next one begins
-    // with.
+    // The space before a word is kept; where the line is full, the next line begins with it.
     if (!std::exchange(first, false) && used + 1 + word.size() > kSoftLimit) {
       out += "\r\n";
       used = 0;

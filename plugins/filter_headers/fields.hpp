@@ -1,6 +1,6 @@
-// Header fields as text: PURE functions from an envelope to RFC 5322 lines. filter_headers.cpp puts
-// them together. Whatever a client sent, what comes out is whole fields: no control character gets
-// in, no line is longer than 998.
+// Header fields as text: pure functions from an envelope to RFC 5322 lines, which
+// filter_headers.cpp puts together. The result is whole fields whatever a client sent: no control
+// character, and no line longer than 998.
 #pragma once
 
 #include <lsmtpd/message.h>
@@ -15,7 +15,7 @@ namespace filter_headers {
 // A text with {placeholders}, parsed once: "from {peer_address}"; "{{" is a brace.
 class Template {
  public:
-  // What is wrong with `text` ("unknown placeholder {x}"), or "".
+  // Returns the mistake in `text` ("unknown placeholder {x}"), or "".
   std::string parse(std::string_view text);
   std::string expand(const lsmtpd_envelope& envelope, std::string_view hostname) const;
 
@@ -27,7 +27,8 @@ class Template {
   std::vector<Piece> pieces_;
 };
 
-// True: may stand before the colon (RFC 5322 2.2: printable, no space, no colon).
+// Returns true if the text may stand before the colon (RFC 5322 2.2: printable, no space, no
+// colon).
 bool is_field_name(std::string_view name);
 
 // "Name: value" and CRLF, folded at spaces so that lines stay within 78 where that is possible, and
@@ -38,7 +39,7 @@ std::string field(std::string_view name, std::string_view value);
 std::string date(int64_t time_ns);
 
 // The Received field (RFC 5321 4.4) and its CRLF. The FOR clause names a recipient only where there
-// is exactly one, so that nobody reads of the others.
+// is exactly one, so that no recipient learns of the others.
 std::string received(const lsmtpd_envelope& envelope, std::string_view hostname);
 
 // "Return-Path: <...>" and CRLF.

@@ -1,6 +1,6 @@
-// filter_headers: puts header fields before a message: Return-Path, Received, and fields of the
-// operator's own with what is known about the client in them. All of it is off unless it is asked
-// for: lsmtpd does not change mail by itself.
+// filter_headers: puts header fields before a message: Return-Path, Received, and fields that the
+// operator defines, with values of the client in them. All of them are off by default: lsmtpd does
+// not change mail by itself.
 #include <lsmtpd/sdk/plugin.hpp>
 
 #include "fields.hpp"

@@ -1,6 +1,6 @@
-// filter_size: refuses messages over `max`. At MAIL and while the data is read the host does it,
-// from what admission() publishes, and EHLO announces it; what gets here all the same (a filter
-// before this one made it larger) is refused at the end.
+// filter_size: refuses messages over `max`. The host checks the limit of admission() at MAIL and
+// while it reads the data, and EHLO announces it; a message that an earlier filter made larger is
+// refused here.
 #include <lsmtpd/sdk/plugin.hpp>
 
 namespace {

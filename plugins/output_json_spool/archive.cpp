@@ -10,7 +10,7 @@
 namespace lsmtpd::json_spool {
 namespace {
 
-// Errors that pass: not the file's fault.
+// Temporary errors: the file itself is intact.
 bool passes(int error) {
   return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -EACCES ||
          error == -EIO;
@@ -42,7 +42,7 @@ std::optional<Archive::Page> Archive::list(bool restart, std::uint32_t max) {
       page.end = window_has_all_;
       if (page.end) break;
       if (!fill_window()) {
-        window_has_all_ = true;  // until it is begun again
+        window_has_all_ = true;  // until list() begins again
         return std::nullopt;
       }
       continue;
@@ -55,8 +55,8 @@ std::optional<Archive::Page> Archive::list(bool restart, std::uint32_t max) {
   return page;
 }
 
-// Reads the whole directory for the next ones in order, as many as the window holds: memory stays
-// bounded whatever the spool holds.
+// Reads the whole directory for the next copies in order, as many as the window holds: memory is
+// bounded for a spool of any size.
 bool Archive::fill_window() {
   const auto listing = files_.list(directory_.messages());
   if (!listing) return false;
@@ -66,7 +66,7 @@ bool Archive::fill_window() {
   while (listing->next(name)) {
     auto id = id_of(name);
     if (!id) continue;
-    FileInfo info;  // where it cannot be had, loading the file will tell
+    FileInfo info;  // on failure, loading the file reports the error
     files_.info_in(directory_.messages(), name.c_str(), info);
     Copy copy{std::move(*id), info.changed_ns, info.size, info.marked};
     if (listed_ && !(*listed_ < Place::of(copy))) continue;
@@ -128,7 +128,7 @@ Archive::Loaded Archive::read(const std::string& id, const Make& make) {
   return loaded == Loaded::broken && input.error() < 0 ? unreadable(input.error()) : loaded;
 }
 
-// The disk's fault, or memory's, and not what was written: it may be readable later.
+// A failure of the disk or of memory, not of the file's text: it may be readable later.
 Archive::Loaded Archive::unreadable(std::int64_t error) {
   problem_ = "cannot read it: " + error_text(error);
   return Loaded::tempfail;
@@ -148,7 +148,7 @@ int Archive::forget(const std::string& id) {
   return error == -ENOENT ? 0 : error;
 }
 
-// The reason first: a dead letter without one would be a riddle.
+// The reason is written first: a dead letter is useless without one.
 int Archive::dead_letter(const std::string& id, std::string_view reason) {
   int error = write_reason(id, reason);
   if (error < 0) return error;
@@ -156,7 +156,7 @@ int Archive::dead_letter(const std::string& id, std::string_view reason) {
   const std::uint64_t size = size_of(name);
   error = files_.rename(directory_.messages(), name.c_str(), directory_.dead(), name.c_str());
   if (error == -ENOENT) {
-    FileInfo buried;  // by a try before this one, which could not make that durable
+    FileInfo buried;  // by an earlier try, which could not make it durable
     if (files_.info_in(directory_.dead(), name.c_str(), buried) < 0) {
       files_.unlink(directory_.dead(), reason_name(id).c_str());
       return 0;

@@ -1,5 +1,5 @@
-// What replay asks of the spool, as plain file operations: list in steps, load, forget, bury; and
-// quarantine. Keeper's thread only; all of it may block on the disk.
+// The file operations of replay: list in steps, load, forget, keep as a dead letter; and
+// quarantine. Keeper's thread only; all of them may block on the disk.
 #pragma once
 
 #include <functional>
@@ -19,7 +19,7 @@
 
 namespace lsmtpd::json_spool {
 
-// A file of the spool as the reader wants it. The descriptor is the caller's.
+// A file of the spool as an Input of the reader. The descriptor is the caller's.
 class FileInput : public mail_json::Input {
  public:
   FileInput(Files& files, int fd) : files_(files), fd_(fd) {}
@@ -28,7 +28,8 @@ class FileInput : public mail_json::Input {
     if (count < 0) error_ = count;
     return count < 0 ? -1 : count;
   }
-  // Of the last read that failed, or 0: the reader takes a failure for the end of what is right.
+  // The error of the last read that failed, or 0: the reader cannot tell a failed read from a
+  // broken file.
   std::int64_t error() const { return error_; }
 
  private:
@@ -40,7 +41,7 @@ class FileInput : public mail_json::Input {
 class Archive {
  public:
   enum class Loaded { yes, gone, broken, tempfail };
-  // Makes a message of what was read; false: not now. `content` gives the body once, and an error
+  // Builds a message from the file; false: a tempfail. `content` gives the body once, and an error
   // where the file is broken.
   using Body = std::function<mail_json::Result<void>(const mail_json::Reader::Sink&)>;
   using Make = std::function<Loaded(const mail_json::StoredMail& mail, const Body& body)>;
@@ -59,14 +60,14 @@ class Archive {
 
   Archive(Files& files, const Directory& directory, Capacity& capacity);
 
-  // Those in doubt first, then the oldest. Nothing where the directory cannot be read.
+  // Copies in doubt first, then the oldest. Empty where the directory cannot be read.
   std::optional<Page> list(bool restart, std::uint32_t max);
 
-  // broken: it was put into quarantine, problem() says why.
+  // broken: the file was put into quarantine, problem() says why.
   Loaded load(const std::string& id, const Make& make);
   const std::string& problem() const { return problem_; }
 
-  // 0, or an errno as a negative number. What is gone already counts as done.
+  // 0, or an errno as a negative number. A file that is gone already counts as done.
   int forget(const std::string& id);
   int dead_letter(const std::string& id, std::string_view reason);
 
@@ -82,7 +83,7 @@ class Archive {
   const Directory& directory_;
   Capacity& capacity_;
 
-  // Where a copy stands in the order of list().
+  // The place of a copy in the order of list().
   struct Place {
     bool sure;
     std::int64_t time_ns;
@@ -92,9 +93,9 @@ class Archive {
       return std::tie(sure, time_ns, id) < std::tie(other.sure, other.time_ns, other.id);
     }
   };
-  std::optional<Place> listed_;  // the last one that was
-  std::vector<Copy> window_;     // the next ones, the first of them last
-  bool window_has_all_ = false;  // nothing is left behind it
+  std::optional<Place> listed_;  // the last copy that was listed
+  std::vector<Copy> window_;     // the next copies, in reverse order
+  bool window_has_all_ = false;  // the window has all copies that are left
   std::string problem_;
 };
 

@@ -1,6 +1,6 @@
-// What the spool can take, for admission: free space and inodes, bytes used, age of the oldest
-// message that waits. Written by the committer (stored), the keeper (the rest), read by every lane.
-// All [any].
+// The room in the spool, for admission: free space and inodes, bytes used, age of the oldest
+// message that waits. Written by the committer (stored) and the keeper (the rest), read by every
+// lane. All [any].
 #pragma once
 
 #include <atomic>
@@ -28,13 +28,13 @@ class Capacity {
   void stored(std::uint64_t bytes) { used_ += static_cast<std::int64_t>(bytes); }
   void removed(std::uint64_t bytes) { used_ -= static_cast<std::int64_t>(bytes); }
 
-  // What the keeper saw. Each gives what to log where it changed what can be taken.
+  // Observations of the keeper. Each returns the line to log if the admission changed.
   struct Change {
     bool ready;
     std::string reason;  // where not ready
   };
   std::optional<Change> saw_space(const FreeSpace& space);
-  std::optional<Change> saw_error(std::int64_t error);   // free space cannot be asked for
+  std::optional<Change> saw_error(std::int64_t error);   // free space cannot be determined
   std::optional<Change> saw_place(std::string problem);  // of the directory; empty: none
   std::optional<Change> saw_messages(std::uint64_t bytes, std::int64_t oldest_age_ms);
 
@@ -54,7 +54,7 @@ class Capacity {
   std::string space_;
   std::string bytes_;
   std::string age_;
-  std::string reason_;  // of them, the one that is shown
+  std::string reason_;  // the one of them that is shown
 };
 
 }  // namespace lsmtpd::json_spool

@@ -86,14 +86,14 @@ class Command {
     return true;
   }
 
-  // The message's own header, as far as it is read.
+  // The message's own header, up to kHeaderMax.
   std::string header(const Place& place, const std::string& id) {
     std::string text;
     const auto done = read_content(files_, place, id, [&](std::string_view piece) {
       text.append(piece.substr(0, kHeaderMax - text.size()));
       return text.size() < kHeaderMax && text.find("\r\n\r\n") == std::string::npos;
     });
-    (void)done;  // being stopped is an error there
+    (void)done;  // a stop by the sink is an error there
     const std::size_t end = text.find("\r\n\r\n");
     return terminal_lines(text.substr(0, end == std::string::npos ? end : end + 2));
   }

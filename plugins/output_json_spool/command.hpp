@@ -1,6 +1,6 @@
 // `lsmtpd spool`: works beside a running daemon. Reading takes no lock, rm unlinks, retry renames
-// back into the spool; what vanished meanwhile is skipped; a million files are gone through one by
-// one. [main]
+// back into the spool; files that vanished meanwhile are skipped; files are read one by one, in
+// bounded memory. [main]
 #pragma once
 
 #include <lsmtpd/sdk/config.hpp>

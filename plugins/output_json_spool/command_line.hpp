@@ -1,4 +1,4 @@
-// What stands behind `lsmtpd spool`.
+// The arguments of `lsmtpd spool`.
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@ enum class Action { ls, show, export_, rm, retry };
 struct CommandLine {
   Action action = Action::ls;
   std::vector<std::string> ids;
-  bool waiting = false;  // which of the three to look at; set by the parser where none was named
+  bool waiting = false;  // which of the three folders; set by the parser where none was named
   bool dead = false;
   bool quarantine = false;
   bool all = false;  // every message there, not only those named

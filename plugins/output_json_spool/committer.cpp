@@ -72,15 +72,15 @@ void Committer::run() {
     try {
       commit(group, buffer.get());
     } catch (const std::exception& error) {
-      // Calls that were not answered say "tempfail" as they go.
+      // Calls that were not answered answer "tempfail" in their destructor.
       host_.error("committing messages failed", {{"error", error.what()}});
       for (StoreJob& job : group) job = StoreJob();
     }
   }
 }
 
-// This thread's share of what is in flight, so that threads overlap with groups of a like size. The
-// group before is done with. False: there will be no more.
+// Takes this thread's part of the queue, so that threads overlap with groups of similar size. The
+// group before is finished. False: the committer has stopped.
 bool Committer::take(Group& group) {
   std::unique_lock lock(mutex_);
   in_commit_ -= group.size();
@@ -118,7 +118,7 @@ void Committer::write(Group& group, std::deque<StagedFile>& files, char* buffer)
   for (const StoreJob& job : group) {
     StagedFile& file = files.emplace_back(files_, directory_);
     const bool written = file.write(job.message, job.copy_id, job.purpose, extra_, buffer, kBuffer);
-    // Alone, a file is synced at once; in a group all of them are on their way together.
+    // A single file is synced at once; the write-backs of a group run together.
     if (written && group.size() > 1) file.flush_begin();
   }
   for (StagedFile& file : files) {

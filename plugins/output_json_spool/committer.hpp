@@ -1,8 +1,7 @@
 // Makes messages durable, many at a time: one committer a directory for all workers, with threads
-// of its own. Lanes put messages into one queue; a thread takes what has queued up as a group,
-// writes the files, starts their write-back, syncs each, links each into place, syncs the directory
-// once, and answers. While one group waits for the disk the next queues up, so groups grow with the
-// load.
+// of its own. Lanes put messages into one queue; a thread takes queued messages as a group, writes
+// the files, starts their write-back, syncs each, links each into place, syncs the directory once,
+// and answers. While one group waits for the disk the next queues up, so groups grow with the load.
 //
 // Order: start() [main]; submit(), cancel() [any]; stop() [main], which finishes what is queued.
 // The committer owns a job from submit() until its call is answered.
@@ -28,7 +27,7 @@
 namespace lsmtpd::json_spool {
 
 struct StoreJob {
-  Tally::Ticket ticket;  // first, so that it goes last: the lane stays open until then
+  Tally::Ticket ticket;  // the first member is destroyed last: the lane stays open until then
   sdk::Call call;
   sdk::Message message;  // pinned
   std::string copy_id;
@@ -38,7 +37,7 @@ struct StoreJob {
 class Committer {
  public:
   static constexpr std::size_t kQueueMax = 16 * 1024;
-  static constexpr std::size_t kGroupMin = 8;  // what a thread may take whatever its share
+  static constexpr std::size_t kGroupMin = 8;  // a thread may always take so many
   static constexpr std::size_t kGroupMax = 128;
   static constexpr std::uint64_t kGroupBytes = 8 * 1024 * 1024;
   static constexpr std::size_t kBuffer = 256 * 1024;
@@ -49,9 +48,9 @@ class Committer {
 
   void start();
   void stop();
-  // False: the queue is full, `job` is as it was.
+  // False: the queue is full, `job` is unchanged.
   bool submit(StoreJob& job);
-  // Takes back a job that is not begun. An empty call: it is begun or done.
+  // Removes a job that is not begun and returns its call. An empty call: the job is begun or done.
   StoreJob cancel(const Tally& lane, lsmtpd_call call);
 
  private:

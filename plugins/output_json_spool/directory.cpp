@@ -22,7 +22,7 @@ std::string parent_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// What the holder of the lock wrote into it.
+// Reads the pid that the holder of the lock wrote into it.
 std::string holder(int fd) {
   char text[32];
   const ssize_t size = ::pread(fd, text, sizeof(text), 0);
@@ -60,7 +60,7 @@ tl::expected<Directory, std::string> Directory::open_for_reading(Files& files,
   const int fd = files.open_directory(path);
   if (fd < 0) return problem("cannot open the spool directory " + path, fd);
   directory.messages_ = File(files, fd);
-  // Not there: nothing is dead or in quarantine (LSMTPD's own directory has neither).
+  // A missing folder is empty (LSMTPD's own directory has neither).
   directory.dead_ = File(files, files.open_directory_in(fd, "dead"));
   directory.quarantine_ = File(files, files.open_directory_in(fd, "quarantine"));
   return directory;
@@ -83,9 +83,9 @@ Directory::Step Directory::make(Files& files) {
   for (const PathFault& fault : check_path(path_, ::geteuid(), ::getegid())) {
     if (fault.error) return tl::make_unexpected(fault.text);
   }
-  // What was looked at by its path is what was opened.
+  // Checks that the directory examined by path is the one that was opened.
   if (std::string moved = misplaced(files); !moved.empty()) return tl::make_unexpected(moved);
-  // Each time: the start that made it may have ended before this.
+  // Synced at each start: the process that made it may have ended before the sync.
   const File parent(files, files.open_directory(parent_of(path_)));
   if (parent) {
     const int synced = files.make_names_durable(parent.get());
@@ -94,7 +94,7 @@ Directory::Step Directory::make(Files& files) {
   return {};
 }
 
-// Not every file system can lock a directory (NFS cannot); there the lock of the file must do.
+// Not every file system can lock a directory (NFS cannot); there only the file is locked.
 Directory::Step Directory::lock_directory(Files& files) {
   if (::flock(messages_.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return {};
   const File file(files, ::openat(messages_.get(), ".lock", O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
@@ -115,7 +115,8 @@ Directory::Step Directory::lock(Files& files) {
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
   const bool written = ::ftruncate(fd, 0) == 0 && ::pwrite(fd, pid.data(), pid.size(), 0) > 0;
-  // Nothing hangs on it: the lock holds, only what it says to others is poorer.
+  // A failure is ignored: the lock holds, only the pid in the message of a second daemon is
+  // missing.
   (void)written;
   return {};
 }

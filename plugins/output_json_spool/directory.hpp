@@ -1,7 +1,7 @@
 // The spool's directory: made where it is missing, locked, and cleared of temporaries.
 //
 //   DIRECTORY/<copy_id>.json   messages
-//   DIRECTORY/tmp/             what is being written; emptied at start
+//   DIRECTORY/tmp/             files under construction; emptied at start
 //   DIRECTORY/dead/            dead letters, each with <copy_id>.reason
 //   DIRECTORY/quarantine/      files that could not be read
 //   DIRECTORY/.lock            one daemon a directory; holds its pid
@@ -31,10 +31,10 @@ class Directory {
   int temporary() const { return temporary_.get(); }  // -1: not there (reading only)
   int dead() const { return dead_.get(); }
   int quarantine() const { return quarantine_.get(); }
-  // Whether files can be made without a name and linked when they are whole.
+  // True if files can be made without a name and linked when they are complete.
   bool unnamed_files() const { return unnamed_files_; }
-  // Why the path does not lead to the directory that was opened: it was renamed, removed or
-  // replaced. Empty: it does. Blocks on the disk.
+  // Returns why the path does not lead to the directory that was opened (it was renamed, removed or
+  // replaced), or empty text if it does. Blocks on the disk.
   std::string misplaced(Files& files) const;
 
  private:

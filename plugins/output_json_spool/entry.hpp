@@ -27,7 +27,7 @@ struct Entry {
   std::string reason;  // of a dead letter
 };
 
-// Nothing: it has vanished.
+// Returns nothing if the file has vanished.
 std::optional<Entry> read_entry(Files& files, const Place& place, const std::string& id);
 
 // The content, in pieces; the error says what is wrong with the file.

@@ -12,10 +12,10 @@ bool valid_id(std::string_view id);
 
 std::string file_name(std::string_view id);
 
-// The id that a file name stands for; nothing where the file is none of ours.
+// Returns the id in a file name; nothing where the file is not one of the spool's.
 std::optional<std::string> id_of(std::string_view file_name);
 
-// Beside a dead letter: why it is dead.
+// The name of the file beside a dead letter with the reason.
 std::string reason_name(std::string_view id);
 
 }  // namespace lsmtpd::json_spool

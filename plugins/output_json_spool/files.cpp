@@ -84,7 +84,7 @@ class PosixFiles : public Files {
     return result(again([&] { return ::openat(directory, name, kFlags, 0600); }));
   }
   int open_existing(int directory, const char* name) override {
-    // Not blocking: a pipe with this name must not hold the thread.
+    // Not blocking: a FIFO with this name must not block the thread.
     constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
     return result(again([&] { return ::openat(directory, name, kFlags); }));
   }
@@ -113,8 +113,8 @@ class PosixFiles : public Files {
   }
 
   int link_unnamed(int fd, int directory, const char* name) override {
-    // By descriptor where the process may (it needs a capability on older kernels), else by its
-    // name in /proc.
+    // By descriptor if the process may (older kernels need a capability), else by its name in
+    // /proc.
     if (by_descriptor_.load(std::memory_order_relaxed)) {
       const int error = result(::linkat(fd, "", directory, name, AT_EMPTY_PATH));
       if (error != -ENOENT && error != -EPERM) return error;

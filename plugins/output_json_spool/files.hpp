@@ -49,7 +49,7 @@ class Files {
   virtual std::int64_t write(int fd, const char* data, std::size_t size) = 0;
   virtual std::int64_t read_at(int fd, std::uint64_t offset, char* data, std::size_t size) = 0;
   // Marks a file, so that a listing need not open it: its owner may execute it, mode 0700. Only a
-  // hint: nothing says when it is durable.
+  // hint: it is not synced.
   virtual int mark(int fd) = 0;
   virtual int start_writeback(int fd) = 0;  // asks the kernel to begin; does not wait
   virtual int sync_data(int fd) = 0;        // fdatasync
@@ -70,12 +70,12 @@ class Files {
   // Null: it cannot be read.
   virtual std::unique_ptr<Listing> list(int directory) = 0;
 
-  // sync_directory(), and a look at whether it is true: XFS that was shut down after an error of
-  // its log says success to an fsync of a directory, and EIO to everything that looks at it.
+  // sync_directory() with a check of its result: XFS that was shut down after an error of its log
+  // returns success from an fsync of a directory, and EIO from every read of it.
   int make_names_durable(int directory);
 };
 
-// The real ones.
+// The operations of the kernel.
 std::unique_ptr<Files> make_files();
 
 // Owns a descriptor of a Files.

@@ -1,6 +1,6 @@
-// A thread of its own: replay's file operations, in the order they were asked for, and
-// housekeeping in between, so that neither waits on a loop nor holds up a commit.
-// Order: start() [main], run() [any], stop() [main], which finishes what is queued.
+// A thread for replay's file operations, in the order of the requests, and for housekeeping in
+// between, so that neither blocks a loop or delays a commit.
+// Order: start() [main], run() [any], stop() [main], which finishes the queue.
 #pragma once
 
 #include <condition_variable>

@@ -97,7 +97,7 @@ class Walk {
 
   void look_at_owner(const std::string& name, const struct stat& status) {
     if (status.st_uid == 0 || status.st_uid == user_) return;
-    // The spool of a daemon that becomes another user belongs to that user.
+    // The spool of a daemon that changes its user belongs to that user.
     if (user_ == 0 && parts_.empty()) return;
     fault(user_ != 0, name + " belongs to user " + std::to_string(status.st_uid) +
                           ", not to root or user " + std::to_string(user_));

@@ -1,5 +1,5 @@
-// Whether nobody but the daemon's user and root can put another directory in the place of the
-// spool's: owner and permissions of each directory on the way to it, found as open(2) finds it.
+// Checks that only the daemon's user and root can replace the spool's directory: the owner and
+// permissions of each directory on the path, resolved as open(2) does.
 #pragma once
 
 #include <sys/types.h>

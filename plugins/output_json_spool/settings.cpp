@@ -17,7 +17,7 @@ bool may_write(const std::string& directory) {
   return ::faccessat(AT_FDCWD, directory.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) == 0;
 }
 
-// Start makes the last folder of `path` and no other. Empty: it can.
+// A start makes only the last folder of `path`. Returns why that is impossible, or empty text.
 std::string problem_with_parent(const std::string& path) {
   const auto above = std::filesystem::path(path).parent_path().string();
   const std::string parent = above.empty() ? "." : above;

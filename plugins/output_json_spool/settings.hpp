@@ -42,7 +42,7 @@ struct Settings {
 
 Settings read_settings(const sdk::Config& config);
 
-// Reports what a start would fail for, as far as it can be seen without changing anything. [main]
+// Reports the errors that would make a start fail, as far as they show without a change. [main]
 void check_settings(const sdk::Config& config, const sdk::Report& report);
 
 }  // namespace lsmtpd::json_spool

@@ -3,7 +3,7 @@
 #include "command.hpp"
 
 namespace lsmtpd::json_spool {
-// All that start() opens, in the order in which it depends on each other.
+// Everything that start() opens, each member after those that it depends on.
 struct Instance::Running {
   Running(Files& files, Directory opened, const Settings& settings, const sdk::Host& host)
       : directory(std::move(opened)),

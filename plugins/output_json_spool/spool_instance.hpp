@@ -37,7 +37,7 @@ class Instance : public sdk::Instance {
   std::unique_ptr<Lane> open_lane(sdk::LaneHost host);
 
  protected:
-  // Tests give file operations that fail.
+  // For tests: file operations that fail.
   Instance(sdk::Host host, sdk::Config config, std::unique_ptr<Files> files);
 
  private:

@@ -1,4 +1,4 @@
-// One worker's part of the spool: hands messages to the committer and replay's questions to the
+// One worker's part of the spool: passes messages to the committer and calls of replay to the
 // keeper, both of which answer from their own threads. [loop]
 #pragma once
 
@@ -15,7 +15,7 @@
 
 namespace lsmtpd::json_spool {
 
-// What the instance shares with its lanes; outlives them.
+// The objects that the instance shares with its lanes; they outlive the lanes.
 struct Shared {
   Capacity& capacity;
   Committer& committer;

@@ -11,7 +11,7 @@ namespace {
 
 namespace json = lsmtpd::mail_json;
 
-// Names in tmp/ of this process; those of an earlier one are gone since the start.
+// Names in tmp/ of this process; a start removes those of earlier processes.
 std::string next_temporary() {
   static std::atomic<std::uint64_t> counter{0};
   return std::to_string(counter.fetch_add(1, std::memory_order_relaxed));
@@ -87,7 +87,7 @@ bool StagedFile::write(const sdk::Message& message, std::string_view copy_id,
                        const Purpose& purpose, bool extra, char* buffer, std::size_t buffer_size) {
   name_ = file_name(copy_id);
   const json::Bookkeeping book = bookkeeping(message, copy_id, purpose);
-  // A fallback's file must carry all that replay needs; for others it is an extra.
+  // A fallback's file must have all that replay needs; for other files these keys are extra.
   const bool keep_book = extra || !purpose.target.empty();
   SdkContent content(message);
   json::Writer writer(message.envelope(), {extra, keep_book ? &book : nullptr});
@@ -115,7 +115,7 @@ bool StagedFile::write_all(const char* data, std::size_t size) {
 }
 
 void StagedFile::flush_begin() {
-  // Only a hint: flush_end() tells the truth.
+  // Only a hint: flush_end() reports errors.
   files_.start_writeback(file_.get());
 }
 
@@ -131,7 +131,7 @@ bool StagedFile::publish() {
     if (error == -EEXIST && !replace()) return false;
   } else {
     FileInfo before;
-    // Where it cannot be told, there may be one.
+    // On an error there may be an older copy.
     replaced_ = files_.info_in(directory_.messages(), name_.c_str(), before) != -ENOENT;
     const int error = files_.rename(directory_.temporary(), temporary_.c_str(),
                                     directory_.messages(), name_.c_str());

@@ -1,7 +1,7 @@
-// One message on its way to the disk, in steps that a group takes together:
-// write() -> flush_begin() -> flush_end() -> publish(), then the directory's own sync, by the
-// committer. After any failure nothing is left behind once the object is gone, and it is never
-// tried again: a failed fsync is final for its file. Committer threads; not shared.
+// Writes one message to the disk, in steps that a group takes together: write() -> flush_begin() ->
+// flush_end() -> publish(), then the directory's own sync, by the committer. After any failure the
+// destructor removes the file, and the write is never repeated: a failed fsync is final for its
+// file. Committer threads; not shared.
 #pragma once
 
 #include <lsmtpd/sdk/message.hpp>
@@ -18,7 +18,7 @@ namespace lsmtpd::json_spool {
 
 // Why a copy is stored.
 struct Purpose {
-  std::string target;  // whom it is kept for; empty: for itself
+  std::string target;  // the output it is kept for; empty: stored as an output
   std::string reason;  // why that output's last attempt failed
   std::uint32_t attempts = 0;
   bool in_doubt = false;  // it was sent, and its outcome is unknown
@@ -26,14 +26,14 @@ struct Purpose {
 
 class StagedFile {
  public:
-  // What failed, and its errno as a negative number; error == 0: nothing did.
+  // The operation that failed, and its errno as a negative number; error == 0: success.
   struct Failure {
     const char* what = "";
     std::int64_t error = 0;
-    bool sync = false;  // the disk did not keep what it took
+    bool sync = false;  // a sync failed
 
-    // Not for want of room, memory or descriptors, which pass: somebody should look at the disk or
-    // the directory.
+    // True: the disk or the directory needs an operator. False: a temporary lack of room, memory or
+    // descriptors.
     bool alarming() const;
   };
 
@@ -49,8 +49,8 @@ class StagedFile {
   bool flush_end();
   // Gives the file its name. An older copy under it is replaced.
   bool publish();
-  // The directory could not be synced: takes the name away again, unless it replaced an older copy,
-  // which may be all there is of an acknowledged message.
+  // After a failed sync of the directory: removes the name, unless it replaced an older copy,
+  // because that copy may be the only one of an acknowledged message.
   void retract(std::int64_t error);
 
   const Failure& failure() const { return failure_; }

@@ -51,7 +51,7 @@ void Sweep::step(std::int64_t now_ms) {
     FileInfo info;
     if (files_.info_in(directory_.messages(), name.c_str(), info) < 0 || !info.regular) continue;
     if (oldest_ns_ == 0 || info.changed_ns < oldest_ns_) oldest_ns_ = info.changed_ns;
-    // What came meanwhile counts as stored already. A time that has not come is that of a file from
+    // Files stored during the sweep are counted already. A file with a time in the future is from
     // before the clock was set back.
     if (info.changed_ns < began_ns_ || info.changed_ns > files_.now_ns()) bytes_ += info.size;
   }
@@ -65,7 +65,7 @@ void Sweep::finish(std::int64_t now_ms) {
   if (watch_age_ && oldest_ns_ != 0) age_ms = (files_.now_ns() - oldest_ns_) / 1'000'000;
   const auto change = capacity_.saw_messages(static_cast<std::uint64_t>(bytes), age_ms);
   if (change) log_(*change);
-  // A twentieth of one core at most; sooner where clients wait for it to be over.
+  // At most a twentieth of one core; more where clients wait for the end of the sweep.
   const std::int64_t pause = capacity_.ready() ? kPauseMs : kPauseMs / 10;
   step_due_ = now_ms + std::max(pause, (now_ms - began_ms_) * 2);
 }

@@ -1,7 +1,6 @@
-// Looks after the spool without ever holding anything up: every second free space, and whether the
-// directory is still where its path says; where a limit wants it, the size and age of all messages
-// in bounded steps. A million files are gone
-// through in the background; nothing is read at start. Keeper's thread only.
+// Checks the spool in the background: every second the free space and whether the path still leads
+// to the directory; where a limit needs it, the size and age of all messages, in bounded steps.
+// Nothing is read at start. Keeper's thread only.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +24,10 @@ class Sweep {
 
   Sweep(Files& files, const Directory& directory, Capacity& capacity, Log log);
 
-  // Does what is due at `now_ms` (steady); milliseconds until more is.
+  // Runs the checks due at `now_ms` (steady); returns the milliseconds until the next.
   std::int64_t turn(std::int64_t now_ms);
 
-  // Also before the keeper starts, so that the first MAIL is answered rightly.
+  // Also called before the keeper starts, so that the first MAIL is answered correctly.
   void look_at_space();
 
   // The spool is a fallback: age matters from now on.

@@ -1,6 +1,6 @@
 // Counts the calls of one lane that other threads still work on, so that the lane closes only after
 // the last of them. ticket() and close() [loop]; a ticket may end on any thread, after its call is
-// answered and its message let go, and is the last that touches the lane.
+// answered and its message unpinned, and nothing uses the lane after it.
 #pragma once
 
 #include <lsmtpd/sdk/loop.hpp>
@@ -14,7 +14,7 @@ namespace lsmtpd::json_spool {
 
 class Tally {
  public:
-  // `finished` runs on the loop when close() was called and no ticket is left.
+  // `finished` runs on the loop once close() was called and no ticket is left.
   Tally(sdk::LaneHost host, std::function<void()> finished)
       : host_(std::move(host)), finished_(std::move(finished)) {}
 

@@ -1,5 +1,5 @@
-// Text that came from anywhere, made safe for a terminal: control characters, what is not UTF-8,
-// and the characters that turn text around are shown as \xNN.
+// Makes untrusted text safe for a terminal: control characters, invalid UTF-8 and characters that
+// change the direction of text are shown as \xNN.
 #pragma once
 
 #include <string>

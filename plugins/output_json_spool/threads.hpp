@@ -1,4 +1,4 @@
-// A thread that takes no signals: they belong to the daemon's own.
+// A thread that blocks all signals: the daemon's threads handle them.
 #pragma once
 
 #include <pthread.h>

@@ -1,5 +1,5 @@
-// output_null: takes every message and forgets it. For load tests and for trying filters; P1 does
-// not hold for what it stores, so it says so at each start.
+// output_null: accepts every message and discards it. For load tests and for trying filters;
+// promise P1 does not hold for it, so it logs a warning at each start.
 #include <lsmtpd/sdk/plugin.hpp>
 
 namespace {

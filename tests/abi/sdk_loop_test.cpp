@@ -141,7 +141,7 @@ TEST_F(SdkLoop, OffloadCarriesTheResultBack) {
   EXPECT_STREQ(lsmtpd_test_wait(t(), call)->detail, "result");
 }
 
-TEST_F(SdkLoop, OffloadThatFailsDropsWhatItGot) {
+TEST_F(SdkLoop, FailedOffloadDropsItsFunctions) {
   t()->no_offload = 1;
   const lsmtpd_call call = lsmtpd_test_ask_filter(t(), host_.mail());
   EXPECT_FALSE(lane_host().offload([] {}, [held = std::move(lane().held)] {}));
@@ -165,7 +165,7 @@ TEST_F(SdkLoop, ResolveGivesAddressesOrAnError) {
   EXPECT_EQ(outcome, "1no such host");
 }
 
-TEST_F(SdkLoop, ReservationIsGivenBack) {
+TEST_F(SdkLoop, ReservationIsReleased) {
   lsmtpd_test_memory_limit(t(), 100);
   {
     sdk::Reservation first = lane_host().reserve(80);

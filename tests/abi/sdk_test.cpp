@@ -55,7 +55,7 @@ struct Everything : sdk::Lane,
   }
 };
 
-TEST(Extensions, FollowFromWhatTheLaneDerivesFrom) {
+TEST(Extensions, FollowFromTheBaseClassesOfTheLane) {
   const char* const ids[] = {LSMTPD_FILTER, LSMTPD_SESSION_FILTER, LSMTPD_OUTPUT, LSMTPD_ADMISSION,
                              LSMTPD_REPLAY, LSMTPD_PROBE,          LSMTPD_CONTROL};
   FakeHost one = FakeHost::of<OnlyFilter>();
@@ -67,7 +67,7 @@ TEST(Extensions, FollowFromWhatTheLaneDerivesFrom) {
   EXPECT_EQ(lsmtpd_test_extension(*all, "lsmtpd.filter/2"), nullptr);
 }
 
-TEST(Extensions, PassWhatTheHostAsksAndWhatThePluginAnswers) {
+TEST(Extensions, PassTheHostsQuestionsAndThePluginsAnswers) {
   FakeHost host = FakeHost::of<Everything>();
   EXPECT_EQ(lsmtpd_test_filter(*host, host.mail())->kind, LSMTPD_DISCARD);
   EXPECT_EQ(lsmtpd_test_session(*host, LSMTPD_PHASE_CONNECT, 1, host.mail(), 0)->kind,
@@ -108,14 +108,14 @@ struct Drops : OnlyFilter {
   void message(sdk::Call, sdk::FilterMessage) override {}
 };
 
-TEST(Call, DroppedOneSaysTempfail) {
+TEST(Call, DroppedCallAnswersTempfail) {
   FakeHost host = FakeHost::of<Drops>();
   const lsmtpd_test_verdict* verdict = lsmtpd_test_filter(*host, host.mail());
   EXPECT_EQ(verdict->kind, LSMTPD_TEMPFAIL);
   EXPECT_STREQ(verdict->detail, "dropped by the plugin");
 }
 
-TEST(Call, OneThatTheLaneHoldsIsAnsweredWhenTheLaneCloses) {
+TEST(Call, CallHeldByTheLaneIsAnsweredWhenTheLaneCloses) {
   FakeHost host = FakeHost::of<Keeps>();
   const lsmtpd_call call = lsmtpd_test_ask_filter(*host, host.mail());
   EXPECT_EQ(lsmtpd_test_answer(*host, call), nullptr);
@@ -160,7 +160,7 @@ struct CatchesItself : OnlyFilter {
   }
 };
 
-TEST(Call, OneThatDiesWithAnExceptionThePluginCatchesIsAnsweredToo) {
+TEST(Call, CallDestroyedByACaughtExceptionIsAnswered) {
   FakeHost host = FakeHost::of<CatchesItself>();
   EXPECT_STREQ(lsmtpd_test_filter(*host, host.mail())->detail, "dropped by the plugin");
 }

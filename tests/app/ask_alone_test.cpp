@@ -10,7 +10,7 @@ namespace {
 
 class AskAloneTest : public testing::Test {
  protected:
-  // What becomes of one message in the fixture bad_filter.
+  // Runs one message through the fixture bad_filter.
   std::optional<plugin::Completion> ask(const std::string& mode, const std::string& close = "now") {
     config_.server.plugin_path = {FIXTURES};
     config_.limits.spill_directory = testing::TempDir();

@@ -71,7 +71,7 @@ TEST(DescriptorLimitTest, LeavesSomeForSpilledBodies) {
   EXPECT_EQ(descriptors_for_spill(static_cast<uint32_t>(limit.rlim_cur)), 0u);
 }
 
-TEST(SurplusMemoryTest, IsGivenBackOnceThereIsMuchOfIt) {
+TEST(SurplusMemoryTest, IsReturnedToTheSystemOnceItIsLarge) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer's malloc";
 #endif
@@ -100,7 +100,7 @@ TEST(PrivilegesTest, AreKeptWithoutAUserAndAnUnknownUserIsAnError) {
   EXPECT_EQ(::geteuid(), 0u);
 }
 
-TEST(ServiceManagerTest, IsToldWhereItAsks) {
+TEST(ServiceManagerTest, IsNotifiedIfItAsks) {
   const std::string path = testing::TempDir() + "notify_" + std::to_string(::getpid());
   const UniqueFd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};

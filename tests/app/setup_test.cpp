@@ -98,7 +98,7 @@ TEST_F(SetupTest, AChainNeedsAnOutput) {
   EXPECT_EQ(problems(), Problems{"100:1 chain.default has no output"});
 }
 
-TEST_F(SetupTest, WhatIsNeitherFilterNorOutputHasNoPlaceInAChain) {
+TEST_F(SetupTest, PluginThatIsNeitherFilterNorOutputIsRefusedInAChain) {
   plugin("odd", "extension_filter").options["use"] = {{std::string("nothing"), {}}, {}};
   plugin("out", "test_output");
   chain({"odd", "out"});
@@ -130,7 +130,7 @@ TEST_F(SetupTest, AFallbackThatStoresIsFine) {
   EXPECT_EQ(problems(), Problems{});
 }
 
-TEST_F(SetupTest, OneOfSeveralOutputsWithoutAFallbackIsAWarning) {
+TEST_F(SetupTest, SeveralOutputsWithoutAFallbackAreAWarning) {
   plugin("a", "test_output", "spool");
   plugin("b", "test_output");
   plugin("spool", "replay_output");
@@ -141,7 +141,7 @@ TEST_F(SetupTest, OneOfSeveralOutputsWithoutAFallbackIsAWarning) {
   EXPECT_EQ(warnings[0].rfind("100:1 chain.default: b has no fallback: ", 0), 0u) << warnings[0];
 }
 
-TEST_F(SetupTest, AllThatIsWrongIsShownAndWhatFollowsFromItIsNot) {
+TEST_F(SetupTest, EachMistakeIsReportedWithoutItsConsequences) {
   plugin("a", "no_such_plugin");
   plugin("b", "bad_filter").options["mode"] = {{std::string("nonsense"), {20, 8}}, {20, 1}};
   plugin("c", "fails_create");

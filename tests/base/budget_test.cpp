@@ -9,7 +9,7 @@
 namespace lsmtpd {
 namespace {
 
-TEST(Budget, GivesUpToItsLimitAndNotAByteMore) {
+TEST(Budget, ReservesUpToItsLimitAndNotAByteMore) {
   Budget budget(100);
   EXPECT_TRUE(budget.reserve(60));
   EXPECT_TRUE(budget.reserve(40));
@@ -19,7 +19,7 @@ TEST(Budget, GivesUpToItsLimitAndNotAByteMore) {
   EXPECT_TRUE(budget.reserve(1));
 }
 
-TEST(Budget, ARefusedTakeTakesNothing) {
+TEST(Budget, RefusedReservationReservesNothing) {
   Budget budget(100);
   EXPECT_FALSE(budget.reserve(101));
   EXPECT_EQ(budget.used(), 0u);
@@ -33,7 +33,7 @@ TEST(Budget, HugeAmountsDoNotWrapAround) {
   EXPECT_EQ(budget.used(), 50u);
 }
 
-TEST(Budget, HoldsWhenManyThreadsTakeAtOnce) {
+TEST(Budget, LimitHoldsWhenManyThreadsReserveAtOnce) {
   constexpr uint64_t limit = 1000;
   Budget budget(limit);
   std::atomic<uint64_t> taken{0};
@@ -50,7 +50,7 @@ TEST(Budget, HoldsWhenManyThreadsTakeAtOnce) {
   EXPECT_EQ(budget.used(), taken);
 }
 
-TEST(Reservation, GivesBackWhatItHoldsWhenItGoes) {
+TEST(Reservation, IsReleasedByItsDestructor) {
   Budget budget(100);
   {
     Reservation reservation(budget);
@@ -64,7 +64,7 @@ TEST(Reservation, GivesBackWhatItHoldsWhenItGoes) {
   EXPECT_EQ(budget.used(), 0u);
 }
 
-TEST(Reservation, MovesWithoutGivingBackTwice) {
+TEST(Reservation, MoveReleasesOnlyOnce) {
   Budget budget(100);
   Reservation first(budget);
   ASSERT_TRUE(first.reserve(10));

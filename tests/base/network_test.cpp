@@ -47,7 +47,7 @@ TEST(Network, WithoutAPrefixIsOneAddress) {
   EXPECT_FALSE(parse_network("192.0.2.1")->contains("192.0.2.2"));
 }
 
-TEST(Network, ThatIsMalformedIsAnErrorThatHelps) {
+TEST(Network, MalformedNetworkIsAnErrorWithAHint) {
   const std::string no_network = " is not a network: write ADDRESS/BITS, such as \"192.0.2.0/24\"";
   EXPECT_EQ(problem(""), "\"\"" + no_network);
   EXPECT_EQ(problem("192.0.2"), "\"192.0.2\"" + no_network);

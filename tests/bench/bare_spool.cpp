@@ -3,7 +3,7 @@
 // flushed, linked into place, and the directory flushed once.
 //
 //   bare_spool [OPTION...] DIRECTORY     (a folder of its own is made there and removed again)
-//   --messages N --size OCTETS   what is written
+//   --messages N --size OCTETS   the messages to write
 //   --group N                    messages a group
 //   --committers N               threads with a group each
 //   --flushers N                 threads a committer spreads its fdatasync calls over

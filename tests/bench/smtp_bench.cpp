@@ -1,4 +1,4 @@
-// What the session costs beside the kernel: octets a second of the data scanner, nanoseconds a
+// The cost of the session without the kernel: octets a second of the data scanner, nanoseconds a
 // message of the session.
 #include <benchmark/benchmark.h>
 

@@ -84,7 +84,7 @@ class Folder {
   std::string path_;
 };
 
-// What a lane and its messages look like to the committer, with the least of a host behind it.
+// A lane and its messages for the committer, with a minimal host.
 class Host {
  public:
   Host() : view_(mail_) {

@@ -135,7 +135,7 @@ TEST(Environment, UserPasswordAndVhostMayBePercentEncoded) {
                         {"100%", "100%"},
                         {"50%zz", "50%zz"},
                         {"a%4", "a%4"},
-                        {"%41 and 5%", "%41 and 5%"},  // one that is no escape: none is
+                        {"%41 and 5%", "%41 and 5%"},  // one invalid escape: nothing is decoded
                         {"%ff", "%ff"},                // would not be UTF-8
                         {"%00", "%00"},
                         {"${HOME}", "${HOME}"}}) {
@@ -230,7 +230,7 @@ TEST(Environment, WithNothingSetSaysHowToBegin) {
                           "file with --config)"));
 }
 
-TEST(Environment, WhatItGivesLoadsAgainAsAFile) {
+TEST(Environment, PrintedEnvironmentLoadsAsAFile) {
   const Loaded loaded = load({{"SERVER_NAME", "mx"},
                               {"AMQP_HOST", "::1"},
                               {"AMQP_PASSWORD", "a$${b}\"\\"},

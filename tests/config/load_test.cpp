@@ -244,7 +244,7 @@ TEST(Load, TheFileInEtcWorksAsItIs) {
   EXPECT_THAT(loaded.config.chain("default")->steps, ElementsAre("size", "spool"));
 }
 
-// What stands commented out is meant to be used: it must be right too.
+// Lines that are commented out are meant to be used: they must be valid too.
 TEST(Load, TheFileInEtcWorksWithTheBrokerItDescribes) {
   std::ifstream file(LSMTPD_SOURCE_DIR "/etc/lsmtpd.toml");
   std::string text;

@@ -37,7 +37,7 @@ TEST(Stray, StringsAndCommentsMayHoldAnything) {
   }
 }
 
-TEST(Stray, WhatFollowsAStringIsSeen) {
+TEST(Stray, TextBehindAStringIsReported) {
   for (const auto text :
        {"a = \"\"\xc3\xa9", "a = 'x\\'\xc3\xa9", "a = \"\"\"x\"\"\"\xc3\xa9",
         "a = '''x'''''\xc3\xa9", "a = \"x\\\\\"\xc3\xa9", "a = \"open\n\xc3\xa9"}) {

@@ -1,5 +1,5 @@
-// Template addresses of output_amqp. What parses is written out again as it was read; whatever the
-// values are that clients give,
+// Template addresses of output_amqp. A template that parses is written out again as it was read;
+// whatever the values are that clients give,
 //   - a value only ever fills its own place: the address is the template's literal text with, where
 //     a placeholder stands, letters, digits, "-", "_", "." and percent-encoded octets, at least one
 //     and at most 255 of them, and nothing else;

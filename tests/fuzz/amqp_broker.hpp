@@ -54,7 +54,7 @@ class AmqpBroker {
     if (const int fd = listener_.accept(); fd >= 0) {
       drop();
       fd_ = fd;
-      // What is sent is there at once, or the same input would not play the same again.
+      // Sent octets arrive at once, or the same input would not always give the same run.
       const int on = 1;
       (void)::setsockopt(fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
       ledgers_.emplace_back();
@@ -84,7 +84,7 @@ class AmqpBroker {
 
   bool connected() const { return fd_ >= 0; }
   AmqpLedger& ledger() { return ledgers_.back(); }
-  // On all connections so far; what cannot be told counts for the message.
+  // On all connections so far; an unknown answer counts for the message.
   bool may_be_stored(const std::string& id, size_t copies) const {
     size_t accepted = 0;
     for (const AmqpLedger& each : ledgers_) {

@@ -1,6 +1,6 @@
-// What was really said on one AMQP connection: which deliveries the plugin sent whole, and which of
-// them the broker accepted and settled. Kept apart from Proton and from the plugin, from the bytes
-// alone; where the broker's own bytes cannot be told (lost()), it may have said anything.
+// The record of one AMQP connection: which deliveries the plugin sent whole, and which of them the
+// broker accepted and settled. Kept apart from Proton and from the plugin, from the bytes alone;
+// where the broker's own bytes cannot be told (lost()), it may have said anything.
 #pragma once
 
 #include <map>

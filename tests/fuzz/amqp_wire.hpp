@@ -1,5 +1,5 @@
-// AMQP 1.0 on the wire as the harness needs it: frames written with whatever fields, and frames
-// read slowly and plainly, apart from Proton, so that what was really said can be checked.
+// AMQP 1.0 on the wire for the harness: writes frames with any fields, and reads frames by simple
+// code without Proton, so that the real traffic can be checked.
 #pragma once
 
 #include <cstdint>
@@ -95,7 +95,7 @@ struct Value {
   std::vector<Value> items = {};  // of a list
 
   bool is_null() const { return code == 0x40; }
-  // Whatever is not plainly false.
+  // True unless the value is a clear false.
   bool truth() const {
     return !is_null() && code != 0x42 && (code != 0x56 || number_of(bytes) != 0);
   }
@@ -155,7 +155,7 @@ struct Frame {
   std::string_view payload = {};
 };
 
-// Bytes of one direction; next() gives frame after frame. What cannot be read ends it: lost().
+// Bytes of one direction; next() gives frame after frame. An unreadable frame ends it: lost().
 class Frames {
  public:
   void append(std::string_view bytes) { bytes_.erase(0, read_).append(bytes), read_ = 0; }

@@ -1,9 +1,9 @@
 // TOML as the daemon loads and checks it, with the options of output_amqp checked as `check` does.
-// Whatever the file holds,
-//   - either it is right, or at least one error says what is not; each diagnostic is one line of
+// For every file:
+//   - either it is valid, or at least one error names a mistake; each diagnostic is one line of
 //     printable text and points into the file;
 //   - loading is repeatable;
-//   - what is right is printed as TOML that loads without an error and prints the same again.
+//   - a valid file is printed as TOML that loads without an error and prints the same again.
 #include <stdlib.h>
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// What the harnesses share: how an input begins, and how a broken promise is told.
+// Shared by the harnesses: the header of an input, and the report of a broken promise.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Content of any bytes in pieces of any size: what is written is read back byte for byte, and its
-// size is what was measured.
+// Content of any bytes in pieces of any size: the written file reads back byte for byte, and has
+// the measured size.
 #include <algorithm>
 #include <mail_json/mail_reader.hpp>
 #include <mail_json/writer.hpp>

@@ -1,4 +1,4 @@
-// Runs a harness over files, where there is no libFuzzer: what was found once stays a test.
+// Runs a harness over files, where there is no libFuzzer: earlier findings stay tests.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

@@ -1,4 +1,4 @@
-// Addresses and ESMTP parameters: what is accepted is unambiguous, and stays accepted when it is
+// Addresses and ESMTP parameters: accepted text is unambiguous, and stays accepted when it is
 // written out again.
 #include <string>
 

@@ -1,4 +1,4 @@
-// A file of the spool: whatever is in it, reading ends with a message or with an error. A message
+// A file of the spool: for any content, reading ends with a message or with an error. A message
 // that was read, written again and read again is the same.
 #include <algorithm>
 #include <cstring>
@@ -74,7 +74,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::string_view file(reinterpret_cast<const char*>(data) + 1, size - 1);
   const auto first = read(file, std::size_t{data[0]} + 1);
-  // What a read gives at a time makes no difference.
+  // The size of each read makes no difference.
   lsmtpd::fuzz::require(read(file, SIZE_MAX).has_value() == first.has_value());
   if (!first) return 0;
   const auto second = read(write(*first), 7);

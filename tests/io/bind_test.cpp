@@ -51,7 +51,7 @@ TEST(BindTest, TakesIpv6AndEveryAddress) {
 }
 
 TEST(BindTest, SaysWhichAddressAndWhy) {
-  const auto other = bind_tcp("192.0.2.1", 2525);  // RFC 5737: nobody's
+  const auto other = bind_tcp("192.0.2.1", 2525);  // RFC 5737: an address for documentation
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().message, "cannot bind 192.0.2.1:2525: Cannot assign requested address");
   const auto unknown = bind_tcp("256.256.256.256", 2525);

@@ -64,7 +64,7 @@ TEST(LoopTest, RunsDeferredTasksAfterTheTaskThatAskedAndBeforeItWaits) {
   EXPECT_EQ(order, "abc");
 }
 
-// Without an end to a round, whoever defers from what it deferred keeps the loop from everything
+// Without an end to a round, a task that always defers another would block everything
 // else.
 TEST(LoopTest, DeferringWithoutEndDoesNotStopTheRest) {
   Loop loop;
@@ -125,7 +125,7 @@ TEST(LoopTest, StoppingTwiceLeavesNothingBehind) {
   loop->run();
   timer.reset();
   loop->stop();
-  loop.reset();  // the sanitizer finds what is not freed
+  loop.reset();  // the sanitizer finds leaks
 }
 
 TEST(LoopTest, KnowsItsThread) {
@@ -232,7 +232,7 @@ class WatchTest : public testing::Test {
   UniqueFd a_, b_;
 };
 
-TEST_F(WatchTest, TellsAsLongAsThereIsSomething) {
+TEST_F(WatchTest, ReportsAsLongAsThereIsInput) {
   int times = 0;
   Watch watch(loop_, a_.get(), [&](int events) {
     EXPECT_EQ(events, Watch::kReadable);
@@ -252,7 +252,7 @@ TEST_F(WatchTest, TellsAsLongAsThereIsSomething) {
   EXPECT_TRUE(run_until(loop_, [&] { return times > 0; }));
 }
 
-TEST_F(WatchTest, TellsWhetherItCanBeWrittenTo) {
+TEST_F(WatchTest, ReportsWhetherItCanBeWrittenTo) {
   int seen = 0;
   Watch watch(loop_, a_.get(), [&](int events) { seen |= events; });
   watch.want(Watch::kReadable | Watch::kWritable);

@@ -16,7 +16,7 @@ namespace {
 
 constexpr auto kSoon = std::chrono::seconds(10);
 
-// Work that blocks until it is let go.
+// Work that blocks until the gate opens.
 class Gate {
  public:
   ~Gate() { open(); }
@@ -33,7 +33,7 @@ class Gate {
   std::shared_future<void> opened_ = promise_.get_future().share();
 };
 
-TEST(PoolTest, OneCustomersBlockedWorkDoesNotDelayAnothers) {
+TEST(PoolTest, BlockedWorkOfOneQueueDoesNotDelayAnother) {
   Pool pool(4);
   Pool::Queue slow(pool), quick(pool);
   Gate gate;
@@ -64,7 +64,7 @@ TEST(PoolTest, QueuesAreServedInTurn) {
   EXPECT_EQ(order, "bcababa") << "the work of a that blocked came before all";
 }
 
-TEST(PoolTest, AFullQueueTakesNoMoreAndOthersDo) {
+TEST(PoolTest, FullQueueRefusesWorkAndOthersTakeIt) {
   Pool pool(2);
   Pool::Queue full(pool, 1, 3), other(pool);
   Gate gate;
@@ -87,7 +87,7 @@ TEST(PoolTest, AQueueMayGoOnceItsWorkIsFinished) {
   }
 }
 
-TEST(PoolTest, TheEndOfAQueueAndOfItsPoolRunsWhatWasPut) {
+TEST(PoolTest, DestroyedQueueAndPoolRunTheirWork) {
   std::atomic<int> done{0};
   {
     Pool pool(3);

@@ -90,7 +90,7 @@ TEST_P(StreamTest, ContentGoesBothWays) {
   EXPECT_EQ(owner_.drained, 0);
 }
 
-// Stopped in the middle of what was decoded, it must not wait for the socket to have more.
+// A read stopped in the middle of decoded octets must resume without more octets from the socket.
 TEST_P(StreamTest, ReadingResumedDeliversWhatWasHeldBackWithoutMoreInput) {
   owner_.on_bytes = [&] { owner_.stream->read_stop(); };
   owner_.stream->read_start();
@@ -152,7 +152,7 @@ TEST_P(StreamTest, ClosesOnceAfterAllIsSent) {
   EXPECT_EQ(owner_.drained, 0);
 }
 
-TEST_P(StreamTest, TellsABrokenConnection) {
+TEST_P(StreamTest, ReportsABrokenConnection) {
   owner_.stream->read_start();
   client_->abort();
   EXPECT_TRUE(eventually([&] { return owner_.ends == 1; }));

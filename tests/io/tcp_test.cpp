@@ -134,7 +134,7 @@ TEST_F(TcpTest, BytesGoBothWays) {
   EXPECT_EQ(owner.drained, 0) << "nothing had to be kept";
 }
 
-TEST_F(TcpTest, NothingIsReadWhileReadingIsStopped) {
+TEST_F(TcpTest, StoppedStreamReadsNothing) {
   Client client(port_);
   Owner& owner = accept(client);
   owner.stream->read_stop();
@@ -147,7 +147,7 @@ TEST_F(TcpTest, NothingIsReadWhileReadingIsStopped) {
   EXPECT_FALSE(owner.stream->has_unread_bytes());
 }
 
-TEST_F(TcpTest, KeepsWhatTheKernelDoesNotTakeAndTellsWhenItIsGone) {
+TEST_F(TcpTest, KeepsUnsentOctetsAndReportsWhenTheyAreSent) {
   Client client(port_, 4096);
   Owner& owner = accept(client);
   const std::string text = much();
@@ -162,7 +162,7 @@ TEST_F(TcpTest, KeepsWhatTheKernelDoesNotTakeAndTellsWhenItIsGone) {
   EXPECT_EQ(owner.stream->unsent(), 0u);
 }
 
-TEST_F(TcpTest, TellsTheEndAndClosesOnce) {
+TEST_F(TcpTest, ReportsTheEndAndClosesOnce) {
   Client client(port_);
   Owner& owner = accept(client);
   client.send("bye");
@@ -176,7 +176,7 @@ TEST_F(TcpTest, TellsTheEndAndClosesOnce) {
   EXPECT_TRUE(client.ended());
 }
 
-TEST_F(TcpTest, TellsABrokenConnection) {
+TEST_F(TcpTest, ReportsABrokenConnection) {
   Client client(port_);
   Owner& owner = accept(client);
   client.abort();
@@ -276,7 +276,7 @@ TEST_F(TcpTest, AClientThatGoesWhileThereIsSomethingUnsentEndsIt) {
   EXPECT_EQ(owner.ends, 1);
 }
 
-TEST_F(TcpTest, ADestroyedStreamTellsNothingMore) {
+TEST_F(TcpTest, DestroyedStreamCallsNoHandler) {
   Client client(port_, 4096);
   Owner& owner = accept(client);
   client.send("x");
@@ -295,7 +295,7 @@ TEST_F(TcpTest, AStreamMayBeDestroyedWhileItReads) {
   EXPECT_TRUE(run_until(loop_, [&] { return client.ended() || client.was_reset(); }));
 }
 
-TEST_F(TcpTest, AStreamNobodyWantsIsClosed) {
+TEST_F(TcpTest, StreamThatIsNotTakenIsClosed) {
   std::unique_ptr<Listener> other;
   auto socket = bind_tcp("127.0.0.1", 0);
   const uint16_t port = local_endpoint(socket->get()).port;
@@ -308,7 +308,7 @@ TEST_F(TcpTest, AStreamNobodyWantsIsClosed) {
   EXPECT_EQ(client.receive(), "421 too many\r\n");
 }
 
-TEST_F(TcpTest, NoListenerNoConnection) {
+TEST_F(TcpTest, ConnectionWithoutAListenerIsRefused) {
   listener_.reset();
   turn(loop_);
   const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));

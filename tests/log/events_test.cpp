@@ -8,7 +8,7 @@
 namespace lsmtpd::log {
 namespace {
 
-TEST(EventsTest, EachHasAWordOfItsOwnThatIsPlain) {
+TEST(EventsTest, EventNamesAreUniqueAndPlain) {
   std::set<std::string_view> words;
   for (const EventRow& row : kEvents) {
     EXPECT_TRUE(words.insert(row.word).second) << row.word;
@@ -16,7 +16,7 @@ TEST(EventsTest, EachHasAWordOfItsOwnThatIsPlain) {
   }
 }
 
-TEST(EventsTest, EachSaysWhenItComesAndErrorsSayWhatToDo) {
+TEST(EventsTest, EventsHaveAConditionAndErrorsAnAction) {
   for (const EventRow& row : kEvents) {
     EXPECT_FALSE(row.when.empty()) << row.word;
     EXPECT_LE(row.level, row.other_level) << row.word;

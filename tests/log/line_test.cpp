@@ -43,7 +43,7 @@ struct DeleteJson {
 };
 using Json = std::unique_ptr<cJSON, DeleteJson>;
 
-// What a strict reader finds under "k".
+// The value that a strict reader finds under "k".
 std::string json_value(std::string_view value) {
   const std::string line = json("m", {{"k", value}});
   EXPECT_TRUE(is_utf8(line));

@@ -144,7 +144,7 @@ TEST_F(LogTest, ReopenGoesOnInANewFileAfterRotation) {
   EXPECT_EQ(count_lines(contents(path_)), 2u);
 }
 
-TEST_F(LogTest, ReopenThatFailsKeepsTheOldFileAndSaysSo) {
+TEST_F(LogTest, FailedReopenKeepsTheOldFileAndIsReported) {
   open_log();
   std::filesystem::create_directory(folder_ + "/rotated");
   std::filesystem::rename(path_, folder_ + "/rotated/log");
@@ -202,7 +202,7 @@ uint64_t sum_of_dropped(const std::string& text) {
   return sum;
 }
 
-TEST_F(StuckSinkTest, WhatDoesNotFitIsDroppedCountedAndReported) {
+TEST_F(StuckSinkTest, LinesWithoutRoomAreDroppedCountedAndReported) {
   open_log();
   constexpr size_t sent = 40000;
   for (size_t i = 0; i < sent; ++i) info("accepted", {{"n", i}});
@@ -276,7 +276,7 @@ class StandardError {
   UniqueFd file_;
 };
 
-TEST_F(LogTest, AFullDiskIsSaidOnceOnStandardError) {
+TEST_F(LogTest, AFullDiskIsReportedOnceOnStandardError) {
   const StandardError output;
   path_ = "/dev/full";
   open_log();

@@ -132,7 +132,7 @@ TEST_F(BodyTest, SpillsPastTheSoftLimit) {
   EXPECT_TRUE(folder_.empty()) << "the file has no name";
 }
 
-TEST_F(BodyTest, GivesAllBudgetsBack) {
+TEST_F(BodyTest, ReleasesAllBudgets) {
   {
     const auto spilled = write(resources_, content(2u << 20), 65536);
     const auto kept = write(resources_, content(100'000), 65536);
@@ -219,8 +219,8 @@ TEST_F(BodyTest, ShortPiecesOfASpilledBodyShareMemoryAndWrites) {
   EXPECT_EQ(read_all(*writer.finish(), 10'000), all);
 }
 
-// What is counted is what is held: the same pieces, each with a chunk of its own, would be counted
-// as a tenth of what they take.
+// The counted memory is the memory in use: the same pieces, each with a chunk of its own, would be
+// counted as a tenth of what they take.
 TEST_F(BodyTest, ShortPiecesPastTheSoftLimitShareChunks) {
   ASSERT_TRUE(resources_.memory.reserve(resources_.soft_limit()));
   BodyWriter writer(resources_);

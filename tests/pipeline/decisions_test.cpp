@@ -74,8 +74,8 @@ TEST(DecisionsTest, EveryCombinationIsAsTheTableSays) {
   EXPECT_EQ(combinations, 486);
 }
 
-// Promise P1, whatever the table says.
-TEST(DecisionsTest, NothingIsSafeThatNobodyStored) {
+// Promise P1, independent of the table.
+TEST(DecisionsTest, OnlyAStoredVerdictOfAnOutputCountsAsStored) {
   for_all([](Speaker s, Came c, OnFailure, OnFailure, Next next) {
     const bool stores = s != Speaker::filter && s != Speaker::session_filter;
     EXPECT_EQ(next == Next::stored, stores && c == Came::stored);
@@ -103,7 +103,7 @@ TEST(DecisionsTest, AFallbackIsUsedForWhateverItsOutputDidNotStoreOrRefuse) {
   });
 }
 
-TEST(DecisionsTest, KindsComeAsWhatTheyAre) {
+TEST(DecisionsTest, KindsMapToTheSameAnswer) {
   EXPECT_EQ(came_of(Kind::proceed), Came::proceed);
   EXPECT_EQ(came_of(Kind::accept), Came::accept);
   EXPECT_EQ(came_of(Kind::stored), Came::stored);
@@ -128,7 +128,7 @@ TEST(DecisionsTest, DefaultRepliesFitTheSpeakerAndThePhase) {
   }
 }
 
-TEST(DecisionsTest, AReplyThatWasGivenWithAnotherKindGoes) {
+TEST(DecisionsTest, ReplyOfAnotherKindIsDropped) {
   plugin::Verdict verdict{Kind::reject, 552, "5.3.4", "too large", "the disk is full", false};
   change_kind(verdict, Kind::tempfail);
   const auto reply = to_reply(verdict, Speaker::output);

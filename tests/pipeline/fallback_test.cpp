@@ -27,7 +27,7 @@ class FallbackTest : public testing::Test {
     t_.output(std::move(primary), std::move(fallback));
     on_loop(t_.loop, [&] { t_.replay->start(); });
   }
-  // What the spool still has.
+  // The copies that the spool still has.
   std::vector<std::string> kept() {
     return test::ids_of(t_.answer_of([&](plugin::Done d, lsmtpd_call& c) {
       return t_.storage->list(true, 100, std::move(d), c);
@@ -64,7 +64,7 @@ TEST_F(FallbackTest, StoresWhatTheOutputCannotTakeNow) {
             "spool: memory " + kId + " (fallback of broker: test_output was told so)");
 }
 
-TEST_F(FallbackTest, StoresWhatTheOutputThrewOver) {
+TEST_F(FallbackTest, StoresAMessageWhoseOutputThrew) {
   auto throws = t_.entry("broker", "test_output", {{"verdict", "throws"}});
   throws.on_error = OnFailure::reject;
   t_.output(std::move(throws), t_.entry("spool", "replay_output"));
@@ -72,7 +72,7 @@ TEST_F(FallbackTest, StoresWhatTheOutputThrewOver) {
   EXPECT_EQ(t_.reply(), kQueued) << "the policy is for outputs without a fallback";
 }
 
-TEST_F(FallbackTest, ThatFailsTooIs451) {
+TEST_F(FallbackTest, FailedFallbackIs451) {
   set_up({{"verdict", "tempfail"}, {"text", "broker"}},
          {{"verdict", "tempfail"}, {"text", "spool"}});
   t_.start();
@@ -82,7 +82,7 @@ TEST_F(FallbackTest, ThatFailsTooIs451) {
             "broker: test_output was told so; fallback spool: test_output was told so");
 }
 
-TEST_F(FallbackTest, ThatRefusesIs451Too) {
+TEST_F(FallbackTest, RefusingFallbackIs451) {
   set_up({{"verdict", "tempfail"}}, {{"verdict", "reject"}});
   t_.start();
   EXPECT_EQ(t_.outcome().reply.code, 451);
@@ -99,17 +99,17 @@ TEST_F(FallbackTest, StoresWhatIsOverdueAndALateStoreForgetsThatCopy) {
   EXPECT_EQ(broker_.count("deliver"), 1u);
 }
 
-TEST_F(FallbackTest, ALateRefusalBuriesThatCopy) {
+TEST_F(FallbackTest, LateRefusalMakesThatCopyADeadLetter) {
   set_up({{"delay", "50ms"}, {"verdict", "reject"}});
   t_.start();
   t_.advance(10'000);
   EXPECT_EQ(t_.reply(), kQueued);
   EXPECT_TRUE(
-      t_.run_until([&] { return spool_.count("bury " + kId + " test_output was told so") == 1; }));
+      t_.run_until([&] { return spool_.count("dead_letter " + kId + " test_output was told so") == 1; }));
   EXPECT_TRUE(kept().empty());
 }
 
-TEST_F(FallbackTest, ALateNotNowLeavesThatCopyToReplay) {
+TEST_F(FallbackTest, LateTempfailLeavesThatCopyToReplay) {
   set_up({{"delay", "50ms"}, {"fail_first", "1"}});
   t_.start();
   t_.advance(10'000);
@@ -122,7 +122,7 @@ TEST_F(FallbackTest, ALateNotNowLeavesThatCopyToReplay) {
 }
 
 // Part of it may be safe: a replay that does not know that sends it twice.
-TEST_F(FallbackTest, WhatALateNotNowNotedDownIsInThatCopyBeforeItsReplay) {
+TEST_F(FallbackTest, LateTempfailAnnotatesTheCopyBeforeItsReplay) {
   set_up({{"delay", "50ms"}, {"fail_first", "1"}, {"annotate", "half"}});
   t_.start();
   t_.advance(10'000);
@@ -138,7 +138,7 @@ TEST_F(FallbackTest, WhatALateNotNowNotedDownIsInThatCopyBeforeItsReplay) {
   EXPECT_EQ(broker_.count("deliver " + kId + " target= replay=1"), 1u);
 }
 
-TEST_F(FallbackTest, NothingIsNotedDownInACopyThatTheFallbackDoesNotHave) {
+TEST_F(FallbackTest, CopyMissingInTheFallbackGetsNoAnnotation) {
   set_up({{"delay", "20ms"}, {"verdict", "tempfail"}, {"annotate", "half"}},
          {{"delay", "200ms"}, {"verdict", "tempfail"}});
   t_.start();
@@ -183,7 +183,7 @@ TEST_F(FallbackTest, WhenTheFallbackFailsALateStoreIsStillTheReply) {
   EXPECT_EQ(spool_.count("forget"), 0u) << "there is nothing to forget";
 }
 
-TEST_F(FallbackTest, ThatIsOverdueIs451AndWhatItStoresLateIsReplayed) {
+TEST_F(FallbackTest, OverdueFallbackIs451AndItsLateCopyIsReplayed) {
   set_up({{"verdict", "tempfail"}, {"fail_first", "0"}}, {{"delay", "50ms"}});
   t_.start();
   EXPECT_TRUE(t_.run_until([&] { return spool_.count("deliver") == 1; }));
@@ -197,7 +197,7 @@ TEST_F(FallbackTest, ThatIsOverdueIs451AndWhatItStoresLateIsReplayed) {
   }));
 }
 
-TEST_F(FallbackTest, BothOverdueAndBothLateTheCopyIsForgotten) {
+TEST_F(FallbackTest, CopyIsForgottenWhenOutputAndFallbackStoreLate) {
   set_up({{"delay", "100ms"}}, {{"delay", "50ms"}});
   t_.start();
   t_.advance(10'000);
@@ -208,8 +208,8 @@ TEST_F(FallbackTest, BothOverdueAndBothLateTheCopyIsForgotten) {
   EXPECT_EQ(broker_.count("deliver"), 1u);
 }
 
-// Its 5xx is not the client's: the output may take the mail next time.
-TEST_F(FallbackTest, ThatRefusesWithAReplyOfItsOwnIs451All) {
+// The fallback's 5xx does not reach the client: the output may take the mail next time.
+TEST_F(FallbackTest, FallbackThatRefusesWithItsOwnReplyIs451) {
   set_up({{"verdict", "tempfail"}},
          {{"verdict", "reject"}, {"code", "552"}, {"enhanced", "5.3.4"}, {"text", "too large"}});
   t_.start();
@@ -297,7 +297,7 @@ TEST_F(FallbackTest, AMessageInDoubtIsStoredAsOne) {
   EXPECT_EQ(spool_.lines()[0].substr(spool_.lines()[0].find("attempts")), "attempts=1 in_doubt");
 }
 
-TEST_F(FallbackTest, WhatWasLeftToItByADeadlineIsInDoubt) {
+TEST_F(FallbackTest, CopyLeftToTheFallbackByADeadlineIsInDoubt) {
   set_up({{"verdict", "never"}});
   t_.start();
   t_.advance(10'000);

@@ -20,7 +20,7 @@ class OutputsTest : public testing::Test {
   ChainHost t_;
 };
 
-TEST_F(OutputsTest, NotNowIs451) {
+TEST_F(OutputsTest, TempfailIs451) {
   add("out", {{"verdict", "tempfail"}, {"text", ""}});
   t_.start();
   EXPECT_EQ(t_.reply(), "451 4.3.0 Message cannot be stored now, try again later");
@@ -42,13 +42,13 @@ TEST_F(OutputsTest, RefusedTakesTheOutputsOwnReply) {
   EXPECT_EQ(t_.reply(), "552 5.3.4 too large for the queue");
 }
 
-TEST_F(OutputsTest, OneThatThrowsIsNotNow) {
+TEST_F(OutputsTest, ThrowingOutputIsATempfail) {
   add("out", {{"verdict", "throws"}});
   t_.start();
   EXPECT_EQ(t_.reply(), "451 4.3.0 Message cannot be stored now, try again later");
 }
 
-TEST_F(OutputsTest, SilenceIsNotNowAndALateStoreIsLogged) {
+TEST_F(OutputsTest, SilenceIsATempfailAndALateStoreIsLogged) {
   add("out", {{"delay", "20ms"}});
   t_.start();
   t_.advance(10'000);
@@ -86,7 +86,7 @@ TEST_F(OutputsTest, SeveralStoreCopiesOfTheirOwn) {
   EXPECT_EQ(record_.count("deliver 11111111-2222-4333-8444-555555555555.b target= "), 1u);
 }
 
-TEST_F(OutputsTest, NotNowBeatsStored) {
+TEST_F(OutputsTest, TempfailOutranksStored) {
   add("a", {});
   add("b", {{"verdict", "tempfail"}, {"text", "b is down"}});
   t_.start();
@@ -95,7 +95,7 @@ TEST_F(OutputsTest, NotNowBeatsStored) {
       << t_.outcome().detail;
 }
 
-TEST_F(OutputsTest, RefusedBeatsNotNowAndStored) {
+TEST_F(OutputsTest, RefusedOutranksTempfailAndStored) {
   add("a", {{"verdict", "tempfail"}});
   add("b", {});
   add("c", {{"verdict", "reject"}, {"code", "550"}, {"text", "c says no"}});
@@ -112,7 +112,7 @@ TEST_F(OutputsTest, TheSlowestDecidesWhenTheReplyGoesOut) {
   EXPECT_EQ(t_.reply(), kQueued);
 }
 
-TEST_F(OutputsTest, OneThatIsSilentDoesNotHoldTheOthersBack) {
+TEST_F(OutputsTest, SilentOutputDoesNotDelayTheOthers) {
   add("a", {{"record", record_.file()}});
   add("silent", {{"verdict", "never"}});
   t_.start();

@@ -61,14 +61,14 @@ TEST_F(ReplayFaultsTest, AnOutputThatRefusesSeveralInARowPauses) {
   EXPECT_TRUE(t_.run_until([&] { return t_.broker.count("deliver") == 2 * Replay::kMostInARow; }));
 }
 
-TEST_F(ReplayFaultsTest, WhatIsRefusedForGoodIsBuriedAndBlocksNobody) {
+TEST_F(ReplayFaultsTest, RejectedCopyBecomesADeadLetterAndBlocksNoOther) {
   t_.storage_with();
   t_.target("broker", {{"reject_to", "poison@example.org"}});
   t_.keep("id-1", "broker", "poison@example.org");
   t_.keep("id-2", "broker");
   t_.start_replay();
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-2") == 1; }));
-  EXPECT_EQ(t_.spool.count("bury id-1 test_output was told so"), 1u);
+  EXPECT_EQ(t_.spool.count("dead_letter id-1 test_output was told so"), 1u);
   EXPECT_TRUE(t_.logged("dead_letter"));
 }
 
@@ -81,7 +81,7 @@ TEST_F(ReplayFaultsTest, TheReplyTextIsTheReasonWhereThereIsNoDetail) {
   t_.replay->settle_held(
       "id-1", plugin::Kind::reject,
       plugin::Verdict{plugin::Kind::reject, 0, {}, "no such queue", {}}.reason());
-  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("bury id-1 no such queue") == 1; }));
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("dead_letter id-1 no such queue") == 1; }));
 }
 
 // The messages of a target that cannot take them must not keep those of another one from theirs.
@@ -107,7 +107,7 @@ TEST_F(ReplayFaultsTest, AnOutputThatSaysItIsNotReadyIsNotAsked) {
   EXPECT_EQ(t_.broker.count("deliver id-1"), 0u);
 }
 
-TEST_F(ReplayFaultsTest, WhatTheOutputNotedDownIsStoredForItsNextTry) {
+TEST_F(ReplayFaultsTest, AnnotationsOfTheOutputAreStoredForItsNextTry) {
   t_.storage_with();
   t_.target("broker", {{"fail_first", "1"}, {"annotate", "half"}});
   t_.keep("id-1", "broker");
@@ -147,7 +147,7 @@ TEST_F(ReplayFaultsTest, AnOverdueMessageThatWasNotTakenIsSentAgain) {
   }));
 }
 
-TEST_F(ReplayFaultsTest, WhatCannotBeLoadedNowIsTriedAgainAndWhatIsGoneIsSkipped) {
+TEST_F(ReplayFaultsTest, CopyThatFailsToLoadIsRetriedAndAMissingOneIsSkipped) {
   t_.storage_with({{"load", "tempfail"}});
   t_.target("broker");
   t_.keep("id-1", "broker");
@@ -169,7 +169,7 @@ TEST_F(ReplayFaultsTest, WhatCannotBeLoadedNowIsTriedAgainAndWhatIsGoneIsSkipped
 }
 
 // P3: what the output has is not sent to it again because the storage cannot remove it.
-TEST_F(ReplayFaultsTest, WhatCannotBeForgottenIsNotSentTwice) {
+TEST_F(ReplayFaultsTest, CopyThatCannotBeForgottenIsNotSentTwice) {
   t_.storage_with({{"forget", "tempfail"}});
   t_.target("broker");
   t_.store_many(3, "broker");
@@ -182,7 +182,7 @@ TEST_F(ReplayFaultsTest, WhatCannotBeForgottenIsNotSentTwice) {
   EXPECT_EQ(t_.kept().size(), 3u);
 }
 
-TEST_F(ReplayFaultsTest, WhatALateStoreCannotForgetIsNotSentEither) {
+TEST_F(ReplayFaultsTest, LateStoredCopyThatCannotBeForgottenIsNotSentAgain) {
   t_.storage_with({{"forget", "tempfail"}});
   t_.target("broker");
   t_.keep("id-1", "broker");
@@ -252,7 +252,7 @@ TEST_F(ReplayFaultsTest, AtTheStartTheOldestCountAsInDoubtForTheirOwnOutput) {
   EXPECT_FALSE(t_.replay->goes_first("up"));
 }
 
-// Both ways of not answering: it never will, or it gives up when it is told to.
+// Both ways of not answering: never, or only after a cancel.
 TEST_F(ReplayFaultsTest, AnOutputThatDoesNotAnswerDoesNotHoldAStop) {
   for (const char* on_cancel : {"ignore", "drop"}) {
     ReplayHost t;
@@ -292,7 +292,7 @@ TEST_F(ReplayFaultsTest, OnlyRefusedRecipientsBecomeADeadLetter) {
   t_.target("broker", {{"verdicts", "sr"}});
   t_.keep_for("id-1", "broker", {"b@example.org", "c@example.org"});
   t_.start_replay();
-  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("bury id-1") == 1; }));
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("dead_letter id-1") == 1; }));
   const auto kept = t_.spool.lines();
   ASSERT_GE(kept.size(), 2u);
   EXPECT_EQ(kept[1].find("to=<b@example.org>"), std::string::npos) << kept[1];
@@ -304,7 +304,7 @@ TEST_F(ReplayFaultsTest, AMessageThatIsLostAloneThreeTimesIsADeadLetter) {
   t_.target("broker", {{"verdict", "in_doubt"}});
   t_.keep("id-1", "broker");
   t_.start_replay();
-  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("bury id-1") == 1; }));
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("dead_letter id-1") == 1; }));
   EXPECT_EQ(t_.broker.count("deliver id-1"), 3u);
   // From the second attempt on it is one in doubt, in the storage too.
   EXPECT_NE(t_.broker.lines()[1].find("attempts=1 in_doubt"), std::string::npos);
@@ -317,7 +317,7 @@ TEST_F(ReplayFaultsTest, ALossWhoseCausePassesIsNotCountedAgainstTheMessage) {
   t_.keep("id-1", "broker");
   t_.start_replay();
   EXPECT_TRUE(t_.replay_until([&] { return t_.broker.count("deliver id-1") >= 6; }));
-  EXPECT_EQ(t_.spool.count("bury id-1"), 0u);
+  EXPECT_EQ(t_.spool.count("dead_letter id-1"), 0u);
   EXPECT_NE(t_.broker.lines()[1].find("in_doubt"), std::string::npos);
 }
 

@@ -18,7 +18,7 @@ class ReplayTest : public testing::Test {
   ReplayHost t_;
 };
 
-TEST_F(ReplayTest, GivesBackAtTheStartWhatIsThereAndForgetsIt) {
+TEST_F(ReplayTest, ReplaysStoredMessagesAtTheStartAndForgetsThem) {
   t_.storage_with();
   t_.target("broker");
   t_.keep("id-1", "broker");
@@ -36,7 +36,7 @@ TEST_F(ReplayTest, GivesBackAtTheStartWhatIsThereAndForgetsIt) {
   EXPECT_TRUE(t_.logged("replayed"));
 }
 
-TEST_F(ReplayTest, DoesNothingUntilItIsWokenAndThenGivesBackWhatIsNew) {
+TEST_F(ReplayTest, SleepsUntilItIsWokenAndReplaysNewMessages) {
   t_.storage_with();
   t_.target("broker");
   t_.start_replay();
@@ -51,7 +51,7 @@ TEST_F(ReplayTest, DoesNothingUntilItIsWokenAndThenGivesBackWhatIsNew) {
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-1") == 1; }));
 }
 
-TEST_F(ReplayTest, CarriesWhatTheOutputHadNotedDown) {
+TEST_F(ReplayTest, CarriesTheAnnotationsOfTheOutput) {
   t_.storage_with();
   t_.target("broker");
   auto message = t_.mail("x\r\n", {"b@example.org"});
@@ -92,7 +92,7 @@ TEST_F(ReplayTest, ListsInSteps) {
   EXPECT_TRUE(t_.kept().empty());
 }
 
-// The messages themselves are 1,000 bytes each, so the budget tells how many are under way.
+// The messages themselves are 1,000 bytes each, so the budget shows how many are under way.
 TEST_F(ReplayTest, TakesMoreAtATimeAsLongAsAllGoesWellButNeverTooMany) {
   t_.storage_with();
   t_.target("broker", {{"delay", "5ms"}}, false);
@@ -129,7 +129,7 @@ TEST_F(ReplayTest, TenThousandMessagesTakeNoMoreMemoryThanAFew) {
   EXPECT_EQ(t_.resources.memory.used(), 0u);
 }
 
-TEST_F(ReplayTest, EachOutputGetsItsOwn) {
+TEST_F(ReplayTest, EachOutputGetsItsOwnCopies) {
   t_.storage_with();
   t_.target("a", {{"annotate", "to-a"}});
   t_.target("b", {{"annotate", "to-b"}});
@@ -185,7 +185,7 @@ TEST_F(ReplayTest, HeldCopiesStayUntilTheirOutcomeIsKnown) {
   t_.replay->settle_held("id-3", plugin::Kind::tempfail, {});
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-3") == 1; }));
   EXPECT_EQ(t_.spool.count("forget id-1"), 1u);
-  EXPECT_EQ(t_.spool.count("bury id-2 too old"), 1u);
+  EXPECT_EQ(t_.spool.count("dead_letter id-2 too old"), 1u);
   EXPECT_EQ(t_.broker.count("deliver"), 2u) << "only what nobody had";
   EXPECT_TRUE(t_.kept().empty());
 }

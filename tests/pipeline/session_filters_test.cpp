@@ -1,4 +1,4 @@
-// Session filters: what the client hears before there is a message.
+// Session filters: the replies before there is a message.
 #include "pipeline/session_filters.hpp"
 
 #include <gtest/gtest.h>
@@ -61,7 +61,7 @@ class SessionFiltersTest : public testing::Test {
   int times_ = 0;
 };
 
-TEST_F(SessionFiltersTest, NobodyToAskMeansGoOn) {
+TEST_F(SessionFiltersTest, PhaseWithoutSessionFiltersContinues) {
   EXPECT_EQ(ask(Phase::connect), "go on");
 }
 
@@ -158,7 +158,7 @@ TEST_F(SessionFiltersTest, AnAnswerInTimeStopsTheDeadline) {
   EXPECT_EQ(times_, 1);
 }
 
-TEST_F(SessionFiltersTest, DestroyedWhileACallIsOpenNobodyHearsOfIt) {
+TEST_F(SessionFiltersTest, DestructionWithAnOpenCallCallsNoHandler) {
   add("s", {{"helo", "bad.example"}, {"delay", "2ms"}});
   start(Phase::helo);
   on_loop(t_.loop, [&] { session_filters_.reset(); });
@@ -169,7 +169,7 @@ TEST_F(SessionFiltersTest, DestroyedWhileACallIsOpenNobodyHearsOfIt) {
   EXPECT_TRUE(t_.logged("session closed"));
 }
 
-TEST_F(SessionFiltersTest, MayBeDestroyedByWhoGetsTheResult) {
+TEST_F(SessionFiltersTest, MayBeDestroyedByTheHandlerOfTheResult) {
   add("s", {{"helo", "bad.example"}, {"delay", "1ms"}});
   add("silent", {{"from", "bad@example.org"}, {"verdict", "never"}});
   for (const Phase phase : {Phase::helo, Phase::mail}) {
@@ -200,7 +200,7 @@ TEST_F(SessionFiltersTest, AcceptSkipsThoseThatAreLeftAtThisPhase) {
   EXPECT_EQ(ask(Phase::helo), "go on");
 }
 
-TEST_F(SessionFiltersTest, WhatTheyNoteDownStaysWithTheSession) {
+TEST_F(SessionFiltersTest, AnnotationsStayWithTheSession) {
   add("s", {{"annotate", "yes"}});
   EXPECT_EQ(ask(Phase::helo), "go on");
   EXPECT_EQ(ask(Phase::mail), "go on");
@@ -208,13 +208,13 @@ TEST_F(SessionFiltersTest, WhatTheyNoteDownStaysWithTheSession) {
   EXPECT_EQ(session_filters_->annotations()->at("session_filter.phases"), "28");
 }
 
-TEST_F(SessionFiltersTest, WhatARefusalNotesDownIsDropped) {
+TEST_F(SessionFiltersTest, AnnotationsOfARefusalAreDropped) {
   add("s", {{"annotate", "yes"}, {"helo", "bad.example"}});
   ask(Phase::helo);
   EXPECT_EQ(session_filters_->annotations(), nullptr);
 }
 
-TEST_F(SessionFiltersTest, AreToldHowATransactionEnded) {
+TEST_F(SessionFiltersTest, LearnHowATransactionEnded) {
   add("s", {});
   EXPECT_EQ(ask(Phase::mail), "go on");
   on_loop(t_.loop,

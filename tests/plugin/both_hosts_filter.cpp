@@ -198,7 +198,7 @@ void on_message(const lsmtpd_lane* raw, lsmtpd_call call, const lsmtpd_message* 
   verdict.kind = LSMTPD_ACCEPT;
   verdict.detail = str(report.all());
   host->complete(host, call, &verdict);
-  // What came with the call lives until this returns; the call itself is over.
+  // The arguments of the call live until this returns; the call itself is complete.
   const auto* read = table<lsmtpd_message_1>(host, LSMTPD_MESSAGE);
   (void)read->envelope(m)->id.size;
 }

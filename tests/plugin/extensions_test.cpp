@@ -1,4 +1,4 @@
-// What the host offers a lane: loop, memory, edits; through a plugin that says what it saw.
+// The host's extensions for a lane: loop, memory, edits; through a plugin that reports its results.
 #include <gtest/gtest.h>
 
 #include "plugin_host.hpp"
@@ -21,7 +21,7 @@ TEST_F(ExtensionsTest, WatchesDescriptors) {
   EXPECT_EQ(use("watch").verdict.detail, "file:0 x1");
 }
 
-TEST_F(ExtensionsTest, ADescriptorThatIsClosedUnderItsWatchHarmsNobody) {
+TEST_F(ExtensionsTest, DescriptorClosedUnderItsWatchIsHarmless) {
   EXPECT_EQ(use("closes_its_fd").verdict.detail, "reused sent first");
 }
 
@@ -51,14 +51,14 @@ TEST_F(ExtensionsTest, ReservesMemoryUpToTheLimit) {
   EXPECT_EQ(host_.resources.memory.used(), before);
 }
 
-TEST_F(ExtensionsTest, WhatWasNotReservedIsNotGivenBack) {
+TEST_F(ExtensionsTest, ReleaseOfUnreservedMemoryIsRefused) {
   const uint64_t before = host_.resources.memory.used();
   EXPECT_EQ(use("releases_twice").verdict.kind, Kind::proceed);
   EXPECT_EQ(host_.resources.memory.used(), before);
   EXPECT_TRUE(host_.logged("memory_released_twice"));
 }
 
-TEST_F(ExtensionsTest, AVerdictWithoutItsSizeIsTempfailAndSaidToBeSo) {
+TEST_F(ExtensionsTest, VerdictWithoutItsSizeIsALoggedTempfail) {
   EXPECT_EQ(use("no_size").verdict.kind, Kind::tempfail);
   EXPECT_TRUE(host_.logged("verdict_without_size"));
 }

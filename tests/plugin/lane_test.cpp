@@ -33,7 +33,7 @@ class LaneTest : public testing::Test {
   PluginHost host_;
 };
 
-TEST_F(LaneTest, AnAbandonedCallsLateAnswerGoesToWhoeverWantsIt) {
+TEST_F(LaneTest, LateAnswerOfAnAbandonedCallGoesToItsHandler) {
   auto& lane = host_.lane("bad", "bad_filter", {{"mode", "after_cancel"}, {"delay", "2ms"}});
   const auto first = ask(lane, never());
   const auto second = ask(lane, never());
@@ -63,8 +63,8 @@ TEST_F(LaneTest, AnAnswerInsideCancelIsHandedOnAfterwards) {
   EXPECT_TRUE(host_.run_until([&] { return late == 1; }));
 }
 
-// Both calls are answered in one turn; whoever gets the first answer gives up the second one, whose
-// answer is on its way.
+// Both calls are answered in one turn; the handler of the first answer abandons the second call,
+// whose answer is on its way.
 TEST_F(LaneTest, ACallMayBeAbandonedBetweenItsAnswerAndTheHandOn) {
   auto& lane = host_.lane("bad", "bad_filter", {{"mode", "on_cancel"}});
   lsmtpd_call second = 0;
@@ -83,7 +83,7 @@ TEST_F(LaneTest, ACallMayBeAbandonedBetweenItsAnswerAndTheHandOn) {
   EXPECT_EQ(order, "1late");
 }
 
-TEST_F(LaneTest, ACallMayBeAbandonedForNobodyInThatWindowToo) {
+TEST_F(LaneTest, CallMayBeAbandonedWithoutAHandlerInThatWindowToo) {
   auto& lane = host_.lane("bad", "bad_filter", {{"mode", "on_cancel"}});
   const auto first = ask(lane, never());
   const auto second = ask(lane, never());
@@ -258,7 +258,7 @@ TEST_F(LaneTest, AnOutputsNotesGoAlongWithTempfailOnly) {
   EXPECT_FALSE(host_.deliver(stored, host_.mail(), "id").message);
 }
 
-TEST_F(LaneTest, AStorageGivesBackWhatItStored) {
+TEST_F(LaneTest, StorageReturnsItsStoredMessages) {
   auto& lane = host_.lane("r", "replay_output");
   EXPECT_EQ(host_.deliver(lane, host_.mail("one\r\n"), "id-1", "broker").verdict.kind,
             Kind::stored);

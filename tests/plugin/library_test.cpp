@@ -1,4 +1,4 @@
-// Finding, loading, creating and starting plugins: what is wrong is said clearly, with the reason.
+// Finding, loading, creating and starting plugins: errors name the fault and its reason.
 #include "plugin/library.hpp"
 
 #include <gtest/gtest.h>
@@ -160,7 +160,7 @@ TEST(InstanceTest, KnowsItsExtensions) {
   EXPECT_TRUE(host.instance(plugin_entry("s", "session_filter", {})).session());
 }
 
-TEST(InstanceTest, WhatTheSdkCatchesIsSaidToo) {
+TEST(InstanceTest, ExceptionCaughtByTheSdkIsReported) {
   PluginHost host;
   const auto check = host.make_instance(plugin_entry("x", "throwing_filter", {{"where", "check"}}));
   ASSERT_FALSE(check);

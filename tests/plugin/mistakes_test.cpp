@@ -28,13 +28,13 @@ class MistakesTest : public testing::Test {
   PluginHost host_;
 };
 
-TEST_F(MistakesTest, OneUnpinTooManyIsNamedAndTakesNothingAway) {
+TEST_F(MistakesTest, ExtraUnpinIsNamedAndReleasesNothing) {
   EXPECT_EQ(run("unpins_twice"), Kind::proceed);
   EXPECT_EQ(logged("unpinned_twice"), 1u);
   EXPECT_EQ(host_.resources.memory.used(), 0u);
 }
 
-TEST_F(MistakesTest, AMessageThatIsGoneIsKnownForWhatItIs) {
+TEST_F(MistakesTest, UseOfAFreedMessageIsReported) {
   EXPECT_EQ(run("unpins_late"), Kind::proceed);
   EXPECT_TRUE(host_.run_until([&] { return logged("message_not_held") == 1; }));
 }
@@ -49,14 +49,14 @@ TEST_F(MistakesTest, FunctionsOfTheLoopOnAnotherThreadAreNamedEach) {
   EXPECT_EQ(logged("wrong_thread"), 4u);
 }
 
-TEST_F(MistakesTest, ABlockedLoopIsSaidAboveTwoHundredMilliseconds) {
+TEST_F(MistakesTest, LoopBlockedOver200MillisecondsIsLogged) {
   EXPECT_EQ(run("blocks", "50ms"), Kind::proceed);
   EXPECT_EQ(logged("loop_blocked"), 0u);
   EXPECT_EQ(run("blocks", "300ms"), Kind::proceed);
   EXPECT_EQ(logged("loop_blocked plugin=bad in=\"a call\""), 1u) << host_.log();
 }
 
-TEST_F(MistakesTest, WhatALaneLeavesBehindIsCounted) {
+TEST_F(MistakesTest, LeftoversOfALaneAreCounted) {
   EXPECT_EQ(run("leaves_timers"), Kind::proceed);
   EXPECT_TRUE(host_.close_lanes());
   EXPECT_EQ(logged("left_behind plugin=bad watches=0 timers=2 messages=0"), 1u) << host_.log();
@@ -74,7 +74,7 @@ TEST_F(MistakesTest, ALaneThatEndsCleanlyLeavesNothing) {
   EXPECT_EQ(logged("left_behind"), 0u);
 }
 
-TEST_F(MistakesTest, VerdictsThatMakeNoSenseAreSaidOnceAMinute) {
+TEST_F(MistakesTest, VerdictsThatMakeNoSenseAreLoggedOnceAMinute) {
   Lane& lane = host_.lane("bad", "bad_filter", {{"mode", "stored"}});
   for (int i = 0; i < 20; ++i)
     EXPECT_EQ(host_.filter(lane, host_.mail()).verdict.kind, Kind::stored);

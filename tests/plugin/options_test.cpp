@@ -72,7 +72,7 @@ class OptionsTest : public testing::Test {
   std::unique_ptr<Options> options_;
 };
 
-TEST_F(OptionsTest, WhatIsShownOfTheFileIsEscaped) {
+TEST_F(OptionsTest, QuotedFileContentIsEscaped) {
   EXPECT_NE(wrong("o\ndd\x1b[2J", std::string("x")).find("option o\\x0add\\x1b[2J"),
             std::string::npos);
   entry_.options.clear();
@@ -149,7 +149,7 @@ TEST_F(OptionsTest, UnknownKeysNameTheNearestOrAll) {
   EXPECT_EQ(problems_.back().hint, "test_plugin takes no options");
 }
 
-TEST_F(OptionsTest, OneWithAMistakeThatWasReportedIsNotMissingAndNothingIsCheckedFurther) {
+TEST_F(OptionsTest, OptionWithAReportedMistakeIsNotReportedAsMissing) {
   const lsmtpd_option row = {"file", LSMTPD_TYPE_PATH, 1, nullptr, 0, 0, nullptr,
                              "",     nullptr,          0, 0};
   give("file", std::string("${NOT_SET}"));
@@ -198,7 +198,7 @@ TEST_F(OptionsTest, RangesAreSaidInTheOptionsOwnUnit) {
             "plugin.x: option any_size is too large");
 }
 
-TEST_F(OptionsTest, AllMistakesAreShownAndThenCheckIsNotAsked) {
+TEST_F(OptionsTest, MistakesAreAllReportedAndValidateIsNotCalled) {
   give("count", int64_t{99});
   give("flag", std::string("x"));
   give("nonsense", true);
@@ -272,7 +272,7 @@ std::string fault_of_rows(std::vector<lsmtpd_option> rows) {
       {rows.data(), static_cast<uint32_t>(rows.size()), sizeof(lsmtpd_option), nullptr});
 }
 
-TEST(OptionTableTest, OneThatIsRightHasNoFault) {
+TEST(OptionTableTest, ValidTableHasNoFault) {
   EXPECT_EQ(fault_of_rows({std::begin(kRows), std::end(kRows)}), "");
   EXPECT_EQ(fault_of_rows({}), "");
 }

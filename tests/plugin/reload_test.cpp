@@ -33,7 +33,7 @@ TEST_F(ReloadTest, NewOptionsCountFromTheCommitOn) {
   EXPECT_EQ(said(lane), "second 0");
 }
 
-TEST_F(ReloadTest, WhatIsAbortedNeverCounts) {
+TEST_F(ReloadTest, AbortedOptionsNeverTakeEffect) {
   Instance& instance = host_.instance(test::plugin_entry("f", "reload_filter", {}));
   ASSERT_TRUE(instance.prepare(options("reload_filter", {{"text", "second"}})));
   instance.abort();

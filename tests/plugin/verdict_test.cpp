@@ -70,7 +70,7 @@ TEST(VerdictTest, TextsBecomeAFewShortPrintableLines) {
 }
 
 // A plugin that was built with other headers may know less of the struct, never less than `kind`.
-TEST(VerdictTest, NothingBehindTheSizeIsRead) {
+TEST(VerdictTest, FieldsBehindTheStatedSizeAreNotRead) {
   lsmtpd_verdict verdict = {8, LSMTPD_REJECT, 599, 0, str("5.9.9"), str("text"), str("detail")};
   EXPECT_EQ(Verdict::from(&verdict).kind, Kind::reject);
   EXPECT_EQ(Verdict::from(&verdict).code, 0);

@@ -1,4 +1,4 @@
-// What a plugin adds to a message counts against the memory budget, for as long as it is there.
+// A plugin's additions to a message count against the memory budget as long as they live.
 #include "plugin/view.hpp"
 
 #include <gtest/gtest.h>
@@ -176,7 +176,7 @@ TEST_F(ViewTest, AnOutputHasNoHandleForEdits) {
   close(view);
 }
 
-TEST_F(ViewTest, EditsThatAreNotKeptAreGivenBack) {
+TEST_F(ViewTest, MemoryOfDroppedEditsIsReleased) {
   View* view = open(mail_);
   ASSERT_TRUE(prepend(view, "X-A: a\r\n"));
   ASSERT_TRUE(annotate(view, "a.key", "value"));
@@ -186,7 +186,7 @@ TEST_F(ViewTest, EditsThatAreNotKeptAreGivenBack) {
   EXPECT_EQ(more(), 0u);
 }
 
-TEST_F(ViewTest, WhereThereIsNoMemoryEachEditIsRefusedAndNothingHasChanged) {
+TEST_F(ViewTest, EditsWithoutMemoryAreRefusedAndChangeNothing) {
   View* view = open(mail_);
   ASSERT_TRUE(annotate(view, "a.key", "value"));
   const uint64_t rest = host_.resources.memory.limit() - host_.resources.memory.used();

@@ -122,7 +122,7 @@ class MemoryAccountTest : public testing::Test {
   MemoryAccount account_{resources_, peer_};
 };
 
-TEST_F(MemoryAccountTest, CountsInputAndGivesItBack) {
+TEST_F(MemoryAccountTest, CountsAndReleasesInput) {
   EXPECT_TRUE(account_.keep_input(1000));
   EXPECT_TRUE(account_.keep_input(24));
   EXPECT_EQ(resources_.memory.used(), 1024u);
@@ -131,7 +131,7 @@ TEST_F(MemoryAccountTest, CountsInputAndGivesItBack) {
   EXPECT_EQ(resources_.memory.used(), 0u);
 }
 
-TEST_F(MemoryAccountTest, WhatIsHeldCountsInWholeSteps) {
+TEST_F(MemoryAccountTest, HeldMemoryCountsInWholeSteps) {
   EXPECT_TRUE(account_.hold(MemoryAccount::kStep - 1));
   EXPECT_EQ(resources_.memory.used(), 0u);
   EXPECT_TRUE(account_.hold(3 * MemoryAccount::kStep + 5));
@@ -147,7 +147,7 @@ TEST_F(MemoryAccountTest, TheLastReplyFindsRoomWhereThereIsNone) {
   resources_.memory.release(resources_.memory.limit());
 }
 
-TEST_F(MemoryAccountTest, WhereMemoryIsShortOnlySmallEnvelopesGrow) {
+TEST_F(MemoryAccountTest, WhenMemoryIsShortOnlySmallEnvelopesGrow) {
   EXPECT_TRUE(account_.add_recipient(MemoryAccount::kFairEnvelope));
   EXPECT_TRUE(account_.add_recipient(100)) << "there is enough";
   ASSERT_TRUE(resources_.memory.reserve(resources_.soft_limit()));
@@ -157,7 +157,7 @@ TEST_F(MemoryAccountTest, WhereMemoryIsShortOnlySmallEnvelopesGrow) {
   resources_.memory.release(resources_.soft_limit());
 }
 
-TEST_F(MemoryAccountTest, AnEnvelopeIsGivenOnWithWhatItHolds) {
+TEST_F(MemoryAccountTest, EnvelopeIsPassedOnWithItsReservation) {
   ASSERT_TRUE(account_.add_recipient(500));
   {
     const MemoryAccount::Envelope envelope = account_.take_envelope();
@@ -224,7 +224,7 @@ TEST_F(MessageReceiverTest, WantsTheFileWhereMemoryIsShort) {
   resources_.memory.release(resources_.soft_limit());
 }
 
-TEST_F(MessageReceiverTest, GivesUpOnceAndThrowsTheRestAway) {
+TEST_F(MessageReceiverTest, GivesUpOnceAndDiscardsTheRest) {
   ASSERT_TRUE(resources_.memory.reserve(resources_.memory.limit()));
   receiver_.begin();
   EXPECT_FALSE(receiver_.append("no room")) << "said once";

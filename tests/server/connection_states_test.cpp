@@ -80,7 +80,7 @@ TEST(ConnectionStates, NeverComeBackFromTheEnd) {
   }
 }
 
-TEST(ConnectionStates, SayWhoIsWaitedFor) {
+TEST(ConnectionStates, NameThePartyThatIsWaitedFor) {
   for (const State state : all_states()) {
     const bool ours = state == State::filters || state == State::spill || state == State::chain ||
                       state == State::turn;

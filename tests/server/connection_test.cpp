@@ -47,7 +47,7 @@ TEST_F(ConnectionTest, SessionFiltersHearHowEachTransactionEnded) {
     client.begin();
     EXPECT_EQ(client.mail().substr(0, 4), "250 ");
     EXPECT_EQ(times_logged("how=1"), 1u);
-    // Both of one batch: the first one's end is told before the second begins.
+    // Both transactions of one batch: the end of the first is reported before the second begins.
     client.send("MAIL FROM:<a@example.org>\r\nRSET\r\nMAIL FROM:<a@example.org>\r\n");
     for (int i = 0; i < 3; ++i) EXPECT_EQ(client.reply().substr(0, 4), "250 ");
     EXPECT_EQ(times_logged("how=3"), 1u);
@@ -62,7 +62,7 @@ TEST_F(ConnectionTest, SessionFiltersHearHowEachTransactionEnded) {
   EXPECT_EQ(times_logged("transaction ended"), 4u);
 }
 
-TEST_F(ConnectionTest, WhatASessionFilterNotesDownIsInEachMessage) {
+TEST_F(ConnectionTest, AnnotationsOfASessionFilterAreInEachMessage) {
   step("who", "session_filter", {{"annotate", "yes"}});
   step("out", "test_output", {{"record", record_.file()}});
   serve();
@@ -149,7 +149,7 @@ TEST_F(ConnectionTest, HalfACommandDoesNotGetTimeForEachOfItsOctets) {
   }
 }
 
-TEST_F(ConnectionTest, WhatIsHeldForAClientInTheMiddleOfThingsIsCounted) {
+TEST_F(ConnectionTest, HalfACommandIsCounted) {
   step("out", "test_output");
   serve();
   Client client(*this);
@@ -230,7 +230,7 @@ TEST_F(ConnectionTest, InputThatFindsNoRoomLetsTheMessageBeforeItHaveItsOutcome)
   give_memory();
 }
 
-// What came meanwhile is lost: the transaction must not go on behind the hole, a drain or not.
+// Input was lost: the transaction must not continue after the gap, with or without a drain.
 TEST_F(ConnectionTest, InputThatFindsNoRoomEndsTheSessionThoughADrainWouldLetItGoOn) {
   step("who", "session_filter",
        {{"rcpt", "nobody@example.org"}, {"verdict", "tempfail"}, {"delay", "300ms"}});
@@ -288,7 +288,7 @@ TEST_F(ConnectionTest, RecipientsRefusedForLackOfMemoryAreNotRefusedForEver) {
   give_memory();
 }
 
-TEST_F(ConnectionTest, WhereMemoryIsShortOnlyLargeEnvelopesStopGrowing) {
+TEST_F(ConnectionTest, WhenMemoryIsShortOnlyLargeEnvelopesStopGrowing) {
   settings_.listeners[0].smtp.recipients = 10'000;
   step("out", "test_output");
   serve();

@@ -43,7 +43,7 @@ class Client {
       text.remove_prefix(static_cast<size_t>(n));
     }
   }
-  // What the kernel takes of it now.
+  // Sends as much as the kernel takes now.
   void send_some(std::string_view text) {
     (void)::send(fd_.get(), text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   }
@@ -82,7 +82,7 @@ class Client {
     pollfd entry{fd_.get(), POLLIN, 0};
     return ::poll(&entry, 1, milliseconds) > 0;
   }
-  // Breaks the connection: what is just closed may still be waiting for replies.
+  // Breaks the connection: a client that merely closes may still be waiting for replies.
   void abort() {
     const linger now{1, 0};
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
@@ -265,7 +265,7 @@ TEST_F(WorkerTest, RepliesThatAreNotReadAreCounted) {
 }
 
 // The client has not read them yet, and closing on what it has sent behind would reset them away.
-TEST_F(WorkerTest, RepliesOnTheirWayOutliveTheEndForWantOfMemory) {
+TEST_F(WorkerTest, UnsentRepliesOutliveAnEndForLackOfMemory) {
   settings_.listeners[0].smtp.lmtp = true;
   step("out", "test_output");
   serve();

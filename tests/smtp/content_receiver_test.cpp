@@ -9,7 +9,7 @@ using Found = ContentReceiver::Found;
 
 class ContentReceiverTest : public testing::Test {
  protected:
-  // Takes all of it; what was found, but for pieces, one after the other.
+  // Takes all input; returns the findings in order, without pieces.
   std::vector<Found> take(std::string_view input) {
     std::vector<Found> all;
     for (;;) {
@@ -50,7 +50,7 @@ TEST_F(ContentReceiverTest, CondemnsBlurredLinesAndDrainsToTheEnd) {
   EXPECT_TRUE(content_.closes()) << "nothing behind it is to be trusted";
 }
 
-TEST_F(ContentReceiverTest, CondemnsWhatIsTooLargeAndHasAnEndOfPatience) {
+TEST_F(ContentReceiverTest, CondemnsLargeContentAndEndsAtTwiceTheLimit) {
   content_.set_size_limit(10);
   content_.begin_data(rules_);
   EXPECT_EQ(take("12345678901"), (std::vector{Found::condemned, Found::nothing}));

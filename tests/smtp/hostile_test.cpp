@@ -37,8 +37,8 @@ struct Case {
   std::string_view script;
 };
 
-// What a smuggler puts behind a false end, and the true end after it: all of it is content of one
-// refused message.
+// The text that a smuggler puts behind a false end, and the true end after it: all of it is content
+// of one refused message.
 #define SMUGGLED R"(MAIL FROM:<evil@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nFrom: evil\r\n\r\nx\r\n.\r\n)"
 
 constexpr Case false_ends[] = {

@@ -1,4 +1,4 @@
-// What a client may not do for ever: long lines, errors, idle commands, recipients.
+// The limits of a session: long lines, errors, idle commands, recipients.
 #include <gmock/gmock.h>
 
 #include "smtp_script.hpp"
@@ -95,7 +95,7 @@ TEST(Limits, AMessageAcceptedClearsTheCounts) {
   EXPECT_EQ(played.messages.size(), 20U);
 }
 
-TEST(Limits, OneRecipientTooManyIsRefusedAndTheOthersAreKept) {
+TEST(Limits, RecipientOverTheLimitIsRefusedAndTheOthersAreKept) {
   const auto settings = test_settings();
   std::string input = "MAIL FROM:<>\r\n" + repeat("RCPT TO:<a@b>\r\n", 1001) + "DATA\r\n.\r\n";
   const Played played = play_whole(settings, {}, input);

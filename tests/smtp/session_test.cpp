@@ -104,7 +104,7 @@ TEST(Session, AnswersAPipelinedBatchInOrderWithOneText) {
                         "250 2.1.5 Ok\r\n354 End data with <CR><LF>.<CR><LF>\r\n"));
 }
 
-TEST(Session, StandsTheGreetingAgainAtAnyTime) {
+TEST(Session, AcceptsTheGreetingAgainAtAnyTime) {
   const auto settings = test_settings();
   const Played played = expect_script(R"(
     S: 220

@@ -17,7 +17,7 @@
 
 namespace lsmtpd::test {
 
-// What the fixture outputs wrote down.
+// The record file of the fixture outputs.
 class Record {
  public:
   explicit Record(const std::string& name)
@@ -63,7 +63,7 @@ class ChainHost : public PluginHost {
   void output(config::Plugin plugin) {
     chain.outputs.push_back({&lane(std::move(plugin)), nullptr, nullptr});
   }
-  // An output with a fallback, and the replay between them (which nobody starts).
+  // An output with a fallback, and the replay between them (which is not started).
   void output(config::Plugin plugin, config::Plugin fallback) {
     storage = &lane(std::move(fallback));
     if (!replay) replay = std::make_unique<pipeline::Replay>(loop, *storage);

@@ -25,16 +25,16 @@ struct MemoryClient : std::enable_shared_from_this<MemoryClient> {
     unread += bytes;
     pump_later();
   }
-  // After what was sent: the client has finished sending, or the connection is lost at once.
+  // After the sent octets: the client has finished sending, or the connection is lost at once.
   void finish() { end(io::Stream::End::goodbye); }
   void fall_silent() { end(io::Stream::End::silent); }
   void abort() {
     unread.clear();
     end(io::Stream::End::broken);
   }
-  // Breaks the contract: what the owner of the stream hears after the end.
+  // Breaks the contract: calls the owner's handler after the end.
   void read_after_end(std::string_view bytes);
-  // Takes up to `most` of what was written, and makes as much room.
+  // Takes up to `most` of the written octets, and makes as much room.
   std::string take(size_t most = std::string::npos) {
     const std::string taken = written.substr(0, most);
     written.erase(0, taken.size());
@@ -105,7 +105,7 @@ class MemoryStream final : public io::Stream {
     client_->pump_later();
   }
 
-  // What the loop's turn brings. The stream may be destroyed by its handler inside.
+  // One turn of the loop. The stream may be destroyed by its handler inside.
   void pump() {
     const std::shared_ptr<MemoryClient> client = client_;
     const auto gone = [&] { return client->stream != this; };
@@ -121,7 +121,7 @@ class MemoryStream final : public io::Stream {
       handler_->on_read(bytes);
       if (gone()) return;
     }
-    // As with a socket, a broken connection is noticed by whoever reads or writes.
+    // As with a socket, a read or a write notices a broken connection.
     const bool told = client->end_is == End::broken ? reading_ || !kept_.empty()
                                                     : reading_ && client->unread.empty();
     if (client->ended && told && !ended_ && !closing_) {

@@ -53,7 +53,7 @@ inline config::Plugin plugin_entry(const std::string& name, const std::string& u
   return entry;
 }
 
-// What a fallback listed.
+// The listing of a fallback.
 inline std::vector<std::string> ids_of(const plugin::Completion& list) {
   std::vector<std::string> ids;
   for (const auto& copy : list.copies) ids.push_back(copy.copy_id);

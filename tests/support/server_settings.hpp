@@ -1,5 +1,5 @@
-// What the server is told in tests: one listener "mx", one chain "default" without steps, and the
-// limits of the default configuration.
+// The settings of the server in tests: one listener "mx", one chain "default" without steps, and
+// the limits of the default configuration.
 #pragma once
 
 #include "server/settings.hpp"

@@ -1,5 +1,5 @@
-// What the data scanner must do, written as slowly and plainly as can be: the whole input at once,
-// one octet after the other.
+// The reference of the data scanner, in the simplest code: the whole input at once, one octet after
+// the other.
 #pragma once
 
 #include <optional>

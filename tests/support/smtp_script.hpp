@@ -24,7 +24,7 @@
 
 namespace lsmtpd::test {
 
-// What stands around the session: by default everything is allowed and every message is stored.
+// The caller of the session: by default everything is allowed and every message is stored.
 struct Host {
   uint64_t size_limit = 0;
   // For each action that waits for an answer: a reply refuses (or finishes), none proceeds.
@@ -243,7 +243,7 @@ inline void compare(const Script& script, const Played& played, const std::strin
   EXPECT_EQ(played.closed, script.closes);
 }
 
-// Plays it in every way, and gives back what came of the whole.
+// Plays it in every way, and returns the result of the uncut run.
 inline Played expect_script(std::string_view text, const smtp::Settings& settings,
                             const Host& host = {}) {
   const Script script(text);

@@ -1,4 +1,4 @@
-// lsmtpd SDK: what the other SDK headers share: strings, log fields, and the guard that keeps C++
+// lsmtpd SDK: parts of the other SDK headers: strings, log fields, and the guard that keeps C++
 // exceptions on the plugin's side of the C ABI. Plugins include "lsmtpd/sdk/plugin.hpp", not this.
 //
 // C++17. Nothing here owns memory of the host or hands memory to it.
@@ -64,16 +64,16 @@ inline void log(const lsmtpd_host* host, uint32_t level, std::string_view messag
     table->write(host, level, str(message), fields, sizeof(lsmtpd_log_field), count);
 }
 
-// Stands in every function that the host calls. A Call that dies because an exception passes
-// through its owner is parked here, so that it can be answered with what the exception says instead
-// of a bare "dropped".
+// A local object of every function that the host calls. A Call that is destroyed because an
+// exception passes through its owner is parked here, so that its answer has the text of the
+// exception instead of a bare "dropped".
 class Guard {
  public:
   explicit Guard(const lsmtpd_host* host) noexcept
       : host_(host), outer_(current()), uncaught_(std::uncaught_exceptions()) {
     current() = this;
   }
-  // What is parked still is here because the plugin caught the exception itself.
+  // Calls are still parked if the plugin caught the exception itself.
   ~Guard() {
     current() = outer_;
     answer("dropped by the plugin");
@@ -114,8 +114,8 @@ class Guard {
   std::array<std::pair<const lsmtpd_host*, lsmtpd_call>, 8> parked_{};
 };
 
-// Runs `body`; what it throws is logged and answers the calls it took down. True: nothing was
-// thrown.
+// Runs `body`; its exception is logged and answers the calls that it destroyed. Returns true if
+// there was none.
 template <class Body>
 bool guarded(const lsmtpd_host* host, Body&& body) noexcept {
   Guard guard(host);

@@ -1,14 +1,15 @@
 // lsmtpd SDK: the options of a plugin: the table that declares them, the Config that holds their
-// checked values, the Report that takes what is wrong with them.
+// checked values, the Report that takes errors and warnings.
 //
-// An instance class declares its table, and if needed a check of what the table cannot say:
+// An instance class declares its table, and if needed a check of rules that the table cannot
+// express:
 //     static constexpr lsmtpd_option options[] = {
 //         sdk::option::size("max", "10MiB", "largest message", 1),
 //         sdk::option::required(sdk::option::path("directory", nullptr, "where messages go")),
 //     };
 //     static void validate(sdk::Config config, sdk::Report report);   // [main], no side effects
-// Config, Report and Terminal are pointers in a coat: copy them freely. Strings of a Config live
-// until the instance is destroyed.
+// Config, Report and Terminal wrap a pointer: copies are cheap. Strings of a Config live until the
+// instance is destroyed.
 #pragma once
 
 #include <chrono>
@@ -61,7 +62,7 @@ class Config {
   const lsmtpd_config* raw_;
 };
 
-// Where start() and validate() say what is wrong: `key` is the option concerned, or "". [main]
+// Takes errors and warnings of start() and validate(): `key` is the option concerned, or "". [main]
 class Report {
  public:
   explicit Report(const lsmtpd_report* raw) noexcept : raw_(raw) {}
@@ -76,7 +77,7 @@ class Report {
   const lsmtpd_report* raw_;
 };
 
-// Where a subcommand prints. [main]
+// The output of a subcommand. [main]
 class Terminal {
  public:
   explicit Terminal(const lsmtpd_terminal* raw) noexcept : raw_(raw) {}
@@ -140,7 +141,7 @@ constexpr lsmtpd_option list(const char* key, const char* default_value,
 constexpr lsmtpd_option map(const char* key, const char* default_value, const char* help) noexcept {
   return make(LSMTPD_TYPE_MAP, key, default_value, help);
 }
-// A list of tables: `columns` are the rows of the table that says what one of them may hold.
+// A list of tables: `columns` are the rows of the option table for one of them.
 template <std::size_t count>
 constexpr lsmtpd_option tables(const char* key, const lsmtpd_option (&columns)[count],
                                const char* help) noexcept {

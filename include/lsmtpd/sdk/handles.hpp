@@ -1,5 +1,5 @@
-// lsmtpd SDK: what a lane waits with: Timer and Watch, and the state that a lane shares with them
-// and with its tasks. LaneHost in loop.hpp makes them.
+// lsmtpd SDK: Timer and Watch, and the state that a lane shares with them and with its tasks.
+// LaneHost in loop.hpp makes them.
 #pragma once
 
 #include <atomic>
@@ -14,7 +14,8 @@ class Lane;
 
 namespace detail {
 
-// What a lane, its handles and its tasks share. Outlives the lane for those who keep a LaneHost.
+// The state that a lane, its handles and its tasks share. Lives as long as any LaneHost of the
+// lane.
 struct LaneState {
   const lsmtpd_host* host = nullptr;
   const lsmtpd_loop_1* loop = nullptr;
@@ -27,7 +28,7 @@ struct LaneState {
   Lane* lane = nullptr;
   void (*destroy)(Lane*) = nullptr;
 
-  // [loop] Ends the lane if it is time.
+  // [loop] Ends the lane if close() is finished and no task is under way.
   void settle() noexcept {
     if (!done || in_close || gone || pending.load() != 0) return;
     {
@@ -109,8 +110,8 @@ class Timer {
   Node* node_ = nullptr;
 };
 
-// A watched descriptor; destroying it ends the watch. The host watches a duplicate: what the
-// descriptor stands for ends only when both are closed. Move-only. [loop]
+// A watched descriptor; destroying it ends the watch. The host watches a duplicate: the connection
+// ends only when both are closed. Move-only. [loop]
 class Watch {
  public:
   Watch() noexcept = default;
@@ -129,7 +130,7 @@ class Watch {
     if (!node->state->gone) node->state->loop->unwatch(node->state->host, node->id);
     node->drop();
   }
-  // What to watch for; 0 pauses.
+  // Sets the events to watch for; 0 pauses.
   void events(uint32_t events) noexcept {
     if (node_ != nullptr && !node_->state->gone)
       node_->state->loop->rewatch(node_->state->host, node_->id, events);

@@ -1,4 +1,4 @@
-// lsmtpd SDK: Host, what an instance and a lane may ask of the daemon from any thread: who am I,
+// lsmtpd SDK: Host, the functions of the daemon for an instance and a lane, from any thread: names,
 // the log, memory. LaneHost in loop.hpp adds the event loop. Copies are cheap; valid until the
 // instance is destroyed.
 #pragma once
@@ -9,8 +9,8 @@
 
 namespace lsmtpd::sdk {
 
-// Bytes of the process's budget, given back when this goes. Move-only. [any] It must not outlive
-// the host it came from: what may live longer than a lane is reserved on the instance's host.
+// Bytes reserved from the process's budget; the destructor releases them. Move-only. [any] It must
+// not outlive its host: reserve on the instance's host if it may live longer than a lane.
 class Reservation {
  public:
   Reservation() noexcept = default;
@@ -62,8 +62,7 @@ class Host {
   uint32_t worker() const { return raw_->worker; }
   uint32_t workers() const { return raw_->workers; }
 
-  // One line of the daemon's log; never blocks. `message` is fixed text, what varies goes into
-  // fields:
+  // One line of the daemon's log; never blocks. `message` is fixed text, values go into fields:
   //     host.warn("broker is gone", {{"url", url}, {"attempt", 3}});
   void log(uint32_t level, std::string_view message,
            std::initializer_list<Field> fields = {}) const {
@@ -90,8 +89,8 @@ class Host {
     return log_ != nullptr && log_->enabled(raw_, level) != 0;
   }
 
-  // What a plugin holds for messages beyond a few KiB is reserved first. An empty Reservation:
-  // there is none left.
+  // Reserve memory for messages beyond a few KiB before you use it. An empty Reservation: the
+  // budget is used up.
   Reservation reserve(uint64_t bytes) const {
     if (memory_ != nullptr && memory_->reserve(raw_, bytes) != 0) return {};
     return Reservation(raw_, memory_, bytes);

@@ -1,6 +1,6 @@
-// lsmtpd SDK: the classes a plugin derives from: Instance (one for each [plugin.NAME])
-// and Lane (one a worker), and what a Lane can do: Filter, SessionFilter, Output, Admission,
-// Replay, Probe, Control.
+// lsmtpd SDK: the classes a plugin derives from: Instance (one for each [plugin.NAME]) and Lane
+// (one a worker), and the interfaces of a Lane: Filter, SessionFilter, Output, Admission, Replay,
+// Probe, Control.
 //
 //     class MyLane : public sdk::Lane, public sdk::Output, public sdk::Admission { ... };
 //     class MyInstance : public sdk::Instance {
@@ -9,8 +9,8 @@
 //       bool start(sdk::Report& report) override;        // [main] files, sockets, threads
 //       std::unique_ptr<MyLane> open_lane(sdk::LaneHost); // [loop]
 //     };
-// Which extensions the host sees follows from what the class that open_lane() returns derives from.
-// A lane is called on its own loop only and needs no locks. All functions return promptly.
+// The base classes of the class that open_lane() returns decide which extensions the host sees. A
+// lane is called on its own loop only and needs no locks. All functions return promptly.
 #pragma once
 
 #include "config.hpp"
@@ -18,8 +18,8 @@
 
 namespace lsmtpd::sdk {
 
-// An instance: options, locks, threads, and what the workers share. It lives until all lanes are
-// closed. [main]
+// An instance: options, locks, threads, and state that the workers share. It lives until all lanes
+// are closed. [main]
 namespace detail {
 template <class Instance>
 class InstanceBox;
@@ -32,8 +32,8 @@ class Instance {
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
 
-  // Opens what the instance needs. False (or an exception): the daemon does not start; say why in
-  // `report`.
+  // Opens files, sockets and threads. False (or an exception): the daemon does not start; name the
+  // error in `report`.
   virtual bool start(Report& report) {
     (void)report;
     return true;
@@ -63,8 +63,8 @@ class Instance {
 class Reload {
  public:
   virtual ~Reload() = default;
-  // Gets ready what may fail. False (or an exception): the reload does not happen; say why in
-  // `report`.
+  // Prepares everything that may fail. False (or an exception): the reload does not happen; name
+  // the error in `report`.
   virtual bool prepare(Config config, Report& report) = 0;
   virtual void commit() = 0;
   virtual void abort() = 0;
@@ -82,8 +82,8 @@ class Closed {
   void operator()() noexcept {
     if (const detail::State state = std::move(state_)) {
       state->done = true;
-      // Never from here: the lane may be what calls. Inside close() the end of it settles, else a
-      // task of its own.
+      // Not settled here, because the caller may be the lane. Inside close() its end settles, else
+      // a task.
       if (!state->in_close) LaneHost::settle_later(state);
     }
   }
@@ -107,9 +107,9 @@ class Lane {
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
-  // The host wants the lane to end: answer what is open, close connections; then call `closed`, now
-  // or later. By default it is closed at once; calls that members hold are then dropped, so they
-  // say "tempfail".
+  // The host wants the lane to end: answer open calls, close connections; then call `closed`, now
+  // or later. By default it is closed at once; calls that members hold are then dropped, which
+  // answers them with "tempfail".
   virtual void close(Closed closed) { closed(); }
 
   const LaneHost& host() const noexcept { return host_; }
@@ -135,7 +135,7 @@ class Filter {
  public:
   virtual ~Filter() = default;
   virtual void message(Call call, FilterMessage message) = 0;
-  // The host no longer waits for this call: give up and answer it soon, with anything.
+  // The host no longer waits for this call: stop the work and answer it soon, with any verdict.
   virtual void cancel(lsmtpd_call call) { (void)call; }
 };
 
@@ -155,15 +155,15 @@ class SessionFilter {
 struct Delivery {
   std::string_view copy_id;               // the same at every resend; storing it again replaces
   std::string_view target;                // as a fallback: the output it is kept for; else empty
-  bool replay = false;                    // given back by a spool: nobody waits
+  bool replay = false;                    // a replayed copy: no client waits
   std::chrono::milliseconds deadline{0};  // until the host stops waiting; 0: it waits
   std::string_view reason;                // why the last attempt failed; empty: none did
   uint32_t attempts = 0;                  // earlier ones, as far as known
   bool in_doubt = false;                  // one of them was sent and its outcome is unknown
-  Annotations annotations;                // go along to the fallback after tempfail()
+  Annotations annotations;                // passed to the fallback after tempfail()
 };
 
-// Puts messages where they are safe: lsmtpd.output/1. Answer with stored(), reject() or
+// Stores messages durably or passes them on: lsmtpd.output/1. Answer with stored(), reject() or
 // tempfail(), now or later.
 class Output {
  public:
@@ -177,18 +177,18 @@ class Output {
 struct Capacity {
   bool ready = true;
   uint64_t max_message_size = 0;  // bytes; 0: no limit
-  std::string_view reason;        // where not ready; lives until the next admission()
+  std::string_view reason;        // if not ready; lives until the next admission()
 };
 
-// What can be taken, asked at each EHLO and MAIL: lsmtpd.admission/1.
+// Says whether messages are taken, asked at each EHLO and MAIL: lsmtpd.admission/1.
 class Admission {
  public:
   virtual ~Admission() = default;
   virtual Capacity admission() = 0;
 };
 
-// Gives back what an output stored: lsmtpd.replay/1. Only worker 0's lane is asked. Ids live during
-// the function.
+// Returns the stored messages of an output: lsmtpd.replay/1. Only worker 0's lane is asked. Ids
+// live during the function.
 class Replay {
  public:
   virtual ~Replay() = default;
@@ -200,7 +200,7 @@ class Replay {
                            std::string_view reason) = 0;  // stored() once kept apart
 };
 
-// Says what a probe did, step by step; valid until the call is answered. [loop]
+// Takes the steps of a probe; valid until the call is answered. [loop]
 class ProbeReport {
  public:
   explicit ProbeReport(const lsmtpd_probe_report* raw) noexcept : raw_(raw) {}
@@ -223,7 +223,7 @@ class Probe {
   virtual void probe(Call call, ProbeReport report) = 0;
 };
 
-// Takes an operator's orders: lsmtpd.control/1.
+// Takes an operator's commands: lsmtpd.control/1.
 class Control {
  public:
   virtual ~Control() = default;

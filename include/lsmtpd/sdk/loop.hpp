@@ -2,10 +2,11 @@
 // from other threads.
 //
 // All callbacks run on the lane's loop, never from inside the function that asked for them. They
-// may be any callable, move-only ones too; they are freed after they ran, or with the handle. What
-// a callback throws is logged, and answers the calls it held. A lane is destroyed only when nothing
-// that it posted, deferred, offloaded or is resolving is under way, so such callbacks may use
-// `this`. Timers and watches are handles: keep them in the lane, they end with it.
+// may be any callable, move-only ones too; they are freed after they ran, or with the handle. An
+// exception of a callback is logged, and answers the calls that the callback held. A lane is
+// destroyed only when none of its posts, deferred tasks, offloaded work and look-ups is under way,
+// so such callbacks may use `this`. Timers and watches are handles: keep them in the lane, they end
+// with it.
 #pragma once
 
 #include <chrono>
@@ -16,7 +17,7 @@
 
 namespace lsmtpd::sdk {
 
-// What a host name stands for; `error` is empty, or says why there is nothing. Live during the
+// The addresses of a host name; `error` is empty, or says why there are none. Live during the
 // callback.
 struct Resolved {
   std::string_view error;
@@ -57,7 +58,7 @@ struct Copy {
   bool in_doubt = false;
 };
 
-// How a copy was stored, for loaded(): what came with its delivery.
+// The arguments of the delivery that stored a copy, for loaded().
 struct Stored {
   std::string_view target;
   std::string_view reason;
@@ -115,8 +116,8 @@ class LaneHost : public Host {
     state_->loop->defer(raw_, &Task::run, new Task{state_, std::move(function)});
   }
 
-  // [any] Calls `function()` on the loop, in order of posting. False: the lane is closed; it was
-  // dropped.
+  // [any] Calls `function()` on the loop, in order of posting. False: the lane is closed;
+  // `function` was dropped.
   template <class Function>
   bool post(Function function) const {
     using Task = detail::Task<Function>;
@@ -133,8 +134,8 @@ class LaneHost : public Host {
   }
 
   // [loop] Runs `work()` on a thread of the pool, then `done(result)` on the loop, or `done()`
-  // where work returns nothing. Where work throws, done is not called, and the calls that either
-  // held are answered with what was thrown. False: not started; both were dropped.
+  // where work returns nothing. If `work` throws, `done` is not called, and the calls that either
+  // held are answered with the text of the exception. False: not started; both were dropped.
   template <class Work, class Done>
   bool offload(Work work, Done done) const {
     using Job = detail_job<Work, Done>;
@@ -148,7 +149,8 @@ class LaneHost : public Host {
     return true;
   }
 
-  // [loop] Looks a host name up and calls `function(Resolved)`. False: not started; it was dropped.
+  // [loop] Looks a host name up and calls `function(Resolved)`. False: not started; `function` was
+  // dropped.
   template <class Function>
   bool resolve(std::string_view name, uint16_t port, Function function) const {
     using Query = detail_query<Function>;

@@ -1,5 +1,5 @@
-// lsmtpd SDK: Call, the one answer to one question of the host; Message, the view of a message that
-// came with it, with its Headers; and what may be changed: Annotations, and a FilterMessage.
+// lsmtpd SDK: Call, a question of the host with its one answer; Message, the view of a message that
+// came with it, with its Headers; and Annotations and FilterMessage, which change a message.
 #pragma once
 
 #include <chrono>
@@ -9,9 +9,9 @@
 
 namespace lsmtpd::sdk {
 
-// A question the host waits for. Move-only; answer it once, from any thread, before the lane is
-// closed. Dropped without an answer it says "tempfail" by itself, so that no path through a plugin
-// leaves a client hanging.
+// A question of the host that waits for its answer. Move-only; answer it once, from any thread,
+// before the lane is closed. The destructor answers "tempfail" if the plugin did not, so that no
+// path through a plugin leaves a client waiting.
 class Call {
  public:
   Call() noexcept = default;
@@ -36,7 +36,7 @@ class Call {
   void proceed() noexcept { answer(LSMTPD_CONTINUE, 0, {}, {}, {}); }
   // Filter: go on with the edits, and skip the filters that are left.
   void accept() noexcept { answer(LSMTPD_ACCEPT, 0, {}, {}, {}); }
-  // Output: it is safe now; `detail` says where, for the log.
+  // Output: the message is durable; `detail` says where, for the log.
   void stored(std::string_view detail = {}) noexcept { answer(LSMTPD_STORED, 0, {}, {}, detail); }
   // Refused for good. The client reads `text`; `code` is a 5xx (0: the default), `enhanced` an RFC
   // 3463 code of its class; `detail` is for the log.
@@ -44,12 +44,12 @@ class Call {
               std::string_view detail = {}) noexcept {
     answer(LSMTPD_REJECT, code, enhanced, text, detail);
   }
-  // Not now: 4xx for the client, or the fallback of an output.
+  // Temporary failure: 4xx for the client, or the fallback of an output.
   void tempfail(std::string_view text = {}, uint32_t code = 0, std::string_view enhanced = {},
                 std::string_view detail = {}) noexcept {
     answer(LSMTPD_TEMPFAIL, code, enhanced, text, detail);
   }
-  // Output: tempfail, and it was sent without an outcome: it may be stored there. `cause_passes`:
+  // Output: tempfail, and the message was sent without an outcome: it may be stored. `cause_passes`:
   // LSMTPD_CAUSE_PASSES.
   void in_doubt(std::string_view text = {}, uint32_t code = 0, std::string_view enhanced = {},
                 std::string_view detail = {}, bool cause_passes = false) noexcept {
@@ -73,7 +73,7 @@ class Call {
     host->complete(host, release(), &verdict);
   }
 
-  // Takes the duty to answer away from this object.
+  // Releases this object from the duty to answer.
   lsmtpd_call release() noexcept {
     host_ = nullptr;
     return std::exchange(id_, 0);
@@ -95,7 +95,7 @@ class Call {
   lsmtpd_call id_ = 0;
 };
 
-// The host's tables that have to do with messages; each may be null on an older host.
+// The host's tables for messages; each may be null on an older host.
 struct MessageTables {
   const lsmtpd_message_1* message = nullptr;
   const lsmtpd_annotations_1* annotations = nullptr;
@@ -142,8 +142,8 @@ class Headers {
   int64_t count_;
 };
 
-// What may be annotated while a call is open; see lsmtpd/annotations.h for when it takes effect.
-// [any, one thread at a time]
+// The annotations that may be set while a call is open; lsmtpd/annotations.h says when they take
+// effect. [any, one thread at a time]
 class Annotations {
  public:
   Annotations() noexcept = default;
@@ -153,7 +153,7 @@ class Annotations {
   bool set(std::string_view key, std::string_view value) const noexcept {
     return raw_ != nullptr && table_ != nullptr && table_->set(raw_, str(key), str(value)) == 0;
   }
-  // As it stands now; lives until the next set().
+  // The current text; lives until the next set().
   std::string_view find(std::string_view key) const noexcept {
     return raw_ == nullptr || table_ == nullptr ? std::string_view()
                                                 : view(table_->find(raw_, str(key)));
@@ -245,7 +245,7 @@ class Message {
   // The header fields; lives as long as this object.
   Headers headers() const { return Headers(tables_.header, raw_); }
 
-  // What filters before noted down; what this one sets does not show.
+  // An annotation of earlier filters; those that this filter sets do not show.
   std::string_view annotation(std::string_view key) const {
     return tables_.annotations == nullptr ? std::string_view()
                                           : view(tables_.annotations->get(raw_, str(key)));

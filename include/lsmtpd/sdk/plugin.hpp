@@ -19,12 +19,12 @@
 // instance (derives from Instance, has open_lane) or, where no instance is needed, a lane (derives
 // from Lane, constructor (LaneHost, Config)), and may have
 //     static constexpr lsmtpd_option options[] = {...};  // the keys it takes: config.hpp
-//     // what the table cannot say
+//     // rules that the table cannot express
 //     static void validate(sdk::Config config, sdk::Report report);
 //     static constexpr const char *command_name, *command_usage;  // `lsmtpd NAME ...`, and its
 //     static int command(sdk::Config, const std::vector<std::string_view>&, sdk::Terminal);
-// Exceptions never leave a plugin: what a call throws answers that call with "tempfail" and is
-// logged; what a constructor or start() throws is why the daemon does not start.
+// Exceptions never leave a plugin: an exception of a call answers that call with "tempfail" and is
+// logged; one of a constructor or of start() is the error with which the daemon does not start.
 #pragma once
 
 #include "tables.hpp"
@@ -58,7 +58,7 @@ struct HasCommand : std::false_type {};
 template <class Class>
 struct HasCommand<Class, std::void_t<decltype(Class::command_name)>> : std::true_type {};
 
-// What stands behind one lsmtpd_instance.
+// The object behind one lsmtpd_instance.
 template <class Instance>
 class InstanceBox {
  public:
@@ -187,8 +187,7 @@ class InstanceBox {
       LaneHost lane_host(host);
       std::unique_ptr<LaneClass> lane = self(instance).instance_.open_lane(lane_host);
       if (lane == nullptr) return;
-      // The lane may keep the host it was given or another one made from it: its own state is the
-      // one that counts.
+      // The lane may keep the host it was given or a copy: the state in the lane's own host counts.
       const State state = static_cast<Lane&>(*lane).host().state();
       state->destroy = [](Lane* last) { delete last; };
       state->lane = lane.release();

@@ -6,7 +6,7 @@
 
 namespace lsmtpd::sdk::detail {
 
-// The tables of one lane class. Every function casts, calls one method, and lets nothing out.
+// The tables of one lane class. Every function casts, calls one method, and lets no exception out.
 template <class LaneClass>
 struct Tables {
   static LaneClass& self(const lsmtpd_lane* lane) noexcept {

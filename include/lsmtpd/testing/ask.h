@@ -80,7 +80,7 @@ static inline const lsmtpd_test_verdict* lsmtpd_test_wait(lsmtpd_test* t, lsmtpd
   return verdict;
 }
 
-/* Turns the loop until `condition(data)` is not 0. 0: that did not come in time. */
+/* Turns the loop until `condition(data)` is not 0. 0: it was not met in time. */
 static inline int lsmtpd_test_wait_for(lsmtpd_test* t, int (*condition)(void*), void* data) {
   const uint64_t start = lsmtpd_t_clock_ms();
   while (!condition(data)) {
@@ -139,7 +139,7 @@ static inline const lsmtpd_test_verdict* lsmtpd_test_deliver(lsmtpd_test* t,
   return lsmtpd_test_wait(t, lsmtpd_test_ask_deliver(t, mail, NULL, NULL, 0));
 }
 
-/* What holds the annotations of a session. */
+/* The annotations of a session. */
 static inline lsmtpd_test_mail* lsmtpd_t_session(lsmtpd_test* t, uint64_t session) {
   for (lsmtpd_test_mail* mail = t->mails; mail != NULL; mail = mail->next)
     if (mail->session == session) return mail;
@@ -201,7 +201,7 @@ static inline void lsmtpd_test_session_closed(lsmtpd_test* t, uint64_t session) 
   if (table->closed != NULL) table->closed(t->lane->lane, session);
 }
 
-/* What a host does to a call that it no longer waits for; the plugin still has to answer. */
+/* Cancels a call as a host does that no longer waits; the plugin still has to answer. */
 static inline void lsmtpd_test_cancel(lsmtpd_test* t, lsmtpd_call id) {
   const lsmtpd_t_call* call = lsmtpd_t_find_call(t, id);
   const lsmtpd_filter_1* filter = (const lsmtpd_filter_1*)lsmtpd_test_extension(t, LSMTPD_FILTER);

@@ -5,8 +5,8 @@
 
 #include "base.h"
 
-/* Row number `index` of an option table. A plugin with older headers has shorter rows: what is not
- * there is 0. */
+/* Row number `index` of an option table. A plugin with older headers has shorter rows: missing
+ * members are 0. */
 static inline lsmtpd_option lsmtpd_t_row(const lsmtpd_option* options, uint32_t stride,
                                          uint32_t index) {
   lsmtpd_option row;
@@ -325,8 +325,8 @@ static inline void lsmtpd_t_free_scopes(lsmtpd_test* t) {
   }
 }
 
-/* Checks what was given against the table, fills in defaults, then has the plugin validate them. 0:
- * no errors. */
+/* Checks the given options against the table, fills in defaults, then has the plugin validate them.
+ * 0: no errors. */
 static inline int lsmtpd_t_check_config(lsmtpd_test* t) {
   const lsmtpd_report report = {t, lsmtpd_t_report_error, lsmtpd_t_report_warning};
   lsmtpd_t_free_scopes(t);

@@ -6,18 +6,18 @@
 #include "mail.h"
 
 static inline lsmtpd_t_call* lsmtpd_t_find_call(const lsmtpd_test* t, lsmtpd_call id) {
-  /* The high half is a generation, so that no other number passes for a call. */
+  /* The high half is a generation, so that no other number is a valid call. */
   const uint64_t index = (id & 0xffffffffu) - 1;
   return (id >> 32) == 7 && index < t->call_count ? t->calls[index] : NULL;
 }
 
-/* What came with a call goes when it is completed and the plugin's function has returned. The mutex
- * is held. */
+/* Frees the arguments of a call once it is completed and the plugin's function has returned. The
+ * mutex is held. */
 static inline void lsmtpd_t_let_go(lsmtpd_t_call* call) {
   if (call->mail != NULL && call->answered && !call->in_function) --call->mail->references;
 }
 
-/* What open calls let the plugin do ends here; edits stand if it was CONTINUE or ACCEPT. The mutex
+/* Ends the rights of an open call; edits take effect if it was CONTINUE or ACCEPT. The mutex
  * is held. */
 static inline void lsmtpd_t_close_call(lsmtpd_t_call* call, uint32_t kind) {
   const int good = kind == LSMTPD_CONTINUE || kind == LSMTPD_ACCEPT;
@@ -57,7 +57,7 @@ static inline lsmtpd_t_call* lsmtpd_t_answer(lsmtpd_test* t, const lsmtpd_host* 
   return NULL;
 }
 
-/* Copies a verdict, and says what is wrong with it. The mutex is held. */
+/* Copies a verdict, and notes its mistakes as failures. The mutex is held. */
 static inline void lsmtpd_t_take_verdict(lsmtpd_test* t, const lsmtpd_t_call* call,
                                          const lsmtpd_verdict* from, lsmtpd_test_verdict* to,
                                          lsmtpd_test_text words[3]) {
@@ -285,7 +285,8 @@ static inline lsmtpd_making* lsmtpd_t_make(const lsmtpd_host* host, const lsmtpd
   mail->references = 1;
   return (lsmtpd_making*)mail;
 }
-/* The way in for making: it must not have been handed over or dropped. The mutex is taken. */
+/* Begins each function of lsmtpd.making: the message must not be handed over or dropped. Locks the
+ * mutex. */
 static inline lsmtpd_test_mail* lsmtpd_t_enter_making(const lsmtpd_making* making,
                                                       const char* function) {
   lsmtpd_test_mail* mail = (lsmtpd_test_mail*)(uintptr_t)making;

@@ -11,7 +11,8 @@ static inline lsmtpd_t_host* lsmtpd_t_self(const lsmtpd_host* host) {
   return (lsmtpd_t_host*)host->self;
 }
 
-/* The plugin's way in: a lane that is open, on its loop where `loop` is 1. The mutex is taken. */
+/* Begins each function that a plugin calls: the lane must be open, and on its loop where `loop`
+ * is 1. Locks the mutex. */
 static inline lsmtpd_test* lsmtpd_t_use_host(const lsmtpd_host* host, const char* function,
                                              int loop) {
   lsmtpd_t_host* self = lsmtpd_t_self(host);

@@ -1,4 +1,4 @@
-/* Fake host: how tests make messages, and what became of them. */
+/* Fake host: functions for tests to make messages and to read the results. */
 #ifndef LSMTPD_TESTING_MAIL_H
 #define LSMTPD_TESTING_MAIL_H
 

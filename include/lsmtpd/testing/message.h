@@ -5,7 +5,8 @@
 
 #include "base.h"
 
-/* The plugin's way in. A message without a pin or an open call is gone for it. The mutex is taken.
+/* Begins each function that a plugin calls. A message without a pin or an open call is gone. Locks
+ * the mutex.
  */
 static inline lsmtpd_test_mail* lsmtpd_t_enter(const lsmtpd_message* message,
                                                const char* function) {

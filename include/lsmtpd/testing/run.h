@@ -1,4 +1,4 @@
-/* Fake host: how tests start and end a plugin. All of it on the thread that called
+/* Fake host: functions for tests to start and end a plugin. All of it on the thread that called
  * lsmtpd_test_new(). */
 #ifndef LSMTPD_TESTING_RUN_H
 #define LSMTPD_TESTING_RUN_H
@@ -111,7 +111,7 @@ static inline int lsmtpd_test_open_lane(lsmtpd_test* t) {
   t->lane = host;
   return 0;
 }
-/* Which lane asking functions use: number 0 was opened first. */
+/* Sets the lane that asking functions use: number 0 was opened first. */
 static inline void lsmtpd_test_use_lane(lsmtpd_test* t, uint32_t number) {
   for (lsmtpd_t_host* host = t->hosts; host != NULL; host = host->next)
     if (host->is_lane && host->raw.worker == number) t->lane = host;
@@ -171,7 +171,7 @@ static inline void lsmtpd_test_close_lane(lsmtpd_test* t) {
   t->in_close = 0;
 }
 
-/* Ends everything in the right order and checks what is left over. Returns the failures: "" or a
+/* Ends everything in the right order and checks for leftovers. Returns the failures: "" or a
  * line each. */
 static inline const char* lsmtpd_test_finish(lsmtpd_test* t) {
   if (t->offload == LSMTPD_TEST_OFFLOAD_HELD) t->offload = LSMTPD_TEST_OFFLOAD_TURN;

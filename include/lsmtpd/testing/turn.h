@@ -1,5 +1,5 @@
-/* Fake host: turns the loop: everything that the plugin posted, deferred, offloaded, watches and
- * resolves happens here. */
+/* Fake host: turns the loop, which runs all posts, deferred tasks, offloaded work, watches and
+ * look-ups of the plugin. */
 #ifndef LSMTPD_TESTING_TURN_H
 #define LSMTPD_TESTING_TURN_H
 
@@ -9,7 +9,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-/* The whole list, emptied: what callbacks add waits for the next turn. */
+/* Takes the whole list: tasks that callbacks add wait for the next turn. */
 static inline lsmtpd_t_task* lsmtpd_t_take_all(lsmtpd_test* t, lsmtpd_t_task** list) {
   lsmtpd_t_lock(t);
   lsmtpd_t_task* all = *list;

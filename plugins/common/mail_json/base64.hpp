@@ -18,9 +18,9 @@ class Base64Encoder {
     std::size_t read;
     std::size_t written;
   };
-  // Ends when the piece is used up or fewer than 4 bytes of room are left.
+  // Returns when the piece is used up or fewer than 4 bytes of room are left.
   Step encode(std::string_view in, char* out, std::size_t room);
-  // What is left, padded: 0 or 4 bytes.
+  // Writes the rest, padded: 0 or 4 bytes.
   std::size_t finish(char* out);
 
  private:
@@ -32,9 +32,10 @@ class Base64Encoder {
 // at the end.
 class Base64Decoder {
  public:
-  // `out` has room for in.size() + 3 bytes. How many were made, or -1: this is not base64.
+  // `out` has room for in.size() + 3 bytes. Returns the number of bytes written, or -1 where `in`
+  // is not base64.
   std::int64_t decode(std::string_view in, char* out);
-  // False: it ended in the middle.
+  // False: the input ended inside a group.
   bool finish() const { return digits_ == 0; }
 
  private:

@@ -1,4 +1,4 @@
-// Where a writer gets content from: bytes that lie in memory (peek), or must be read (read).
+// The content that a writer reads: bytes in memory (peek), or bytes that must be read (read).
 #pragma once
 
 #include <lsmtpd/message.h>
@@ -59,12 +59,12 @@ class TextContent : public Content {
   std::string_view text_;
 };
 
-// Goes through content in pieces, once; reads into a buffer of its own where it cannot peek.
+// Reads content once, in pieces; uses a buffer of its own where it cannot peek.
 class Pieces {
  public:
   // The piece at the present place; empty at the end, or when failed().
   std::string_view next(Content& content);
-  // That many bytes of the last piece are done with.
+  // Marks that many bytes of the last piece as used.
   void advance(std::size_t bytes) { offset_ += bytes; }
   void rewind() { offset_ = 0; }
   bool failed() const { return failed_; }

@@ -18,7 +18,8 @@ struct Escape {
 
 constexpr std::string_view kEscapedCrLf = "\\r\\n";
 
-// What stands for each byte below 0x80: itself, a short escape or \u00XX (as serde_json writes it).
+// The escaped form of each byte below 0x80: itself, a short escape or \u00XX (as serde_json writes
+// it).
 constexpr std::array<Escape, 128> make_escapes() {
   std::array<Escape, 128> table{};
   constexpr char kHex[] = "0123456789abcdef";
@@ -37,8 +38,8 @@ constexpr std::array<Escape, 128> make_escapes() {
 
 constexpr std::array<Escape, 128> kEscapes = make_escapes();
 
-// How many bytes of `in` need no escape; they are copied to `out`, which has room for `limit`
-// bytes and 16 more.
+// Copies the leading bytes of `in` that need no escape to `out`, which has room for `limit` bytes
+// and 16 more, and returns their number.
 #if defined(__SSE2__)
 std::size_t copy_clean(const char* in, std::size_t limit, char* out) {
   std::size_t at = 0;
@@ -94,7 +95,8 @@ Escaper::Step Escaper::escape(std::string_view in, char* out, std::size_t room) 
   return {at, written};
 }
 
-// Bytes of `in` that end the sequence begun in the piece before, or that show it to be invalid.
+// Takes the bytes of `in` that end the sequence begun in the piece before, or show it to be
+// invalid.
 std::size_t Escaper::complete_pending(std::string_view in, char* out, std::size_t& written) {
   const std::size_t more = std::min(in.size(), sizeof(pending_) - pending_size_);
   std::memcpy(pending_ + pending_size_, in.data(), more);

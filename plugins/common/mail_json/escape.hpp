@@ -1,6 +1,6 @@
 // Escapes bytes as the inside of a JSON string, piece by piece: a UTF-8 sequence may be split over
-// two pieces. What is not UTF-8 becomes U+FFFD; NUL becomes \u0000. Clean runs are copied 16 bytes
-// at a time.
+// two pieces. Invalid UTF-8 becomes U+FFFD; NUL becomes \u0000. Clean runs are copied 16 bytes at a
+// time.
 // Order: escape() until all pieces are read, then finish() once. Not thread-safe; allocates
 // nothing.
 #pragma once
@@ -14,15 +14,15 @@ class Escaper {
  public:
   static constexpr std::size_t kRoom = 32;  // the least room that makes progress
 
-  // How many bytes at the front of `in` are ASCII that stands for itself.
+  // Returns how many bytes at the front of `in` are ASCII that needs no escape.
   static std::size_t plain(std::string_view in);
 
   struct Step {
-    std::size_t read;     // bytes of the piece that are done with
+    std::size_t read;     // bytes of the piece that were used
     std::size_t written;  // bytes put into `out`
   };
 
-  // Escapes from `in` into `out`, which has `room` bytes; ends when either is used up (fewer than
+  // Escapes `in` into `out`, which has `room` bytes; returns when either is used up (fewer than
   // kRoom bytes left count as used up).
   Step escape(std::string_view in, char* out, std::size_t room);
 

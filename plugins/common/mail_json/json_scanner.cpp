@@ -129,7 +129,7 @@ bool Scanner::value(std::size_t depth) {
   return scalar();
 }
 
-// Only the shape; cJSON reads it afterwards.
+// Checks the structure only; cJSON reads the text afterwards.
 bool Scanner::container(std::size_t depth) {
   if (depth > kDepthMax) return error("nested too deep");
   const char close = peek() == '{' ? '}' : ']';

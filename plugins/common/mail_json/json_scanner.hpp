@@ -1,6 +1,6 @@
-// Goes through a JSON file of LSMTPD's form once, with bounded memory: keeps the members of the
-// envelope as text and notes where the content strings lie. The keys may stand in any order.
-// What is torn, cut off, nested too deep or followed by something else is an error.
+// Reads a JSON file of LSMTPD's form once, with bounded memory: keeps the members of the envelope
+// as text and notes the places of the content strings. The keys may stand in any order. A file that
+// is torn, cut off, nested too deep or followed by other text is an error.
 #pragma once
 
 #include <cstddef>

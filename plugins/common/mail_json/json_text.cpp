@@ -37,7 +37,7 @@ void Text::string(std::string_view value) {
   separate();
   out_ += '"';
   const std::size_t plain = Escaper::plain(value);
-  out_ += value.substr(0, plain);  // nearly always all of it
+  out_ += value.substr(0, plain);  // nearly always the whole value
   escape(value.substr(plain));
   out_ += '"';
 }

@@ -1,7 +1,7 @@
 // Reads a file of LSMTPD's JSON back, ours or its own, with bounded memory whatever is in it.
-// Order: open() goes through the whole file and gives the envelope; then content(), as often as
-// wanted, gives the exact bytes in pieces (from email_content_base64 where it is there). Blocks as
-// Input does. Not thread-safe; the input must outlive it.
+// Order: open() reads the whole file and gives the envelope; then content(), any number of times,
+// gives the exact bytes in pieces (from email_content_base64 if the file has it). Blocks as Input
+// does. Not thread-safe; the input must outlive it.
 #pragma once
 
 #include <functional>
@@ -20,7 +20,7 @@ class Reader {
   explicit Reader(Input& input) : input_(input) {}
 
   Result<StoredMail> open();
-  // An error where the content is not what it should be, or where the sink said stop.
+  // Returns an error where the content is broken or the sink returned false.
   Result<void> content(const Sink& sink);
 
  private:

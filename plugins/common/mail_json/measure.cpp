@@ -35,7 +35,7 @@ Clean measure_clean(const char* in, std::size_t size) {
   for (; at + 16 <= size; at += 16) {
     const __m128i block = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in + at));
     if (_mm_movemask_epi8(special(block)) == 0) continue;  // four blocks of five in ordinary mail
-    // Signed: what is not above zero is NUL or has the high bit.
+    // Signed: bytes that are not above zero are NUL or have the high bit.
     if (_mm_movemask_epi8(_mm_cmpgt_epi8(block, zero)) != 0xFFFF) break;
     sum = _mm_add_epi64(sum, _mm_sad_epu8(extra_bytes(block), zero));
   }
@@ -82,7 +82,8 @@ void Measure::add_ascii(unsigned char byte) {
   }
 }
 
-// The sequence that begins in what is pending or else in `text`; how many bytes of `text` it took.
+// Measures the sequence that begins in the pending bytes or else in `text`; returns how many bytes
+// of `text` it has.
 std::size_t Measure::add_sequence(std::string_view text) {
   const std::size_t more = std::min(text.size(), sizeof(pending_) - pending_size_);
   std::memcpy(pending_ + pending_size_, text.data(), more);

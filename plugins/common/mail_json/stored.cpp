@@ -14,7 +14,7 @@ struct CjsonDelete {
   void operator()(cJSON* json) const { cJSON_Delete(json); }
 };
 
-// The first problem met; later ones are not looked at.
+// The first problem; later ones are not reported.
 struct Problem {
   std::string text;
   void set(const std::string& what) {
@@ -67,7 +67,7 @@ void read_recipient_parameters(const cJSON* object, StoredMail& mail, Problem& p
   }
 }
 
-// An object, or, from before, a string: "TLSv1.3 TLS_AES_256_GCM_SHA384".
+// An object, or, in older files, a string: "TLSv1.3 TLS_AES_256_GCM_SHA384".
 void read_tls(const cJSON* object, StoredMail& mail, Problem& problem) {
   const cJSON* item = cJSON_GetObjectItemCaseSensitive(object, "tls");
   if (item == nullptr) return;
@@ -96,7 +96,7 @@ std::uint32_t number_of(const cJSON* object, const char* key) {
   return static_cast<std::uint32_t>(item->valuedouble);
 }
 
-// Those that are left of `recipient_total`.
+// The numbers of the recipients that are left of `recipient_total`.
 void read_recipient_numbers(const cJSON* own, StoredMail& mail, Problem& problem) {
   const cJSON* list = cJSON_GetObjectItemCaseSensitive(own, "recipient_numbers");
   if (list == nullptr) return;
@@ -114,7 +114,7 @@ void read_recipient_numbers(const cJSON* own, StoredMail& mail, Problem& problem
     problem.set("recipient_numbers does not match recipients");
 }
 
-// The keys of ours, from the top level or from under "lsmtpd".
+// lsmtpd's own keys, at the top level or under "lsmtpd".
 void read_extra(const cJSON* object, StoredMail& mail, Problem& problem) {
   const auto take = [&](const char* key, std::string& to) {
     std::string value = text_of(object, key, false, problem);

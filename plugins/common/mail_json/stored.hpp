@@ -1,15 +1,15 @@
-// What LSMTPD's JSON says of a message beside its content, as owned values, and the names of the
+// The data of a message in LSMTPD's JSON except its content, as owned values, and the names of the
 // keys. The six keys of LSMTPD's own are never removed and keep its meaning:
 //   timestamp, message_id, client_address (the HELO argument), recipients (with angle brackets),
 //   sender (without), email_content.
 // Keys of ours, left out where empty:
-//   peer_address, peer_port, protocol, listener, auth_user   how the client came
+//   peer_address, peer_port, protocol, listener, auth_user   the client's connection
 //   tls                    {version, cipher, server_name, client_subject, client_sha256, by}; older
 //                          files have a string: protocol and cipher
 //   mail_parameters                                               ESMTP parameters of MAIL
 //   recipient_parameters   an array beside recipients, "" where a recipient had none
 //   email_content_base64   the exact bytes, where JSON cannot carry them in email_content
-//   lsmtpd                 what the spool keeps for itself: Bookkeeping; and "envelope", with the
+//   lsmtpd                 data of the spool itself: Bookkeeping; and "envelope", with the
 //                          keys of ours above, where they are not wanted at the top
 #pragma once
 
@@ -27,11 +27,11 @@ namespace lsmtpd::mail_json {
 template <class T>
 using Result = tl::expected<T, std::string>;
 
-inline constexpr std::uint32_t kFormat = 1;  // version of what stands under "lsmtpd"
+inline constexpr std::uint32_t kFormat = 1;  // version of the object under "lsmtpd"
 
 struct Bookkeeping {
   std::string copy_id;
-  std::string target;  // whose fallback stored it; empty: its own
+  std::string target;  // the output whose fallback stored it; empty: stored as an output
   std::string reason;  // why that output's last attempt failed; empty: not known
   std::uint32_t attempts = 0;
   bool in_doubt = false;  // it was sent, and its outcome is unknown

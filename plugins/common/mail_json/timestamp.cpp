@@ -7,7 +7,7 @@ namespace lsmtpd::mail_json {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
-// What nanoseconds in 64 bits hold, rounded to years: 1700 to 2200.
+// The range of nanoseconds in 64 bits, in whole years: 1700 to 2200.
 constexpr std::int64_t kEarliest = -8'520'336'000;
 constexpr std::int64_t kLatest = 7'258'118'400;
 
@@ -52,7 +52,7 @@ std::optional<std::int64_t> take_offset(std::string_view& text) {
   return west ? -seconds : seconds;
 }
 
-// The last `digits` digits of `value`, at `at`.
+// Writes the last `digits` digits of `value` to `at`.
 void put(std::string& text, std::size_t at, std::size_t digits, int value) {
   for (; digits > 0; value /= 10) text[at + --digits] = static_cast<char>('0' + value % 10);
 }

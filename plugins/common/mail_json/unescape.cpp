@@ -54,7 +54,7 @@ std::int64_t Unescaper::unescape(std::string_view in, char* out) {
 bool Unescaper::step(char c, char*& out) {
   if (state_ == State::escape) return escape(c, out);
   if (state_ == State::plain) {
-    // Also a high surrogate that no escape follows comes here.
+    // A high surrogate without a following escape is handled here too.
     state_ = State::escape;
     return c == '\\';
   }

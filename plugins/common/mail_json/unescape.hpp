@@ -1,5 +1,5 @@
-// The inside of a JSON string back to bytes, piece by piece: an escape may be split over two
-// pieces. Order: unescape() each piece, finish() once. Allocates nothing.
+// Turns the inside of a JSON string back into bytes, piece by piece: an escape may be split over
+// two pieces. Order: unescape() each piece, finish() once. Allocates nothing.
 #pragma once
 
 #include <cstddef>
@@ -10,9 +10,10 @@ namespace lsmtpd::mail_json {
 
 class Unescaper {
  public:
-  // `out` has room for in.size() + 4 bytes. How many were made, or -1: an escape is not valid.
+  // `out` has room for in.size() + 4 bytes. Returns the number of bytes written, or -1 where an
+  // escape is not valid.
   std::int64_t unescape(std::string_view in, char* out);
-  // False: it ended inside an escape.
+  // False: the input ended inside an escape.
   bool finish() const { return state_ == State::plain && high_ == 0; }
 
  private:

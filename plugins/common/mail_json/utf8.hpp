@@ -1,5 +1,5 @@
-// UTF-8 sequences, judged as Rust's from_utf8_lossy does: what is invalid is taken in maximal
-// subparts (Unicode 3.9, U+FFFD substitution), each of which becomes one U+FFFD.
+// UTF-8 sequences, divided as by Rust's from_utf8_lossy: each maximal subpart of an invalid
+// sequence (Unicode 3.9, U+FFFD substitution) becomes one U+FFFD.
 #pragma once
 
 #include <cstddef>
@@ -17,11 +17,11 @@ struct Utf8Sequence {
   std::size_t length;  // bytes of the sequence, or of the maximal subpart that is invalid
 };
 
-// The sequence that `text` (not empty) begins with. incomplete: all of it is the beginning of a
-// valid one.
+// The sequence that `text` (not empty) begins with. incomplete: all of `text` is the beginning of a
+// valid sequence.
 Utf8Sequence utf8_sequence(std::string_view text);
 
-// `text` with U+FFFD where it is not UTF-8. For what C strings carry NUL is replaced too.
+// `text` with U+FFFD where it is not UTF-8. For C strings, NUL is replaced too.
 std::string utf8_lossy(std::string_view text);
 
 }  // namespace lsmtpd::mail_json

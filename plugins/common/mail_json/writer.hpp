@@ -3,9 +3,9 @@
 // (it is not UTF-8, or has NUL) email_content_base64 with the exact bytes stands before
 // email_content, which then has U+FFFD where bytes are invalid.
 //
-// Order: the constructor takes what it needs of the envelope; measure() reads the content once;
-// then size() is exact; produce() until it gives 0. The content is given at each call and must be
-// the same. Any thread, one at a time; blocks only where Content::read does.
+// Order: the constructor copies the values that it needs from the envelope; measure() reads the
+// content once; then size() is exact; produce() until it gives 0. The content is given at each call
+// and must be the same. Any thread, one at a time; blocks only where Content::read does.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +29,7 @@ class Writer {
   // False: the content could not be read.
   bool measure(Content& content);
 
-  // Bytes that produce() gives in all.
+  // The number of bytes that produce() gives in all.
   std::uint64_t size() const;
   bool has_base64() const { return !measure_.exact(); }
 

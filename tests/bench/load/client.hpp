@@ -32,7 +32,7 @@ class Client : public Work {
          Clock::time_point began)
         : dialogue(options, script, work, tally, began) {}
     int fd = -1;
-    std::uint64_t number = 0;  // tells it from an earlier one at the same place
+    std::uint64_t number = 0;  // distinguishes it from an earlier one at the same place
     bool connected = false, ready = false, waits_to_write = false;
     std::size_t sent = 0;  // of the piece in front
     Dialogue dialogue;

@@ -42,7 +42,7 @@ class Dialogue {
   bool idle() const { return ready_ && in_flight_.empty(); }
   bool ended() const { return ended_; }
   const char* waits_for() const;
-  // What the server lacks for this style; then nothing can be measured.
+  // The extension that the server lacks for this style; then nothing can be measured.
   const std::string& missing() const { return missing_; }
 
   std::deque<Piece>& outgoing() { return outgoing_; }

@@ -1,4 +1,4 @@
-// What smtp_load is asked to do, and the bytes it sends for it.
+// The options of smtp_load, and the bytes that it sends for them.
 #pragma once
 
 #include <chrono>

@@ -33,7 +33,7 @@ class Replies {
   std::size_t at_ = 0;
 };
 
-// 0 for what is no reply.
+// 0 for text that is no reply.
 inline int code_of(std::string_view reply) {
   if (reply.size() < 3) return 0;
   int code = 0;

@@ -1,4 +1,4 @@
-// What came of the messages: counts, times and wrong replies, and the line of JSON about them.
+// The results: counts, times and wrong replies, and their line of JSON.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ class Tally {
   // A message's times: its first octet sent (or connect), its last octet sent, its final reply.
   void delivered(Clock::time_point began, Clock::time_point sent, Clock::time_point replied);
   void failed(std::string_view problem);
-  // Forgets what was delivered before the measurement; failures stay.
+  // Resets the counts from before the measurement; failures stay.
   void begin(Clock::time_point now);
   void end(Clock::time_point now) { end_ = now; }
 

@@ -88,7 +88,7 @@ std::string unescape_in(std::string_view text, std::size_t piece) {
   return unescaper.finish() ? out : "unfinished";
 }
 
-TEST(Unescape, GivesBackWhatWasEscapedWhateverThePieces) {
+TEST(Unescape, RestoresEscapedTextWhateverThePieces) {
   std::mt19937 random(2);
   for (int round = 0; round < 2000; ++round) {
     std::string text = random_text(random, random() % 60);

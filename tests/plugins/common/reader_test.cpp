@@ -67,7 +67,7 @@ TEST(Reader, ReadsFilesOfLsmtpdsOwn) {
   EXPECT_EQ(got.content, "From: x\r\n\r\ncaf\xC3\xA9 \"q\"\r\n");
 }
 
-TEST(Reader, GivesBackAllThatTheWriterWrote) {
+TEST(Reader, ReadsAllThatTheWriterWrote) {
   StoredMail mail = some_mail();
   mail.recipients.push_back({"second@example.org", "NOTIFY=NEVER", 0});
   mail.mail_parameters = "BODY=8BITMIME";
@@ -237,7 +237,7 @@ TEST(Reader, AnEnvelopeWithoutEndIsAnErrorInBoundedMemory) {
   EXPECT_FALSE(Reader(number).open());
 }
 
-TEST(Reader, ReadErrorsAreSaid) {
+TEST(Reader, ReadErrorsAreReported) {
   TextInput input(kLsmtpdsOwn, 10);
   input.fail_at = 50;
   const auto mail = Reader(input).open();

@@ -47,7 +47,7 @@ TEST(Text, EscapesStringsAsCjsonDoes) {
   }
 }
 
-TEST(Text, PutsAReplacementForNulAndForWhatIsNotUtf8) {
+TEST(Text, PutsAReplacementForNulAndForInvalidUtf8) {
   Text text;
   text.open('[');
   text.string(std::string_view("a\0b", 3));

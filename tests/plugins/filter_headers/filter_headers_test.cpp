@@ -62,7 +62,7 @@ TEST_F(FilterHeaders, ChecksNamesAndPlaceholders) {
   EXPECT_NE(errors.find("add: X-Bar: unknown placeholder {nothing}"), std::string::npos);
 }
 
-TEST_F(FilterHeaders, TriesLaterWithoutMemory) {
+TEST_F(FilterHeaders, TempfailsWithoutMemory) {
   start({{"received", "true"}});
   host_->edits_to_fail = 1;
   EXPECT_EQ(lsmtpd_test_filter(host_, mail_)->kind, LSMTPD_TEMPFAIL);

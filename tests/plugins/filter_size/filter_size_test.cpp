@@ -43,7 +43,7 @@ TEST_F(FilterSize, MessageOfExactlyTheLimitPasses) {
   EXPECT_EQ(filter(0)->kind, LSMTPD_CONTINUE);
 }
 
-TEST_F(FilterSize, OneByteMoreIsRefusedWith552) {
+TEST_F(FilterSize, MessageOneOctetOverTheLimitIsRefusedWith552) {
   start("1000");
   const lsmtpd_test_verdict* verdict = filter(1001);
   EXPECT_EQ(verdict->kind, LSMTPD_REJECT);

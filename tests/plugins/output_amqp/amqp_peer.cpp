@@ -234,7 +234,7 @@ void Peer::dispatch(Client& client) {
         break;
       case PN_SESSION_REMOTE_CLOSE:
         pn_session_close(pn_event_session(event));
-        // What is held belongs to a link of some session.
+        // A held delivery belongs to a link of some session.
         if (held() == 0) pn_session_free(pn_event_session(event));
         while (write(client)) {  // its channel is free for the next only then
         }

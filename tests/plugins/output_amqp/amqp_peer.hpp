@@ -1,6 +1,6 @@
 // A broker that does what a test's script says: it accepts AMQP connections on a loopback port,
-// records what comes and answers as told, well or badly. It runs on a thread of its own; all its
-// functions may be called from any thread, and those that return what was recorded give copies.
+// records the traffic and answers by a script, correctly or not. It runs on a thread of its own;
+// all its functions may be called from any thread, and those that return records return copies.
 // Made with its script, ended by its destructor.
 #pragma once
 
@@ -19,7 +19,7 @@
 
 namespace lsmtpd::amqp::test {
 
-// What becomes of a delivery.
+// The peer's answer to a delivery.
 struct Answer {
   enum Kind {
     accept,
@@ -104,18 +104,18 @@ class Peer {
   void intrude();
   // The management sends a message that answers nothing.
   void tell(const std::string& id);
-  // What was held is settled, the oldest first; at most `count`.
+  // Settles held deliveries, the oldest first; at most `count`.
   void settle_held(Answer answer, std::size_t count = SIZE_MAX);
   void send_raw(const std::string& bytes);
 
   std::vector<std::string> messages() const;
   std::vector<Attached> attached() const;
-  // What was asked of the management, "GET /queues/x".
+  // The requests to the management, "GET /queues/x".
   std::vector<std::string> questions() const;
   std::vector<std::string> raw_received() const;  // where the script is raw: each read
   std::size_t connections() const { return connections_; }
   std::size_t held() const;
-  std::size_t drained() const { return drained_; }  // credit that was given back
+  std::size_t drained() const { return drained_; }  // credit returned by a drain
   std::uint64_t frames() const { return frames_; }  // that came on the last connection
   std::size_t partial_bytes() const { return partial_; }
 

@@ -137,7 +137,7 @@ TEST(Attach, AddressesTakeTurnsWhereTheBrokerAllowsFewSessions) {
 }
 
 // Asked for before the broker said how few it allows.
-TEST(Attach, WhatWaitedForTheConnectionAndFindsNoSessionIsToldSo) {
+TEST(Attach, DeliveryThatFindsNoFreeSessionIsAnswered) {
   Script script;
   script.sessions = 1;
   Peer peer(script);
@@ -187,7 +187,7 @@ TEST(Attach, WithoutAnAnswerLeavesAConnectionThatWorks) {
   EXPECT_EQ(peer.connections(), 1U);
 }
 
-// Proton keeps what was closed until it is freed.
+// Proton keeps closed objects until they are freed.
 TEST(Attach, AddressesThatComeAndGoLeaveNothingBehind) {
   Peer peer({});
   Rig rig;
@@ -269,7 +269,7 @@ TEST(Probe, ADurabilityThatAmqpDoesNotHaveIsANumber) {
   EXPECT_THAT(probe(rig, LSMTPD_CONTINUE), HasSubstr("target durability 255"));
 }
 
-TEST(Probe, WhatABrokerDoesWhileItIsLeftIsNoFault) {
+TEST(Probe, BrokerActionsDuringTheGoodbyeAreNoFault) {
   Script script;
   script.detaches_first = true;
   Peer peer(script);

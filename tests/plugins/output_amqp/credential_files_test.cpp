@@ -59,7 +59,7 @@ class CredentialFiles : public testing::Test {
 const std::string kPem = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n";
 const std::string kPemKey = "-----BEGIN EC PRIVATE KEY-----\nMA==\n-----END EC PRIVATE KEY-----\n";
 
-TEST_F(CredentialFiles, ThatAreRightAreNotMentioned) {
+TEST_F(CredentialFiles, ValidFilesGiveNoWarning) {
   option("password_file", file("password", "secret\n"));
   option("tls_ca", file("ca.pem", kPem, 0644));
   option("tls_certificate", file("cert.pem", kPem, 0644));
@@ -72,7 +72,7 @@ TEST_F(CredentialFiles, AFolderOfAuthoritiesIsFine) {
   EXPECT_EQ(warnings(), "");
 }
 
-TEST_F(CredentialFiles, ThatAreMissingAreErrorsOfTheirOptions) {
+TEST_F(CredentialFiles, MissingFilesAreErrorsOfTheirOptions) {
   for (const char* key : {"password_file", "tls_ca", "tls_certificate", "tls_key"})
     option(key, folder_ / key);
   const std::string said = errors();
@@ -82,12 +82,12 @@ TEST_F(CredentialFiles, ThatAreMissingAreErrorsOfTheirOptions) {
   }
 }
 
-TEST_F(CredentialFiles, ThatAreFoldersAreErrors) {
+TEST_F(CredentialFiles, FolderInsteadOfAPasswordFileIsAnError) {
   option("password_file", folder_);
   EXPECT_THAT(errors(), HasSubstr("password_file: cannot read " + folder_.string() + ": Is a dir"));
 }
 
-TEST_F(CredentialFiles, ThatThisUserMayNotReadAreErrors) {
+TEST_F(CredentialFiles, UnreadableFileIsAnError) {
   option("password_file", file("password", "secret\n", 0));
   if (::geteuid() == 0 && ::seteuid(65534) != 0) GTEST_SKIP() << "root reads everything";
   ::chmod(folder_.c_str(), 0755);
@@ -98,7 +98,7 @@ TEST_F(CredentialFiles, ThatThisUserMayNotReadAreErrors) {
   EXPECT_THAT(said, HasSubstr("Permission denied"));
 }
 
-TEST_F(CredentialFiles, ThatHoldSomethingElseAreErrors) {
+TEST_F(CredentialFiles, FilesWithOtherContentAreErrors) {
   option("tls_ca", file("ca.pem", "no certificate"));
   option("tls_certificate", file("cert.pem", kPemKey));
   option("tls_key", file("key.pem", kPem));

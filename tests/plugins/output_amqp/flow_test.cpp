@@ -33,7 +33,7 @@ std::string admission_reason(Rig& rig) {
   return std::string(admission.reason.data, admission.reason.size);
 }
 
-TEST(Credit, NoneMeansWaitingAndALateGrantSends) {
+TEST(Credit, DeliveryWithoutCreditWaitsForALateGrant) {
   Script script;
   script.credit = 0;
   Peer peer(script);
@@ -48,7 +48,7 @@ TEST(Credit, NoneMeansWaitingAndALateGrantSends) {
   EXPECT_EQ(rig.wait(call).kind, LSMTPD_STORED);
 }
 
-TEST(Credit, NoneUntilTheDeadlineMeansTempfailAndNothingWasSent) {
+TEST(Credit, NoCreditUntilTheDeadlineIsATempfailAndSendsNothing) {
   Script script;
   script.credit = 0;
   Peer peer(script);

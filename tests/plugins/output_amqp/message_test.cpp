@@ -1,4 +1,4 @@
-// What arrives at the broker: byte for byte, in both formats, small and large, from memory and from
+// The message at the broker: byte for byte, in both formats, small and large, from memory and from
 // a file; splits and the sizes that a link takes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -183,7 +183,8 @@ TEST(Large, ContentThatCannotBeReadIsNotSent) {
 }
 
 TEST(Large, ALinkLostInTheMiddleIsAnsweredOnce) {
-  // Held: should the whole message get through before the link breaks, nobody says "accepted".
+  // Held, so that the peer does not answer "accepted" if the whole message arrives before the link
+  // breaks.
   Script script;
   script.answer = [](std::size_t, const std::string&) { return Answer{Answer::hold, {}, {}}; };
   Peer peer(script);
@@ -222,7 +223,7 @@ TEST(Size, AboveTheLinkLimitIsRefusedBeforeItIsSent) {
   EXPECT_EQ(peer.messages().size(), 1U);
 }
 
-TEST(Split, EachRecipientGetsACopyWithAnIdOfItsOwn) {
+TEST(Split, SplitGivesEachRecipientACopyWithItsOwnId) {
   Peer peer({});
   Rig rig;
   rig.option("split", "recipient").attach(peer);
@@ -356,7 +357,7 @@ TEST(Split, RecipientsAreAnsweredOneByOneAndKeepTheirIds) {
   EXPECT_EQ(verdict.recipients[1].kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(verdict.recipients[2].kind, LSMTPD_STORED);
 
-  // The host gives back the one that is left, with its number.
+  // The host replays the recipient that is left, with its number.
   lsmtpd_test_mail* again = rig.mail("x\r\n", "b@y.org");
   again->recipients[0].number = 1;
   again->envelope.recipient_total = 3;

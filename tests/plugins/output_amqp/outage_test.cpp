@@ -68,7 +68,7 @@ TEST(Outage, AnotherStepIsSaidToo) {
   Peer peer(script);
   Rig rig;
   rig.option("urls", unused_url()).option("urls", peer.url()).option("address", "mail");
-  rig.option("connect_timeout", "10m");  // time runs here whatever the peer's thread does
+  rig.option("connect_timeout", "10m");  // time runs here independent of the peer's thread
   ASSERT_EQ(rig.start(), 0);
   for (int second = 0; second < 30; ++second) {
     rig.turn(4);
@@ -142,8 +142,8 @@ TEST(Address, TheNextOfANameIsTriedWhereTheFirstIsRefused) {
   EXPECT_THAT(rig.log(), HasSubstr("127.0.0.2 port"));
 }
 
-// Each has its share of connect_timeout, whatever the step at which it hangs.
-TEST(Address, OneThatHangsLeavesTimeForTheNext) {
+// Each address has its part of connect_timeout, at whichever step it hangs.
+TEST(Address, HangingAddressLeavesTimeForTheNext) {
   Peer good({});
   Script silent;
   silent.silent = true;
@@ -162,7 +162,7 @@ TEST(Address, OneThatHangsLeavesTimeForTheNext) {
                                    ": no answer within 2000 ms"));
 }
 
-TEST(Address, OneThatFailedAtOpenIsNotTheFirstNextTime) {
+TEST(Address, AddressThatFailedAtOpenIsNotTriedFirstAgain) {
   Peer good({});
   Script refusing;
   refusing.refuse_open = "amqp:not-allowed";
@@ -236,7 +236,7 @@ Script refusing_passwords() {
   return script;
 }
 
-// What came last for user "u".
+// The last password for user "u".
 std::string last_password(const Peer& peer) {
   std::string found;
   for (const std::string& bytes : peer.raw_received()) {

@@ -1,4 +1,4 @@
-// What the client is told for each thing that a broker can do with a message.
+// The client's reply for each outcome of a message at a broker.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -192,7 +192,7 @@ TEST(Outcome, AcceptedBeforeItWasSentWholeIsNo250) {
   EXPECT_EQ(rig.finish(), "");
 }
 
-TEST(Outcome, OneThatComesAfterTheLaneGaveUpIsIgnored) {
+TEST(Outcome, OutcomeAfterTheLaneGaveUpIsIgnored) {
   Script script = answering({Answer::hold, "", ""});
   script.ignores_close = true;
   Peer peer(script);

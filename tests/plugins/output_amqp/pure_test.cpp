@@ -292,7 +292,7 @@ TEST(Plan, TheIdOfACopyStaysTheSameWhereOtherRecipientsAreGone) {
   EXPECT_THAT(copies[0].recipients, ElementsAre(0)) << "its place now";
 }
 
-TEST(Plan, NotNowComesBeforeRefusedAndRefusedBeforeStored) {
+TEST(Plan, TempfailOutranksRefusedAndRefusedOutranksStored) {
   Job job;
   job.parts.resize(3);
   job.parts[0].outcome.kind = Kind::stored;

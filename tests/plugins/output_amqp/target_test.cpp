@@ -1,4 +1,4 @@
-// Which targets are used, and what is said of them: RabbitMQ 4's queues by the answers of its
+// Which targets are used, and which warnings they get: RabbitMQ 4's queues by the answers of its
 // management, and links without credit.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -75,7 +75,7 @@ TEST(QueueType, LeaveForTheUnsyncedIsNoneForTheLossy) {
   EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("reject-publish"));
 }
 
-TEST(QueueType, ThatCannotBeAskedIsAWarning) {
+TEST(QueueType, QueueTypeThatCannotBeAskedIsAWarning) {
   const struct {
     const char* name;
     void (*edit)(Script&);

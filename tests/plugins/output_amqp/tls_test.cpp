@@ -130,7 +130,7 @@ TEST(Tls, AClearTextPeerIsNamedAsATlsFailure) {
   EXPECT_THAT(probe(rig, LSMTPD_TEMPFAIL), HasSubstr("tls 12 "));
 }
 
-// Those that are missing before the start are an error of the options (credential_files_test.cpp).
+// Files that are missing before the start are an error of the options (credential_files_test.cpp).
 TEST(Tls, AFileThatIsGoneAfterTheStartIsNamed) {
   Peer peer(with_tls());
   Rig rig;
@@ -169,7 +169,7 @@ TEST(Tls, TheNameOfTheCertificateCanBeGivenForAnAddress) {
   EXPECT_THAT(probe(rig, LSMTPD_CONTINUE), HasSubstr("tls 0 "));
 }
 
-TEST(Tls, OneFinalDotOfANameIsNoPartOfIt) {
+TEST(Tls, FinalDotOfANameIsIgnored) {
   const Certificate& own = certificate("DNS:broker.example");
   Peer peer(with_tls(own));
   Rig rig;

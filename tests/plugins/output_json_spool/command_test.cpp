@@ -126,7 +126,7 @@ TEST_F(CommandTest, ADirectoryOfLsmtpdsOwnIsReadToo) {
   EXPECT_EQ(files(), std::vector<std::string>{"own.json"});
 }
 
-TEST_F(CommandTest, WrongUsageIsSaidWithTheUsage) {
+TEST_F(CommandTest, WrongUsagePrintsTheUsage) {
   const std::vector<std::vector<const char*>> wrong = {{},
                                                        {"ls", "id"},
                                                        {"ls", "--what"},
@@ -147,7 +147,7 @@ TEST_F(CommandTest, WrongUsageIsSaidWithTheUsage) {
   }
 }
 
-TEST_F(CommandTest, ADirectoryThatIsNotThereIsSaid) {
+TEST_F(CommandTest, MissingDirectoryIsReported) {
   const Printed printed = spool({"ls"});
   EXPECT_EQ(printed.status, 1);
   EXPECT_TRUE(has(printed.text, "cannot open the spool directory"));

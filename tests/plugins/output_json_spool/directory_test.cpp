@@ -29,13 +29,13 @@ TEST_F(DirectoryTest, ASecondDaemonIsRefusedWithThePidOfTheFirst) {
   EXPECT_EQ(store(mail()).kind, LSMTPD_STORED);
 }
 
-TEST_F(DirectoryTest, TheLockIsGivenBack) {
+TEST_F(DirectoryTest, ClosingReleasesTheLock) {
   start();
   restart();
   EXPECT_EQ(store(mail()).kind, LSMTPD_STORED);
 }
 
-TEST_F(DirectoryTest, OneThatEveryoneCanWriteToIsRefused) {
+TEST_F(DirectoryTest, WorldWritableDirectoryIsRefused) {
   fs::create_directory(directory_);
   ::chmod(directory_.c_str(), 0777);
   EXPECT_NE(start_error().find("chmod 700"), std::string::npos);
@@ -107,7 +107,7 @@ TEST_F(DirectoryTest, AnotherUsersDirectoryIsRefusedAndNamesBothUsers) {
   EXPECT_NE(faults.back().text.find("4712"), std::string::npos);
 }
 
-TEST_F(DirectoryTest, OneThatAnotherGroupCanWriteToIsRefused) {
+TEST_F(DirectoryTest, DirectoryWritableForAnotherGroupIsRefused) {
   fs::create_directory(directory_);
   if (::geteuid() == 0) {
     ASSERT_EQ(::chown(directory_.c_str(), 4711, 4711), 0);
@@ -216,7 +216,7 @@ TEST_F(DirectoryTest, CheckingTheOptionsFindsWhatThisUserMayNotWriteTo) {
 }
 
 // The start that made it may have ended before it was synced.
-TEST_F(DirectoryTest, OneThatIsThereIsSyncedTooWithItsFoldersAndItsNameAbove) {
+TEST_F(DirectoryTest, ExistingDirectoryIsSyncedWithItsFoldersAndItsParent) {
   start();
   close_host();
   open_host();
@@ -225,7 +225,7 @@ TEST_F(DirectoryTest, OneThatIsThereIsSyncedTooWithItsFoldersAndItsNameAbove) {
   EXPECT_EQ(Faults::get().count("sync_directory"), 2);
 }
 
-TEST_F(DirectoryTest, EachStepOfTheStartThatFailsIsSaid) {
+TEST_F(DirectoryTest, FailedStartNamesItsStep) {
   for (const char* operation : {"open_directory", "make_directory", "make_directory_in",
                                 "open_directory_in", "sync_directory", "list"}) {
     fs::remove_all(directory_);

@@ -97,7 +97,7 @@ TEST_F(FaultsTest, AFileSystemThatDiedBesideASuccessfulFsyncIsNeverStored) {
   EXPECT_TRUE(logged("the disk failed"));
 }
 
-TEST_F(FaultsTest, WantOfRoomRaisesNoAlarm) {
+TEST_F(FaultsTest, LackOfRoomRaisesNoAlarm) {
   start();
   Faults::get().reset();
   Faults::get().fail("link_unnamed", 1, ENOSPC);
@@ -123,7 +123,7 @@ TEST_F(FaultsTest, AnOlderCopyThatCannotBeLookedAtIsNotTakenForNone) {
   EXPECT_EQ(files(), std::vector<std::string>{"same.json"});
 }
 
-TEST_F(FaultsTest, AHintThatFailsIsNoFault) {
+TEST_F(FaultsTest, FailedHintIsIgnored) {
   option("commit_threads", "1");
   start();
   Faults::get().fail("start_writeback", 0, EIO);
@@ -147,7 +147,7 @@ TEST_F(FaultsTest, AWriteThatFailsHalfWayLeavesNothing) {
   EXPECT_EQ(files(), std::vector<std::string>{});
 }
 
-TEST_F(FaultsTest, OneBadMessageInAGroupDoesNotTouchTheOthers) {
+TEST_F(FaultsTest, BadMessageInAGroupLeavesTheOthersUntouched) {
   option("commit_threads", "1");
   start();
   Faults::get().fail("sync_data", 20, EIO);

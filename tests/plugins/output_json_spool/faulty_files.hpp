@@ -1,4 +1,4 @@
-// Real file operations, any of which can be made to fail, and a note of what was called.
+// Real file operations, any of which can be made to fail, and a record of the calls.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 
 namespace lsmtpd::json_spool::testing {
 
-// What tests set and see. One for each process; reset() by each test.
+// The settings and results of a test. One for each process; reset() by each test.
 class Faults {
  public:
   static Faults& get() {

@@ -41,7 +41,7 @@ TEST_F(ReplayTest, ListsInStepsWhatWaits) {
   EXPECT_EQ(got, wanted);
 }
 
-TEST_F(ReplayTest, ListsThoseInDoubtFirstAndThenTheOldest) {
+TEST_F(ReplayTest, CopiesInDoubtAreListedFirstAndThenTheOldest) {
   start();
   const auto keep = [&](const char* id, std::uint32_t flags) {
     const lsmtpd_call call =
@@ -133,7 +133,7 @@ TEST_F(ReplayTest, FilesOfLsmtpdsOwnAreReadWithoutATarget) {
   EXPECT_STREQ(lsmtpd_test_mail_content(loaded.mail), "hi\r\n");
 }
 
-TEST_F(ReplayTest, WhatIsForgottenIsGoneAlsoTwice) {
+TEST_F(ReplayTest, ForgettingTwiceSucceeds) {
   start();
   store(mail(), "id");
   EXPECT_EQ(forget("id"), LSMTPD_STORED);
@@ -143,7 +143,7 @@ TEST_F(ReplayTest, WhatIsForgottenIsGoneAlsoTwice) {
   EXPECT_EQ(forget("../id"), LSMTPD_STORED);
 }
 
-TEST_F(ReplayTest, WhatIsBuriedLiesApartWithItsReason) {
+TEST_F(ReplayTest, DeadLetterIsKeptApartWithItsReason) {
   start();
   store(mail(), "id");
   EXPECT_EQ(dead_letter("id", "amqp:not-allowed \"x\"\n"), LSMTPD_STORED);
@@ -156,7 +156,7 @@ TEST_F(ReplayTest, WhatIsBuriedLiesApartWithItsReason) {
   EXPECT_EQ(files("dead").size(), 2u);
 }
 
-TEST_F(ReplayTest, BuryingThatFailsKeepsTheMessage) {
+TEST_F(ReplayTest, FailedDeadLetterKeepsTheMessage) {
   start();
   for (const char* operation : {"open_new", "write", "sync_data", "rename"}) {
     store(mail(), "id");
@@ -169,7 +169,7 @@ TEST_F(ReplayTest, BuryingThatFailsKeepsTheMessage) {
   EXPECT_EQ(dead_letter("id", "why"), LSMTPD_STORED);
 }
 
-TEST_F(ReplayTest, BuryingAgainWhatCouldNotBeMadeDurableKeepsTheReason) {
+TEST_F(ReplayTest, RepeatedDeadLetterAfterAFailedSyncKeepsTheReason) {
   start();
   for (const int nth : {1, 2}) {  // dead/, then the messages' own directory
     const std::string id = "id-" + std::to_string(nth);
@@ -220,7 +220,7 @@ TEST_F(ReplayTest, LinksAndFoldersAreNotRead) {
   }
 }
 
-TEST_F(ReplayTest, WhatTheDiskDoesNotGiveIsTriedLaterAndStays) {
+TEST_F(ReplayTest, UnreadableFileStaysAndIsATempfail) {
   start();
   store(mail(std::string(300'000, 'x')), "id");
   for (const char* operation : {"open_existing", "info", "read_at"}) {
@@ -239,7 +239,7 @@ TEST_F(ReplayTest, WhatTheDiskDoesNotGiveIsTriedLaterAndStays) {
   EXPECT_EQ(load("id").kind, LSMTPD_CONTINUE);
 }
 
-TEST_F(ReplayTest, WhatIsOnlyShortOfSomethingIsTriedLater) {
+TEST_F(ReplayTest, ShortageIsATempfail) {
   start();
   store(mail(), "id");
   Faults::get().fail("open_existing", 1, EMFILE);

@@ -29,7 +29,7 @@ TEST_F(StoreTest, AMessageIsOneFileNamedByItsIdAndTheVerdictSaysWhere) {
   EXPECT_NE(json.find("\"lsmtpd\":{\"format\":1,"), std::string::npos);
 }
 
-TEST_F(StoreTest, NobodyElseCanReadIt) {
+TEST_F(StoreTest, StoredFileIsReadableByItsOwnerOnly) {
   start();
   lsmtpd_test_mail* one = mail();
   store(one);
@@ -62,7 +62,7 @@ TEST_F(StoreTest, WithoutExtraOnlyLsmtpdsKeysAreWritten) {
   EXPECT_EQ(json.find("lsmtpd\":"), std::string::npos);
 }
 
-TEST_F(StoreTest, WhatIsStoredForAnotherOutputSaysSoWithoutExtraToo) {
+TEST_F(StoreTest, TargetIsStoredWithoutExtraKeysToo) {
   option("extra", "false");
   start();
   lsmtpd_test_mail* one = mail();

@@ -38,7 +38,7 @@ class SweepTest : public SpoolTest {
   std::int64_t now_ms_ = 1;
 };
 
-TEST_F(SweepTest, NothingIsTakenBelowTheFloorAndItRecoversByItself) {
+TEST_F(SweepTest, SpoolBelowItsFloorRefusesAndRecovers) {
   Settings settings;
   settings.min_free = 500'000;
   settings.min_free_inodes = 100;
@@ -64,7 +64,7 @@ TEST_F(SweepTest, FreeSpaceIsAskedForOnceASecondAtMost) {
   EXPECT_LE(Faults::get().count("free_space"), 1);
 }
 
-TEST_F(SweepTest, WhenTheFreeSpaceCannotBeAskedForNothingIsTaken) {
+TEST_F(SweepTest, UnknownFreeSpaceRefusesMail) {
   make({});
   Faults::get().fail("free_space", 1, EIO);
   sweep_->turn(now_ms_);
@@ -123,7 +123,7 @@ TEST_F(SweepTest, BytesAreCountedInStepsAndHoldAfterwards) {
   EXPECT_TRUE(capacity_->ready());
 }
 
-TEST_F(SweepTest, WhatChangesDuringASweepIsCountedOnce) {
+TEST_F(SweepTest, FileChangedDuringASweepIsCountedOnce) {
   for (int i = 0; i < 300; ++i) write("id-" + std::to_string(i) + ".json", "0123456789");
   Settings settings;
   settings.max_bytes = 1'000'000;

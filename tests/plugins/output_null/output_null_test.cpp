@@ -5,7 +5,7 @@
 
 namespace {
 
-TEST(OutputNull, TakesEverythingAndWarnsAtStart) {
+TEST(OutputNull, AcceptsEverythingAndWarnsAtStart) {
   lsmtpd_test* host = lsmtpd_test_new();
   lsmtpd_test_use(host, &lsmtpd_entry);
   ASSERT_EQ(lsmtpd_test_start(host), 0) << lsmtpd_test_errors(host);
