@@ -41,7 +41,7 @@ struct Verdict {
 
   static Verdict from(const lsmtpd_verdict* verdict);
   static Verdict make(Kind kind, std::string detail = {}) {
-    return {kind, 0, {}, {}, std::move(detail), false, nullptr};
+    return {kind, 0, {}, {}, std::move(detail), false, false, nullptr};
   }
 };
 
