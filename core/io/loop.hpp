@@ -36,8 +36,8 @@ class Loop {
   void stop();             // [any]
   bool on_thread() const;  // [any] true on the thread that runs the loop
 
-  uint64_t now_ms() const;  // [loop] monotonic, as of this turn
-  Deadlines& deadlines();   // [loop] counting from now; resolution 100 ms
+  uint64_t now_ms() const;                  // [loop] monotonic, as of this turn
+  Deadlines& deadlines();                   // [loop] counting from now; resolution 100 ms
   uint64_t turn() const { return turns_; }  // [loop] another number in each turn
 
   void post(Task task);       // [any] runs on the loop, in order of posting

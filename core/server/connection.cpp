@@ -12,6 +12,7 @@ namespace {
 // Replies are written out at least this often, so that a long batch neither grows without bound nor
 // makes the client wait.
 constexpr size_t kRepliesAtOnce = 16u << 10;
+constexpr size_t kSlice = 4096;  // input the session gets at a time: it works through all of it
 constexpr size_t kRepliesKept = 512;  // what an idle connection's buffer may keep
 
 }  // namespace
@@ -100,10 +101,14 @@ void Connection::drive(std::string_view input) {
   do {
     while (state_ == State::reading) {
       end_if_due();
-      const Action action = session_.next(input);
+      std::string_view part = input.substr(0, kSlice);
+      const size_t size = part.size();
+      const Action action = session_.next(part);
+      input.remove_prefix(size - part.size());
       if (action == Action::need_input && !end_if_due()) {
-        more = false;
-        break;
+        more = !input.empty();
+        if (!more || turn_.spent()) break;
+        continue;
       }
       if (!act(action)) return;  // closing
       tell_transaction_end();

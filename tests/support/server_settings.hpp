@@ -7,7 +7,10 @@
 namespace lsmtpd::test {
 
 inline server::Settings server_settings() {
-  return {.limits = {.message_size = 10u << 20, .unread_replies = 64u << 10, .data_rate = 100, .turn_ns = 500'000},
+  return {.limits = {.message_size = 10u << 20,
+                     .unread_replies = 64u << 10,
+                     .data_rate = 100,
+                     .turn_ns = 500'000},
           .timeouts = {.command = 300'000, .data_idle = 180'000, .session = 0},
           .listeners = {{.name = "mx",
                          .chain = "default",
