@@ -184,7 +184,7 @@ def live(made):
     return made.cli("check", "--live", "--config", made.config_file)
 
 
-def test_check_live_says_what_the_broker_is(daemon, broker, queue):
+def test_check_live_names_the_broker_product(daemon, broker, queue):
     made = daemon(config(broker, queue), started=False)
     done = live(made)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -82,7 +82,7 @@ def external(broker, authority, queue, name="lsmtpd", **changes):
         "tls_key": str(key), "format": "rfc822", **changes})
 
 
-def test_a_client_certificate_is_a_login(daemon, broker, queue, authority):
+def test_a_client_certificate_authenticates(daemon, broker, queue, authority):
     made = daemon(external(broker, authority, queue, tls_ca=str(authority.ca)))
     made.wait_log("attached to the target", 30)
     send(made, mail(1, 10_000))
@@ -110,18 +110,18 @@ def refused(made, *steps):
     assert failed() <= set(steps), failed()
 
 
-def test_no_client_certificate_is_no_login(daemon, broker, queue, authority):
+def test_a_missing_client_certificate_is_refused(daemon, broker, queue, authority):
     made = daemon(external(broker, authority, queue, tls_ca=str(authority.ca), tls_certificate=None, tls_key=None,
                            sasl=["EXTERNAL"]), started=False)
     refused(made, "tls" if broker.name == "broker-j" else "sasl")  # that port wants one
 
 
-def test_a_certificate_of_another_authority_is_no_login(daemon, broker, queue, authority, tmp_path):
+def test_a_client_certificate_of_another_authority_is_refused(daemon, broker, queue, authority, tmp_path):
     made = daemon(external(broker, Authority(tmp_path / "other"), queue, tls_ca=str(authority.ca)), started=False)
     refused(made, "tls")
 
 
-def test_a_certificate_of_a_stranger_is_no_login(daemon, broker, queue, authority):
+def test_a_certificate_of_a_user_unknown_to_the_broker(daemon, broker, queue, authority):
     made = daemon(external(broker, authority, queue, "stranger", tls_ca=str(authority.ca)), started=False)
     if broker.name == "broker-j":  # takes whom the authority vouches for
         assert live(made).returncode == 0
@@ -140,7 +140,7 @@ def test_check_live_says_where_it_failed(daemon, broker, queue):
         assert done.returncode == status, done.stdout + done.stderr
 
 
-def test_a_broker_that_is_not_there_is_passed_over(daemon, broker, queue):
+def test_an_unreachable_broker_is_skipped(daemon, broker, queue):
     port, = free_ports(1)
     made = start(daemon, broker, queue, urls=[f"amqp://127.0.0.1:{port}", broker.url], format="rfc822", fallback=False)
     send(made, mail(1))

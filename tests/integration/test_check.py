@@ -120,7 +120,7 @@ def test_a_port_below_1024_is_bound_before_the_user_changes(public_folder):
     run_cli("check", "--config", server.config_file, check=0)
 
 
-def test_a_user_that_cannot_be_is_an_error(daemon):
+def test_an_impossible_user_is_an_error(daemon):
     server = daemon(started=False)
     done = run_cli("check", "--user", "no-such-user", "--config", server.config_file, check=2)
     assert "no such user" in done.stderr or "only root" in done.stderr
@@ -183,7 +183,7 @@ def output_to(full, *argv, cwd=None):
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["full", "closed"])
-def test_a_command_that_cannot_write_its_output_fails_and_says_so(daemon, full):
+def test_a_command_that_cannot_write_its_output_fails_with_an_error(daemon, full):
     server = daemon()
     with server.client() as client:
         client.envelope()
@@ -225,7 +225,7 @@ def test_a_command_without_standard_descriptors_does_not_abort(daemon):
     assert done.returncode == 1
 
 
-def test_signals_that_have_no_meaning_do_not_end_the_daemon(daemon):
+def test_unused_signals_do_not_end_the_daemon(daemon):
     server = daemon()
     for number in (signal.SIGUSR2, signal.SIGPIPE, signal.SIGXFSZ):
         server.process.signal(number)
@@ -246,7 +246,7 @@ def test_a_signal_opens_the_log_again(daemon, number):
     assert server.stop() == 0
 
 
-def test_a_log_that_cannot_be_written_is_said_once_on_standard_error(daemon):
+def test_an_unwritable_log_is_reported_once_on_standard_error(daemon):
     server = daemon({"log": {"file": "/dev/full"}}, started=False)
     server.launch()
     wait_until(lambda: "cannot write to the log" in server.output.read_text(), 20, "the complaint")

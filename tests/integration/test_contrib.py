@@ -43,7 +43,7 @@ def test_a_breach_of_the_include_rules_is_found(tmp_path, file, text, breach):
     assert f"{file}:1: " in done.stdout and breach in done.stdout, done.stdout
 
 
-def test_what_the_include_rules_allow_passes(tmp_path):
+def test_allowed_includes_pass(tmp_path):
     for file, text in {
             "core/smtp/a.cpp": '#include "base/text.hpp"\n#include "smtp/b.hpp"\n#include <string>\n',
             "core/io/a.cpp": "#include <uv.h>\n", "tests/io/a_test.cpp": "#include <uv.h>\n",

@@ -162,7 +162,7 @@ def test_words_that_were_replaced_do_not_come_back(page):
     assert not found
 
 
-def test_the_rule_of_prose_finds_what_it_is_for():
+def test_the_rule_of_prose_finds_riddles_and_old_words():
     for line in ("What it does.", "Text. Who asks gets it.", "| a | what happens |", "## What was tried", "- **Who** may"):
         assert RIDDLE.search(line), line
     for line in ("It says what happens.", "| line | what to do |", "Whole lines."):

@@ -255,7 +255,7 @@ def test_memory_is_back_at_the_baseline(server, baseline):
     print(f"\nresident: {baseline[0] / MIB:.1f} MiB before the floods, {gauge.resident() / MIB:.1f} after")
 
 
-def test_45_and_46_who_never_reads_or_is_gone_without_a_word_is_closed_in_time(daemon):
+def test_45_and_46_a_client_that_never_reads_or_vanishes_is_closed_in_time(daemon):
     made = daemon({"timeouts": {"command": "2s"}, "limits": {"message_size": "10MiB"}})
     gauge = Gauge(made)
     before = gauge.descriptors()
@@ -273,7 +273,7 @@ def test_45_and_46_who_never_reads_or_is_gone_without_a_word_is_closed_in_time(d
     crowd.close()
 
 
-def test_what_no_mail_client_does_with_TCP(server):
+def test_unusual_use_of_TCP(server):
     """Urgent data is out of band; a closed window holds nobody up; neither do both ends that close at once."""
     with server.client() as client:
         client.send(E + b"NO")

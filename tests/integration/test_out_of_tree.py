@@ -199,7 +199,7 @@ def test_filter_http_asks_the_service(installed, built, service, status, verdict
     assert body == MAIL and headers["Content-Type"] == "message/rfc822"
 
 
-def test_filter_http_without_a_service_is_tried_later(installed, built):
+def test_filter_http_without_a_service_is_a_tempfail(installed, built):
     output = installed.try_plugin(built("filter_http"), "url=http://127.0.0.1:1/", status=1)
     assert "verdict: tempfail" in output
 

@@ -143,7 +143,7 @@ FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 @pytest.mark.skipif(sanitized(), reason="a sanitizer wants to be loaded first")
 @pytest.mark.parametrize("first, then", [("+1d", "-1d"), ("-1d", "+1d")])
-def test_a_clock_that_is_off_loses_nothing(daemon, recorder, first, then):
+def test_a_wrong_clock_loses_nothing(daemon, recorder, first, then):
     clock = {"LD_PRELOAD": FAKETIME, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     server = daemon(recorder.configuration(), started=False)
     ledger = Ledger()
