@@ -1,4 +1,4 @@
-"""output_amqp and brokers that do what none should: bounds on memory and CPU, and on the log."""
+"""output_amqp and hostile brokers: bounds on memory and CPU, and on the log."""
 import os
 import socket
 import struct

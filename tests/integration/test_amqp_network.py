@@ -1,4 +1,4 @@
-"""output_amqp and what lies between it and the broker: a frozen network, brokers that are not there, names that do
+"""output_amqp and the network to the broker: a frozen network, brokers that are not there, names that do
 not resolve, and logins with a client certificate."""
 import os
 import re
@@ -53,7 +53,7 @@ def test_a_frozen_link_is_given_up_and_found_again(daemon, broker, queue, relay)
     assert max(took) < 10
     assert sum(each > 1.5 for each in took) <= 2, "new mail waited although the link was stalled"
     made.wait_log("connection to the broker lost", 30)
-    made.wait_log("broker not reached", 30)  # who connects now hears nothing either
+    made.wait_log("broker not reached", 30)  # a new connection gets no answer either
     send(made, *(mail(number, 100_000) for number in range(102, 202)))
     assert len(made.spool) == 200
     if not sanitized():
@@ -63,8 +63,8 @@ def test_a_frozen_link_is_given_up_and_found_again(daemon, broker, queue, relay)
     wait_until(lambda: len(made.log_lines("attached to the target")) > attached, 60, "the link to be found again")
     drained(made)
     got = numbers(receive_all(broker, queue, range(1, 202)))
-    # Only what was on the way when the network froze can have reached the broker twice; a broker that
-    # was starved until its heartbeats stopped adds what was on the way then.
+    # Only messages under way when the network froze can have reached the broker twice; for a broker that was
+    # starved until its heartbeats stopped, also those under way then.
     twice = {each for each in got if got.count(each) > 1}
     assert not (twice and broker.detects_duplicates), twice
     assert len(twice) <= 2 or losses(made) > lost, twice
@@ -123,7 +123,7 @@ def test_a_client_certificate_of_another_authority_is_refused(daemon, broker, qu
 
 def test_a_certificate_of_a_user_unknown_to_the_broker(daemon, broker, queue, authority):
     made = daemon(external(broker, authority, queue, "stranger", tls_ca=str(authority.ca)), started=False)
-    if broker.name == "broker-j":  # takes whom the authority vouches for
+    if broker.name == "broker-j":  # accepts every certificate of the authority
         assert live(made).returncode == 0
     else:  # Artemis looks at the user after SASL
         refused(made, "open" if broker.name == "artemis" else "sasl")

@@ -1,4 +1,4 @@
-"""Which targets of the brokers output_amqp uses, and what becomes of mail when a queue is full."""
+"""The targets of the brokers that output_amqp uses, and mail for a full queue."""
 import pytest
 from test_amqp_brokers import config, deliver, drained, live, receive_all
 
@@ -12,7 +12,7 @@ def rabbit(rabbitmq4):
 
 
 def queue_of(broker, name, **arguments):
-    """A new queue; what an earlier run of the test left is deleted."""
+    """A new queue; one of an earlier run of the test is deleted."""
     broker.delete_queue(name)
     broker.create_queue(name, **arguments)
     return name

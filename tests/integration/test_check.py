@@ -1,5 +1,5 @@
-"""`check` finds what a start would find, as the user that runs the daemon; and what every command and
-the daemon do with their standard descriptors and signals."""
+"""`check` finds the errors of a start, as the user that runs the daemon; and all commands and the daemon handle their
+standard descriptors and signals."""
 import os
 import pathlib
 import pwd
@@ -20,14 +20,14 @@ NOBODY = pwd.getpwnam("nobody")
 
 
 def place(server, key, said, holds=""):
-    """The place of the first `key` whose line holds `holds`, and what is said there."""
+    """The place of the first `key` whose line holds `holds`, and the message at it."""
     lines = server.config_file.read_text().splitlines()
     line = next(n for n, text in enumerate(lines, 1) if text.startswith(key + " ") and holds in text)
     return f"{server.config_file}:{line}:", said
 
 
 def both(server, *expected, **options):
-    """What `check` shows, which is what a start shows; both end with 2."""
+    """The output of `check`, which is that of a start too; both end with 2."""
     checked = run_cli("check", "--config", server.config_file, check=2, **options).stderr
     started = run_cli("run", "--config", server.config_file, check=2, **options).stderr
     for output in (checked, started):
@@ -103,7 +103,7 @@ def test_the_files_are_looked_at_as_the_user_that_runs_the_daemon(public_folder)
     server.write_config()
     both(server, place(server, "options", expected[0], "directory"),
          place(server, "options", expected[1], "password_file"))
-    # What root may read is no help, and what nobody may is enough.
+    # The check uses the rights of the user nobody, not those of root.
     os.chown(server.folder, NOBODY.pw_uid, NOBODY.pw_gid)
     os.chown(password, NOBODY.pw_uid, NOBODY.pw_gid)
     assert "root" not in run_cli("check", *options, check=0).stderr

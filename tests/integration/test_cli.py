@@ -1,4 +1,4 @@
-"""The command line: what each command prints and its exit status."""
+"""The command line: the output of each command and its exit status."""
 import json
 import os
 import pathlib

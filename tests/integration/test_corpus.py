@@ -1,4 +1,4 @@
-"""Every mail at hand, real, broken and generated, comes out of the spool byte for byte (SHA-256)."""
+"""Every mail of the collection, real, broken and generated, comes out of the spool byte for byte (SHA-256)."""
 import hashlib
 
 import pytest
@@ -11,7 +11,7 @@ GENERATED = mails.generated()
 
 
 def send_all(server, named_mails, send, parameters=""):
-    """{name: (id, sha256 of what was sent)}, all over one connection."""
+    """{name: (id, sha256 of the mail)}, all over one connection."""
     sent = {}
     with server.client(timeout=120) as client:
         client.command("EHLO client.example", 250)

@@ -1,4 +1,4 @@
-"""What README and docs/configuration.md say, done."""
+"""The commands and statements of README and the documents are executed and checked."""
 import json
 import pathlib
 import re
@@ -76,7 +76,7 @@ def test_the_cluster_manifest_has_a_configuration_that_is_right(tmp_path):
 
 
 def test_every_key_of_the_json_stands_in_its_document(daemon):
-    """What a real message has, and what the document shows, are the same."""
+    """A real message has the keys that the document shows, and no others."""
     server = daemon()
     with server.client() as client:
         client.command("EHLO client.example.org", "250")

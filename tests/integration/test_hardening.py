@@ -1,5 +1,5 @@
-"""What the compiler and the linker were told to do against exploits is in what they built, and the systemd unit
-leaves the daemon no more than it needs."""
+"""The binaries have the hardening that the build flags ask for, and the systemd unit leaves the daemon only the rights
+that it needs."""
 import json
 import pathlib
 import platform

@@ -1,4 +1,4 @@
-"""The hostile inputs of support/hostile.py, each whole and cut in two, and what a table cannot say.
+"""The hostile inputs of support/hostile.py, each whole and cut in two, and tests that a table cannot express.
 
 14 is how they are played. 29 is below, 44 and 45 are in test_limits.py, 46 is in test_floods.py; there is no 16."""
 import time
@@ -62,7 +62,7 @@ def play(server, row, cut=None):
 
 
 def check(server, row, cut=None):
-    """The row's replies came, and what they say is stored is, byte for byte."""
+    """The row's replies came, and the messages with 250 are stored byte for byte."""
     how = "whole" if cut is None else f"cut at {cut}"
     got = play(server, row, cut)
     for number, (reply, expected) in enumerate(zip(got, row.replies), 1):

@@ -1,5 +1,5 @@
 """The daemon with plugins that misbehave: a clear error or the right reply, and it goes on serving.
-What each fixture does is in tests/fixtures/README.md."""
+tests/fixtures/README.md describes each fixture."""
 import pytest
 
 from support.daemon import BUILD, merge
@@ -75,7 +75,7 @@ def test_a_plugin_that_cannot_start_is_a_clear_error(daemon, name, said):
     ({"mode": "small_size"}, "250", 1),
 ], ids=lambda value: value["mode"] if isinstance(value, dict) else "")
 def test_a_bad_filter_gets_the_right_reply_and_the_daemon_goes_on(daemon, options, reply, stored):
-    # The leak of that plugin is what the test is about, and not the daemon's.
+    # The leak is the plugin's, which the test needs, and not the daemon's.
     leaks = {"ASAN_OPTIONS": "detect_leaks=0"} if options.get("mode") == "leaks_pin" else {}
     server = daemon(filtered("bad_filter", options, deadline="500ms"), environment=leaks)
     for number in (1, 2):
