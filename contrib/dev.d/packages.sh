@@ -87,8 +87,7 @@ allow_services() {
 }
 
 # without_services COMMAND...: runs it while no service may be started. One at a time on this machine, for all
-# checkouts and users: a second one would put back a policy that the first still needs, or take the first one's for
-# the
+# checkouts and users: a second one would put back a policy that the first still needs, or take the first one's for the
 # machine's own. The lock is the folder's, which every user can open, and is gone with the process that holds it.
 without_services() {
   (
