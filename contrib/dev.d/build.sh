@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Configure, build, run, test.
 
-# One ccache for all build folders: what is compiled in build-package with the options of build is not compiled again.
+# One ccache for all build folders: build-package does not compile again files that build compiled with the same
+# options.
 export CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1
 
 # configure FOLDER [-DNAME=VALUE...]: only when the folder is new or a value differs from its cache;
@@ -26,7 +27,7 @@ configure() {
   mv "$folder.configure.log" "$folder/configure.log"
 }
 
-# How many compilers at once: a core each, and about 1 GiB of what memory the machine, and the container, has left.
+# The number of compilers at once: a core each, and about 1 GiB of the free memory of the machine and the container.
 compile_jobs() {
   local cores mib limit
   cores=$(nproc)
@@ -72,8 +73,7 @@ build() {
   )
 }
 
-# Whether a warning is an error for someone who wants the program and not to change it: not where the compiler is one
-# that nobody has tried.
+# Prints whether warnings are errors for users who only build: OFF on a release whose compiler is untested.
 werror_for_users() {
   case "$debian_release" in 12 | 13) echo ON ;; *) echo OFF ;; esac
 }
@@ -104,7 +104,7 @@ run_ctest() {
     ctest --test-dir "$folder" --output-on-failure -j "$(nproc)" "$@"
 }
 
-# prepare_tests [brokers]: what every kind of test needs, and the brokers.
+# prepare_tests [brokers]: the packages and programs of every kind of test, and the brokers.
 prepare_tests() {
   ensure_packages "${packages_build[@]}" "${packages_test[@]}"
   unpack_package postfix "$cache/postfix"
@@ -216,9 +216,9 @@ cmd_bench() {
   LSMTPD_BUILD="$root/build" LSMTPD_CACHE="$cache" tests/bench/bench.py "$@"
 }
 
-# fuzz [SECONDS [NAME...]]: each harness (or the named ones) for so long, with what it found before.
-# A dictionary is one harness's (tests/fuzz/NAME.dict) or a family's (smtp.dict for smtp_...). CI's run begins with the
-# same seed each time: what it says is about the change, and new findings are for those who look for them.
+# fuzz [SECONDS [NAME...]]: each harness (or the named ones) for so long, with its earlier findings. A dictionary is
+# one harness's (tests/fuzz/NAME.dict) or a family's (smtp.dict for smtp_...). CI's run begins with the same seed
+# each time, so that a failure comes from the change.
 cmd_fuzz() {
   local seconds=${1:-60} program name dict
   local -a options
@@ -241,7 +241,7 @@ cmd_fuzz() {
   done
 }
 
-# Address and undefined for everything, thread for what has threads, the daemon's black-box tests among it: the two
+# Address and undefined for everything, thread for tests with threads, the daemon's black-box tests included: the two
 # sanitizers do not mix. The brokers are other programs, and TSan does not see into Proton: without them there.
 test_sanitized() {
   export ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
@@ -252,7 +252,7 @@ test_sanitized() {
   run_ctest build-asan "$@"
   configure build-tsan -DLSMTPD_TESTS=ON -DLSMTPD_SANITIZE=thread "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=$quick"
   build build-tsan
-  # GCC's thread sanitizer cannot map its shadow where newer kernels put things at random.
+  # GCC's thread sanitizer cannot map its shadow with the address randomization of newer kernels.
   LSMTPD_BUILD="$root/build-tsan" LSMTPD_CACHE="$cache" setarch -R \
     ctest --test-dir build-tsan --output-on-failure -j "$(nproc)" -L 'threads|integration' -LE brokers "$@"
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What a reviewer should not have to look for: format, include rules, shell mistakes.
+# Checks before a review: format, include rules, shell mistakes.
 
 source_files() { git ls-files '*.c' '*.cpp' '*.h' '*.hpp'; }
 

@@ -10,7 +10,7 @@ configure_kind() {
     "-DCMAKE_BUILD_TYPE=$kind" "$@"
 }
 
-# Warnings are errors in all of them. What CI builds is the cheapest that shows a fault of the other compiler, of the
+# Warnings are errors in all of them. CI builds the cheapest kinds that show a fault of the other compiler, of the
 # other optimization and of assertions: `contrib/dev test` has gcc in RelWithDebInfo already.
 cmd_compilers() {
   local compiler kind

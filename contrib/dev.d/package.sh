@@ -13,7 +13,7 @@ package_version() {
   fi
 }
 
-# Of this checkout, whoever owns it: git refuses another user's.
+# Reads this checkout even if another user owns it, which git refuses by default.
 this_git() { git -c "safe.directory=$root" "$@"; }
 
 cmd_package() {
@@ -37,7 +37,7 @@ cmd_package() {
   dpkg-deb --root-owner-group --build "$tree" "build-package/lsmtpd_${version}_$architecture.deb"
 }
 
-# What stands beside what `cmake --install` put there: the configuration, the licence, manual pages as Debian has them.
+# Adds to the files of `cmake --install`: the configuration, the licence, manual pages as Debian has them.
 package_files() {
   install -d "$1/etc/lsmtpd" "$1/usr/share/doc/lsmtpd"
   sed 's#directory = "spool"#directory = "/var/spool/lsmtpd"#' etc/lsmtpd.toml >"$1/etc/lsmtpd/lsmtpd.toml"

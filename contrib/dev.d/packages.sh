@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Debian packages: what each command needs, and how they are installed without starting a service.
+# Debian packages: those of each command, and their installation without starting a service.
 
 # Some names have their version in them: by_release NAME_IN_DEBIAN_12 NAME_IN_DEBIAN_13. A newer Debian gets the names of 13.
 debian_release=$(sed -n 's/^VERSION_ID="\{0,1\}\([0-9]*\).*/\1/p' /etc/os-release)
@@ -23,7 +23,7 @@ packages_test=(
   "$(by_release libpython3.11-testsuite libpython3.13-testsuite)"
   swaks msmtp curl strace openssl man-db
   libfaketime iproute2 xfsprogs e2fsprogs mount # faults
-  # What smtp-source links:
+  # Libraries of smtp-source:
   "$(by_release libdb5.3 libdb5.3t64)" "$(by_release libicu72 libicu76)" libnsl2
 )
 packages_bench=(libbenchmark-dev liburing-dev python3-matplotlib)
@@ -57,7 +57,7 @@ missing_packages() {
   printf '%s\n' "$@" | grep -vxF -f <(printf '%s\n' "$have" "") || true
 }
 
-# Quiet while it works: what apt said is shown when it fails.
+# Quiet on success: the output of apt is shown when it fails.
 apt() {
   local log status=0
   log=$(mktemp)
@@ -86,8 +86,8 @@ allow_services() {
   if [ -e "$policy.lsmtpd-saved" ]; then as_root mv "$policy.lsmtpd-saved" "$policy"; fi
 }
 
-# without_services COMMAND...: runs it while no service may be started. One at a time on this machine, whatever checkout
-# and user it is for: the second one would put back a policy that the first still needs, or take the first one's for the
+# without_services COMMAND...: runs it while no service may be started. One at a time on this machine, for all
+# checkouts and users: a second one would put back a policy that the first still needs, or take the first one's for the
 # machine's own. The lock is the folder's, which every user can open, and is gone with the process that holds it.
 without_services() {
   (
@@ -105,7 +105,7 @@ without_services() {
 
 install_packages() { apt update && apt install -y --no-install-recommends "$@"; }
 
-# ensure_packages NAME...: installs what is missing; no apt at all when nothing is.
+# ensure_packages NAME...: installs missing packages; does not call apt if none is.
 ensure_packages() {
   local missing
   mapfile -t missing < <(missing_packages "$@")

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The servers that contrib/dev bench measures lsmtpd beside, in the cache folder. One that cannot be
-# had is left out of the bench, which says so; nothing of them is installed into the system.
+# The servers that contrib/dev bench measures lsmtpd beside, in the cache folder. A server that is not available is
+# left out of the bench, which reports it; none of them is installed into the system.
 
 haraka_version=3.1.1
 aiosmtpd_version=1.4.6

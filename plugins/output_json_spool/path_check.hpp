@@ -18,7 +18,7 @@ struct PathFault {
 // change, must belong to root or to `user`; none may be writable for everyone, or for a group other
 // than root's and `group`, unless it is sticky (as /tmp is). The last one may not be a symbolic
 // link, and being sticky does not excuse it. Directories that are missing are no fault. For root
-// (user 0), who may store as anybody, owners and groups give warnings. Blocks on the disk.
+// (user 0), who may act as any user, owners and groups give warnings. Blocks on the disk.
 std::vector<PathFault> check_path(const std::string& path, uid_t user, gid_t group);
 
 // `path` without the slashes at its end, which would make the kernel follow a symbolic link there.

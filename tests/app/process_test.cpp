@@ -111,7 +111,7 @@ TEST(ServiceManagerTest, IsNotifiedIfItAsks) {
   ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
   notify_service_manager("READY=1");
   ::unsetenv("NOTIFY_SOCKET");
-  notify_service_manager("STOPPING=1");  // nobody asks
+  notify_service_manager("STOPPING=1");  // no service manager
   char text[100];
   const ssize_t size = ::recv(socket.get(), text, sizeof text, MSG_DONTWAIT);
   ASSERT_GT(size, 0);

@@ -6,7 +6,7 @@ import time
 from load import Load
 from support.daemon import BUILD
 
-# Of the real sequence of a spool; syncfs flushes what is not its own and is a control only.
+# All but the last keep the sequence of a real spool; syncfs flushes files of others too and is a control only.
 VARIANTS = {
     "range, 4 flushers": ["--group", "32", "--flushers", "4"],
     "range, 2 committers": ["--group", "16", "--committers", "2"],
@@ -15,13 +15,13 @@ VARIANTS = {
     "one fdatasync each": ["--group", "32", "--sync", "each"],
     "syncfs (control)": ["--group", "32", "--sync", "syncfs"],
 }
-# What one of them leaves where the cores also do the SMTP half: both halves without what joins them.
+# The variant that runs beside an SMTP server: both halves of the work without their connection.
 BESIDE = "range, 4 committers"
-OVERHEAD = 700  # of the JSON around a small message
+OVERHEAD = 700  # octets of JSON around a small message
 
 
 def measure(variant, size, folder, options):
-    """None when the program was built without what the variant needs."""
+    """None when the program was built without a library that the variant needs."""
     done = subprocess.run(
         [*options.pinned("server"), BUILD / "tests/bare_spool", *VARIANTS[variant], "--size",
          str(size + OVERHEAD), "--messages", str(options.spool_messages), folder],

@@ -118,7 +118,7 @@ def say(text):
 
 
 def attempt(results, cell, name, work):
-    """Runs work() unless that failed before; what cannot be measured is noted, and stays left out."""
+    """Runs work() unless that failed before; a failed measurement is recorded and left out."""
     if (cell, name) in results.reasons:
         return None
     try:
@@ -155,7 +155,7 @@ def bare_file_calls(options, results, number, null):
 
 
 def count(options, results, machines):
-    """Of the modes only: what a message costs in calls hardly depends on the rest."""
+    """Of the modes only: the calls of a message hardly depend on the rest."""
     for mode in options.modes:
         cell = Cell(mode, options.sizes[0], options.connections[0])
         for name in options.servers:

@@ -10,7 +10,7 @@ import tempfile
 
 from support.faults import can_mount, own_mounts
 
-# ext4's inodes are made with it: enough for the crowd of a million files and what comes beside it.
+# ext4's inodes are made with it: enough for a million files and those of the run.
 MAKE = {"ext4": ["mkfs.ext4", "-q", "-i", "4096"], "xfs": ["mkfs.xfs", "-q"]}
 KINDS = tuple(MAKE)
 

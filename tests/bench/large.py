@@ -1,4 +1,4 @@
-"""Many large messages at once, in thirds: what a server holds of them all at the same time."""
+"""Many large messages at once, in thirds: a server's memory while it has parts of all of them."""
 import time
 
 from support.hostile import H

@@ -15,7 +15,7 @@ LACKS_EXTENSION = 3  # smtp_load's exit status
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """What is asked of every server alike."""
+    """The options of a measurement, the same for every server."""
     mode: str = "kept"
     size: int = 4096
     connections: int = 30
@@ -28,7 +28,7 @@ class Cell:
 
 
 def problem(result):
-    """What went wrong first, and how often anything did."""
+    """The first error, and the number of errors."""
     first = result["problems"][0].strip() if result["problems"] else "no message was taken"
     more = result["failures"] - 1
     return f"{first} (and {more} more)" if more > 0 else first
@@ -56,7 +56,7 @@ class Load:
 
     def _expect(self, word):
         line = self._line()
-        if line.strip() != word:  # the result, early: with what went wrong
+        if line.strip() != word:  # the result, early: with the errors
             raise Unavailable(problem(json.loads(line)))
 
     def connected(self):
@@ -82,7 +82,7 @@ class Load:
 
 
 def measure(server, cell, options):
-    """Starts the server, loads it, stops it; returns what was measured as a dict."""
+    """Starts the server, loads it, stops it; returns the measurements as a dict."""
     server.start(cell.connections)
     load = None
     try:
@@ -113,7 +113,7 @@ def measure(server, cell, options):
 
 
 def check_stored(server, result):
-    """A durable server has at least what was counted (the warm-up's messages are there, too)."""
+    """A durable server has at least the counted messages (and those of the warm-up)."""
     if server.durable and server.stored() < result["messages"]:
         raise AssertionError(f"{server.name} has {server.stored()} of {result['messages']} messages")
 

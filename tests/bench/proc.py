@@ -1,4 +1,4 @@
-"""What the kernel says about a server: all its processes together, threads and ended children included.
+"""The kernel's figures of a server: all its processes together, threads and ended children included.
 
 Memory is a sum over the processes: what they share is counted in each of them.
 """

@@ -71,7 +71,7 @@ class Judge:
                      time / FAR if time else None, trips + 0.05)
 
     def growth(self):
-        # The kernel's part grows too: the bare responder's ratio tells how much of it.
+        # The kernel's part grows too: the bare responder's ratio shows by how much.
         crowd = Cell(connections=5000)
         bare = self.ratio("cpu_us", crowd, "bare", "bare", BASE)
         self.say("5,000 connections: CPU a message at most 1.2 of that at 30",

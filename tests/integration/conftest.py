@@ -34,7 +34,7 @@ def daemon(tmp_path):
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
-    """Certificates for brokers and their clients; what makes them (keytool) comes with the brokers."""
+    """Certificates for brokers and their clients; keytool, which makes them, comes with the brokers."""
     if os.environ.get("LSMTPD_NO_BROKERS"):
         pytest.skip("message brokers are switched off (--no-brokers)")
     from support.tls import Authority
@@ -81,7 +81,7 @@ def rabbitmq4(authority, tmp_path_factory):
 
 @pytest.fixture(params=["artemis", "brokerj", "rabbitmq3", "rabbitmq4"])
 def broker(request):
-    """Each of the four in turn, running whatever the test before did to it."""
+    """Each of the four in turn, started again if the test before stopped it."""
     found = request.getfixturevalue(request.param)
     found.resume()
     return found.start()

@@ -1,5 +1,5 @@
-"""output_amqp against the four brokers: nothing acknowledged is lost, each byte arrives, and what is wrong
-with a broker is said."""
+"""output_amqp against the four brokers: nothing acknowledged is lost, each byte arrives, and a fault of a broker is
+reported."""
 import json
 import re
 import time
@@ -184,7 +184,7 @@ def live(made):
     return made.cli("check", "--live", "--config", made.config_file)
 
 
-def test_check_live_says_what_the_broker_is(daemon, broker, queue):
+def test_check_live_names_the_broker_product(daemon, broker, queue):
     made = daemon(config(broker, queue), started=False)
     done = live(made)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -253,7 +253,7 @@ def test_a_full_artemis_queue_fills_the_spool_and_drains_by_itself(daemon, artem
     spooled = set()
     with made.client() as client:
         client.command("EHLO client.example", 250)
-        # BLOCK gives no new credit: the first thousand go through on what was granted before.
+        # BLOCK gives no new credit: the first thousand use the credit granted before.
         while len(spooled) < 3:
             assert len(sent) < 1100, "the queue was never full"
             number = len(sent) + 1

@@ -1,4 +1,4 @@
-"""output_amqp and what lies between it and the broker: a frozen network, brokers that are not there, names that do
+"""output_amqp and the network to the broker: a frozen network, brokers that are not there, names that do
 not resolve, and logins with a client certificate."""
 import os
 import re
@@ -53,7 +53,7 @@ def test_a_frozen_link_is_given_up_and_found_again(daemon, broker, queue, relay)
     assert max(took) < 10
     assert sum(each > 1.5 for each in took) <= 2, "new mail waited although the link was stalled"
     made.wait_log("connection to the broker lost", 30)
-    made.wait_log("broker not reached", 30)  # who connects now hears nothing either
+    made.wait_log("broker not reached", 30)  # a new connection gets no answer either
     send(made, *(mail(number, 100_000) for number in range(102, 202)))
     assert len(made.spool) == 200
     if not sanitized():
@@ -63,8 +63,8 @@ def test_a_frozen_link_is_given_up_and_found_again(daemon, broker, queue, relay)
     wait_until(lambda: len(made.log_lines("attached to the target")) > attached, 60, "the link to be found again")
     drained(made)
     got = numbers(receive_all(broker, queue, range(1, 202)))
-    # Only what was on the way when the network froze can have reached the broker twice; a broker that
-    # was starved until its heartbeats stopped adds what was on the way then.
+    # Only messages under way when the network froze can have reached the broker twice; for a broker that was
+    # starved until its heartbeats stopped, also those under way then.
     twice = {each for each in got if got.count(each) > 1}
     assert not (twice and broker.detects_duplicates), twice
     assert len(twice) <= 2 or losses(made) > lost, twice
@@ -82,7 +82,7 @@ def external(broker, authority, queue, name="lsmtpd", **changes):
         "tls_key": str(key), "format": "rfc822", **changes})
 
 
-def test_a_client_certificate_is_a_login(daemon, broker, queue, authority):
+def test_a_client_certificate_authenticates(daemon, broker, queue, authority):
     made = daemon(external(broker, authority, queue, tls_ca=str(authority.ca)))
     made.wait_log("attached to the target", 30)
     send(made, mail(1, 10_000))
@@ -110,20 +110,20 @@ def refused(made, *steps):
     assert failed() <= set(steps), failed()
 
 
-def test_no_client_certificate_is_no_login(daemon, broker, queue, authority):
+def test_a_missing_client_certificate_is_refused(daemon, broker, queue, authority):
     made = daemon(external(broker, authority, queue, tls_ca=str(authority.ca), tls_certificate=None, tls_key=None,
                            sasl=["EXTERNAL"]), started=False)
     refused(made, "tls" if broker.name == "broker-j" else "sasl")  # that port wants one
 
 
-def test_a_certificate_of_another_authority_is_no_login(daemon, broker, queue, authority, tmp_path):
+def test_a_client_certificate_of_another_authority_is_refused(daemon, broker, queue, authority, tmp_path):
     made = daemon(external(broker, Authority(tmp_path / "other"), queue, tls_ca=str(authority.ca)), started=False)
     refused(made, "tls")
 
 
-def test_a_certificate_of_a_stranger_is_no_login(daemon, broker, queue, authority):
+def test_a_certificate_of_a_user_unknown_to_the_broker(daemon, broker, queue, authority):
     made = daemon(external(broker, authority, queue, "stranger", tls_ca=str(authority.ca)), started=False)
-    if broker.name == "broker-j":  # takes whom the authority vouches for
+    if broker.name == "broker-j":  # accepts every certificate of the authority
         assert live(made).returncode == 0
     else:  # Artemis looks at the user after SASL
         refused(made, "open" if broker.name == "artemis" else "sasl")
@@ -140,7 +140,7 @@ def test_check_live_says_where_it_failed(daemon, broker, queue):
         assert done.returncode == status, done.stdout + done.stderr
 
 
-def test_a_broker_that_is_not_there_is_passed_over(daemon, broker, queue):
+def test_an_unreachable_broker_is_skipped(daemon, broker, queue):
     port, = free_ports(1)
     made = start(daemon, broker, queue, urls=[f"amqp://127.0.0.1:{port}", broker.url], format="rfc822", fallback=False)
     send(made, mail(1))

@@ -1,4 +1,4 @@
-"""Which targets of the brokers output_amqp uses, and what becomes of mail when a queue is full."""
+"""The targets of the brokers that output_amqp uses, and mail for a full queue."""
 import pytest
 from test_amqp_brokers import config, deliver, drained, live, receive_all
 
@@ -12,7 +12,7 @@ def rabbit(rabbitmq4):
 
 
 def queue_of(broker, name, **arguments):
-    """A new queue; what an earlier run of the test left is deleted."""
+    """A new queue; one of an earlier run of the test is deleted."""
     broker.delete_queue(name)
     broker.create_queue(name, **arguments)
     return name
@@ -26,7 +26,7 @@ def dead_letters(made):
     return [line for line in made.log_lines("replayed") if line.get("outcome") == "dead_letter"]
 
 
-def test_a_classic_queue_and_a_stream_need_leave(daemon, rabbit):
+def test_a_classic_queue_and_a_stream_need_allow_lossy_target(daemon, rabbit):
     for kind in ("classic", "stream"):
         queue = queue_of(rabbit, f"leave-{kind}", **{"x-queue-type": kind})
         done = live(daemon(config(rabbit, queue), started=False))
@@ -39,7 +39,7 @@ def test_a_classic_queue_and_a_stream_need_leave(daemon, rabbit):
         assert f"{kind}: survives the end of the broker's process, not a power cut" in text
 
 
-def test_leave_is_warned_of_when_the_link_attaches(daemon, rabbit):
+def test_an_allowed_lossy_target_is_a_warning_at_the_attach(daemon, rabbit):
     queue = queue_of(rabbit, "leave-warned", **{"x-queue-type": "classic"})
     made = daemon(config(rabbit, queue, fallback=False, format="rfc822", allow_lossy_target=True))
     made.wait_log("what this target accepted does not survive a power cut", 30)
@@ -103,7 +103,7 @@ def test_a_full_broker_j_queue_rejects_and_the_link_lives(daemon, brokerj):
     assert not dead_letters(made)
 
 
-def test_an_exchange_of_broker_j_needs_leave(daemon, brokerj):
+def test_an_exchange_of_broker_j_needs_allow_lossy_target(daemon, brokerj):
     brokerj.resume()
     brokerj.start()
     exchange = {"address": None, "exchange": "amq.direct", "routing_key": "nobody"}

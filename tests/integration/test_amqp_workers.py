@@ -1,4 +1,4 @@
-"""What stands behind the brokers: LSMTPD's workers on AMQP 0.9.1, and a JMS consumer with a selector."""
+"""Consumers of the brokers: LSMTPD's workers on AMQP 0.9.1, and a JMS consumer with a selector."""
 import pathlib
 import shutil
 import subprocess

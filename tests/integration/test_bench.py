@@ -125,7 +125,7 @@ def test_the_bare_spool_writes_every_message_and_removes_its_folder(tmp_path, va
 
 
 @pytest.mark.skipif(not can_mount(), reason="only root can mount an image")
-def test_the_bench_brings_a_disk_of_its_own_that_nobody_else_sees(tmp_path):
+def test_the_bench_has_a_private_disk(tmp_path):
     done = subprocess.run(
         [sys.executable, BENCH / "bench.py", "--servers", "lsmtpd-spool", "--messages", "20", "--rounds", "1",
          "--modes", "kept", "--sizes", "4K", "--connections", "2", "--rtt", "0", "--no-growth", "--no-calls",

@@ -1,5 +1,5 @@
-"""The fault matrix with a broker and the spool as its fallback: whatever fails, each 250 is in the broker
-once all is well again. The normal suite takes one broker, the long matrix all four."""
+"""The fault matrix with a broker and the spool as its fallback: after every fault, each message with 250 is in the
+broker once everything works again. The normal suite takes one broker, the long matrix all four."""
 import random
 
 import pytest
@@ -13,7 +13,7 @@ from support.matrix import only_long, pick
 from support.report import Timing
 from support.wait import wait_until
 
-MEMORY = 128 * 2**20  # what the daemon may take under any load
+MEMORY = 128 * 2**20  # limit of the daemon's memory under any load
 MANNERS = ("data", "bdat")
 SIZES = (200, 1024, 4096)
 
@@ -118,7 +118,7 @@ def test_kill_9_of_the_broker(daemon, broker, queue):
 
 
 def back_under_load(made, broker, queue):
-    """The broker has the live mail again; what waits is replayed meanwhile."""
+    """The broker has the live mail again; waiting messages are replayed meanwhile."""
     depth = broker.depth(queue)
     wait_until(lambda: broker.depth(queue) > depth, 60, "mail to reach the broker again", every=0.2)
 
@@ -154,7 +154,7 @@ def between(broker):
 
 def through(broker, relay):
     host, port = relay.address
-    # Broker-J knows its own address only: Open.hostname stays what it is without the relay.
+    # Broker-J knows its own address only: Open.hostname stays as without the relay.
     return {"urls": [f"amqp://{host}:{port}"], "virtual_host": broker.virtual_host or broker.host,
             "idle_timeout": "4s", "connect_timeout": "3s"}
 

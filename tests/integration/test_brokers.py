@@ -1,4 +1,4 @@
-"""The brokers that the AMQP tests rely on do what those tests take for granted."""
+"""The brokers behave as the AMQP tests assume."""
 import socket
 import ssl
 

@@ -1,5 +1,5 @@
-"""`check` finds what a start would find, as the user that runs the daemon; and what every command and
-the daemon do with their standard descriptors and signals."""
+"""`check` finds the errors of a start, as the user that runs the daemon; and all commands and the daemon handle their
+standard descriptors and signals."""
 import os
 import pathlib
 import pwd
@@ -20,14 +20,14 @@ NOBODY = pwd.getpwnam("nobody")
 
 
 def place(server, key, said, holds=""):
-    """The place of the first `key` whose line holds `holds`, and what is said there."""
+    """The place of the first `key` whose line holds `holds`, and the message at it."""
     lines = server.config_file.read_text().splitlines()
     line = next(n for n, text in enumerate(lines, 1) if text.startswith(key + " ") and holds in text)
     return f"{server.config_file}:{line}:", said
 
 
 def both(server, *expected, **options):
-    """What `check` shows, which is what a start shows; both end with 2."""
+    """The output of `check`, which is that of a start too; both end with 2."""
     checked = run_cli("check", "--config", server.config_file, check=2, **options).stderr
     started = run_cli("run", "--config", server.config_file, check=2, **options).stderr
     for output in (checked, started):
@@ -103,7 +103,7 @@ def test_the_files_are_looked_at_as_the_user_that_runs_the_daemon(public_folder)
     server.write_config()
     both(server, place(server, "options", expected[0], "directory"),
          place(server, "options", expected[1], "password_file"))
-    # What root may read is no help, and what nobody may is enough.
+    # The check uses the rights of the user nobody, not those of root.
     os.chown(server.folder, NOBODY.pw_uid, NOBODY.pw_gid)
     os.chown(password, NOBODY.pw_uid, NOBODY.pw_gid)
     assert "root" not in run_cli("check", *options, check=0).stderr
@@ -120,7 +120,7 @@ def test_a_port_below_1024_is_bound_before_the_user_changes(public_folder):
     run_cli("check", "--config", server.config_file, check=0)
 
 
-def test_a_user_that_cannot_be_is_an_error(daemon):
+def test_an_impossible_user_is_an_error(daemon):
     server = daemon(started=False)
     done = run_cli("check", "--user", "no-such-user", "--config", server.config_file, check=2)
     assert "no such user" in done.stderr or "only root" in done.stderr
@@ -183,7 +183,7 @@ def output_to(full, *argv, cwd=None):
 
 
 @pytest.mark.parametrize("full", [True, False], ids=["full", "closed"])
-def test_a_command_that_cannot_write_its_output_fails_and_says_so(daemon, full):
+def test_a_command_that_cannot_write_its_output_fails_with_an_error(daemon, full):
     server = daemon()
     with server.client() as client:
         client.envelope()
@@ -225,7 +225,7 @@ def test_a_command_without_standard_descriptors_does_not_abort(daemon):
     assert done.returncode == 1
 
 
-def test_signals_that_have_no_meaning_do_not_end_the_daemon(daemon):
+def test_unused_signals_do_not_end_the_daemon(daemon):
     server = daemon()
     for number in (signal.SIGUSR2, signal.SIGPIPE, signal.SIGXFSZ):
         server.process.signal(number)
@@ -246,7 +246,7 @@ def test_a_signal_opens_the_log_again(daemon, number):
     assert server.stop() == 0
 
 
-def test_a_log_that_cannot_be_written_is_said_once_on_standard_error(daemon):
+def test_an_unwritable_log_is_reported_once_on_standard_error(daemon):
     server = daemon({"log": {"file": "/dev/full"}}, started=False)
     server.launch()
     wait_until(lambda: "cannot write to the log" in server.output.read_text(), 20, "the complaint")

@@ -1,4 +1,4 @@
-"""The command line: what each command prints and its exit status."""
+"""The command line: the output of each command and its exit status."""
 import json
 import os
 import pathlib
@@ -31,7 +31,7 @@ def test_an_unknown_command_is_an_error():
     assert run_cli("nonsense").returncode != 0
 
 
-def test_a_command_that_is_misspelt_gets_the_nearest_right_one(tmp_path):
+def test_a_misspelt_command_gets_the_nearest_one_as_a_hint(tmp_path):
     for typed, meant in (("chekc", "check"), ("spol", "spool")):
         done = run_cli(typed, cwd=tmp_path, env={"PATH": "/usr/bin"}, check=2)
         assert f"did you mean {meant}?" in done.stderr
@@ -93,7 +93,7 @@ def test_check_shows_mistakes_of_the_file_and_of_plugin_options_at_once(tmp_path
     assert all(f"{file}:{line}:" in shown for line in (8, 10)), shown
 
 
-def test_check_shows_what_a_start_would_stumble_over_at_its_place(daemon):
+def test_check_shows_errors_of_a_start_at_their_place(daemon):
     server = daemon({"server": {"user": "no-such-user"},
                      "log": {"file": "/nonexistent/lsmtpd.log"},
                      "limits": {"spill_directory": "/nonexistent"},
@@ -118,7 +118,7 @@ def test_an_option_with_a_mistake_is_not_called_missing_too(daemon):
     assert "missing" not in done.stderr
 
 
-def test_check_of_a_file_that_is_not_there(tmp_path):
+def test_check_of_a_missing_file(tmp_path):
     done = run_cli("check", "--config", tmp_path / "none.toml", check=2)
     assert "none.toml" in done.stderr + done.stdout
 
@@ -130,7 +130,7 @@ def test_check_leaves_nothing_behind(daemon):
     assert not server.log.exists()
 
 
-def test_check_print_shows_a_configuration_that_is_taken_again(daemon, tmp_path):
+def test_check_print_shows_a_configuration_that_loads_again(daemon, tmp_path):
     server = daemon(started=False)
     shown = run_cli("check", "--print", "--config", server.config_file, check=0).stdout
     again = tmp_path / "again.toml"
@@ -172,7 +172,7 @@ def test_check_listening_of_a_wrong_configuration_is_a_usage_error(tmp_path):
     assert "hostname" in run_cli("check", "--listening", "--config", file, check=2).stderr
 
 
-def test_check_listening_is_asked_alone(daemon):
+def test_check_listening_excludes_other_options(daemon):
     server = daemon(started=False)
     for other in ("--print", "--live"):
         run_cli("check", "--listening", other, "--config", server.config_file, check=2)
@@ -193,7 +193,7 @@ def test_try_runs_one_mail_through_a_plugin():
     assert "552" in done.stdout
 
 
-def test_try_says_of_a_filter_that_stores_what_a_chain_would():
+def test_try_treats_a_filter_that_stores_as_a_chain_does():
     done = run_cli("try", "--plugin", BUILD / "tests/fixtures/bad_filter.so", "-o", "mode=stored",
                    input=H + b"x\r\n")
     assert done.returncode == 1 and "verdict: tempfail" in done.stdout and "reply: 451 " in done.stdout
@@ -282,7 +282,7 @@ def test_spool_help_needs_no_configuration(tmp_path):
     assert done.stdout.startswith("lsmtpd spool:\n")
 
 
-def test_spool_of_an_id_that_is_not_there_is_an_error(daemon):
+def test_spool_of_a_missing_id_is_an_error(daemon):
     server, _ = spooled(daemon, 1)
     for command in ("show", "rm", "retry", "export"):
         done = run_cli("spool", command, "--config", server.config_file,
@@ -290,7 +290,7 @@ def test_spool_of_an_id_that_is_not_there_is_an_error(daemon):
         assert done.returncode != 0, command
 
 
-def test_spool_reads_the_files_that_lsmtpd_1_8_left(daemon):
+def test_spool_reads_files_of_lsmtpd_1_8(daemon):
     server = daemon(started=False)
     server.spool.folder.mkdir(mode=0o700)
     old = {"timestamp": "2026-11-22T01:38:39.271215996+00:00",

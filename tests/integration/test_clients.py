@@ -1,4 +1,4 @@
-"""Real clients deliver, and what they sent is in the spool byte for byte."""
+"""Real clients deliver, and their mail is in the spool byte for byte."""
 import re
 import smtplib
 from email.message import EmailMessage

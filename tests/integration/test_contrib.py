@@ -43,7 +43,7 @@ def test_a_breach_of_the_include_rules_is_found(tmp_path, file, text, breach):
     assert f"{file}:1: " in done.stdout and breach in done.stdout, done.stdout
 
 
-def test_what_the_include_rules_allow_passes(tmp_path):
+def test_allowed_includes_pass(tmp_path):
     for file, text in {
             "core/smtp/a.cpp": '#include "base/text.hpp"\n#include "smtp/b.hpp"\n#include <string>\n',
             "core/io/a.cpp": "#include <uv.h>\n", "tests/io/a_test.cpp": "#include <uv.h>\n",
@@ -77,7 +77,7 @@ def test_the_systemd_unit_is_one_that_systemd_understands(tmp_path):
 # contrib/dev.
 
 def shell(script, *arguments, **options):
-    """Runs a script with the functions of contrib/dev.d; as_root does what it is given, without root."""
+    """Runs a script with the functions of contrib/dev.d; as_root runs its command without root."""
     head = (f'root={ROOT}; cache=/nonexistent; set -euo pipefail; for file in packages build compilers checks package; do '
             f'. "{ROOT}/contrib/dev.d/$file.sh"; done; as_root() {{ "$@"; }}; ')
     return subprocess.run(["bash", "-c", head + script, "bash", *map(str, arguments)], capture_output=True, text=True,
@@ -135,7 +135,7 @@ def test_packages_have_the_names_of_the_release(tmp_path, release, there, absent
 
 
 def test_a_package_of_an_untagged_commit_is_older_than_the_release(tmp_path):
-    """VERSION~dev+DATE, with the date of the commit, whatever day it is."""
+    """VERSION~dev+DATE, with the date of the commit and not of the day."""
     environment = {**os.environ, "GIT_AUTHOR_DATE": "2026-03-04T23:30:00-0500", "GIT_COMMITTER_DATE": "2026-03-04T23:30:00-0500",
                    "GIT_CONFIG_GLOBAL": "/dev/null", "TZ": "Asia/Tokyo"}
     git = ["git", "-C", tmp_path, "-c", "user.name=t", "-c", "user.email=t@example.org"]
@@ -219,7 +219,7 @@ def test_the_devcontainer_has_the_packages_of_contrib_dev():
     assert {"build", "lint", "fuzz", "test"} <= set(groups)
     listed = subprocess.run([ROOT / "contrib/dev", "packages", "--list", *groups], capture_output=True, text=True, check=True)
     assert {"g++", "clang-tidy", "clang", "libgmock-dev", "shellcheck"} <= set(listed.stdout.split())
-    # No list of its own, but for what only a container needs.
+    # No list of its own, except for packages that only a container needs.
     own = re.search(r"apt-get install -y --no-install-recommends (.*?) &&", dict(lines)["RUN"])[1].split()
     assert not set(own) & set(listed.stdout.split())
     bases = [[rest for keyword, rest in each if keyword == "FROM"][0].split()[0] for each in (lines, dockerfile("Dockerfile"))]

@@ -1,4 +1,4 @@
-"""Every mail at hand, real, broken and generated, comes out of the spool byte for byte (SHA-256)."""
+"""Every mail of the collection, real, broken and generated, comes out of the spool byte for byte (SHA-256)."""
 import hashlib
 
 import pytest
@@ -11,7 +11,7 @@ GENERATED = mails.generated()
 
 
 def send_all(server, named_mails, send, parameters=""):
-    """{name: (id, sha256 of what was sent)}, all over one connection."""
+    """{name: (id, sha256 of the mail)}, all over one connection."""
     sent = {}
     with server.client(timeout=120) as client:
         client.command("EHLO client.example", 250)
@@ -29,7 +29,7 @@ def check_all(server, sent):
     assert not wrong
 
 
-def test_the_collection_is_there():
+def test_the_collection_exists():
     assert len(COLLECTION) >= 45
 
 
@@ -41,7 +41,7 @@ def test_the_collection_over_data(daemon):
                                lambda client, mail: client.data(mail), "BODY=8BITMIME"))
 
 
-def test_what_of_the_collection_has_a_bare_cr_is_refused_over_data(daemon):
+def test_mails_of_the_collection_with_a_bare_cr_are_refused_over_data(daemon):
     server = daemon()
     bare = [mail for mail in (mails.as_sent(data) for _, data in COLLECTION) if mails.has_bare(mail)]
     for mail in bare:

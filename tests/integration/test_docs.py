@@ -1,4 +1,4 @@
-"""What README and docs/configuration.md say, done."""
+"""The commands and statements of README and the documents are executed and checked."""
 import json
 import pathlib
 import re
@@ -76,7 +76,7 @@ def test_the_cluster_manifest_has_a_configuration_that_is_right(tmp_path):
 
 
 def test_every_key_of_the_json_stands_in_its_document(daemon):
-    """What a real message has, and what the document shows, are the same."""
+    """A real message has the keys that the document shows, and no others."""
     server = daemon()
     with server.client() as client:
         client.command("EHLO client.example.org", "250")
@@ -162,7 +162,7 @@ def test_words_that_were_replaced_do_not_come_back(page):
     assert not found
 
 
-def test_the_rule_of_prose_finds_what_it_is_for():
+def test_the_rule_of_prose_finds_riddles_and_old_words():
     for line in ("What it does.", "Text. Who asks gets it.", "| a | what happens |", "## What was tried", "- **Who** may"):
         assert RIDDLE.search(line), line
     for line in ("It says what happens.", "| line | what to do |", "Whole lines."):

@@ -1,4 +1,4 @@
-"""The spool when the disk does not do its part: 4xx, an alarm in the log, and then on with the next."""
+"""The spool when the disk fails: 4xx, an alarm in the log, and the next message is stored."""
 import os
 import shutil
 import subprocess

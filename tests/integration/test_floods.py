@@ -104,7 +104,7 @@ def wait_for_descriptors(server, baseline, seconds=60):
 
 
 def settled(gauge, seconds=60):
-    """Waits until the daemon's memory does not grow any more. The address sanitizer keeps what was freed: each mail of
+    """Waits until the daemon's memory does not grow any more. The address sanitizer keeps freed memory: each mail of
     the regular client adds to that."""
     last = [0]
     noise = 4 * MIB if sanitized() else 0
@@ -220,7 +220,7 @@ def test_100_largest_messages_at_once_arrive_whole(server, regular, baseline, fi
 
 
 def test_1000_clients_that_trickle_are_cut_off(server, regular, baseline, figures):
-    """44. One byte a second, never silent: slower than limits.data_rate, which is told after 30 s."""
+    """44. One byte a second, never silent: slower than limits.data_rate, which is noticed after 30 s."""
     with Beside(server, regular, figures, "a byte a second of data", 1000) as beside:
         with Crowd(server, 1000) as crowd:
             crowd.send_all(MAIL)
@@ -255,7 +255,7 @@ def test_memory_is_back_at_the_baseline(server, baseline):
     print(f"\nresident: {baseline[0] / MIB:.1f} MiB before the floods, {gauge.resident() / MIB:.1f} after")
 
 
-def test_45_and_46_who_never_reads_or_is_gone_without_a_word_is_closed_in_time(daemon):
+def test_45_and_46_a_client_that_never_reads_or_vanishes_is_closed_in_time(daemon):
     made = daemon({"timeouts": {"command": "2s"}, "limits": {"message_size": "10MiB"}})
     gauge = Gauge(made)
     before = gauge.descriptors()
@@ -273,8 +273,8 @@ def test_45_and_46_who_never_reads_or_is_gone_without_a_word_is_closed_in_time(d
     crowd.close()
 
 
-def test_what_no_mail_client_does_with_TCP(server):
-    """Urgent data is out of band; a closed window holds nobody up; neither do both ends that close at once."""
+def test_unusual_use_of_TCP(server):
+    """Urgent data is out of band; a closed window delays no other client, nor do both ends that close at once."""
     with server.client() as client:
         client.send(E + b"NO")
         client.socket.send(b"!", socket.MSG_OOB)

@@ -1,5 +1,5 @@
-"""What the compiler and the linker were told to do against exploits is in what they built, and the systemd unit
-leaves the daemon no more than it needs."""
+"""The binaries have the hardening that the build flags ask for, and the systemd unit leaves the daemon only the rights
+that it needs."""
 import json
 import pathlib
 import platform
@@ -31,7 +31,7 @@ def built(request):
     return request.param
 
 
-def test_there_are_plugins_to_look_at():
+def test_plugins_are_found():
     assert {"output_amqp.so", "output_json_spool.so"} <= {path.name for path in PLUGINS}
 
 
@@ -40,7 +40,7 @@ def test_the_daemon_is_loaded_at_a_random_address():
     assert "PIE" in output("readelf", "-dW", BINARY)
 
 
-def test_what_the_loader_writes_is_read_only_afterwards(built):
+def test_relocated_data_is_read_only_after_loading(built):
     assert "GNU_RELRO" in output("readelf", "-lW", built)
     dynamic = output("readelf", "-dW", built)
     assert "NOW" in dynamic, "all symbols are bound at the start, so that the whole table can be protected"

@@ -1,4 +1,4 @@
-"""The hostile inputs of support/hostile.py, each whole and cut in two, and what a table cannot say.
+"""The hostile inputs of support/hostile.py, each whole and cut in two, and tests that a table cannot express.
 
 14 is how they are played. 29 is below, 44 and 45 are in test_limits.py, 46 is in test_floods.py; there is no 16."""
 import time
@@ -62,7 +62,7 @@ def play(server, row, cut=None):
 
 
 def check(server, row, cut=None):
-    """The row's replies came, and what they say is stored is, byte for byte."""
+    """The row's replies came, and the messages with 250 are stored byte for byte."""
     how = "whole" if cut is None else f"cut at {cut}"
     got = play(server, row, cut)
     for number, (reply, expected) in enumerate(zip(got, row.replies), 1):
@@ -86,7 +86,7 @@ def test_each_input_gets_its_replies_whole_and_cut_anywhere(server, row):
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE if len(row.sent) <= 2000], ids=str)
-def test_each_input_that_breaks_off_stores_what_was_told_and_no_more(server, row):
+def test_each_input_that_breaks_off_stores_only_acknowledged_messages(server, row):
     """Cut off anywhere, by FIN or by a reset: the connection ends, and only whole messages are stored."""
     def broken(cut):
         with Client(server.address(row.listener), timeout=60) as client:
@@ -114,7 +114,7 @@ def test_25_thousands_of_tiny_chunks_take_bounded_memory(server):
 
 
 @pytest.mark.parametrize("end", ["BDAT 1\r\nx", "BDAT 2\r\nx"], ids=["between chunks", "in a chunk"])
-def test_29_a_client_lost_before_its_last_chunk_is_told_of_in_the_log(server, end):
+def test_29_a_client_lost_before_its_last_chunk_is_logged(server, end):
     before = len(server.log_lines())
     with server.client() as client:
         client.command("EHLO client.example", 250)
@@ -128,7 +128,7 @@ def test_29_a_client_lost_before_its_last_chunk_is_told_of_in_the_log(server, en
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "reset"])
-def test_29_a_client_lost_after_the_dot_is_told_of_in_the_log(server, reset):
+def test_29_a_client_lost_after_the_dot_is_logged(server, reset):
     before = len(server.log_lines())
     for _ in range(20):
         with server.client() as client:

@@ -1,4 +1,4 @@
-"""Whenever it ends, however it ends: no message with a 250 is lost, none comes twice."""
+"""After any end at any time: no message with a 250 is lost, none comes twice."""
 import random
 import signal
 import socket
@@ -34,7 +34,7 @@ def test_kill_9_under_load_loses_no_acknowledged_message(daemon):
     server = daemon({"log": {"level": "info"}}, started=False)
     ledger, rounds = Ledger(), pick(12, 200)
     restarts = kill_at_random(server, ledger, rounds, pick(150, 1000))
-    server.start()  # what was torn is not in place, and does not stop it
+    server.start()  # a torn file is not in place, and does not stop it
     assert server.stop() == 0
     assert ledger.count(2) >= rounds
     found = ledger.check(server.spool.contents())
@@ -191,7 +191,7 @@ def connects(port):
 
 def test_sigterm_before_it_is_ready_is_a_drain_too(daemon, tmp_path):
     [port] = free_ports(1)
-    # Whoever asked for listen() waits a second more for it.
+    # The caller of listen() waits a second more for it.
     server = daemon({"listener": [{"name": "mx", "address": f"127.0.0.1:{port}", "chain": "default"}]},
                     started=False, environment=STRACED, wrapper=[
         "strace", "-D", "-f", "-qq", "-o", tmp_path / "strace.txt", "-e", "trace=listen",

@@ -47,7 +47,7 @@ def test_33_a_body_over_the_limit_is_refused_after_draining(daemon, by):
     assert len(server.spool) == 1
 
 
-def test_34_one_recipient_too_many_is_refused_and_the_others_kept(daemon):
+def test_34_a_recipient_over_the_limit_is_refused_and_the_others_kept(daemon):
     server = daemon({"limits": {"recipients": 3}})
     with server.client() as client:
         client.envelope(recipients=[f"r{n}@example.org" for n in range(3)])
@@ -84,7 +84,7 @@ def test_35_errors_are_counted(daemon):
     deliver(server)
 
 
-def test_a_connection_over_the_limit_of_its_peer_is_told_so(daemon):
+def test_a_connection_over_the_limit_of_its_peer_gets_421(daemon):
     server = daemon({"limits": {"connections_per_peer": 5}})
     held = [server.client() for _ in range(5)]
     with Client(server.address()) as client:
@@ -101,7 +101,7 @@ def test_a_connection_over_the_limit_of_its_peer_is_told_so(daemon):
         client.close()
 
 
-def test_a_connection_over_the_limit_in_all_is_told_so(daemon):
+def test_a_connection_over_the_total_limit_gets_421(daemon):
     server = daemon({"limits": {"connections": 5}})
     held = [server.client() for _ in range(5)]
     with Client(server.address()) as client:

@@ -86,7 +86,7 @@ def test_the_page_is_formatted_without_a_warning(page):
 
 
 def complete(*words):
-    """What bash offers for the last of the words."""
+    """The completions that bash offers for the last of the words."""
     script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _lsmtpd; '
               'printf "%s\\n" "${COMPREPLY[@]}"')
     done = subprocess.run(["bash", "-euc", script, "bash", ROOT / "contrib/completion/lsmtpd.bash", str(BINARY), *words],

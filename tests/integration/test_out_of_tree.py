@@ -137,7 +137,7 @@ def files_written(trace):
 @pytest.mark.skipif(not shutil.which("strace"), reason="no strace")
 @pytest.mark.parametrize("configured", ["/usr", "/usr/local"])
 def test_install_with_a_prefix_writes_nothing_outside_it(tmp_path, configured):
-    """Whatever prefix it was configured with; but for the build folder itself, where the manifest is."""
+    """For each configured prefix; except the build folder itself, where the manifest is."""
     build, prefix, trace = tmp_path / "build", tmp_path / "prefix", tmp_path / "trace"
     run("cmake", "-S", ROOT, "-B", build, "-G", "Ninja", f"-DCMAKE_INSTALL_PREFIX={configured}", "-DLSMTPD_TESTS=OFF")
     shutil.copy(BUILD / "lsmtpd", build)
@@ -199,7 +199,7 @@ def test_filter_http_asks_the_service(installed, built, service, status, verdict
     assert body == MAIL and headers["Content-Type"] == "message/rfc822"
 
 
-def test_filter_http_without_a_service_is_tried_later(installed, built):
+def test_filter_http_without_a_service_is_a_tempfail(installed, built):
     output = installed.try_plugin(built("filter_http"), "url=http://127.0.0.1:1/", status=1)
     assert "verdict: tempfail" in output
 

@@ -1,5 +1,5 @@
 """The daemon with plugins that misbehave: a clear error or the right reply, and it goes on serving.
-What each fixture does is in tests/fixtures/README.md."""
+tests/fixtures/README.md describes each fixture."""
 import pytest
 
 from support.daemon import BUILD, merge
@@ -75,7 +75,7 @@ def test_a_plugin_that_cannot_start_is_a_clear_error(daemon, name, said):
     ({"mode": "small_size"}, "250", 1),
 ], ids=lambda value: value["mode"] if isinstance(value, dict) else "")
 def test_a_bad_filter_gets_the_right_reply_and_the_daemon_goes_on(daemon, options, reply, stored):
-    # The leak of that plugin is what the test is about, and not the daemon's.
+    # The leak is the plugin's, which the test needs, and not the daemon's.
     leaks = {"ASAN_OPTIONS": "detect_leaks=0"} if options.get("mode") == "leaks_pin" else {}
     server = daemon(filtered("bad_filter", options, deadline="500ms"), environment=leaks)
     for number in (1, 2):
@@ -95,7 +95,7 @@ def test_on_timeout_decides_when_a_filter_never_answers(daemon, on_timeout, repl
     assert deliver(server).startswith(reply)
 
 
-def test_what_a_filter_edits_is_stored(daemon):
+def test_edits_of_a_filter_are_stored(daemon):
     server = daemon(filtered("bad_filter", {"mode": "edits"}))
     queued_id(deliver(server))
     stored = server.spool.only()
@@ -103,7 +103,7 @@ def test_what_a_filter_edits_is_stored(daemon):
     assert stored.json["recipients"] != ["<r@example.org>"]
 
 
-def test_edits_of_a_filter_that_then_says_later_are_not_there_the_next_time(daemon):
+def test_edits_of_a_filter_that_answers_tempfail_are_dropped(daemon):
     server = daemon(filtered("bad_filter", {"mode": "edits_then_tempfail"}))
     assert deliver(server).startswith("4")
     assert len(server.spool) == 0
@@ -157,20 +157,20 @@ def test_a_session_filter_refuses_before_there_is_a_message(daemon, options, ref
     ({"verdict": "tempfail"}, "451 4.3.0"), ({"verdict": "never"}, "451 4.3.0"),
     ({"verdict": "throws"}, "451"),
 ], ids=lambda value: value.get("verdict") if isinstance(value, dict) else "")
-def test_what_an_output_says_is_the_reply(daemon, options, reply):
+def test_the_reply_is_the_text_of_the_output(daemon, options, reply):
     server = daemon(output("test_output", options, deadline="300ms"))
     assert deliver(server).startswith(reply)
 
 
 @pytest.mark.parametrize("verdict, reply, spooled", [("stored", "250", 0), ("tempfail", "250", 1),
                                                      ("never", "250", 1), ("reject", "5", 0)])
-def test_the_fallback_stores_what_the_output_cannot_take(daemon, verdict, reply, spooled):
+def test_the_fallback_stores_mail_that_the_output_tempfails(daemon, verdict, reply, spooled):
     server = daemon(output("test_output", {"verdict": verdict}, deadline="300ms", fallback="spool"))
     assert deliver(server).startswith(reply)
     assert len(server.spool) == spooled
 
 
-def test_what_the_fallback_stored_is_replayed_when_the_output_takes_mail_again(daemon, tmp_path):
+def test_mail_in_the_fallback_is_replayed_when_the_output_takes_mail_again(daemon, tmp_path):
     down, record = tmp_path / "down", tmp_path / "record"
     down.touch()
     server = daemon(output("test_output", {"verdict": "stored", "down_while": str(down),

@@ -1,5 +1,5 @@
-"""The power goes while mail comes in: what got 250 is on the disk. And the controls: without one of the
-syncs it is not."""
+"""A power cut while mail comes in: every message with 250 is on the disk. And the controls: without one of the syncs
+it is not."""
 import random
 
 import pytest
@@ -60,14 +60,13 @@ def test_control_without_a_sync_a_power_cut_loses_messages(daemon, tmp_path, kin
                     started=False, environment={hook: "1"})
     ledger = Ledger()
     with PowerCut(server.spool.folder, kind) as disk:
-        # One client that takes its time: the next message's sync would save the one before. What one cut
-        # loses may still be nothing, by luck.
+        # One slow client: the next message's sync would save the one before. One cut may by chance lose nothing.
         for _ in range(20):
             cut_under_load(server, disk, ledger, 1, 10, threads=1, pace=0.1)
             if ledger.compare(Stored(each).content for each in server.spool.files() if whole(each)).lost:
                 break
         torn = [each.stem for each in server.spool.files() if not whole(each)]
-        # What it left behind does not stop the daemon: whole ones pass, torn ones go to quarantine.
+        # Leftover files do not stop the daemon: complete ones are replayed, torn ones go to quarantine.
         recorder.up()
         server.start()
         wait_until(lambda: len(server.spool) == 0, 60, "the spool to be replayed")

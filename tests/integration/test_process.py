@@ -1,4 +1,4 @@
-"""What the daemon is to the system: whose it is, how many cores and descriptors it takes."""
+"""The daemon's process: its user, and the number of its cores and descriptors."""
 import os
 import pathlib
 import pwd

@@ -1,5 +1,5 @@
-"""What waits in the spool for an output that is down comes out once it is up, whatever happens to the
-daemon, the files and the clock meanwhile."""
+"""Mail in the spool for an output that is down comes out once it is up, after any fault of the daemon, the files and
+the clock meanwhile."""
 import itertools
 
 import pytest
@@ -71,7 +71,7 @@ def test_killed_at_each_system_call_of_replay(daemon, recorder, refused, needed)
     drained(server)
     assert server.stop() == 0
     out = server.spool.dead() if refused else recorder.contents()
-    # Taken by the output, and killed before the spool forgot it: what was there at a kill may come twice.
+    # Stored by the output, and killed before the spool forgot it: messages in the spool at a kill may come twice.
     found = ledger.check(out, duplicates_allowed=waited)
     report.record(f"kill -9 at each system call of replay, {'dead letters' if refused else 'taken'}",
                   "spool", ledger, found, calls=" ".join(calls), kills=kills)
@@ -143,7 +143,7 @@ FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 @pytest.mark.skipif(sanitized(), reason="a sanitizer wants to be loaded first")
 @pytest.mark.parametrize("first, then", [("+1d", "-1d"), ("-1d", "+1d")])
-def test_a_clock_that_is_off_loses_nothing(daemon, recorder, first, then):
+def test_a_wrong_clock_loses_nothing(daemon, recorder, first, then):
     clock = {"LD_PRELOAD": FAKETIME, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     server = daemon(recorder.configuration(), started=False)
     ledger = Ledger()

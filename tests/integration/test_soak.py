@@ -22,7 +22,7 @@ MANNERS = ("data", "bdat", "alone", "data", "bdat", "abort", "data")
 
 
 class Target:
-    """Where one listener's mail goes: load from there, and what came out."""
+    """The target of one listener's mail: its load, and the messages that came out."""
 
     def __init__(self, name):
         self.name, self.ledger, self.prints = name, Ledger(), []

@@ -13,7 +13,7 @@ class Unavailable(Exception):
 
 
 class Server:
-    """Order of calls: start(); then address, pids() and what is measured; stop().
+    """Order of calls: start(); then address, pids() and the measurements; stop().
 
     A subclass sets name and what, and gives argv() and, where it needs files, prepare()."""
     name = ""
@@ -34,7 +34,7 @@ class Server:
         return None
 
     def prepare(self):
-        """Writes what it reads at start into self.folder, which is new."""
+        """Writes its configuration into self.folder, which is new."""
 
     def start(self, connections=30):
         self.connections = connections

@@ -92,7 +92,7 @@ class CrowdedSpool(JsonSpool):
                 os.unlink(each.path)
 
 
-# Named like messages of the spool, in an order as random as theirs, and told apart by their end.
+# Named like messages of the spool, in an order as random as theirs, with an ending of their own.
 CROWD_END = "-ffff-4fff-8fff-ffffffffffff.json"
 
 

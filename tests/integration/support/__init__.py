@@ -1,1 +1,1 @@
-"""What the black-box tests share: processes, SMTP and AMQP clients, brokers, the daemon."""
+"""Shared parts of the black-box tests: processes, SMTP and AMQP clients, brokers, the daemon."""

@@ -33,7 +33,7 @@ def answers(broker):
     try:
         connect(broker, timeout=2).close()
         return True
-    except Exception:  # whatever is wrong, it is not ready
+    except Exception:  # any error: it is not ready
         return False
 
 

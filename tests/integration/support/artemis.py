@@ -19,7 +19,7 @@ class _TemporaryQueue(LinkOption):
 
 
 class Artemis(Broker):
-    """Addresses that begin with block., fail. or page. are full at 1 MiB and do what they say."""
+    """Addresses that begin with block., fail. or page. are full at 1 MiB and then follow that policy."""
 
     name = "artemis"
     detects_duplicates = True

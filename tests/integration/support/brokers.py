@@ -1,4 +1,4 @@
-"""The message brokers of the integration tests: what all of them can do.
+"""The message brokers of the integration tests: their common interface.
 
 A broker is made with a folder of its own, listens on free ports of the loopback interface, and keeps
 its data in that folder across start() and kill(). Order of calls: start(); then stop(), kill(),
@@ -38,7 +38,7 @@ class Broker:
         self.process = None
         self._ports = []
 
-    # What each broker fills in.
+    # Each broker defines these.
     def prepare(self):
         """Writes the configuration, once."""
 

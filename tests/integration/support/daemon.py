@@ -43,7 +43,7 @@ def merge(base, changes):
 
 
 class Daemon:
-    """Order of calls: made by the fixture `daemon`; start(); then what the test is about; the fixture
+    """Order of calls: made by the fixture `daemon`; start(); then the body of the test; the fixture
     ends it and checks that it left cleanly, unless the test stopped or killed it itself."""
 
     def __init__(self, folder, changes, wrapper=(), environment=None):
@@ -127,7 +127,7 @@ class Daemon:
             self.process.kill()
         assert status == 0, f"the daemon ended with {status}:\n{self.process.tail(80)}"
 
-    # What it can be asked.
+    # Queries.
     def address(self, listener="mx"):
         return self._addresses[listener]
 
@@ -147,7 +147,7 @@ class Daemon:
 
     # Its log.
     def log_lines(self, message=None, **fields):
-        """Lines since the last start, as dicts, those that match."""
+        """The matching lines since the last start, as dicts."""
         if not self.log.exists():
             return []
         with open(self.log, "rb") as log:

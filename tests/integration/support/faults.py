@@ -80,7 +80,7 @@ class PowerCut:
             os.close(directory)
 
     def remount(self):
-        """Once nobody has a file open there: mounts what the disk has."""
+        """Once no process has a file open there: mounts the disk as it is."""
         self.unmount()
         self.mount()
 

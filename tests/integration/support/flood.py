@@ -1,4 +1,4 @@
-"""Crowds of clients, what the daemon takes for them, and how a well-behaved client fares beside them."""
+"""Crowds of clients, the daemon's memory and descriptors for them, and the times of a well-behaved client."""
 import math
 import multiprocessing
 import resource
@@ -58,7 +58,7 @@ class Crowd:
         self.close()
 
     def send(self, data):
-        """To each what its kernel takes of data; returns how many took all."""
+        """Sends to each as much of data as its kernel takes; returns how many took all."""
         return sum(self._send(each, data) for each in self.sockets)
 
     @staticmethod
@@ -69,7 +69,7 @@ class Crowd:
             return False
 
     def send_all(self, data):
-        """To each all of data, until for a second nobody takes any more."""
+        """Sends all of data to each, until for a second none takes any more."""
         left = {each: memoryview(data) for each in self.sockets if data}
         moved_at = time.monotonic()
         while left and time.monotonic() - moved_at < 1:
@@ -86,7 +86,7 @@ class Crowd:
                     del left[each]
 
     def read(self):
-        """What has come for each up to now: b"" also where the server closed."""
+        """The octets received by each up to now: b"" also where the server closed."""
         got = []
         for each in self.sockets:
             try:
@@ -136,7 +136,7 @@ def can_vanish():
 
 
 class Gauge:
-    """What the daemon takes: memory and descriptors."""
+    """The memory and descriptors of the daemon."""
 
     def __init__(self, server):
         self._server = server

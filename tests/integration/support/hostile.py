@@ -44,7 +44,7 @@ def rcpt(rest, *replies):
     return E + M + b"RCPT TO:" + rest + b"\r\n", ["250", "250", *replies], [], OPEN
 
 
-# What pretends to end a message.
+# False ends of a message.
 ENDS = [
     (1, "LF.LF", b"\n.\n"), (2, "LF.CRLF", b"\n.\r\n"), (3, "CRLF.LF", b"\r\n.\n"), (4, "CR.CR", b"\r.\r"),
     (5, "CR.LF", b"\r.\n"), (6, "LF.CR", b"\n.\r"), (7, "CR.CRLF", b"\r.\r\n"), (8, "CRLF.CR", b"\r\n.\r"),
@@ -279,7 +279,7 @@ ROWS = [
     (48, "PROXY v2", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\1\x7f\0\0\1\0\1\0\x19" + E, ["500", "500", "554 5.5.0"], [], CLOSES),
     (48, "XCLIENT", E + b"XCLIENT ADDR=192.0.2.1\r\nXFORWARD ADDR=192.0.2.1\r\n", ["250", "502", "502"], [], OPEN),
 
-    # What the list does not have.
+    # Inputs that are not in the list.
     (0, "QUIT, and more behind it", E + b"QUIT\r\n" + M, ["250", "221"], [], CLOSES),
     (0, "three mails in one packet", E + (M + R + D + H + b"x" + END) * 3, ["250"] + ["250", "250", "354", "250"] * 3,
      [H + b"x\r\n"] * 3, OPEN),

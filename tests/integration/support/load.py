@@ -18,13 +18,13 @@ def number_of(content):
 
 
 def fingerprint(content):
-    """(number, SHA-256): what a ledger knows of a message."""
+    """(number, SHA-256): a message in a ledger."""
     return number_of(content), hashlib.sha256(content).digest()
 
 
 @dataclasses.dataclass
 class Comparison:
-    """What came out, held against what the clients know. Numbers of messages, sorted."""
+    """The messages that came out, compared with the clients' ledger. Numbers of messages, sorted."""
 
     seen: dict          # number -> how often it came
     lost: list          # 250, and never came
@@ -90,8 +90,8 @@ class Ledger:
                           sorted(twice & unanswered))
 
     def check(self, contents, duplicates_allowed=False, refused_may_stay=False):
-        """Nothing with 250 is missing or changed, and nothing came twice but what may: everything
-        (True), or these numbers."""
+        """No message with 250 is missing or changed, and only allowed duplicates came: all (True), or these
+        numbers."""
         found = contents if isinstance(contents, Comparison) else self.compare(contents)
         assert not found.lost, f"{len(found.lost)} acknowledged messages are missing: {found.lost[:20]}"
         assert not found.changed, f"changed on the way: {found.changed[:20]}"
@@ -148,7 +148,7 @@ class Load:
         """Sends one message; false: this connection has done its part."""
         number = self._ledger.take()
         content = numbered(number, self._sizes[number % len(self._sizes)])
-        # Written before it leaves: whatever happens from here on, the reply is not known.
+        # Recorded before it is sent: until the reply comes, the outcome is unknown.
         self._ledger.write(number, None, content)
         manner = self._manners[number % len(self._manners)]
         reply = (self._bdat if manner == "bdat" else self._data)(client, content, manner == "abort")

@@ -77,17 +77,17 @@ class Namespace:
             raise OSError(ctypes.get_errno(), "setns")
 
     def cut(self):
-        """Nothing passes, and nobody is told."""
+        """Drops all packets without an error."""
         self._inside("link", "set", self._there, "down")
         self._undo.append(lambda: self._inside("link", "set", self._there, "up"))
 
     def blackhole(self):
-        """What we send arrives there; no answer comes back."""
+        """Packets to the other side arrive; no answer comes back."""
         self._inside("route", "add", "blackhole", f"{self._near}/32")
         self._undo.append(lambda: self._inside("route", "delete", "blackhole", f"{self._near}/32"))
 
     def slow(self, rate):
-        """What we send passes at this rate, as tc names it: "2mbit"."""
+        """Limits packets to the other side to this rate, as tc names it: "2mbit"."""
         run("tc", "qdisc", "add", "dev", self._here, "root", "tbf", "rate", rate, "burst", "32kbit", "latency",
             "400ms")
         self._undo.append(lambda: run("tc", "qdisc", "delete", "dev", self._here, "root"))
@@ -145,7 +145,7 @@ class Relay:
 class _Pair:
     def __init__(self, selector, *ends):
         self._selector, self._ends = selector, ends
-        self._held = {end: b"" for end in ends}  # on its way to this end
+        self._held = {end: b"" for end in ends}  # not yet sent to this end
         for end in ends:
             end.setblocking(False)
             selector.register(end, selectors.EVENT_READ, lambda events, end=end: self._turn(end, events))

@@ -8,7 +8,7 @@ from .wait import Timeout, wait_until
 
 
 def sudo():
-    """[] for root; what makes a command root's where sudo asks for no password; None otherwise."""
+    """[] for root; the sudo command where it needs no password; None otherwise."""
     if os.geteuid() == 0:
         return []
     try:
@@ -70,7 +70,7 @@ class Process:
         wait_until(self._group_gone, 10, f"process group {self.pid} to end")
 
     def stop(self, seconds=30):
-        """SIGTERM; what does not leave in time is killed. Returns the exit status."""
+        """SIGTERM, then SIGKILL after the time. Returns the exit status."""
         self.signal_group(signal.SIGCONT)
         self.signal(signal.SIGTERM)
         try:

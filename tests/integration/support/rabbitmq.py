@@ -84,7 +84,7 @@ class _RabbitMq(Broker):
                 "ERL_EPMD_ADDRESS": self.host}
 
     def launch(self):
-        # Our own name server for Erlang: the one that RabbitMQ would start stays behind as a daemon.
+        # A name server for Erlang that the test ends: the one that RabbitMQ would start stays as a daemon.
         if self._epmd is None:
             self._epmd = Process(["epmd", "-address", self.host, "-port", str(self.epmd_port)],
                                  self.folder / "epmd.log")

@@ -1,5 +1,5 @@
-"""An output that writes down what it gets and can be down: tests/fixtures/test_output.cpp, with the
-spool as its fallback. What waited while it was down is replayed into it."""
+"""An output that records its messages and can be down: tests/fixtures/test_output.cpp, with the
+spool as its fallback. Messages that waited while it was down are replayed into it."""
 import re
 
 from .daemon import BUILD
@@ -17,7 +17,7 @@ class Recorder:
     def configuration(self, **options):
         options = {"verdict": "stored", "record": str(self._record), "content": True,
                    "down_while": str(self._down), **options}
-        return {"server": {"workers": 1},  # one lane: what it writes down does not mix
+        return {"server": {"workers": 1},  # one lane, so that its records do not mix
                 "log": {"level": "info"},
                 "plugin": {"recorder": {"use": str(BUILD / "tests/fixtures/test_output.so"), "deadline": "10s",
                                         "fallback": "spool", "options": options}},

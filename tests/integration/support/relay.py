@@ -5,7 +5,7 @@ import threading
 
 
 class Relay:
-    """Forwards what connects to `address` to host:port until close()."""
+    """Forwards connections to `address` to host:port until close()."""
 
     def __init__(self, host, port):
         self._peer = (host, port)

@@ -1,4 +1,4 @@
-"""An SMTP client that sends exactly the bytes it is told to, and a server's whole answer to them."""
+"""An SMTP client that sends the given bytes exactly, and returns the server's whole answer."""
 import array
 import fcntl
 import re
@@ -66,7 +66,7 @@ class Client:
         self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self):
-        """Ends the connection with a reset (RST), whatever was under way."""
+        """Ends the connection with a reset (RST) at once."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
@@ -154,7 +154,7 @@ class Client:
 
 
 def stuff(content):
-    """What follows DATA: dots doubled (RFC 5321 4.5.2), and the end."""
+    """The octets after DATA: dots doubled (RFC 5321 4.5.2), and the end."""
     stuffed = re.sub(rb"(\A|\r\n)\.", rb"\1..", content)
     if stuffed and not stuffed.endswith(b"\r\n"):
         raise ValueError("content of DATA ends with CRLF")

@@ -1,4 +1,4 @@
-"""What output_json_spool wrote: one <message_id>.json a message."""
+"""The files of output_json_spool: one <message_id>.json a message."""
 import base64
 import hashlib
 import json
@@ -10,7 +10,7 @@ class Spool:
         self.folder = pathlib.Path(folder)
 
     def files(self):
-        """Only what is in place: neither temporaries nor dead letters."""
+        """Only messages that wait: neither temporaries nor dead letters."""
         if not self.folder.is_dir():
             return []
         return sorted(each for each in self.folder.glob("*.json") if not each.name.startswith("."))

@@ -24,7 +24,7 @@ def wait_until(condition, seconds, what, every=0.02):
 
 
 def free_ports(count):
-    """Ports of 127.0.0.1 that nobody uses, all different. Below those that the kernel gives to outgoing connections:
+    """Free ports of 127.0.0.1, all different. Below those that the kernel gives to outgoing connections:
     one of a flood's in another test may have it by the time when a broker starts, or starts again."""
     with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
         candidates = range(10000, int(limits.read().split()[0]))
