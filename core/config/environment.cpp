@@ -112,8 +112,8 @@ std::optional<uint64_t> Environment::number(const char* name, Range allowed) {
 
 // A variable that counts `unit`s of a key of the table, with the key's range.
 void Environment::number_of(const char* name, const Key& key, uint64_t unit, void* section) {
-  constexpr uint64_t most = std::numeric_limits<int64_t>::max();  // what TOML can hold
-  const Range range{key.range.least / unit, std::min(key.range.most, most) / unit};
+  constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();  // what TOML can hold
+  const Range range{key.range.least / unit, std::min(key.range.most, kMost) / unit};
   if (const auto value = number(name, range)) key.set(section, unit * *value);
 }
 

@@ -26,13 +26,13 @@ bool only(std::string_view text, std::string_view letters) {
   return text.find_first_not_of(letters) == std::string_view::npos;
 }
 
-constexpr std::string_view host_letters =
+constexpr std::string_view kHostLetters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
 
 Status check_host(const std::string& host) {
   if (host.empty()) return fail("the host is missing: write *:PORT for every address");
   if (host == "*") return {};
-  if (!only(host, host_letters)) return fail("\"{}\" is not a host", escape_for_log(host));
+  if (!only(host, kHostLetters)) return fail("\"{}\" is not a host", escape_for_log(host));
   if (only(host, "0123456789.") && !is_ipv4(host))
     return fail("\"{}\" is not an IPv4 address", host);
   return {};
@@ -94,7 +94,7 @@ bool is_hostname(std::string_view name) {
     return name.ends_with(']') && name.size() > 2 &&
            only(name.substr(1, name.size() - 2), "0123456789abcdefABCDEFIPv.:");
   }
-  return only(name, host_letters) && name.front() != '.' && name.front() != '-';
+  return only(name, kHostLetters) && name.front() != '.' && name.front() != '-';
 }
 
 std::string machine_name() {

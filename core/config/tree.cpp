@@ -100,10 +100,10 @@ const Node* Table::find(std::string_view key) const {
 }
 
 std::string_view type_name(const Node& node) {
-  constexpr std::string_view names[] = {
+  constexpr std::string_view kNames[] = {
       "a string", "true or false", "an integer", "a number with a fraction",
       "a date",   "a list",        "a table"};
-  return names[node.value.index()];
+  return kNames[node.value.index()];
 }
 
 Document parse_toml(std::string_view text) {

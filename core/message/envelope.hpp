@@ -20,8 +20,8 @@ struct Recipient {
 // The cost of a recipient for the memory budget: its strings, and its entry in two vectors (the
 // core's and the one that plugins see), of which the core's may be half empty.
 inline uint64_t memory_of(const Recipient& recipient) {
-  constexpr uint64_t entry = 2 * sizeof(Recipient) + 32;
-  return entry + recipient.address.capacity() + recipient.parameters.capacity();
+  constexpr uint64_t kEntry = 2 * sizeof(Recipient) + 32;
+  return kEntry + recipient.address.capacity() + recipient.parameters.capacity();
 }
 
 // The TLS session that a message came through.

@@ -129,15 +129,15 @@ constexpr Came came_of(plugin::Kind kind) {
 
 // The reply where the plugin gave none of its own.
 constexpr const smtp::replies::Fixed& default_reply(Speaker speaker, bool refused) {
-  if (refused) return smtp::replies::message_refused;
+  if (refused) return smtp::replies::kMessageRefused;
   const bool filters = speaker == Speaker::filter || speaker == Speaker::session_filter;
-  return filters ? smtp::replies::filter_tempfail : smtp::replies::output_tempfail;
+  return filters ? smtp::replies::kFilterTempfail : smtp::replies::kOutputTempfail;
 }
 
 // A session filter's. RFC 5321 4.2.2: 550 is a mailbox that is not to be had.
 constexpr const smtp::replies::Fixed& default_reply(message::Phase phase, bool refused) {
   const bool recipient = refused && phase == message::Phase::rcpt;
-  return recipient ? smtp::replies::recipient_refused
+  return recipient ? smtp::replies::kRecipientRefused
                    : default_reply(Speaker::session_filter, refused);
 }
 

@@ -81,27 +81,27 @@ void write_log(const lsmtpd_host* host, uint32_t level, lsmtpd_str message,
 }
 
 const void* instance_extension(const lsmtpd_host*, const char* id) {
-  if (std::strcmp(id, LSMTPD_LOG) == 0) return &log_table;
-  if (std::strcmp(id, LSMTPD_MEMORY) == 0) return &memory_table;
+  if (std::strcmp(id, LSMTPD_LOG) == 0) return &kLogTable;
+  if (std::strcmp(id, LSMTPD_MEMORY) == 0) return &kMemoryTable;
   return message_extension(id);
 }
 
 }  // namespace
 
 const void* message_extension(const char* id) {
-  if (std::strcmp(id, LSMTPD_MESSAGE) == 0) return &View::message_table;
-  if (std::strcmp(id, LSMTPD_ANNOTATIONS) == 0) return &annotations_table;
-  if (std::strcmp(id, LSMTPD_EDITS) == 0) return &View::edits_table;
-  if (std::strcmp(id, LSMTPD_HEADER) == 0) return &View::header_table;
+  if (std::strcmp(id, LSMTPD_MESSAGE) == 0) return &View::kMessageTable;
+  if (std::strcmp(id, LSMTPD_ANNOTATIONS) == 0) return &kAnnotationsTable;
+  if (std::strcmp(id, LSMTPD_EDITS) == 0) return &View::kEditsTable;
+  if (std::strcmp(id, LSMTPD_HEADER) == 0) return &View::kHeaderTable;
   return nullptr;
 }
 
-const lsmtpd_log_1 log_table = {.enabled = [](const lsmtpd_host*, uint32_t level) -> uint32_t {
+const lsmtpd_log_1 kLogTable = {.enabled = [](const lsmtpd_host*, uint32_t level) -> uint32_t {
                                   return log::enabled(level_of(level));
                                 },
                                 .write = write_log};
 
-const lsmtpd_memory_1 memory_table = {.reserve = reserve, .release = release};
+const lsmtpd_memory_1 kMemoryTable = {.reserve = reserve, .release = release};
 
 Instance::Instance(std::unique_ptr<Options> options, Settings settings, const Process& process)
     : options_(std::move(options)),

@@ -49,8 +49,8 @@ struct LaneHost {
 };
 
 // lsmtpd.log/1 and lsmtpd.memory/1, which instances and lanes share.
-extern const lsmtpd_log_1 log_table;
-extern const lsmtpd_memory_1 memory_table;
+extern const lsmtpd_log_1 kLogTable;
+extern const lsmtpd_memory_1 kMemoryTable;
 // The tables that have to do with messages, which instances and lanes share; null: none of them.
 const void* message_extension(const char* id);
 

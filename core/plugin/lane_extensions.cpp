@@ -13,15 +13,15 @@ namespace lsmtpd::plugin {
 
 namespace {
 
-const lsmtpd_loop_1 loop_table = {LaneExtensions::now_ms,  LaneExtensions::watch,
+const lsmtpd_loop_1 kLoopTable = {LaneExtensions::now_ms,  LaneExtensions::watch,
                                   LaneExtensions::rewatch, LaneExtensions::unwatch,
                                   LaneExtensions::timer,   LaneExtensions::cancel_timer,
                                   LaneExtensions::defer,   LaneExtensions::post,
                                   LaneExtensions::offload, LaneExtensions::resolve};
 
-const lsmtpd_replay_host_1 replay_host_table = {LaneExtensions::listed, LaneExtensions::loaded};
+const lsmtpd_replay_host_1 kReplayHostTable = {LaneExtensions::listed, LaneExtensions::loaded};
 
-const lsmtpd_making_1 making_table = {
+const lsmtpd_making_1 kMakingTable = {
     .make = LaneExtensions::make,
     .append = [](lsmtpd_making* m, lsmtpd_str content) -> int32_t {
       return Making::of(m)->append(view(content)) ? 0 : -1;
@@ -34,11 +34,11 @@ const lsmtpd_making_1 making_table = {
 }  // namespace
 
 const void* LaneExtensions::get(const lsmtpd_host*, const char* id) {
-  if (std::strcmp(id, LSMTPD_LOG) == 0) return &log_table;
-  if (std::strcmp(id, LSMTPD_MEMORY) == 0) return &memory_table;
-  if (std::strcmp(id, LSMTPD_LOOP) == 0) return &loop_table;
-  if (std::strcmp(id, LSMTPD_REPLAY_HOST) == 0) return &replay_host_table;
-  if (std::strcmp(id, LSMTPD_MAKING) == 0) return &making_table;
+  if (std::strcmp(id, LSMTPD_LOG) == 0) return &kLogTable;
+  if (std::strcmp(id, LSMTPD_MEMORY) == 0) return &kMemoryTable;
+  if (std::strcmp(id, LSMTPD_LOOP) == 0) return &kLoopTable;
+  if (std::strcmp(id, LSMTPD_REPLAY_HOST) == 0) return &kReplayHostTable;
+  if (std::strcmp(id, LSMTPD_MAKING) == 0) return &kMakingTable;
   return message_extension(id);
 }
 

@@ -64,7 +64,7 @@ std::shared_ptr<const message::Annotations> Notes::result() const {
   return {now_, &now_->all};
 }
 
-const lsmtpd_annotations_1 annotations_table = {
+const lsmtpd_annotations_1 kAnnotationsTable = {
     .get = [](const lsmtpd_message* m, lsmtpd_str key) -> lsmtpd_str {
       const View* held = View::of(m);
       return str(find_in(held ? held->annotations() : nullptr, view(key)));

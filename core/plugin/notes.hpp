@@ -48,6 +48,6 @@ class Notes {
   std::atomic<bool> open_{true};
 };
 
-extern const lsmtpd_annotations_1 annotations_table;
+extern const lsmtpd_annotations_1 kAnnotationsTable;
 
 }  // namespace lsmtpd::plugin

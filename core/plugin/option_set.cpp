@@ -58,38 +58,38 @@ std::string expected(const lsmtpd_option& option) {
 }  // namespace
 
 OptionSet::OptionSet(std::vector<lsmtpd_option> rows) : rows_(std::move(rows)) {
-  static const auto self = [](const lsmtpd_config* c) { return static_cast<OptionSet*>(c->self); };
+  static const auto kSelf = [](const lsmtpd_config* c) { return static_cast<OptionSet*>(c->self); };
   abi_ = {.size = sizeof(lsmtpd_config),
           .reserved = 0,
           .self = this,
           .is_set = [](const lsmtpd_config* c, const char* key) -> uint32_t {
-            return self(c)->find(key, ~uint64_t{0}) != nullptr;
+            return kSelf(c)->find(key, ~uint64_t{0}) != nullptr;
           },
           .string =
               [](const lsmtpd_config* c, const char* key) {
-                const auto* v = self(c)->find(key, kTexts);
+                const auto* v = kSelf(c)->find(key, kTexts);
                 return v ? str(v->text) : lsmtpd_str{"", 0};
               },
           .integer = [](const lsmtpd_config* c, const char* key) -> int64_t {
-            const auto* v = self(c)->find(key, kNumbers);
+            const auto* v = kSelf(c)->find(key, kNumbers);
             return v ? v->number : 0;
           },
           .count = [](const lsmtpd_config* c, const char* key) -> uint32_t {
-            const auto* v = self(c)->find(key, kItems | kTables);
+            const auto* v = kSelf(c)->find(key, kItems | kTables);
             return v ? static_cast<uint32_t>(v->items.size() + v->tables.size()) : 0;
           },
           .item =
               [](const lsmtpd_config* c, const char* key, uint32_t i) {
-                const auto* v = self(c)->find(key, kItems);
+                const auto* v = kSelf(c)->find(key, kItems);
                 return v && i < v->items.size() ? str(v->items[i].second) : lsmtpd_str{"", 0};
               },
           .item_key =
               [](const lsmtpd_config* c, const char* key, uint32_t i) {
-                const auto* v = self(c)->find(key, kItems);
+                const auto* v = kSelf(c)->find(key, kItems);
                 return v && i < v->items.size() ? str(v->items[i].first) : lsmtpd_str{"", 0};
               },
           .table = [](const lsmtpd_config* c, const char* key, uint32_t i) -> const lsmtpd_config* {
-            const auto* v = self(c)->find(key, kTables);
+            const auto* v = kSelf(c)->find(key, kTables);
             return v && i < v->tables.size() ? v->tables[i]->abi() : nullptr;
           }};
 }

@@ -109,7 +109,7 @@ void name_plugin_in_crashes() {
 }
 
 void refuse_exit() {
-  static const bool registered [[maybe_unused]] =
+  static const bool kRegistered [[maybe_unused]] =
       std::atexit(exited) == 0 && std::at_quick_exit(exited) == 0;
   exit_allowed = false;
 }

@@ -149,10 +149,10 @@ int64_t field_find(const lsmtpd_message* m, lsmtpd_str name, uint64_t from) {
 // The functions that read. A message that is not held any more is empty, and has no envelope.
 struct ReadFunctions {
   static const lsmtpd_envelope* envelope(const lsmtpd_message* m) {
-    static const message::Envelope empty;
-    static const EnvelopeView none(empty);
+    static const message::Envelope kEmpty;
+    static const EnvelopeView kNone(kEmpty);
     const View* v = View::of(m);
-    return v ? v->envelope_.get() : none.get();
+    return v ? v->envelope_.get() : kNone.get();
   }
   static uint64_t size(const lsmtpd_message* m) {
     const View* v = View::of(m);
@@ -180,11 +180,11 @@ struct ReadFunctions {
   }
 };
 
-const lsmtpd_message_1 View::message_table = {ReadFunctions::envelope, ReadFunctions::size,
+const lsmtpd_message_1 View::kMessageTable = {ReadFunctions::envelope, ReadFunctions::size,
                                               ReadFunctions::peek,     ReadFunctions::read,
                                               ReadFunctions::pin,      ReadFunctions::unpin};
 
-const lsmtpd_header_1 View::header_table = {
+const lsmtpd_header_1 View::kHeaderTable = {
     .count = [](const lsmtpd_message* m) -> int64_t {
       const View* held = View::of(m);
       const HeaderFields* header = held ? held->header() : nullptr;

@@ -55,9 +55,9 @@ class View {
   // Reads them at the first call; null where that fails. May block on the disk. [any]
   const HeaderFields* header() const;
 
-  static const lsmtpd_message_1 message_table;
-  static const lsmtpd_edits_1 edits_table;
-  static const lsmtpd_header_1 header_table;
+  static const lsmtpd_message_1 kMessageTable;
+  static const lsmtpd_edits_1 kEditsTable;
+  static const lsmtpd_header_1 kHeaderTable;
 
  private:
   struct Edits;

@@ -119,7 +119,7 @@ int32_t remove_field(lsmtpd_edits* edits, uint64_t index) {
   return EditFunctions::edit_field(edits, index, false, {});
 }
 
-const lsmtpd_edits_1 View::edits_table = {
+const lsmtpd_edits_1 View::kEditsTable = {
     EditFunctions::set_reverse_path, EditFunctions::add_recipient, EditFunctions::remove_recipient,
     EditFunctions::prepend_header,   EditFunctions::body_append,   EditFunctions::body_commit};
 

@@ -27,8 +27,8 @@ Connection::Connection(const Service& service, std::unique_ptr<io::Stream> strea
       memory_(service.resources, account_),
       timers_(service.limits, service.timeouts,
               {[this] { idle_too_long(); },
-               [this] { shut_down(because(smtp::replies::session_too_long)); },
-               [this] { shut_down(because(smtp::replies::data_too_slow)); }}),
+               [this] { shut_down(because(smtp::replies::kSessionTooLong)); },
+               [this] { shut_down(because(smtp::replies::kDataTooSlow)); }}),
       turn_(service.limits.turn_ns),
       receiver_(service.resources, account_) {
   stream_->set_handler(*this);
@@ -71,13 +71,13 @@ void Connection::advance(Event event) {
   if (LSMTPD_INVARIANT(next != State::impossible)) {
     state_ = next;
   } else if (!ending_) {
-    ending_ = std::make_unique<const Ending>(because(smtp::replies::internal_error));
+    ending_ = std::make_unique<const Ending>(because(smtp::replies::kInternalError));
   }
 }
 
 void Connection::on_read(std::string_view bytes) {
   if (!LSMTPD_INVARIANT(!half_closed_)) {
-    shut_down(because(smtp::replies::internal_error));
+    shut_down(because(smtp::replies::kInternalError));
     return;
   }
   if (state_ == State::banner) {

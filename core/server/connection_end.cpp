@@ -13,7 +13,7 @@ Connection::Ending Connection::because(const smtp::replies::Fixed& reply, log::L
 bool Connection::account() {
   if (memory_.hold(session_.held() + stream_->unsent())) return true;
   if (waits_for_us() && stream_->unsent() >= MemoryAccount::kStep) {  // which may take long
-    log_closed(log::Level::warn, reason_of(smtp::replies::out_of_memory));
+    log_closed(log::Level::warn, reason_of(smtp::replies::kOutOfMemory));
     close();
     return false;
   }
@@ -22,7 +22,7 @@ bool Connection::account() {
 
 // Input is lost: nothing of the client's is done after it, but what was begun has its outcome.
 bool Connection::out_of_memory() {
-  shut_down(because(smtp::replies::out_of_memory, log::Level::warn));
+  shut_down(because(smtp::replies::kOutOfMemory, log::Level::warn));
   return waits_for_us();
 }
 
@@ -49,7 +49,7 @@ void Connection::idle_too_long() {
     return;
   }
   Ending ending =
-      because(session_.in_data() ? smtp::replies::data_timeout : smtp::replies::command_timeout);
+      because(session_.in_data() ? smtp::replies::kDataTimeout : smtp::replies::kCommandTimeout);
   if (state_ == State::unread) {  // it would not read this one either
     log_closed(log::Level::info, ending.why);
     close();
@@ -129,7 +129,7 @@ void Connection::close_when_sent(bool linger) {
   std::string().swap(kept_);
   memory_.release_input();
   if (!memory_.hold_last(stream_->unsent())) {
-    log_closed(log::Level::warn, reason_of(smtp::replies::out_of_memory));
+    log_closed(log::Level::warn, reason_of(smtp::replies::kOutOfMemory));
     close();
     return;
   }

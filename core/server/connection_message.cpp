@@ -105,7 +105,7 @@ void Connection::flushed(const Status& status) {
 void Connection::end_body() {
   if (receiver_.given_up()) {
     receiver_.set_complete(false);
-    const auto& reply = smtp::replies::no_room_for_body;
+    const auto& reply = smtp::replies::kNoRoomForBody;
     log_refused("data", make(reply), reason_of(reply));
     transaction_end_ = message::TransactionEnd::refused;
     session_.finish(make(reply));

@@ -83,7 +83,7 @@ bool Connection::admit(smtp::Phase phase) {
     return false;
   }
   if (!admission.ready) {
-    refuse("mail", make(smtp::replies::not_ready), admission.reason);
+    refuse("mail", make(smtp::replies::kNotReady), admission.reason);
     return false;
   }
   memory_.release_envelope();  // the last one's: a pipelining client may never pause between them
@@ -96,7 +96,7 @@ bool Connection::admit(smtp::Phase phase) {
 
 bool Connection::keep_recipient() {
   if (memory_.add_recipient(message::memory_of(session_.envelope().recipients.back()))) return true;
-  const auto& reply = smtp::replies::no_room_for_recipient;
+  const auto& reply = smtp::replies::kNoRoomForRecipient;
   refuse("rcpt", make(reply), reason_of(reply));
   return false;
 }

@@ -24,7 +24,7 @@ enum class ConnectionState : uint8_t {
   ended_turn,   // the same, and the next turn still comes back
   impossible,
 };
-inline constexpr unsigned connection_state_count =
+inline constexpr unsigned kConnectionStateCount =
     static_cast<unsigned>(ConnectionState::impossible);
 
 enum class ConnectionEvent : uint8_t {
@@ -44,31 +44,31 @@ enum class ConnectionEvent : uint8_t {
   last_reply,
   over,  // the connection is closed, by us or by the client
 };
-inline constexpr unsigned connection_event_count = static_cast<unsigned>(ConnectionEvent::over) + 1;
+inline constexpr unsigned kConnectionEventCount = static_cast<unsigned>(ConnectionEvent::over) + 1;
 
 namespace table {
 
 // clang-format off
-inline constexpr std::array<std::array<ConnectionState, connection_state_count>, connection_event_count>
-    connection_transitions = [] {
+inline constexpr std::array<std::array<ConnectionState, kConnectionStateCount>, kConnectionEventCount>
+    kConnectionTransitions = [] {
   using enum ConnectionState;
-  constexpr ConnectionState never = impossible;
-  return std::array<std::array<ConnectionState, connection_state_count>, connection_event_count>{{
+  constexpr ConnectionState kNever = impossible;
+  return std::array<std::array<ConnectionState, kConnectionStateCount>, kConnectionEventCount>{{
     // reading banner   filters  spill        chain        unread   turn        closing ended  ended_spill  ended_chain  ended_turn
-    {  banner,  never,   never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // delay_begun
-    {  never,   reading, never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // delay_over
-    {  filters, never,   never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // filters_asked
-    {  never,   never,   reading, never,       never,       never,   never,      never,  never, never,       never,       never      },  // filters_answered
-    {  spill,   never,   never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // spill_begun
-    {  never,   never,   never,   reading,     never,       never,   never,      never,  never, ended,       never,       never      },  // spill_done
-    {  chain,   never,   never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // chain_begun
-    {  never,   never,   never,   never,       reading,     never,   never,      never,  never, never,       ended,       never      },  // chain_done
-    {  unread,  never,   never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // replies_unread
-    {  never,   never,   never,   never,       never,       reading, never,      never,  never, never,       never,       never      },  // replies_read
-    {  turn,    never,   never,   never,       never,       never,   never,      never,  never, never,       never,       never      },  // turn_spent
-    {  never,   never,   never,   never,       never,       never,   reading,    never,  never, never,       never,       ended      },  // turn_begun
-    {  reading, reading, never,   never,       never,       reading, never,      never,  never, never,       never,       never      },  // client_given_up
-    {  closing, never,   never,   never,       never,       closing, never,      never,  never, never,       never,       never      },  // last_reply
+    {  banner,  kNever,   kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // delay_begun
+    {  kNever,   reading, kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // delay_over
+    {  filters, kNever,   kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // filters_asked
+    {  kNever,   kNever,   reading, kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // filters_answered
+    {  spill,   kNever,   kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // spill_begun
+    {  kNever,   kNever,   kNever,   reading,     kNever,       kNever,   kNever,      kNever,  kNever, ended,       kNever,       kNever      },  // spill_done
+    {  chain,   kNever,   kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // chain_begun
+    {  kNever,   kNever,   kNever,   kNever,       reading,     kNever,   kNever,      kNever,  kNever, kNever,       ended,       kNever      },  // chain_done
+    {  unread,  kNever,   kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // replies_unread
+    {  kNever,   kNever,   kNever,   kNever,       kNever,       reading, kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // replies_read
+    {  turn,    kNever,   kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // turn_spent
+    {  kNever,   kNever,   kNever,   kNever,       kNever,       kNever,   reading,    kNever,  kNever, kNever,       kNever,       ended      },  // turn_begun
+    {  reading, reading, kNever,   kNever,       kNever,       reading, kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // client_given_up
+    {  closing, kNever,   kNever,   kNever,       kNever,       closing, kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // last_reply
     {  ended,   ended,   ended,   ended_spill, ended_chain, ended,   ended_turn, ended,  ended, ended_spill, ended_chain, ended_turn },  // over
   }};
 }();
@@ -77,7 +77,7 @@ inline constexpr std::array<std::array<ConnectionState, connection_state_count>,
 }  // namespace table
 
 constexpr ConnectionState after(ConnectionEvent event, ConnectionState state) {
-  return table::connection_transitions[static_cast<unsigned>(event)][static_cast<unsigned>(state)];
+  return table::kConnectionTransitions[static_cast<unsigned>(event)][static_cast<unsigned>(state)];
 }
 
 // The client has no part in what is waited for: what it is told must wait for that.

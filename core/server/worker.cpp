@@ -119,8 +119,7 @@ void Worker::accept(const Service& service, std::unique_ptr<io::TcpStream> strea
   const io::Endpoint address = stream->peer();
   auto [admission, peer] = shared_.peers.enter(address.address);
   if (admission != Peers::Admission::yes) {
-    const auto& reply =
-        peer ? smtp::replies::too_many_from_peer : smtp::replies::too_many_connections;
+    const auto& reply = peer ? smtp::replies::kTooManyFromPeer : smtp::replies::kTooManyConnections;
     auto& lines = peer ? peer->refusals : shared_.peers.refusals;
     if (const auto held_back = lines.admit(loop_.now_ms())) {
       log::warn("refused", {{"at", "connect"},

@@ -11,8 +11,8 @@
 namespace lsmtpd::smtp {
 namespace {
 
-constexpr size_t path_limit = 256;
-constexpr std::string_view postmaster = "postmaster";
+constexpr size_t kPathLimit = 256;
+constexpr std::string_view kPostmaster = "postmaster";
 
 bool is_high(char c) {
   return static_cast<unsigned char>(c) >= 0x80;
@@ -33,8 +33,8 @@ constexpr std::array<bool, 256> make_atext() {
 }
 
 bool is_atext(char c) {
-  static constexpr std::array<bool, 256> table = make_atext();
-  return table[static_cast<unsigned char>(c)];
+  static constexpr std::array<bool, 256> kTable = make_atext();
+  return kTable[static_cast<unsigned char>(c)];
 }
 
 bool is_label(char c) {
@@ -80,9 +80,9 @@ bool is_address(int family, std::string_view text) {
 }
 
 bool is_literal(std::string_view text) {
-  constexpr std::string_view ipv6 = "IPv6:";
-  if (equals_ignoring_case(text.substr(0, ipv6.size()), ipv6)) {
-    return is_address(AF_INET6, text.substr(ipv6.size()));
+  constexpr std::string_view kIpv6 = "IPv6:";
+  if (equals_ignoring_case(text.substr(0, kIpv6.size()), kIpv6)) {
+    return is_address(AF_INET6, text.substr(kIpv6.size()));
   }
   const size_t colon = text.find(':');
   if (colon == std::string_view::npos) return is_address(AF_INET, text);
@@ -125,12 +125,12 @@ bool eat_mailbox(std::string_view& text) {
   const std::string_view start = text;
   if (!eat_local_part(text)) return false;
   if (eat(text, '@')) return eat_domain(text);
-  return equals_ignoring_case(start.substr(0, start.size() - text.size()), postmaster);
+  return equals_ignoring_case(start.substr(0, start.size() - text.size()), kPostmaster);
 }
 
 // `whole` has the source route too, which is dropped, and was said all the same.
 PathFault check(std::string_view whole, std::string_view address, Path& path) {
-  if (address.size() + 2 > path_limit) return PathFault::too_long;
+  if (address.size() + 2 > kPathLimit) return PathFault::too_long;
   for (const char c : whole) path.utf8 |= is_high(c);
   if (path.utf8 && !is_utf8(whole)) return PathFault::not_utf8;
   path.address = address;

@@ -20,7 +20,7 @@ struct Entry {
 
 // The most frequent first. STARTTLS (RFC 3207) and AUTH (RFC 4954) get verbs of their own when they
 // are built.
-constexpr std::array<Entry, 23> entries{{
+constexpr std::array<Entry, 23> kEntries{{
     {"RCPT", Verb::rcpt, Argument::required},
     {"MAIL", Verb::mail, Argument::required},
     {"DATA", Verb::data, Argument::none},
@@ -46,7 +46,7 @@ constexpr std::array<Entry, 23> entries{{
     {"XFORWARD", Verb::missing, Argument::optional},
 }};
 
-constexpr std::array<std::string_view, 8> http_methods{"GET",     "POST",    "HEAD", "PUT",
+constexpr std::array<std::string_view, 8> kHttpMethods{"GET",     "POST",    "HEAD", "PUT",
                                                        "OPTIONS", "CONNECT", "PRI",  "DELETE"};
 
 bool fits(Argument rule, bool present) {
@@ -69,7 +69,7 @@ Command parse_command(std::string_view line) {
   line = trim_right(line);
   const std::string_view name = line.substr(0, line.find_first_of(" \t"));
   const std::string_view argument = trim_left(line.substr(name.size()));
-  for (const Entry& entry : entries) {
+  for (const Entry& entry : kEntries) {
     if (!equals_ignoring_case(entry.name, name)) continue;
     return {entry.verb, entry.name, argument, fits(entry.argument, !argument.empty())};
   }
@@ -79,15 +79,15 @@ Command parse_command(std::string_view line) {
 // Eight octets at a time: every command line passes here, and nearly all are clean. The tests for a
 // zero octet are the usual ones; a carry can make them see too much, never too little.
 LineKind kind_of(std::string_view line) {
-  constexpr uint64_t ones = 0x0101010101010101;
-  constexpr uint64_t high = 0x8080808080808080;
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  constexpr uint64_t kHigh = 0x8080808080808080;
   uint64_t suspicious = 0;
   for (size_t i = 0; i < line.size(); i += sizeof(uint64_t)) {
-    uint64_t word = ones * ' ';
+    uint64_t word = kOnes * ' ';
     std::memcpy(&word, line.data() + i, std::min(sizeof(word), line.size() - i));
-    const uint64_t below_blank = (word - ones * ' ') & ~word;
-    const uint64_t is_delete = (word ^ ones * 0x7f) - ones;
-    suspicious |= (word | below_blank | is_delete) & high;
+    const uint64_t below_blank = (word - kOnes * ' ') & ~word;
+    const uint64_t is_delete = (word ^ kOnes * 0x7f) - kOnes;
+    suspicious |= (word | below_blank | is_delete) & kHigh;
   }
   return suspicious == 0 ? LineKind{} : kind_of_each(line);
 }
@@ -105,7 +105,7 @@ bool is_http_request(std::string_view line) {
   if (blank == std::string_view::npos || line.find(" HTTP/", blank) == std::string_view::npos) {
     return false;
   }
-  for (const std::string_view method : http_methods) {
+  for (const std::string_view method : kHttpMethods) {
     if (line.substr(0, blank) == method) return true;
   }
   return false;

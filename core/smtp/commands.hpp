@@ -22,7 +22,7 @@ enum class Verb : uint8_t {
   missing,  // known, not implemented: 502
   unknown,  // 500
 };
-inline constexpr unsigned verb_count = static_cast<unsigned>(Verb::unknown) + 1;
+inline constexpr unsigned kVerbCount = static_cast<unsigned>(Verb::unknown) + 1;
 
 struct Command {
   Verb verb = Verb::unknown;

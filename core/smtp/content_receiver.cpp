@@ -30,7 +30,7 @@ ContentReceiver::Found ContentReceiver::take(std::string_view& input, std::strin
   for (;;) {
     if (chunked_ && left_ == 0) {
       if (!last_ || condemned() || !scanner_.after_cr()) return Found::end;
-      condemn(replies::bare_cr, Condemned::lines);
+      condemn(replies::kBareCr, Condemned::lines);
       return Found::condemned;
     }
     if (input.empty()) return Found::nothing;
@@ -41,13 +41,13 @@ ContentReceiver::Found ContentReceiver::take(std::string_view& input, std::strin
       case Scanner::Found::end:
         return Found::end;
       case Scanner::Found::bare_cr:
-        condemn(replies::bare_cr, Condemned::lines);
+        condemn(replies::kBareCr, Condemned::lines);
         return Found::condemned;
       case Scanner::Found::bare_lf:
-        condemn(replies::bare_lf, Condemned::lines);
+        condemn(replies::kBareLf, Condemned::lines);
         return Found::condemned;
       case Scanner::Found::nul_dot:
-        condemn(replies::nul_dot, Condemned::lines);
+        condemn(replies::kNulDot, Condemned::lines);
         return Found::condemned;
       case Scanner::Found::nothing:
         break;
@@ -90,9 +90,9 @@ void ContentReceiver::inspect(std::string_view piece) {
   const uint64_t over = too_large(octets_) ? octets_ - size_limit_ : 0;
   header_.feed(piece.substr(0, piece.size() - std::min<uint64_t>(over, piece.size())));
   if (header_.received_fields() > received_headers_) {
-    condemn(replies::loop, Condemned::content);
+    condemn(replies::kLoop, Condemned::content);
   } else if (over > 0) {
-    condemn(replies::too_large, Condemned::at_once);
+    condemn(replies::kTooLarge, Condemned::at_once);
   }
 }
 

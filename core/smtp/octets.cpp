@@ -146,18 +146,18 @@ size_t find_special_in_blocks(const char* data, size_t size, Want want, LineCont
   return done + find_in_block(classify(block), size - done, want, context);
 }
 
-constexpr FindSpecial sse2 = find_special_in_blocks<clean_sse2>;
-constexpr FindSpecial avx2 = find_special_in_blocks<clean_avx2>;
+constexpr FindSpecial kSse2 = find_special_in_blocks<clean_sse2>;
+constexpr FindSpecial kAvx2 = find_special_in_blocks<clean_avx2>;
 
 }  // namespace
 
 std::vector<FindSpecial> find_special_versions() {
-  std::vector<FindSpecial> versions{find_special_plain, sse2};
-  if (__builtin_cpu_supports("avx2")) versions.push_back(avx2);
+  std::vector<FindSpecial> versions{find_special_plain, kSse2};
+  if (__builtin_cpu_supports("avx2")) versions.push_back(kAvx2);
   return versions;
 }
 
-const FindSpecial find_special = __builtin_cpu_supports("avx2") ? avx2 : sse2;
+const FindSpecial find_special = __builtin_cpu_supports("avx2") ? kAvx2 : kSse2;
 
 #else
 

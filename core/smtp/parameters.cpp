@@ -89,15 +89,15 @@ bool check_envid(std::string_view value, Context&) {
 
 // NEVER alone, or some of the other three (RFC 3461 4.1).
 bool check_notify(std::string_view value, Context&) {
-  constexpr std::array<std::string_view, 3> reasons{"SUCCESS", "FAILURE", "DELAY"};
+  constexpr std::array<std::string_view, 3> kReasons{"SUCCESS", "FAILURE", "DELAY"};
   if (equals_ignoring_case(value, "NEVER")) return true;
   unsigned seen = 0;
   for (bool more = true; more;) {
     const size_t comma = value.find(',');
     const std::string_view word = value.substr(0, comma);
     unsigned bit = 0;
-    for (unsigned i = 0; i < reasons.size(); ++i) {
-      if (equals_ignoring_case(word, reasons[i])) bit = 1U << i;
+    for (unsigned i = 0; i < kReasons.size(); ++i) {
+      if (equals_ignoring_case(word, kReasons[i])) bit = 1U << i;
     }
     if (bit == 0 || (seen & bit) != 0) return false;
     seen |= bit;
@@ -126,7 +126,7 @@ struct Entry {
 };
 
 // AUTH= joins here together with the AUTH command.
-constexpr std::array<Entry, 7> entries{{
+constexpr std::array<Entry, 7> kEntries{{
     {"SIZE", Place::mail, check_size},
     {"BODY", Place::mail, check_body},
     {"SMTPUTF8", Place::mail, check_smtputf8},
@@ -150,13 +150,13 @@ ParameterFault parse_one(std::string_view word, Place place, unsigned& seen, Con
   const std::string_view keyword = word.substr(0, equals);
   context.has_value = equals != std::string_view::npos;
   if (!is_keyword(keyword)) return ParameterFault::syntax;
-  for (unsigned i = 0; i < entries.size(); ++i) {
-    if (entries[i].place != place || !equals_ignoring_case(entries[i].keyword, keyword)) continue;
+  for (unsigned i = 0; i < kEntries.size(); ++i) {
+    if (kEntries[i].place != place || !equals_ignoring_case(kEntries[i].keyword, keyword)) continue;
     const bool twice = (seen >> i & 1) != 0;
     seen |= 1U << i;
     const std::string_view value = context.has_value ? word.substr(equals + 1) : std::string_view{};
-    return twice || !entries[i].check(value, context) ? ParameterFault::syntax
-                                                      : ParameterFault::none;
+    return twice || !kEntries[i].check(value, context) ? ParameterFault::syntax
+                                                       : ParameterFault::none;
   }
   return ParameterFault::unknown;
 }

@@ -27,109 +27,109 @@ uint32_t code_of(const Fixed& reply);
 Reply make(const Fixed& reply);
 
 // Success.
-inline constexpr Fixed ok{"250 2.0.0 Ok"};
-inline constexpr Fixed sender_ok{"250 2.1.0 Ok"};
-inline constexpr Fixed recipient_ok{"250 2.1.5 Ok"};
-inline constexpr Fixed bye{"221 2.0.0 Bye"};
-inline constexpr Fixed go_ahead{"354 End data with <CR><LF>.<CR><LF>"};
-inline constexpr Fixed cannot_verify{"252 2.5.2 Cannot VRFY user, but will accept mail for it"};
-inline constexpr Fixed help{
+inline constexpr Fixed kOk{"250 2.0.0 Ok"};
+inline constexpr Fixed kSenderOk{"250 2.1.0 Ok"};
+inline constexpr Fixed kRecipientOk{"250 2.1.5 Ok"};
+inline constexpr Fixed kBye{"221 2.0.0 Bye"};
+inline constexpr Fixed kGoAhead{"354 End data with <CR><LF>.<CR><LF>"};
+inline constexpr Fixed kCannotVerify{"252 2.5.2 Cannot VRFY user, but will accept mail for it"};
+inline constexpr Fixed kHelp{
     "214 2.0.0 EHLO HELO MAIL RCPT DATA BDAT RSET VRFY NOOP HELP QUIT: see RFC 5321"};
-inline constexpr Fixed lmtp_help{
+inline constexpr Fixed kLmtpHelp{
     "214 2.0.0 LHLO MAIL RCPT DATA BDAT RSET VRFY NOOP HELP QUIT: see RFC 2033"};
 
 // Lines.
-inline constexpr Fixed line_too_long{"500 5.5.2 Command line too long"};
-inline constexpr Fixed empty_line{"500 5.5.2 Empty command"};
-inline constexpr Fixed unknown_command{"500 5.5.1 Command unrecognized"};
-inline constexpr Fixed not_implemented{"502 5.5.1 Command not implemented"};
-inline constexpr Fixed control_character{"501 5.5.2 Control character in command"};
-inline constexpr Fixed eight_bit{"501 5.5.2 Command has octets beyond ASCII"};
-inline constexpr Fixed not_smtp{"554 5.5.0 This port speaks SMTP",
+inline constexpr Fixed kLineTooLong{"500 5.5.2 Command line too long"};
+inline constexpr Fixed kEmptyLine{"500 5.5.2 Empty command"};
+inline constexpr Fixed kUnknownCommand{"500 5.5.1 Command unrecognized"};
+inline constexpr Fixed kNotImplemented{"502 5.5.1 Command not implemented"};
+inline constexpr Fixed kControlCharacter{"501 5.5.2 Control character in command"};
+inline constexpr Fixed kEightBit{"501 5.5.2 Command has octets beyond ASCII"};
+inline constexpr Fixed kNotSmtp{"554 5.5.0 This port speaks SMTP",
                                 "not SMTP: HTTP, TLS or random octets"};
-inline constexpr Fixed early_talker{"554 5.5.0 Client talked before the banner"};
-inline constexpr Fixed bare_lf_in_command{
+inline constexpr Fixed kEarlyTalker{"554 5.5.0 Client talked before the banner"};
+inline constexpr Fixed kBareLfInCommand{
     "500 5.5.2 Bare <LF> in command: lines end in <CR><LF>",
     "bare LF in command (bare_lf = \"normalize\" on the listener accepts it)"};
-inline constexpr Fixed argument_missing{"501 5.5.4 Argument missing"};
-inline constexpr Fixed argument_unexpected{"501 5.5.4 Command takes no argument"};
-inline constexpr Fixed bad_greeting{"501 5.5.4 Greeting too long"};
+inline constexpr Fixed kArgumentMissing{"501 5.5.4 Argument missing"};
+inline constexpr Fixed kArgumentUnexpected{"501 5.5.4 Command takes no argument"};
+inline constexpr Fixed kBadGreeting{"501 5.5.4 Greeting too long"};
 
 // Limits on a session.
-inline constexpr Fixed too_many_errors{"421 4.7.0 Too many errors, closing connection"};
-inline constexpr Fixed too_many_commands{
+inline constexpr Fixed kTooManyErrors{"421 4.7.0 Too many errors, closing connection"};
+inline constexpr Fixed kTooManyCommands{
     "421 4.7.0 Too many commands without mail, closing connection"};
 
 // Order of commands.
-inline constexpr Fixed wrong_greeting{"500 5.5.1 Use EHLO or HELO: this is SMTP"};
-inline constexpr Fixed wrong_greeting_lmtp{"500 5.5.1 Use LHLO: this is LMTP"};
-inline constexpr Fixed nested_mail{"503 5.5.1 Nested MAIL: transaction already under way"};
-inline constexpr Fixed need_mail{"503 5.5.1 Send MAIL first"};
-inline constexpr Fixed need_rcpt{"503 5.5.1 Send RCPT first"};
-inline constexpr Fixed no_valid_recipients{"554 5.5.1 No valid recipients"};
-inline constexpr Fixed no_valid_recipients_lmtp{"503 5.5.1 No valid recipients"};
-inline constexpr Fixed chunking{"503 5.5.1 BDAT under way: send BDAT or RSET"};
-inline constexpr Fixed chunk_failed{"503 5.5.1 An earlier BDAT failed: send RSET"};
+inline constexpr Fixed kWrongGreeting{"500 5.5.1 Use EHLO or HELO: this is SMTP"};
+inline constexpr Fixed kWrongGreetingLmtp{"500 5.5.1 Use LHLO: this is LMTP"};
+inline constexpr Fixed kNestedMail{"503 5.5.1 Nested MAIL: transaction already under way"};
+inline constexpr Fixed kNeedMail{"503 5.5.1 Send MAIL first"};
+inline constexpr Fixed kNeedRcpt{"503 5.5.1 Send RCPT first"};
+inline constexpr Fixed kNoValidRecipients{"554 5.5.1 No valid recipients"};
+inline constexpr Fixed kNoValidRecipientsLmtp{"503 5.5.1 No valid recipients"};
+inline constexpr Fixed kChunking{"503 5.5.1 BDAT under way: send BDAT or RSET"};
+inline constexpr Fixed kChunkFailed{"503 5.5.1 An earlier BDAT failed: send RSET"};
 // The same, with the reply that the chunk got.
 Reply chunk_failed_with(std::string_view first_reply);
-inline constexpr Fixed binary_needs_bdat{"503 5.5.1 BODY=BINARYMIME needs BDAT"};
+inline constexpr Fixed kBinaryNeedsBdat{"503 5.5.1 BODY=BINARYMIME needs BDAT"};
 
 // MAIL and RCPT.
-inline constexpr Fixed mail_syntax{"501 5.5.4 Syntax: MAIL FROM:<address>"};
-inline constexpr Fixed rcpt_syntax{"501 5.5.4 Syntax: RCPT TO:<address>"};
-inline constexpr Fixed bad_sender{"501 5.1.7 Bad sender address syntax"};
-inline constexpr Fixed bad_recipient{"501 5.1.3 Bad recipient address syntax"};
-inline constexpr Fixed sender_not_utf8{"501 5.1.7 Sender address is not UTF-8"};
-inline constexpr Fixed recipient_not_utf8{"501 5.1.3 Recipient address is not UTF-8"};
-inline constexpr Fixed sender_too_long{"501 5.1.7 Sender address too long"};
-inline constexpr Fixed recipient_too_long{"501 5.1.3 Recipient address too long"};
-inline constexpr Fixed needs_smtputf8{"553 5.6.7 Address needs SMTPUTF8"};
-inline constexpr Fixed bad_parameter{"501 5.5.4 Bad parameter"};
-inline constexpr Fixed unknown_parameter{"555 5.5.4 Unsupported parameter"};
-inline constexpr Fixed too_many_recipients{"452 4.5.3 Too many recipients"};
+inline constexpr Fixed kMailSyntax{"501 5.5.4 Syntax: MAIL FROM:<address>"};
+inline constexpr Fixed kRcptSyntax{"501 5.5.4 Syntax: RCPT TO:<address>"};
+inline constexpr Fixed kBadSender{"501 5.1.7 Bad sender address syntax"};
+inline constexpr Fixed kBadRecipient{"501 5.1.3 Bad recipient address syntax"};
+inline constexpr Fixed kSenderNotUtf8{"501 5.1.7 Sender address is not UTF-8"};
+inline constexpr Fixed kRecipientNotUtf8{"501 5.1.3 Recipient address is not UTF-8"};
+inline constexpr Fixed kSenderTooLong{"501 5.1.7 Sender address too long"};
+inline constexpr Fixed kRecipientTooLong{"501 5.1.3 Recipient address too long"};
+inline constexpr Fixed kNeedsSmtputf8{"553 5.6.7 Address needs SMTPUTF8"};
+inline constexpr Fixed kBadParameter{"501 5.5.4 Bad parameter"};
+inline constexpr Fixed kUnknownParameter{"555 5.5.4 Unsupported parameter"};
+inline constexpr Fixed kTooManyRecipients{"452 4.5.3 Too many recipients"};
 
 // Content.
-inline constexpr Fixed bad_chunk_size{"501 5.5.4 Syntax: BDAT size [LAST]"};
-inline constexpr Fixed too_large{"552 5.3.4 Message too large"};
-inline constexpr Fixed loop{"554 5.4.6 Too many Received fields: mail loop"};
+inline constexpr Fixed kBadChunkSize{"501 5.5.4 Syntax: BDAT size [LAST]"};
+inline constexpr Fixed kTooLarge{"552 5.3.4 Message too large"};
+inline constexpr Fixed kLoop{"554 5.4.6 Too many Received fields: mail loop"};
 // 5.6.0: no code for this one is registered; 5.6.11, seen elsewhere, belongs to one vendor.
-inline constexpr Fixed bare_lf{
+inline constexpr Fixed kBareLf{
     "554 5.6.0 Bare <LF> in message: lines end in <CR><LF>",
     "bare LF in data (bare_lf = \"normalize\" on the listener accepts it)"};
-inline constexpr Fixed bare_cr{"554 5.6.0 Bare <CR> in message: lines end in <CR><LF>",
+inline constexpr Fixed kBareCr{"554 5.6.0 Bare <CR> in message: lines end in <CR><LF>",
                                "bare CR in data"};
-inline constexpr Fixed nul_dot{"554 5.6.0 Line of one dot and NUL in message"};
+inline constexpr Fixed kNulDot{"554 5.6.0 Line of one dot and NUL in message"};
 
 // The connection ends for a reason of ours.
-inline constexpr Fixed too_many_connections{"421 4.3.2 Too many connections, try again later",
-                                            "limits.connections"};
-inline constexpr Fixed too_many_from_peer{
+inline constexpr Fixed kTooManyConnections{"421 4.3.2 Too many connections, try again later",
+                                           "limits.connections"};
+inline constexpr Fixed kTooManyFromPeer{
     "421 4.3.2 Too many connections from your address, try again later",
     "limits.connections_per_peer"};
-inline constexpr Fixed out_of_memory{"421 4.3.2 Out of memory, try again later",
-                                     "limits.memory is used up"};
-inline constexpr Fixed command_timeout{"421 4.4.2 Timeout while waiting for a command",
+inline constexpr Fixed kOutOfMemory{"421 4.3.2 Out of memory, try again later",
+                                    "limits.memory is used up"};
+inline constexpr Fixed kCommandTimeout{"421 4.4.2 Timeout while waiting for a command",
                                        "timeouts.command passed"};
-inline constexpr Fixed data_timeout{"421 4.4.2 Timeout while reading data",
+inline constexpr Fixed kDataTimeout{"421 4.4.2 Timeout while reading data",
                                     "timeouts.data_idle passed"};
-inline constexpr Fixed data_too_slow{"421 4.4.2 Data comes too slowly",
-                                     "slower than limits.data_rate"};
-inline constexpr Fixed session_too_long{"421 4.4.2 Session took too long",
-                                        "timeouts.session passed"};
-inline constexpr Fixed internal_error{"421 4.3.0 Internal error, try again later",
+inline constexpr Fixed kDataTooSlow{"421 4.4.2 Data comes too slowly",
+                                    "slower than limits.data_rate"};
+inline constexpr Fixed kSessionTooLong{"421 4.4.2 Session took too long",
+                                       "timeouts.session passed"};
+inline constexpr Fixed kInternalError{"421 4.3.0 Internal error, try again later",
                                       "an invariant is broken: see the line before"};
 Reply shutting_down(std::string_view hostname);
 
 // The message or a recipient finds no room, or the chain does not take it.
-inline constexpr Fixed no_room_for_recipient{"452 4.3.1 Out of memory, try again later",
-                                             "limits.memory is used up"};
-inline constexpr Fixed no_room_for_body{"452 4.3.1 Insufficient system storage, try again later",
-                                        "no room for the body, in memory or on disk"};
-inline constexpr Fixed not_ready{"452 4.3.1 Message cannot be stored now, try again later"};
-inline constexpr Fixed message_refused{"554 5.7.1 Message refused"};
-inline constexpr Fixed recipient_refused{"550 5.7.1 Message refused"};
-inline constexpr Fixed filter_tempfail{"451 4.7.1 Try again later"};
-inline constexpr Fixed output_tempfail{"451 4.3.0 Message cannot be stored now, try again later"};
+inline constexpr Fixed kNoRoomForRecipient{"452 4.3.1 Out of memory, try again later",
+                                           "limits.memory is used up"};
+inline constexpr Fixed kNoRoomForBody{"452 4.3.1 Insufficient system storage, try again later",
+                                      "no room for the body, in memory or on disk"};
+inline constexpr Fixed kNotReady{"452 4.3.1 Message cannot be stored now, try again later"};
+inline constexpr Fixed kMessageRefused{"554 5.7.1 Message refused"};
+inline constexpr Fixed kRecipientRefused{"550 5.7.1 Message refused"};
+inline constexpr Fixed kFilterTempfail{"451 4.7.1 Try again later"};
+inline constexpr Fixed kOutputTempfail{"451 4.3.0 Message cannot be stored now, try again later"};
 Reply queued(std::string_view id);
 
 }  // namespace replies

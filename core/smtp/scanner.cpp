@@ -3,14 +3,14 @@
 namespace lsmtpd::smtp {
 namespace {
 
-constexpr uint64_t all = ~uint64_t{0};
+constexpr uint64_t kAll = ~uint64_t{0};
 
 Want wanted(Scanner::Framing framing) {
   switch (framing) {
     case Scanner::Framing::dots:
-      return {all, all, all};
+      return {kAll, kAll, kAll};
     case Scanner::Framing::octets:
-      return {all, 0, 0};
+      return {kAll, 0, 0};
     case Scanner::Framing::binary:
       break;
   }

@@ -33,7 +33,7 @@ void Session::set_connection(uint64_t session, std::string local_address, uint16
 }
 
 Action Session::next(std::string_view& input) {
-  if (!LSMTPD_INVARIANT(waiting_ == Waiting::nothing)) shut_down(make(replies::internal_error));
+  if (!LSMTPD_INVARIANT(waiting_ == Waiting::nothing)) shut_down(make(replies::kInternalError));
   body_ = {};
   for (;;) {
     if (std::exchange(refused_due_, false)) return Action::refused;
@@ -73,12 +73,12 @@ void Session::proceed() {
     case Waiting::rcpt:
       ++accepted_;
       state_ = after(Event::rcpt_accepted, state_);
-      return answer(replies::recipient_ok);
+      return answer(replies::kRecipientOk);
     case Waiting::body_start:
       return start_body();
     case Waiting::body_end:
       if (!LSMTPD_INVARIANT(false && "only finish() answers body_end")) {
-        shut_down(make(replies::internal_error));
+        shut_down(make(replies::kInternalError));
       }
       break;
     case Waiting::nothing:
@@ -138,7 +138,7 @@ void Session::shut_down(const Reply& reply) {
 
 void Session::early_talker() {
   waiting_ = Waiting::nothing;
-  deny_and_close(replies::early_talker);
+  deny_and_close(replies::kEarlyTalker);
 }
 
 void Session::begin_transaction(std::string id, int64_t time_ns) {
@@ -202,7 +202,7 @@ void Session::start_body() {
     content_.begin_chunks(content_rules(), mail_.binary);
     return;
   }
-  answer(replies::go_ahead);
+  answer(replies::kGoAhead);
   mode_ = Mode::content;
   content_.begin_data(content_rules());
 }
@@ -247,7 +247,7 @@ void Session::deny_and_close(const replies::Fixed& reply, uint32_t times) {
 
 void Session::tell_refusal(const replies::Fixed& reply, bool of_message) {
   tell_refusal(replies::reason_of(reply), replies::code_of(reply), of_message);
-  refusal_.too_large = &reply == &replies::too_large;
+  refusal_.too_large = &reply == &replies::kTooLarge;
 }
 
 void Session::tell_refusal(std::string_view why, uint32_t code, bool of_message) {
@@ -265,7 +265,7 @@ void Session::tell_refusal(std::string_view why, uint32_t code, bool of_message)
 // True: it was one too many, and the client has been told so.
 bool Session::count_error() {
   if (++errors_ <= settings_.errors) return false;
-  deny_and_close(replies::too_many_errors);
+  deny_and_close(replies::kTooManyErrors);
   return true;
 }
 

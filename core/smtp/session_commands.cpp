@@ -10,7 +10,7 @@
 namespace lsmtpd::smtp {
 namespace {
 
-constexpr size_t greeting_limit = 255;  // RFC 5321 4.5.3.1.2
+constexpr size_t kGreetingLimit = 255;  // RFC 5321 4.5.3.1.2
 
 // No SMTP command begins with one of these; TLS does, with 0x16.
 bool is_unprintable(char c) {
@@ -55,7 +55,7 @@ struct Session::Rule {
 };
 
 const Session::Rule& Session::rule_of(Verb verb) {
-  static constexpr std::array<Rule, verb_count> rules{{
+  static constexpr std::array<Rule, kVerbCount> kRules{{
       {&Session::mail, false},
       {&Session::rcpt, false},
       {&Session::data, false},
@@ -71,12 +71,12 @@ const Session::Rule& Session::rule_of(Verb verb) {
       {&Session::never, true},  // known, not implemented
       {&Session::never, true},  // unknown
   }};
-  return rules[static_cast<unsigned>(verb)];
+  return kRules[static_cast<unsigned>(verb)];
 }
 
 Session::Step Session::read_command(std::string_view& input) {
   if (!spoken_ && !reader_.within_line() && !input.empty() && is_unprintable(input.front())) {
-    deny_and_close(replies::not_smtp);
+    deny_and_close(replies::kNotSmtp);
     return {};
   }
   switch (reader_.read(input)) {
@@ -88,13 +88,13 @@ Session::Step Session::read_command(std::string_view& input) {
     case CommandReader::Found::skipped:  // the line has its reply already
       ++progress_;
       if (reader_.bare_lf() && !settings_.normalize_bare_lf) {
-        deny_and_close(replies::bare_lf_in_command);
+        deny_and_close(replies::kBareLfInCommand);
       }
       break;
     case CommandReader::Found::line: {
       ++progress_;
       if (reader_.bare_lf() && !settings_.normalize_bare_lf) {
-        deny_and_close(replies::bare_lf_in_command);
+        deny_and_close(replies::kBareLfInCommand);
         break;
       }
       const Step done = execute(reader_.line());
@@ -109,9 +109,9 @@ void Session::begin_skipping() {
   const bool bdat = parse_command(reader_.line()).verb == Verb::bdat;
   reader_.release();
   if (bdat) {  // as in execute()
-    deny_and_close(replies::line_too_long);
+    deny_and_close(replies::kLineTooLong);
   } else {
-    deny(replies::line_too_long);
+    deny(replies::kLineTooLong);
   }
 }
 
@@ -127,9 +127,9 @@ Session::Step Session::execute(std::string_view line) {
   const bool known = command.verb != Verb::unknown;
   if (const replies::Fixed* fault = fault_of(line, command)) {
     // After a BDAT that cannot be understood octets of a message follow, no one knows how many.
-    if (fault == &replies::not_smtp || command.verb == Verb::bdat) {
+    if (fault == &replies::kNotSmtp || command.verb == Verb::bdat) {
       deny_and_close(*fault);
-    } else if (fault == &replies::chunk_failed && !failed_chunk_.empty()) {
+    } else if (fault == &replies::kChunkFailed && !failed_chunk_.empty()) {
       if (count_error()) return {};
       replies_.write(replies::chunk_failed_with(failed_chunk_));
       tell_refusal(*fault, false);
@@ -148,13 +148,13 @@ Session::Step Session::execute(std::string_view line) {
 const replies::Fixed* Session::fault_of(std::string_view line, const Command& command) const {
   const LineKind kind = kind_of(line);
   const bool known = command.verb != Verb::unknown;
-  if (is_http_request(line)) return &replies::not_smtp;
-  if (!spoken_ && !known && (kind.control || kind.eight_bit)) return &replies::not_smtp;
-  if (kind.control) return &replies::control_character;
-  if (kind.eight_bit && !may_have_eight_bit(command)) return &replies::eight_bit;
-  if (trim_left(line).empty()) return &replies::empty_line;
+  if (is_http_request(line)) return &replies::kNotSmtp;
+  if (!spoken_ && !known && (kind.control || kind.eight_bit)) return &replies::kNotSmtp;
+  if (kind.control) return &replies::kControlCharacter;
+  if (kind.eight_bit && !may_have_eight_bit(command)) return &replies::kEightBit;
+  if (trim_left(line).empty()) return &replies::kEmptyLine;
   if (!command.argument_fits) {
-    return command.argument.empty() ? &replies::argument_missing : &replies::argument_unexpected;
+    return command.argument.empty() ? &replies::kArgumentMissing : &replies::kArgumentUnexpected;
   }
   return command.verb == Verb::bdat ? nullptr : refusal_of(command.verb, state_, settings_.lmtp);
 }
@@ -162,51 +162,51 @@ const replies::Fixed* Session::fault_of(std::string_view line, const Command& co
 // False: the client sent too many commands that carry no mail forward, and has been told so.
 bool Session::count_idle() {
   if (++commands_ <= settings_.commands) return true;
-  deny_and_close(replies::too_many_commands);
+  deny_and_close(replies::kTooManyCommands);
   return false;
 }
 
 Session::Step Session::rset(const Command&) {
   reset_transaction();
-  answer(replies::ok);
+  answer(replies::kOk);
   return {};
 }
 
 Session::Step Session::noop(const Command&) {
-  answer(replies::ok);
+  answer(replies::kOk);
   return {};
 }
 
 Session::Step Session::vrfy(const Command&) {
-  answer(replies::cannot_verify);
+  answer(replies::kCannotVerify);
   return {};
 }
 
 Session::Step Session::help(const Command&) {
-  answer(settings_.lmtp ? replies::lmtp_help : replies::help);
+  answer(settings_.lmtp ? replies::kLmtpHelp : replies::kHelp);
   return {};
 }
 
 Session::Step Session::quit(const Command&) {
-  answer(replies::bye);
+  answer(replies::kBye);
   mode_ = Mode::closing;
   return {};
 }
 
 Session::Step Session::never(const Command&) {
   if (!LSMTPD_INVARIANT(false && "the table of states refuses it")) {
-    shut_down(make(replies::internal_error));
+    shut_down(make(replies::kInternalError));
   }
   return {};
 }
 
 Session::Step Session::greet(const Command& command) {
   if (settings_.lmtp != (command.verb == Verb::lhlo)) {
-    deny(settings_.lmtp ? replies::wrong_greeting_lmtp : replies::wrong_greeting);
+    deny(settings_.lmtp ? replies::kWrongGreetingLmtp : replies::kWrongGreeting);
     return {};
   }
-  if (command.argument.size() > greeting_limit) {
-    deny(replies::bad_greeting);
+  if (command.argument.size() > kGreetingLimit) {
+    deny(replies::kBadGreeting);
     return {};
   }
   greeting_ = command.verb;
@@ -229,7 +229,7 @@ void Session::greeted() {
 
 Session::Step Session::data(const Command&) {
   if (mail_.binary) {
-    deny(replies::binary_needs_bdat);
+    deny(replies::kBinaryNeedsBdat);
     return {};
   }
   chunk_ = false;
@@ -239,7 +239,7 @@ Session::Step Session::data(const Command&) {
 Session::Step Session::bdat(const Command& command) {
   ChunkSize size;
   if (!parse_chunk_size(command.argument, size)) {
-    deny_and_close(replies::bad_chunk_size);
+    deny_and_close(replies::kBadChunkSize);
     return {};
   }
   const replies::Fixed* fault = refusal_of(Verb::bdat, state_, settings_.lmtp);
@@ -255,11 +255,11 @@ Session::Step Session::bdat(const Command& command) {
   const uint64_t octets = content_.octets();
   if (fault == nullptr &&
       (content_.too_large(size.octets) || content_.too_large(octets + size.octets))) {
-    fault = &replies::too_large;
+    fault = &replies::kTooLarge;
   }
   if (fault != nullptr) {
     content_.condemn(*fault, ContentReceiver::Condemned::at_once);
-    if (fault == &replies::chunk_failed && !failed_chunk_.empty()) {
+    if (fault == &replies::kChunkFailed && !failed_chunk_.empty()) {
       content_.refuse(replies::chunk_failed_with(failed_chunk_));
     }
     discard();

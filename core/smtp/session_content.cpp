@@ -17,7 +17,7 @@ Session::Step Session::take_content(std::string_view& input) {
       break;
     case ContentReceiver::Found::endless:
       discard();
-      deny_and_close(replies::too_large, content_.last() ? recipients_to_answer() : 1);
+      deny_and_close(replies::kTooLarge, content_.last() ? recipients_to_answer() : 1);
       break;
     case ContentReceiver::Found::end:
       ++progress_;
@@ -45,7 +45,7 @@ Session::Step Session::end_chunk() {
   const bool condemned = content_.condemned();
   const bool last = content_.last();
   if (!last && (!condemned || content_.told_at_last())) {
-    answer(replies::ok);
+    answer(replies::kOk);
     return {};
   }
   if (!condemned) return wait(Waiting::body_end, Action::body_end);

@@ -25,9 +25,9 @@ const replies::Fixed* reply_to(PathFault fault, const replies::Fixed& syntax,
 const replies::Fixed* reply_to(ParameterFault fault) {
   switch (fault) {
     case ParameterFault::syntax:
-      return &replies::bad_parameter;
+      return &replies::kBadParameter;
     case ParameterFault::unknown:
-      return &replies::unknown_parameter;
+      return &replies::kUnknownParameter;
     case ParameterFault::none:
       break;
   }
@@ -59,25 +59,25 @@ Session::Step Session::mail(const Command& command) {
 
 const replies::Fixed* Session::mail_fault(std::string_view argument, Path& path,
                                           MailParameters& parameters) const {
-  if (!eat_keyword("FROM", argument)) return &replies::mail_syntax;
-  const replies::Fixed* fault = reply_to(parse_path(argument, path), replies::bad_sender,
-                                         replies::sender_too_long, replies::sender_not_utf8);
+  if (!eat_keyword("FROM", argument)) return &replies::kMailSyntax;
+  const replies::Fixed* fault = reply_to(parse_path(argument, path), replies::kBadSender,
+                                         replies::kSenderTooLong, replies::kSenderNotUtf8);
   if (fault != nullptr) return fault;
-  if (kind_of(path.rest).eight_bit) return &replies::eight_bit;
+  if (kind_of(path.rest).eight_bit) return &replies::kEightBit;
   fault = reply_to(parse_mail_parameters(path.rest, parameters));
   if (fault != nullptr) return fault;
-  if (path.utf8 && !parameters.smtputf8) return &replies::needs_smtputf8;
-  return content_.too_large(parameters.size) ? &replies::too_large : nullptr;
+  if (path.utf8 && !parameters.smtputf8) return &replies::kNeedsSmtputf8;
+  return content_.too_large(parameters.size) ? &replies::kTooLarge : nullptr;
 }
 
 void Session::mail_accepted() {
   if (content_.too_large(mail_.size)) {  // the limit was set while MAIL was checked
     reset_due_ = true;
-    return deny(replies::too_large);
+    return deny(replies::kTooLarge);
   }
   envelope_.protocol = protocol();
   state_ = after(Event::mail_accepted, state_);
-  answer(replies::sender_ok);
+  answer(replies::kSenderOk);
 }
 
 // RFC 3848, RFC 6531 4.3. TLS and AUTH add their letters here.
@@ -99,16 +99,16 @@ Session::Step Session::rcpt(const Command& command) {
 }
 
 const replies::Fixed* Session::rcpt_fault(std::string_view argument, Path& path) const {
-  if (!eat_keyword("TO", argument)) return &replies::rcpt_syntax;
-  const replies::Fixed* fault = reply_to(parse_path(argument, path), replies::bad_recipient,
-                                         replies::recipient_too_long, replies::recipient_not_utf8);
+  if (!eat_keyword("TO", argument)) return &replies::kRcptSyntax;
+  const replies::Fixed* fault = reply_to(parse_path(argument, path), replies::kBadRecipient,
+                                         replies::kRecipientTooLong, replies::kRecipientNotUtf8);
   if (fault != nullptr) return fault;
-  if (path.address.empty()) return &replies::bad_recipient;
-  if (path.utf8 && !mail_.smtputf8) return &replies::needs_smtputf8;
-  if (kind_of(path.rest).eight_bit && !mail_.smtputf8) return &replies::eight_bit;
+  if (path.address.empty()) return &replies::kBadRecipient;
+  if (path.utf8 && !mail_.smtputf8) return &replies::kNeedsSmtputf8;
+  if (kind_of(path.rest).eight_bit && !mail_.smtputf8) return &replies::kEightBit;
   fault = reply_to(parse_rcpt_parameters(path.rest, mail_.smtputf8));
   if (fault != nullptr) return fault;
-  return accepted_ >= settings_.recipients ? &replies::too_many_recipients : nullptr;
+  return accepted_ >= settings_.recipients ? &replies::kTooManyRecipients : nullptr;
 }
 
 }  // namespace lsmtpd::smtp

@@ -23,40 +23,40 @@ enum class State : uint8_t {
   chunks,    // a BDAT was accepted, its LAST is to come
   failed,    // a BDAT was refused: RSET clears it
 };
-inline constexpr unsigned state_count = static_cast<unsigned>(State::failed) + 1;
+inline constexpr unsigned kStateCount = static_cast<unsigned>(State::failed) + 1;
 
 namespace table {
 
 using Refusal = const replies::Fixed*;
-using Row = std::array<Refusal, state_count>;
+using Row = std::array<Refusal, kStateCount>;
 
-inline constexpr Refusal run = nullptr;
-inline constexpr Refusal nested = &replies::nested_mail;
-inline constexpr Refusal mail = &replies::need_mail;
-inline constexpr Refusal rcpt = &replies::need_rcpt;
-inline constexpr Refusal none = &replies::no_valid_recipients;
-inline constexpr Refusal chunk = &replies::chunking;
-inline constexpr Refusal after = &replies::chunk_failed;
-inline constexpr Refusal absent = &replies::not_implemented;
-inline constexpr Refusal what = &replies::unknown_command;
+inline constexpr Refusal kRun = nullptr;
+inline constexpr Refusal kNested = &replies::kNestedMail;
+inline constexpr Refusal kMail = &replies::kNeedMail;
+inline constexpr Refusal kRcpt = &replies::kNeedRcpt;
+inline constexpr Refusal kNone = &replies::kNoValidRecipients;
+inline constexpr Refusal kChunk = &replies::kChunking;
+inline constexpr Refusal kAfter = &replies::kChunkFailed;
+inline constexpr Refusal kAbsent = &replies::kNotImplemented;
+inline constexpr Refusal kWhat = &replies::kUnknownCommand;
 
 // clang-format off
-inline constexpr std::array<Row, verb_count> rows{{
+inline constexpr std::array<Row, kVerbCount> kRows{{
     // start  ready   mail    unwanted rcpt    chunks  failed
-    {  run,   run,    nested, nested,  nested, nested, after },  // MAIL
-    {  mail,  mail,   run,    run,     run,    chunk,  after },  // RCPT
-    {  mail,  mail,   rcpt,   none,    run,    chunk,  after },  // DATA
-    {  mail,  mail,   rcpt,   none,    run,    run,    after },  // BDAT
-    {  run,   run,    run,    run,     run,    run,    run   },  // RSET
-    {  run,   run,    run,    run,     run,    run,    run   },  // QUIT
-    {  run,   run,    run,    run,     run,    run,    run   },  // NOOP
-    {  run,   run,    run,    run,     run,    run,    run   },  // HELO
-    {  run,   run,    run,    run,     run,    run,    run   },  // EHLO
-    {  run,   run,    run,    run,     run,    run,    run   },  // LHLO
-    {  run,   run,    run,    run,     run,    run,    run   },  // VRFY
-    {  run,   run,    run,    run,     run,    run,    run   },  // HELP
-    {  absent, absent, absent, absent, absent, absent, absent },  // EXPN, STARTTLS, AUTH, TURN, ...
-    {  what,  what,   what,   what,    what,   what,   what  },  // anything else
+    {  kRun,   kRun,    kNested, kNested,  kNested, kNested, kAfter },  // MAIL
+    {  kMail,  kMail,   kRun,    kRun,     kRun,    kChunk,  kAfter },  // RCPT
+    {  kMail,  kMail,   kRcpt,   kNone,    kRun,    kChunk,  kAfter },  // DATA
+    {  kMail,  kMail,   kRcpt,   kNone,    kRun,    kRun,    kAfter },  // BDAT
+    {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // RSET
+    {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // QUIT
+    {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // NOOP
+    {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // HELO
+    {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // EHLO
+    {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // LHLO
+    {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // VRFY
+    {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // HELP
+    {  kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent },  // EXPN, STARTTLS, AUTH, TURN, ...
+    {  kWhat,  kWhat,   kWhat,   kWhat,    kWhat,   kWhat,   kWhat  },  // anything else
 }};
 // clang-format on
 
@@ -64,8 +64,8 @@ inline constexpr std::array<Row, verb_count> rows{{
 
 // Null: run the command. LMTP has the table of SMTP but for one code: RFC 2033 4.2.
 constexpr const replies::Fixed* refusal_of(Verb verb, State state, bool lmtp = false) {
-  const auto* refusal = table::rows[static_cast<unsigned>(verb)][static_cast<unsigned>(state)];
-  return lmtp && refusal == table::none ? &replies::no_valid_recipients_lmtp : refusal;
+  const auto* refusal = table::kRows[static_cast<unsigned>(verb)][static_cast<unsigned>(state)];
+  return lmtp && refusal == table::kNone ? &replies::kNoValidRecipientsLmtp : refusal;
 }
 
 enum class Event : uint8_t {
@@ -77,14 +77,14 @@ enum class Event : uint8_t {
   chunk_refused,
   ended,  // RSET, or the end of a message, whatever became of it
 };
-inline constexpr unsigned event_count = static_cast<unsigned>(Event::ended) + 1;
+inline constexpr unsigned kEventCount = static_cast<unsigned>(Event::ended) + 1;
 
 namespace table {
 
 // clang-format off
-inline constexpr std::array<std::array<State, state_count>, event_count> transitions = [] {
+inline constexpr std::array<std::array<State, kStateCount>, kEventCount> kTransitions = [] {
   using enum State;
-  return std::array<std::array<State, state_count>, event_count>{{
+  return std::array<std::array<State, kStateCount>, kEventCount>{{
     // start  ready   mail      unwanted  rcpt    chunks  failed
     {  ready, ready,  ready,    ready,    ready,  ready,  ready  },  // greeted
     {  mail,  mail,   mail,     unwanted, rcpt,   chunks, failed },  // mail_accepted: from the first two only
@@ -100,7 +100,7 @@ inline constexpr std::array<std::array<State, state_count>, event_count> transit
 }  // namespace table
 
 constexpr State after(Event event, State state) {
-  return table::transitions[static_cast<unsigned>(event)][static_cast<unsigned>(state)];
+  return table::kTransitions[static_cast<unsigned>(event)][static_cast<unsigned>(state)];
 }
 
 }  // namespace lsmtpd::smtp

@@ -104,8 +104,8 @@ TEST_F(FallbackTest, LateRefusalMakesThatCopyADeadLetter) {
   t_.start();
   t_.advance(10'000);
   EXPECT_EQ(t_.reply(), kQueued);
-  EXPECT_TRUE(
-      t_.run_until([&] { return spool_.count("dead_letter " + kId + " test_output was told so") == 1; }));
+  EXPECT_TRUE(t_.run_until(
+      [&] { return spool_.count("dead_letter " + kId + " test_output was told so") == 1; }));
   EXPECT_TRUE(kept().empty());
 }
 

@@ -81,7 +81,8 @@ TEST_F(ReplayFaultsTest, TheReplyTextIsTheReasonWhereThereIsNoDetail) {
   t_.replay->settle_held(
       "id-1", plugin::Kind::reject,
       plugin::Verdict{plugin::Kind::reject, 0, {}, "no such queue", {}}.reason());
-  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("dead_letter id-1 no such queue") == 1; }));
+  EXPECT_TRUE(
+      t_.replay_until([&] { return t_.spool.count("dead_letter id-1 no such queue") == 1; }));
 }
 
 // The messages of a target that cannot take them must not keep those of another one from theirs.

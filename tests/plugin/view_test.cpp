@@ -26,17 +26,17 @@ class ViewTest : public testing::Test {
     return message;
   }
   static bool prepend(View* view, const std::string& fields) {
-    return View::edits_table.prepend_header(view->edits_abi(), str(fields)) == 0;
+    return View::kEditsTable.prepend_header(view->edits_abi(), str(fields)) == 0;
   }
   static bool annotate(View* view, const std::string& key, const std::string& value) {
-    return annotations_table.set(view->notes().abi(), str(key), str(value)) == 0;
+    return kAnnotationsTable.set(view->notes().abi(), str(key), str(value)) == 0;
   }
   static bool add(View* view, const std::string& address) {
-    return View::edits_table.add_recipient(view->edits_abi(), str(address), str("NOTIFY=NEVER")) ==
+    return View::kEditsTable.add_recipient(view->edits_abi(), str(address), str("NOTIFY=NEVER")) ==
            0;
   }
   static bool remove(View* view, uint64_t index) {
-    return View::edits_table.remove_recipient(view->edits_abi(), index) == 0;
+    return View::kEditsTable.remove_recipient(view->edits_abi(), index) == 0;
   }
 
   PluginHost host_;
@@ -93,11 +93,11 @@ TEST_F(ViewTest, AnnotationsShowThroughTheHandleAndEndWithTheCall) {
   View* view = open(mail_);
   ASSERT_TRUE(annotate(view, "a.key", "value"));
   view->pin();
-  EXPECT_EQ(plugin::view(annotations_table.find(view->notes().abi(), str("a.key"))), "value");
+  EXPECT_EQ(plugin::view(kAnnotationsTable.find(view->notes().abi(), str("a.key"))), "value");
   const auto edited = close(view);
   EXPECT_EQ(edited.annotations->at("a.key"), "value");
   EXPECT_FALSE(annotate(view, "a.key", "later"));
-  EXPECT_EQ(plugin::view(annotations_table.get(view->abi(), str("a.key"))), "")
+  EXPECT_EQ(plugin::view(kAnnotationsTable.get(view->abi(), str("a.key"))), "")
       << "the view is as it came";
   view->unpin();
 }
@@ -119,7 +119,7 @@ TEST_F(ViewTest, AnEnvelopeThatIsEditedIsCountedAsTheCopyThatItIs) {
 }
 
 TEST_F(ViewTest, HeaderFieldsAreFoundAndEditedByNumber) {
-  const auto& table = View::header_table;
+  const auto& table = View::kHeaderTable;
   const auto mail =
       host_.mail("Subject: one\r\n two\r\nX-A: 1\r\nnot a field\r\nx-a: 2\r\n\r\nbody\r\n");
   const uint64_t before = host_.resources.memory.used();
@@ -162,7 +162,7 @@ TEST_F(ViewTest, HeaderFieldsAreFoundAndEditedByNumber) {
 TEST_F(ViewTest, TheReversePathIsSetAndChecked) {
   View* view = open(mail_);
   const auto set = [&](const char* path) {
-    return View::edits_table.set_reverse_path(view->edits_abi(), str(path)) == 0;
+    return View::kEditsTable.set_reverse_path(view->edits_abi(), str(path)) == 0;
   };
   EXPECT_FALSE(set("a b@example.org") || set("<a@example.org>") || set("a\r\n@example.org"));
   EXPECT_TRUE(set("bounces@example.org"));

@@ -14,7 +14,7 @@ using Event = ConnectionEvent;
 
 std::set<State> all_states() {
   std::set<State> all;
-  for (unsigned i = 0; i < connection_state_count; ++i) all.insert(static_cast<State>(i));
+  for (unsigned i = 0; i < kConnectionStateCount; ++i) all.insert(static_cast<State>(i));
   return all;
 }
 
@@ -70,7 +70,7 @@ TEST(ConnectionStates, EndFromEverywhereAndRememberWhatStillComesBack) {
 
 // Once it is over, only what comes back from the pool and the chain changes anything.
 TEST(ConnectionStates, NeverComeBackFromTheEnd) {
-  for (unsigned event = 0; event < connection_event_count; ++event) {
+  for (unsigned event = 0; event < kConnectionEventCount; ++event) {
     for (const State from : all_states()) {
       const State to = after(static_cast<Event>(event), from);
       if (is_over(from) && to != State::impossible) {

@@ -46,7 +46,7 @@ TEST_F(ContentReceiverTest, TakesDataUpToItsEnd) {
 TEST_F(ContentReceiverTest, CondemnsBlurredLinesAndDrainsToTheEnd) {
   content_.begin_data(rules_);
   EXPECT_EQ(take("a\nb\r\n.\r\n"), (std::vector{Found::condemned, Found::end}));
-  EXPECT_EQ(content_.fault(), &replies::bare_lf);
+  EXPECT_EQ(content_.fault(), &replies::kBareLf);
   EXPECT_TRUE(content_.closes()) << "nothing behind it is to be trusted";
 }
 
@@ -62,7 +62,7 @@ TEST_F(ContentReceiverTest, CondemnsALoop) {
   content_.begin_data(rules_);
   EXPECT_EQ(take("Received: a\r\nReceived: b\r\nReceived: c\r\n\r\n.\r\n"),
             (std::vector{Found::condemned, Found::end}));
-  EXPECT_EQ(content_.fault(), &replies::loop);
+  EXPECT_EQ(content_.fault(), &replies::kLoop);
   EXPECT_FALSE(content_.closes());
 }
 

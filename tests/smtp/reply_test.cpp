@@ -39,26 +39,26 @@ TEST(Reply, IsCutAt512Octets) {
 
 TEST(Reply, FollowsWhatWasThere) {
   ReplyWriter writer;
-  writer.write(replies::bye);
+  writer.write(replies::kBye);
   writer.write({250, "2.0.0", "Ok"}, 2);
   EXPECT_EQ(writer.text(), "221 2.0.0 Bye\r\n250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n");
 }
 
 TEST(FixedReply, GivesItsReasonWithoutTheCodes) {
-  EXPECT_EQ(replies::reason_of(replies::nested_mail), "Nested MAIL: transaction already under way");
-  EXPECT_EQ(replies::reason_of(replies::bare_cr), "bare CR in data");
+  EXPECT_EQ(replies::reason_of(replies::kNestedMail), "Nested MAIL: transaction already under way");
+  EXPECT_EQ(replies::reason_of(replies::kBareCr), "bare CR in data");
 }
 
 TEST(FixedReply, IsTheSameAsAValue) {
-  const Reply reply = make(replies::out_of_memory);
+  const Reply reply = make(replies::kOutOfMemory);
   EXPECT_EQ(reply.code, 421);
   EXPECT_EQ(reply.enhanced, "4.3.2");
   EXPECT_EQ(reply.text, "Out of memory, try again later");
-  const Reply plain = make(replies::go_ahead);
+  const Reply plain = make(replies::kGoAhead);
   EXPECT_EQ(plain.code, 354);
   EXPECT_EQ(plain.enhanced, "");
   EXPECT_EQ(plain.text, "End data with <CR><LF>.<CR><LF>");
-  EXPECT_EQ(text_of(plain), std::string(replies::go_ahead.line) + "\r\n");
+  EXPECT_EQ(text_of(plain), std::string(replies::kGoAhead.line) + "\r\n");
 }
 
 TEST(Reply, OfSeveralLinesHasItsCodesInEach) {

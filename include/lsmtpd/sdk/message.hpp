@@ -49,8 +49,8 @@ class Call {
                 std::string_view detail = {}) noexcept {
     answer(LSMTPD_TEMPFAIL, code, enhanced, text, detail);
   }
-  // Output: tempfail, and the message was sent without an outcome: it may be stored. `cause_passes`:
-  // LSMTPD_CAUSE_PASSES.
+  // Output: tempfail, and the message was sent without an outcome: it may be stored.
+  // `cause_passes`: LSMTPD_CAUSE_PASSES.
   void in_doubt(std::string_view text = {}, uint32_t code = 0, std::string_view enhanced = {},
                 std::string_view detail = {}, bool cause_passes = false) noexcept {
     answer(LSMTPD_TEMPFAIL, code, enhanced, text, detail,
