@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # lsmtpd in a container:
 #     docker build -t lsmtpd .
 #     docker run -p 2525:2525 -v lsmtpd-spool:/var/spool/lsmtpd lsmtpd

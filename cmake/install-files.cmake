@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Run by `cmake --install` (cmake/install.cmake sets the variables): writes the files that name the prefix.
 function(lsmtpd_under_prefix variable)
   if(NOT IS_ABSOLUTE "${${variable}}")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What `cmake --install` puts in place beside the plugins (each plugin installs itself): the daemon, its configuration
 # and unit, and what plugins are built with out of tree: headers, the CMake package, lsmtpd.pc.
 include(CMakePackageConfigHelpers)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The helpers every CMakeLists.txt here uses.
 
 # Level 3 checks sizes that are only known at run time; it needs GCC 12 or clang 15.

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # ActiveMQ Classic ignores the target capability "topic" and makes a queue.
 #
 # Library:  Apache ActiveMQ Classic 6.1.6; python-qpid-proton 0.40.0 as the client

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # aiosmtpd's LMTP server gives one reply after the final dot, whatever the number of recipients.
 #
 # Library:  aiosmtpd 1.4.6 (class aiosmtpd.lmtp.LMTP)

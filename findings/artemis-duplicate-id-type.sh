@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Artemis rejects a message whose duplicate id is a UUID.
 #
 # Library:  Apache ActiveMQ Artemis 2.40.0, default settings; python-qpid-proton 0.40.0 as the client

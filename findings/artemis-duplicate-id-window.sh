@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Artemis forgets a duplicate id after 20,000 others.
 #
 # Library:  Apache ActiveMQ Artemis 2.40.0 (2.31.2 does the same), default settings;

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Artemis accepts a message for a new address and drops it, unless the target says "queue".
 #
 # Library:  Apache ActiveMQ Artemis 2.40.0 (2.31.2 does the same), default address settings;

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Qpid Broker-J detaches the sender instead of rejecting, unless the sender listed "rejected".
 #
 # Library:  Apache Qpid Broker-J 9.2.0; python-qpid-proton 0.40.0 as the client

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # curl says the name of the uploaded file in EHLO.
 #
 # Library:  curl 7.88.1 with libcurl 7.88.1 (Debian 12: curl, libcurl4)

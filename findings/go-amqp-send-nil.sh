@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # go-amqp's Send returns nil for messages that the broker did not take.
 #
 # Library:  github.com/Azure/go-amqp v1.7.0, against python-qpid-proton 0.40.0 as the peer

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Go's net/smtp asks for SMTPUTF8 on every message.
 #
 # Library:  Go's net/smtp; seen with go1.26.8. The go on PATH is what is run.

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # HAProxy's PP2_TYPE_SSL says "verified" for clients that showed no certificate.
 #
 # Library:  HAProxy 2.6.12 (Debian 12)

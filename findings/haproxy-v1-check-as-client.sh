@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # HAProxy's health checks look like clients in PROXY protocol version 1.
 #
 # Library:  HAProxy 2.6.12 (Debian 12)

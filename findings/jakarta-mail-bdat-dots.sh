@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Jakarta Mail doubles leading dots in BDAT chunks.
 #
 # Library:  Eclipse Angus Mail 2.0.3 (the reference implementation of Jakarta Mail 2.1)

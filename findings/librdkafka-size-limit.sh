@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # librdkafka's message.max.bytes of 1,000,000 takes a value of at most 999,964 octets.
 #
 # Library:  librdkafka 2.16.0 in confluent-kafka 2.16.1, with the mock broker that is built into it

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Closing a libuv pipe server removes the socket at its path, also when another server made it.
 #
 # Library:  libuv 1.44.2 (Debian 12)

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # msmtp sends nothing to anybody when one recipient of several is refused.
 #
 # Library:  msmtp 1.8.23 (Debian 12)

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Message headers count in NATS's max_payload, and nats-py does not count them.
 #
 # Library:  nats-server 2.9.10 (Debian 12) and nats-py 2.16.0

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # JetStream acknowledges a message before it is on the disk.
 #
 # Library:  nats-server 2.9.10 (Debian 12) and nats-py 2.16.0; strace 6.1

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # nginx's mail proxy sends XCLIENT to servers that do not offer it.
 #
 # Library:  nginx 1.22.1 with ngx_mail_module (Debian 12: nginx, libnginx-mod-mail)

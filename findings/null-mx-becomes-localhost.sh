@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Node's resolver and Nodemailer together deliver mail for a null MX to localhost.
 #
 # Library:  Node.js dns.resolveMx (c-ares); seen with Node.js 20.20.2 and c-ares 1.34.6; the node on PATH is

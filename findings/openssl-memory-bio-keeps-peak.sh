@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A memory BIO of OpenSSL keeps the memory of its largest content for ever.
 #
 # Library:  libcrypto of OpenSSL 3.0.22 (Debian 12)

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Qpid Proton's BlockingSender reports "modified" and a missing outcome as success.
 #
 # Library:  python-qpid-proton 0.40.0 (proton.utils.BlockingSender)

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Qpid Proton refuses a certificate that names the broker's IP address.
 #
 # Library:  python-qpid-proton 0.40.0, built on OpenSSL

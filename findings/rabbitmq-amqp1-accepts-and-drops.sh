@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # RabbitMQ 3's AMQP 1.0 plugin accepts messages that go nowhere, and makes queues that do not last.
 #
 # Library:  RabbitMQ 3.10.8 with rabbitmq_amqp1_0 (Debian 12); python-qpid-proton 0.40.0 as the client

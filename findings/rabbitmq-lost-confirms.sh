@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # RabbitMQ: one publish to a missing exchange costs the confirms of the messages before it.
 #
 # Library:  RabbitMQ 3.10.8 (Debian 12); pika 1.4.4 as the client

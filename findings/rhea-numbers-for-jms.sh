@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # A number that rhea sends as a property cannot be read by a JMS client.
 #
 # Library:  rhea 3.0.5 (AMQP 1.0 for Node.js) and Apache Qpid JMS 2.6.1

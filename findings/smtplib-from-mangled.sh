@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # smtplib's send_message() changes body lines that begin with "From ".
 #
 # Library:  CPython's smtplib and email; seen with 3.11.2 and 3.13.0. The python3 on PATH is what is run.

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # smtplib.LMTP reads one reply for all recipients.
 #
 # Library:  CPython's smtplib; seen with 3.11.2 and 3.13.0. The python3 on PATH is what is run.

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # amqplib and aio-pika report success for a message that RabbitMQ returned.
 #
 # Library:  amqplib 2.3.1 (npm) and aio-pika 10.2.1 (PyPI), against RabbitMQ 3.10.8 (Debian 12)

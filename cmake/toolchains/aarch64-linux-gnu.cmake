@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # arm64 on another machine, with Debian's cross compiler (g++-aarch64-linux-gnu) and the libraries of dpkg's architecture
 # arm64: `contrib/dev cross`, or
 #     cmake -B build-arm64 -DCMAKE_TOOLCHAIN_FILE=cmake/toolchains/aarch64-linux-gnu.cmake

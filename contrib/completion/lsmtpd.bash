@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Bash completion for lsmtpd(8). tests/integration/test_manual.py compares it with `lsmtpd --help`.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A bare Debian in a folder, made once for each release with debootstrap and unpacked anew for each use."""
 import os
 import pathlib

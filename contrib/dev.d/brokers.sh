@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # The four message brokers of the integration tests. This only gets them, into the cache folder;
 # tests/integration/support/brokers.py starts and ends them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Builds with other compilers, of other kinds, for other machines. Each has a folder of its own.
 

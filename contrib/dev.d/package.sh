@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # A Debian package of this checkout: build-package/lsmtpd_VERSION_ARCH.deb.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # The servers that contrib/dev bench measures lsmtpd beside, in the cache folder. A server that is not available is
 # left out of the bench, which reports it; none of them is installed into the system.

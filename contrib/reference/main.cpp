@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes the tables of keys into the documents that have them: the build target `reference`.
 #include <cstdio>
 #include <fstream>

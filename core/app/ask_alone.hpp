@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Questions to one plugin without a daemon around it: for `lsmtpd try` and `lsmtpd check --live`.
 #pragma once
 

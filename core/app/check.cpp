@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `lsmtpd run` up to the daemon, and `lsmtpd check`.
 #include <cstdio>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The running daemon: start, signals, drain, stop, in that order. [main]
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From the configuration to what each layer is told, in that layer's own types: nothing below app
 // knows the configuration.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `lsmtpd check --listening`: whether a daemon that runs with this configuration answers. It is the
 // health check of the container image. Blocking; uses no plugin and no event loop. [main]
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The command line: which command, with which options. Everything else is in check.cpp (`run` and
 // `check`), plugins.cpp (`plugins`, and plugins' own commands) and try.cpp.
 #include <CLI/CLI.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `lsmtpd plugins`, and the commands that plugins bring.
 #include <algorithm>
 #include <cstdio>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Requirements of a start on the machine: descriptors, addresses, the user. `check` and a start
 // both report those that are not met, at their place in the configuration. [main]
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Requests to the system: cores, descriptors, privileges, signals. [main]
 #pragma once
 

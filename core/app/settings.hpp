@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From the configuration to the settings of each layer: only app knows both. What a layer needs is
 // a struct of that layer and a function here.
 #pragma once

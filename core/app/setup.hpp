@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a configuration to plugins that are ready to start: what `run`, `check` and `try` have in
 // common. No side effects: nothing is opened, listened on or written. [main]
 #pragma once

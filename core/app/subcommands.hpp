@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands but `try` (try.hpp); each returns the exit status (daemon.hpp). [main]
 #pragma once
 

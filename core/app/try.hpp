@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `lsmtpd try`: one message through one plugin, without a daemon.
 #pragma once
 

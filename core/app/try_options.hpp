@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of a plugin as `lsmtpd try -o` gives them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Version and default configuration file of this build, from CMake.
 #pragma once
 

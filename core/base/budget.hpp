@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A limit that holds across all workers: bytes of memory, bytes of spill, descriptors. Every holder
 // reserves before it uses and releases when it is done. Any thread.
 #pragma once

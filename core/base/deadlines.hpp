@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Many deadlines of few different lengths, without a timer each: a list for every length, in the
 // order of arming, so that arming, disarming and finding what is due are all O(1). Resolution is
 // that of the caller's advance().

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Assumptions that are checked in every build.
 //
 //     if (!LSMTPD_INVARIANT(waiting_ == Waiting::nothing)) return give_up();

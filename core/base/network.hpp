@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A network in CIDR notation, as lists of trusted or exempt peers have it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The result of an operation that can fail: a value, or an Error with a message for the operator.
 // Exceptions are for start-up only; none crosses the plugin ABI.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Small text functions that several folders of core/ use and no library provides.
 #pragma once
 

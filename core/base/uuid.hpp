@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random UUIDs, version 4 (RFC 4122 4.4), as ids of messages.
 #pragma once
 

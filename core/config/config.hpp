@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The whole effective configuration, as plain values. Read once at start, const afterwards.
 //
 // load_file() makes it from TOML, from_environment() from LSMTPD's variables. app hands each part

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // LSMTPD's variables, as its unit's EnvironmentFile has them. An empty variable counts as not set,
 // as it did there. Those that stand for a key of the core take its range and checks from the key
 // table.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names and addresses of hosts, as they stand in the configuration.
 #pragma once
 

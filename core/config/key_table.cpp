@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of keys.hpp, and how a row is made from a member of a section's struct.
 
 #include "config/host.hpp"

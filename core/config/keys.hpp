@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The configuration keys of the core, in one table (key_table.cpp).
 //
 // From it come the reader (sections.cpp), `check --print` (print.cpp), the tables of

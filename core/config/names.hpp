@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The words of the configuration that stand for values, once for reading and printing: each list in
 // the order of its enumerators.
 #pragma once

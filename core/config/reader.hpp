@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the settings of one TOML table and records what is wrong with them.
 //
 // Made for one table. It is asked once for each key that may stand in it; then finish() reports the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The key table as text: the tables of docs/configuration.md and lsmtpd.toml(5).
 #pragma once
 

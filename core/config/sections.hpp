@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the keys of one section, as the key table lists them. load.cpp makes the Reader, sets name
 // and position where the section has them, and finishes the Reader afterwards.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks of the text before toml++ parses it.
 //
 // Characters beyond ASCII outside of strings and comments are not TOML; mostly they were pasted

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `${NAME}` in a string value stands for the environment variable NAME, so that secrets need not be
 // in the file; `$${` is a literal `${`. The variable's value is not searched for `${` again.
 #pragma once

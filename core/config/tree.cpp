@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "config/tree.hpp"
 
 // Version 3.3 asserts, or in release builds tells the compiler to assume, what documents that are

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A TOML document as plain values with positions, in the order of the file. tree.cpp is the only
 // user of toml++; whoever reads settings (load.cpp through Reader) sees only this.
 #pragma once

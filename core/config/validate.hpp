@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks that need the whole configuration: names that refer to each other, and limits that
 // contradict each other. For a file and for the environment alike.
 #pragma once

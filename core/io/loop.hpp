@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The event loop of a worker: everything that belongs to it runs on its thread and needs no locks.
 //
 // Order: construct, start timers, watches and streams, run() on its own thread; stop() ends run(),

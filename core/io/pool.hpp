@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Threads for work that would block a loop: the disk, and work that plugins offload.
 //
 // Each user of the pool has a queue of its own. The queues are served in turn, one piece of work

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The octets of a connection: of TCP itself (io/tcp.hpp), or of a stream above another one (TLS,
 // PROXY), which owns the stream below and is its handler.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TCP: sockets to listen on, and the streams they accept.
 //
 // bind_tcp() [main, before privileges are dropped] makes one socket a worker; each worker's

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The events that the core logs: one row for each, from which the table in docs/operations.md
 // comes. A log call takes a word of this table and one of its levels; anything else does not
 // compile. Lines of plugins carry sentences of their own (Event::foreign).

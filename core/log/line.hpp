@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Formats one log line, as text or as JSON. No state: log.cpp calls it on the thread that logs.
 //
 //   2026-11-22T01:38:39.271Z info accepted id=f6f326ce-... sender="a b@example.org"

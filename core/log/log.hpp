@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The log: one line an event, as text or JSON. Never blocks a loop: lines go to a queue that a
 // thread of its own writes out; when the sink cannot keep up, lines that do not fit into the queue
 // are dropped, counted and reported.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The output of the log's thread: a file, or standard error.
 //
 // log.cpp makes one for each open() and hands it to spdlog's asynchronous logger. The log thread

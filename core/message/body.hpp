@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The content of a message: in memory while there is room, else in an unlinked file of its own.
 //
 // A BodyWriter takes the pieces as they come [one thread at a time]; finish() turns them into a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The envelope: everything that SMTP says of a message beside its content (RFC 5321 2.3.1), and
 // where it came from. Values are as the client gave them, checked for syntax only; the writer of a
 // log line, file or message escapes them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A message on its way through the chain: a small value of shared, constant parts. Copying it costs
 // a few reference counts; a filter's edit makes a new part; the old one lives as long as its
 // readers.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The points of the SMTP dialogue where session filters are asked.
 #pragma once
 

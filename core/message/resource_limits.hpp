@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The budgets and the folder for bodies: shared by all workers, const except for the budgets.
 #pragma once
 

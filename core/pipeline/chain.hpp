@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One chain as one worker sees it: the lanes of its steps, in order. Const after start-up. [loop]
 #pragma once
 

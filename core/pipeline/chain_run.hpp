@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One message on its way through a chain: filters one after the other, then all outputs together,
 // each with its fallback. Gives exactly one Outcome. [loop]
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one table of decisions: a plugin answered, failed, or let a deadline pass; this is what
 // happens next, and the reply that stands for it where the plugin gave none.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One copy of a message on its way to one output, and to that output's fallback when the output
 // cannot take it.
 //

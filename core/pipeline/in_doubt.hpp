@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Copies that were sent and whose outcome is not known. Until each has been sent again nothing else
 // goes to its output, so that a broker that detects duplicates still remembers them. [any]
 #pragma once

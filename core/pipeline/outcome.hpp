@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What became of a message, and the reply that says so (the table in docs/architecture.md,
 // "Replies").
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Messages that an output which takes others refused for now while they were replayed: each waits
 // on its own, and longer each time. [loop]
 #pragma once

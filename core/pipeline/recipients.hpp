@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An answer of an output recipient by recipient: what of the message is left to deliver.
 #pragma once
 

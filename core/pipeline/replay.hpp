@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Gives back what a fallback stored to the outputs it was stored for, slower than live mail. One
 // for each plugin that is a fallback; it runs on worker 0's loop, where both the storage's and the
 // outputs' lanes are.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Replay: one message, from the storage to the output it was stored for, and out of the storage.
 #include "pipeline/replay_item.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One message that Replay is busy with, and the one question that is open about it. Only for
 // Replay's own sources.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "pipeline/session_filters.hpp"
 
 #include "pipeline/outcome.hpp"

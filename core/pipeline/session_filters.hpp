@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The session filters of a chain, asked one after the other about one event of one connection.
 // [loop]
 #pragma once

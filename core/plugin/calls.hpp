@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The calls that are open on one lane: slots with generations, so that each is answered once, and
 // what lives until its answer comes.
 //

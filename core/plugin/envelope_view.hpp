@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The C struct of an envelope, pointing into one of ours; lives no longer than it.
 #pragma once
 

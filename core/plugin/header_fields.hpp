@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The header fields of a content (RFC 5322 2.2), and edits of them by number.
 #pragma once
 

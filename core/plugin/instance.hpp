@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host's side of one `[plugin.NAME]`: its instance, and what is common to the instance's and
 // the lanes' hosts. [main]
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host's side of one plugin on one worker: makes calls, and hands each answer on exactly once
 // (calls.hpp). Everything here is [loop] except what plugins reach through the host struct.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a lane's plugin reaches through its host struct: the functions behind the tables, each a
 // cast and a call.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A plugin's shared object: found, loaded, and its entry and factory checked. Never unloaded.
 // [main]
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a plugin holds as `lsmtpd_making`: a message that a spool puts together from what it stored.
 #pragma once
 

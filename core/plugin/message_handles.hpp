@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The names by which plugins hold messages: a slot and a generation, as calls have, so that one
 // that is used after its last unpin() is known for what it is. [any]
 #pragma once

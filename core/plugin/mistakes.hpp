@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Mistakes of plugins that may come with each message: the first of a kind is logged, and then
 // one line a minute, with how often it came.
 #pragma once

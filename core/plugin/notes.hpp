@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a plugin holds as `lsmtpd_annotations`: the annotations of a message or of a session as they
 // stand, and what the plugin sets while its call is open.
 //

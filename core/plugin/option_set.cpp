@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The values of one table of options, and how they are read from the file.
 #include "plugin/plugin_options.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A plugin's table of options, as its author wrote it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A question to a lane that somebody waits for: put it, arm its deadline, take the answer or
 // abandon it. One at a time. [loop]
 //

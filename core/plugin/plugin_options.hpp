@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The options of one plugin entry: what the file says, checked against the plugin's own table.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Collects what a plugin reports at validate() or start(). [main]
 #pragma once
 

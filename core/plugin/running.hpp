@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Names the plugin that a thread runs: for the log when it blocks its loop, and for the last line
 // of a process that a plugin ends.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host's part of a `[plugin.NAME]` table: all of it but the plugin's own options.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an exception that came out of a plugin says.
 #pragma once
 

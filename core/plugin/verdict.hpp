@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host's copy of a plugin's answer, made safe: kinds, codes and texts that do not fit are put
 // right here, so that nobody behind has to doubt them.
 #pragma once

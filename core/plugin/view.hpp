@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a plugin holds as `lsmtpd_message`: its own view of a message; and, for a filter, as
 // `lsmtpd_edits`: the changes it makes on the side. Counted: the call holds one reference, each
 // pin() another.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The functions that edit: lsmtpd.edits/1, and those of lsmtpd.header/1. What a plugin may do is
 // checked here.
 #include "plugin/view_edits.hpp"

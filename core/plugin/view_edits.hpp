@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The edits of one filter. Only for View's own sources.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One client: joins its stream, its SMTP session and the chain. Reads bytes, does what the session
 // asks for, and writes the replies of a pipelined batch at once.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Connection: how it ends, by a deadline, for want of memory, by a drain or by the client.
 #include "log/log.hpp"
 #include "server/connection.hpp"

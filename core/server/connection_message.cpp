@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Connection: the message itself, from the first byte of content to the outcome.
 #include <array>
 #include <span>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Connection: what the session asks before there is a message.
 #include <ctime>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The states of a connection and what leads from one to another, as a table. The connection changes
 // its state only by it; what the table calls impossible is a broken invariant, answered with 421.
 //

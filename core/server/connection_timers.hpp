@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The deadlines of one connection: how long its client may take for a command, for data and for the
 // whole session, and how slowly data may come. Each call names the loop's deadlines, whose clock
 // must be of this turn. [loop]

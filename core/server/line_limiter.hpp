@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // At most so many log lines a minute; what was held back is counted, and told by the next line that
 // is let through. Any thread.
 #pragma once

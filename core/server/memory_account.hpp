@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What one connection holds of the memory budget beside the body of its message: input that waits,
 // half a command, replies that are not taken, and the recipients; and its peer's share in that.
 // [loop]

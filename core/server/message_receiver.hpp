@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The body of the message that a connection receives: kept in memory or in its file, or given up
 // where neither has room; then the rest is read and thrown away, so that the client gets its reply.
 // [loop], except for flush().

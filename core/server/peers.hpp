@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who is connected: how many connections there are, in all and from each peer, and what each peer
 // holds, across all workers. A peer is a network, not an address: whoever has one address of an
 // IPv6 /64 has all of them. Any thread.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One listener on one worker: what all its connections have in common. Const while connections
 // live. [loop]
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the server is told, in its own words: app makes these out of the configuration, and nothing
 // here has a default. Durations are milliseconds, sizes octets.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How long one connection may work in one turn of its loop. A client that always has more, such as
 // one that sends short lines as fast as it can, gets its next share in the next turn, after all
 // others. [loop]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One worker: a thread with its loop, its lane of every plugin, its chains, listeners and
 // connections.
 //

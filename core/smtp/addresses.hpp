@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the path of MAIL and RCPT (RFC 5321 4.1.2, RFC 6531 3.3): strict where a lax reading would
 // let one address be taken for two, lenient where real mail is: no brackets, dots anywhere in a
 // local part, '_' in a domain.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Blanks between the words of a command line: SP as RFC 5321 has it, and tab as old clients do.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cuts what a client sends into command lines. A line that came in one piece is a view into the
 // input; only one that came in parts is kept. Longer lines than kLineLimit are reported once and
 // skipped, so that a client without line ends holds no memory.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands the session knows, and how a command line is taken apart.
 #pragma once
 

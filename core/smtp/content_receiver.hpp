@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Takes the octets of one message: DATA (RFC 5321 4.1.1.4) or the chunks of BDAT (RFC 3030). Gives
 // on pieces of content, and finds what must not be accepted: lines that are not CRLF's, a mail
 // loop, too many octets. A message that is condemned is drained: the client hears of it at its true

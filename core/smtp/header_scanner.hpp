@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the header section of a message while its content passes by: counts the Received: fields,
 // since many of them mean a loop (RFC 5321 6.3), and keeps the Message-ID field for the log. Of
 // each other line no more than the field's name is looked at.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds the few octets of mail content that mean something, in blocks of 64: the inner loop of
 // Scanner::scan(). What it looks for, given what stands before:
 // - a CR that no LF follows, an LF that no CR precedes (RFC 5321 2.3.8: neither is sent as

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ESMTP parameters of MAIL and RCPT (RFC 5321 4.1.2), as one table of keyword, place and check.
 #pragma once
 

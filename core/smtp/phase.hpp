@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The points of the SMTP dialogue at which somebody else is asked whether to go on.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every reply that a client can get, in one place, and the one class that writes them: those of the
 // session, and those of the connection, the worker and the chain around it. Plugins bring texts of
 // their own; to_reply() in pipeline/outcome.hpp takes the code and text from here where they do

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One SMTP reply (RFC 5321 4.2, enhanced codes RFC 3463) as a value. replies.hpp has those that are
 // given, and writes them.
 #pragma once

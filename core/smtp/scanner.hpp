@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cuts the octets after DATA, or of BDAT chunks, into pieces of content: dots unstuffed (RFC
 // 5321 4.5.2), views into what was fed, nothing copied and nothing held back. Finds the end of
 // DATA, which is CRLF.CRLF alone, and what must not be accepted: a bare CR, a bare LF, a lone dot

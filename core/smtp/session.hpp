@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The SMTP (RFC 5321) and LMTP (RFC 2033) server session of one client. PURE: bytes in, actions
 // out; no sockets, no clock, no log, no plugins. server::Connection owns one and does what it asks
 // for.

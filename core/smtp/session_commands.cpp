@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The part of smtp::Session that reads command lines and does what they ask for.
 #include <array>
 #include <charconv>

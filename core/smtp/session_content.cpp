@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The part of smtp::Session that answers content: what ContentReceiver finds in DATA (RFC 5321
 // 4.1.1.4) and BDAT (RFC 3030). What came of a message that is condemned is discarded at once.
 #include "smtp/session.hpp"

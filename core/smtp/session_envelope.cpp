@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The part of smtp::Session that builds the envelope: MAIL and RCPT.
 #include "smtp/addresses.hpp"
 #include "smtp/blanks.hpp"

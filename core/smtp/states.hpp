@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The states of a session, the commands that each allows, and what leads from one to another: two
 // tables, to be held against RFC 5321 4.1.4, RFC 2033 4.2 and RFC 3030 2. The session runs a
 // command only where the first says `run`, else it sends what stands there; it changes its state

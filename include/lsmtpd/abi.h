@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* lsmtpd plugin ABI: the types that all other headers use, and the one symbol that a plugin
  * exports.
  *

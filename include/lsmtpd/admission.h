@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.admission/1" [instance]: whether a plugin takes messages, asked before a message is read.
  */
 #ifndef LSMTPD_ADMISSION_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.annotations/1" [host]: text by key that belongs to a message: later filters read it, and
  * outputs pass it on. Keys are the plugin's: "NAME.key".
  *

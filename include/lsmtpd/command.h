@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.command/1" [factory]: a subcommand of the command line, as `lsmtpd spool` is. It works
  * beside a running daemon: the instance is not created.
  */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.control/1" [instance]: commands of an operator to a running instance. */
 #ifndef LSMTPD_CONTROL_H
 #define LSMTPD_CONTROL_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.edits/1" [host]: changing a message, from a filter. The handle comes with the filter's
  * call.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.filter/1" [instance]: sees a whole message before any output does. */
 #ifndef LSMTPD_FILTER_H
 #define LSMTPD_FILTER_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.header/1" [host]: the header fields of a message (RFC 5322 2.2), one by one.
  *
  * Fields are counted from 0, as the message came: an edit changes no number. Lines before the first

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The host's side: the functions for every instance and every lane. Extensions of the host are in
  * log.h, message.h, annotations.h, edits.h, header.h, loop.h, memory.h and replay.h.
  */

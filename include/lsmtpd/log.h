@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.log/1" [host]: the daemon's log. */
 #ifndef LSMTPD_LOG_H
 #define LSMTPD_LOG_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.loop/1" [host]: I/O on the worker's own loop, for lanes. An instance's host does not have
  * it.
  *

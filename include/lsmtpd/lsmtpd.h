@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Everything a plugin may use. */
 #ifndef LSMTPD_LSMTPD_H
 #define LSMTPD_LSMTPD_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.memory/1" [host]: the process's memory budget (limits.memory). A plugin reserves memory
  * for messages beyond a few KiB here first.
  */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.message/1" [host]: reading a message, and keeping it. Annotations are in annotations.h,
  * header fields in header.h, changes by a filter in edits.h.
  *

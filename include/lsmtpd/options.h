@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.options/1" [factory]: the keys allowed under `options`, and their check.
  * The host does the common work: unknown keys, types, ranges, defaults, ${NAME}, and file, line and
  * column in errors.

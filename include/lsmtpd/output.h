@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.output/1" [instance]: stores a message durably or passes it on. */
 #ifndef LSMTPD_OUTPUT_H
 #define LSMTPD_OUTPUT_H

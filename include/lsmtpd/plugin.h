@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The plugin's side: factory, instance, lane.
  *
  * Each `[plugin.NAME]` of the configuration makes one instance [main]: it holds the options, locks,

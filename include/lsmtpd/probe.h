@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.probe/1" [instance]: tries a connection step by step, for `lsmtpd check --live`. */
 #ifndef LSMTPD_PROBE_H
 #define LSMTPD_PROBE_H

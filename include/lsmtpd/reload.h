@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.reload/1" [instance]: new options for an instance that goes on.
  *
  * When the configuration is reloaded, an entry whose options changed gets a second instance beside

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.replay/1" [instance]: an output that returns its stored messages, so that it can be
  * another output's fallback. "lsmtpd.replay_host/1" and "lsmtpd.making/1" [host]: how it answers.
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.session_filter/1" [instance]: a filter that judges a client before there is a message.
  *
  * A field of the envelope is known from this phase on; before it, it is empty or 0:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* clang-format off */
 /* The fake host: a plugin's tests run against it instead of the daemon. Header-only, C11 or
  * C++17, libc and pthread.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Header fields as text: pure functions from an envelope to RFC 5322 lines, which
 // filter_headers.cpp puts together. The result is whole fields whatever a client sent: no control
 // character, and no line longer than 998.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // filter_headers: puts header fields before a message: Return-Path, Received, and fields that the
 // operator defines, with values of the client in them. All of them are off by default: lsmtpd does
 // not change mail by itself.

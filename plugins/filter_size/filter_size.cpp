@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // filter_size: refuses messages over `max`. The host checks the limit of admission() at MAIL and
 // while it reads the data, and EHLO announces it; a message that an earlier filter made larger is
 // refused here.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Addresses with placeholders: "mail-{rcpt_domain}" names another queue for each domain that is
 // written to.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The addresses of the brokers' names, shared by all workers of an instance: one lookup of a name
 // is under way at a time and serves whoever asks meanwhile, and an address that failed for one
 // worker is not the first that another tries.

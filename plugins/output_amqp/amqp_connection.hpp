@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One lane's connection to the brokers: finds one that answers, speaks TLS, SASL and Open with it,
 // and starts again for ever when it is lost. A name with several addresses is one broker: an
 // attempt goes through them until one comes as far as Open, each with its share of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Connection, second part: Proton's events. An engine that was dropped while it dispatches still
 // hands out what it has; transport_ is gone then.
 #include <proton/connection.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One worker's part of the plugin: one connection, its links, and the calls of the host that are
 // open.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lane, second part: what its connection and its links tell it, and the probe that only listens to
 // that.
 #include <proton/delivery.h>

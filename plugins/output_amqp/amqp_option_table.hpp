@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The keys that may stand under `options`, in the order `lsmtpd plugins` shows them. docs/amqp.md
 // says more of each.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The options of output_amqp: the parsed form that everything else here uses (amqp_option_table.hpp
 // declares them).
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Connects a TCP socket to one address, without blocking. start() once for each attempt; the answer
 // comes later, exactly once, unless cancel() comes first. [loop]
 #pragma once

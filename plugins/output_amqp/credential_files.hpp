@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files that options name, looked at before a start: password, certificates, key.
 #pragma once
 

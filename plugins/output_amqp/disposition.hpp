@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What becomes of a delivery: from what the broker said to the plugin's verdict. One table; pure.
 #pragma once
 

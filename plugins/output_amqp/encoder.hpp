@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One message, or one copy of it, as the bytes that go into AMQP transfers.
 //
 // Order: the constructor copies the little it needs; prepare() reads the content once, for its

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is unsettled on one lane: how many messages and bytes, against the limits; and the share of
 // replay in it.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Looks at what a broker sends before the engine does, for what the engine does not tell or limit:
 // the SASL mechanisms that are offered, and how many transfers came. lsmtpd only sends, so
 // transfers are what the engine would keep without bound.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A call of the host and the copies it becomes: usually one, several where a message is split by
 // address or recipient.
 //

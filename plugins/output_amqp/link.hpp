@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A sender link to one target: attaches and re-attaches it, holds the parts that wait for it, and
 // gives them to the engine as credit, the lane's limits and the socket allow.
 //

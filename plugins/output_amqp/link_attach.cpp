@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Link, third part: which target, whether it may be used, and the attach.
 #include <proton/codec.h>
 #include <proton/link.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Link, second part: what is sent when, and what the broker says of it.
 #include <proton/codec.h>
 #include <proton/condition.h>

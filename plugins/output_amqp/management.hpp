@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Asks RabbitMQ 4 for the type of queues, over its management by AMQP 1.0: a request and a reply on
 // a pair of links with one name, in a session of their own that ends when nothing is asked any
 // more.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes the bytes of AMQP 1.0's types that a mail needs (part 1, type encodings), and with them
 // everything of a message that stands before its body: header, properties, application-properties
 // and the head of the data section.

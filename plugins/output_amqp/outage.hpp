@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Faults that repeat at each try, as the log tells them: one line when a fault begins, one a minute
 // while it lasts, one when it is over; for all workers together.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // output_amqp: messages go to an AMQP 1.0 broker; stored once the broker settled them as accepted.
 // See docs/amqp.md.
 #include <lsmtpd/sdk/plugin.hpp>

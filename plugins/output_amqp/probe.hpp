@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `lsmtpd check --live`: tries each broker of the list once, step by step, and attaches to the
 // target.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A large message on its way into the engine: it is measured and encoded on the pool, a buffer at a
 // time, because its content may lie in a file and because the loop has other clients.
 //

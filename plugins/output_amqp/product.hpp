@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is known of the brokers: who is at the other end (from the properties of its Open), how it
 // writes an exchange or a queue as an address, and which targets lose messages that they accepted.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From Proton's C++ objects to the C ones below them: for what only C offers (streaming a delivery,
 // max-message-size, the outcomes of a source). The C++ library shares them with
 // libqpid-proton-core, which is linked beside it.

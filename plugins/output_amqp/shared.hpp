@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the lanes of one instance share: the options, the brokers' addresses, and the faults that
 // the log tells once for all workers. Made and destroyed by the instance, which outlives its lanes.
 #pragma once

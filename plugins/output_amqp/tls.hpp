@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TLS to a broker, apart from the socket and from AMQP: ciphertext in and out, clear text in and
 // out.
 //

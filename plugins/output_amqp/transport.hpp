@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One socket to a broker with Proton's engine on it: moves bytes between the two, keeps its clock,
 // and nothing else.
 //

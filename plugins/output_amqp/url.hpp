@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The brokers' addresses: parsing of `urls`, and in which order and how long after each other they
 // are tried.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The file operations of replay: list in steps, load, forget, keep as a dead letter; and
 // quarantine. Keeper's thread only; all of them may block on the disk.
 #pragma once

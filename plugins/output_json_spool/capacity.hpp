@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The room in the spool, for admission: free space and inodes, bytes used, age of the oldest
 // message that waits. Written by the committer (stored) and the keeper (the rest), read by every
 // lane. All [any].

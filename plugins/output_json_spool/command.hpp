@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `lsmtpd spool`: works beside a running daemon. Reading takes no lock, rm unlinks, retry renames
 // back into the spool; files that vanished meanwhile are skipped; files are read one by one, in
 // bounded memory. [main]

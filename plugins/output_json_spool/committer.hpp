@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes messages durable, many at a time: one committer a directory for all workers, with threads
 // of its own. Lanes put messages into one queue; a thread takes queued messages as a group, writes
 // the files, starts their write-back, syncs each, links each into place, syncs the directory once,

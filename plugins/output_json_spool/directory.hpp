@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The spool's directory: made where it is missing, locked, and cleared of temporaries.
 //
 //   DIRECTORY/<copy_id>.json   messages

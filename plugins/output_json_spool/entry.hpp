@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One file of the spool as the command line shows it. Everything is read at once, in bounded
 // memory, and may have vanished by then. [main]
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // File names in the spool: "<copy_id>.json". A copy_id is checked before it becomes a name.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The file operations of the spool, one virtual function for each, so that tests can make any of
 // them fail. All return 0 or more, or an errno as a negative number; none follows a symbolic link.
 // Any thread; all may block on the disk, so none is called on a loop.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A thread for replay's file operations, in the order of the requests, and for housekeeping in
 // between, so that neither blocks a loop or delays a commit.
 // Order: start() [main], run() [any], stop() [main], which finishes the queue.

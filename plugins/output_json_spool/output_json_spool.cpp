@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // output_json_spool: one file of LSMTPD's JSON for each message, on disk before the 250.
 #include "spool_instance.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks that only the daemon's user and root can replace the spool's directory: the owner and
 // permissions of each directory on the path, resolved as open(2) does.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The spool's options, as the configuration gives them.
 #pragma once
 

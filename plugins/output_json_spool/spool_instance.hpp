@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The spool's instance: opens the directory, owns the committer and the keeper that all workers
 // share. [main], but for open_lane().
 #pragma once

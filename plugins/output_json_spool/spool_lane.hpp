@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One worker's part of the spool: passes messages to the committer and calls of replay to the
 // keeper, both of which answer from their own threads. [loop]
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes one message to the disk, in steps that a group takes together: write() -> flush_begin() ->
 // flush_end() -> publish(), then the directory's own sync, by the committer. After any failure the
 // destructor removes the file, and the write is never repeated: a failed fsync is final for its

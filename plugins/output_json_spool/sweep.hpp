@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Checks the spool in the background: every second the free space and whether the path still leads
 // to the directory; where a limit needs it, the size and age of all messages, in bounded steps.
 // Nothing is read at start. Keeper's thread only.

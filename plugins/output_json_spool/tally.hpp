@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counts the calls of one lane that other threads still work on, so that the lane closes only after
 // the last of them. ticket() and close() [loop]; a ticket may end on any thread, after its call is
 // answered and its message unpinned, and nothing uses the lane after it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Makes untrusted text safe for a terminal: control characters, invalid UTF-8 and characters that
 // change the direction of text are shown as \xNN.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Switches that break durability on purpose, for the controls of the fault tests: with one of them
 // set in the environment those tests must lose mail. Only the build that the tests make beside the
 // plugin has them (LSMTPD_TEST_HOOKS); in the plugin itself they are empty.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A thread that blocks all signals: the daemon's threads handle them.
 #pragma once
 

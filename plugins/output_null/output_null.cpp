@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // output_null: accepts every message and discards it. For load tests and for trying filters;
 // promise P1 does not hold for it, so it logs a warning at each start.
 #include <lsmtpd/sdk/plugin.hpp>

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # exports.sh DIRECTORY: every plugin there exports lsmtpd_entry and nothing else.
 set -eu
 checked=0 failed=0

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The layout of everything that crosses the plugin ABI, on LP64 machines (x86-64, aarch64). A
  * published struct never changes: what fails to compile here would break plugins that exist. Value
  * structs (those with a size, or in arrays with a stride) may grow at their end, in a release that

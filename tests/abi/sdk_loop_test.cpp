@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sdk/loop.hpp against the fake host: timers, watches, posts, work on the pool, memory, and the end
 // of a lane.
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // For the tests of the SDK: an lsmtpd_entry for any class, without a shared object, and a fake host
 // that starts it.
 #pragma once

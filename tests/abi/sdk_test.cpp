@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sdk/plugin.hpp against the fake host: calls, messages, options, extensions, instances and lanes.
 #include "sdk_support.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The fake host works from C11: filter_size is loaded and asked. */
 #include <lsmtpd/testing.h>
 

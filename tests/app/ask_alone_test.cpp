@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One question to a plugin, without a daemon: `try` and `check --live`.
 #include "app/ask_alone.hpp"
 

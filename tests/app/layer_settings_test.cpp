@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every limit of the configuration reaches the layer that holds it.
 #include "app/layer_settings.hpp"
 

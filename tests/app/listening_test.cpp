@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `lsmtpd check --listening` against servers that greet well, badly, late or not at all.
 #include "app/listening.hpp"
 

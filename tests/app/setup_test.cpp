@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a configuration to plugins: what does not fit together is said at its place.
 #include "app/setup.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The physical limit of an SMTP server on libuv, to measure lsmtpd against: loops that share
 // nothing, each with one read buffer, replies by a command's first letter, the end of data by
 // memmem, uv_try_write. It checks nothing and keeps nothing.  bare_responder PORT [LOOPS]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The physical limit of the spool: the file calls for durable messages, one file each, and nothing
 // else. Prints one line of JSON. Each group of messages is committed as one: files written,
 // flushed, linked into place, and the directory flushed once.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The limit of a durable spool: bare_spool in the variants that facts about file systems suggest."""
 import json
 import subprocess

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // bare_spool's group commit by io_uring: each step of a group is one batch. Without liburing at
 // build time it says so and ends the program.
 #pragma once

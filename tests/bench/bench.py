@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """lsmtpd beside its peers and beside the limit, in one run: two tables, and a plot.
 
     contrib/dev bench [--quick] [--servers A,B] [--modes M,N] [--sizes ...] [--connections ...] [...]

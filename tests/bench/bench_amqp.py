@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Measures lsmtpd into message brokers.
 
     contrib/dev bench amqp [--brokers NAME...] [--messages N] [--size BYTES] [--large] [--replay N]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A file system in memory, so that a figure is the file system's and not that of a disk whose speed changes.
 
 Journal, allocation and fsync are the real ones, through a loop device; what is missing is the disk's own time.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many large messages at once, in thirds: a server's memory while it has parts of all of them."""
 import time
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One measurement: a server, started for it, under smtp_load, with its CPU, memory and system calls."""
 import dataclasses
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The plot: messages a second and CPU a message of each server in each mode, as SVG or PNG."""
 from load import Cell
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The kernel's figures of a server: all its processes together, threads and ended children included.
 
 Memory is a sum over the processes: what they share is counted in each of them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Medians of the rounds, and the tables about them, in Markdown."""
 import statistics
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The cost of the session without the kernel: octets a second of the data scanner, nanoseconds a
 // message of the session.
 #include <benchmark/benchmark.h>

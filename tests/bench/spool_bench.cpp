@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The spool's commit beside a bare loop of the same file calls, and its JSON beside memcpy.
 // The files go into a folder of their own below LSMTPD_BENCH_DIRECTORY (default: the working
 // directory), on the file system that is to be measured, beside LSMTPD_BENCH_FILES others.

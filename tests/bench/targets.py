@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The targets of lsmtpd's speed, each a ratio of two things measured in the same run."""
 from load import Cell
 from report import BESIDE, MIB, markdown, number

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every mistake an operator can make, with the exact line it is answered with.
 
 #include <gmock/gmock.h>

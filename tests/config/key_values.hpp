@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // For tests that go through the key table: the struct that a section's keys are in, and for each
 // key a value that is allowed and not its default.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every key of the table, through everything that comes from the table: a key that is added to it
 // has these properties without another line.
 

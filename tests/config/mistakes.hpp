@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A mistake in a file and the exact lines it is answered with: what diagnostics_test.cpp and
 // references_test.cpp list, and diagnostics_test.cpp runs.
 #pragma once

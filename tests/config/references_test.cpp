@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plugins, fallbacks and chains that do not fit together.
 
 #include "mistakes.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Template addresses of output_amqp. A template that parses is written out again as it was read;
 // whatever the values are that clients give,
 //   - a value only ever fills its own place: the address is the template's literal text with, where

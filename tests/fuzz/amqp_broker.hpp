@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The hostile broker's socket: a listener on the loopback, and the one connection that the plugin
 // makes to it. All on the fuzzer's thread: pump() takes what the plugin has to say and never waits.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // output_amqp on the fake host, against a hostile broker: the input says what the broker does, and
 // what the host asks meanwhile. Whatever comes,
 //   - a message counts as stored only when the broker accepted and settled every copy of it after

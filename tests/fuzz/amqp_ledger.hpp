@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The record of one AMQP connection: which deliveries the plugin sent whole, and which of them the
 // broker accepted and settled. Kept apart from Proton and from the plugin, from the bytes alone;
 // where the broker's own bytes cannot be told (lost()), it may have said anything.

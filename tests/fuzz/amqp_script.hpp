@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fuzzer's bytes as what a broker does: each octet chooses a step, those behind it its fields.
 // Raw bytes seldom pass the framing; frames that are nearly right reach what lies behind it.
 // No expression reads the input twice, but in braces: operands and arguments have no order, and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AMQP 1.0 on the wire for the harness: writes frames with any fields, and reads frames by simple
 // code without Proton, so that the real traffic can be checked.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TOML as the daemon loads and checks it, with the options of output_amqp checked as `check` does.
 // For every file:
 //   - either it is valid, or at least one error names a mistake; each diagnostic is one line of

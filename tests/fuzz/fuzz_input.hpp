@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Shared by the harnesses: the header of an input, and the report of a broken promise.
 #pragma once
 

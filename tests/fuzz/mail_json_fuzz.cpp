@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Content of any bytes in pieces of any size: the written file reads back byte for byte, and has
 // the measured size.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a harness over files, where there is no libFuzzer: earlier findings stay tests.
 #include <cstdint>
 #include <cstdio>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DATA and BDAT against the slow reference: both must agree on the content, the fault and the end;
 // and on each of several messages in one connection, which a fault in DATA ends.
 #include <algorithm>

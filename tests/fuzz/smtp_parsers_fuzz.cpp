@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Addresses and ESMTP parameters: accepted text is unambiguous, and stays accepted when it is
 // written out again.
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The session fed by a hostile client: whatever comes, however it is cut, the replies are well
 // formed, the same, and the messages are.
 #include "fuzz_input.hpp"

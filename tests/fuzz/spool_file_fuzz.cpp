@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A file of the spool: for any content, reading ends with a message or with an error. A message
 // that was read, written again and read again is the same.
 #include <algorithm>

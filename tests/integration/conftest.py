@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixtures of the black-box tests: the daemon, and the message brokers (each started when a test
 first asks for it, once a session)."""
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """output_amqp against the four brokers: nothing acknowledged is lost, each byte arrives, and a fault of a broker is
 reported."""
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """output_amqp and hostile brokers: bounds on memory and CPU, and on the log."""
 import os
 import socket

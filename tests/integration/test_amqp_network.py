@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """output_amqp and the network to the broker: a frozen network, brokers that are not there, names that do
 not resolve, and logins with a client certificate."""
 import os

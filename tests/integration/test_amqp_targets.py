@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The targets of the brokers that output_amqp uses, and mail for a full queue."""
 import pytest
 from test_amqp_brokers import config, deliver, drained, live, receive_all

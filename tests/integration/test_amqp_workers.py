@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Consumers of the brokers: LSMTPD's workers on AMQP 0.9.1, and a JMS consumer with a selector."""
 import pathlib
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The bench itself: its programs, its tables, and that its load client believes no wrong reply."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The fault matrix with a broker and the spool as its fallback: after every fault, each message with 250 is in the
 broker once everything works again. The normal suite takes one broker, the long matrix all four."""
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The brokers behave as the AMQP tests assume."""
 import socket
 import ssl

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """`check` finds the errors of a start, as the user that runs the daemon; and all commands and the daemon handle their
 standard descriptors and signals."""
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line: the output of each command and its exit status."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real clients deliver, and their mail is in the spool byte for byte."""
 import re
 import smtplib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The scripts beside the program: the include rules are really checked, files are where they belong."""
 import importlib.machinery
 import importlib.util

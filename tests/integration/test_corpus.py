@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every mail of the collection, real, broken and generated, comes out of the spool byte for byte (SHA-256)."""
 import hashlib
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The commands and statements of README and the documents are executed and checked."""
 import json
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The spool when the disk fails: 4xx, an alarm in the log, and the next message is stored."""
 import os
 import shutil

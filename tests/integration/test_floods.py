@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Floods against the default limits: memory stays below what P4 says, a well-behaved client is served beside
 them, and memory and descriptors are back at the baseline afterwards.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The binaries have the hardening that the build flags ask for, and the systemd unit leaves the daemon only the rights
 that it needs."""
 import json

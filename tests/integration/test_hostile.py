@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The hostile inputs of support/hostile.py, each whole and cut in two, and tests that a table cannot express.
 
 14 is how they are played. 29 is below, 44 and 45 are in test_limits.py, 46 is in test_floods.py; there is no 16."""

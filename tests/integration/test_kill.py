@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """After any end at any time: no message with a 250 is lost, none comes twice."""
 import random
 import signal

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every limit holds, gives its reply, and leaves the daemon serving."""
 import select
 

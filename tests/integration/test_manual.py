@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The manual pages and the completion of bash name the commands and options that the program has, and no others."""
 import pathlib
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plugins that are built out of tree, against an installed lsmtpd and nothing else: the examples, and
 the code of the plugin guide."""
 import http.server

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """No client, peer or handful of peers takes from others what they need: time, memory, disk, the log."""
 import multiprocessing
 import socket

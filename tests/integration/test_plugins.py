@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The daemon with plugins that misbehave: a clear error or the right reply, and it goes on serving.
 tests/fixtures/README.md describes each fixture."""
 import pytest

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A power cut while mail comes in: every message with 250 is on the disk. And the controls: without one of the syncs
 it is not."""
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The daemon's process: its user, and the number of its cores and descriptors."""
 import os
 import pathlib

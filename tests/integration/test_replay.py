@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mail in the spool for an output that is down comes out once it is up, after any fault of the daemon, the files and
 the clock meanwhile."""
 import itertools

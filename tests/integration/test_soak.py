@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """For half an hour: mixed load into all targets of one daemon, while the brokers go up and down. The
 ledgers are exact and the memory is flat. Run by contrib/dev test soak [MINUTES]."""
 import itertools

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The contract of io/stream.hpp, held against the stream in memory that other tests use, and
 // against one that stands above it.
 #include "io/stream.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compiled, not run: a log call with an event of the table compiles; with -DUNKNOWN or -DLEVEL it
 // must not.
 #include "log/log.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prints the table of log events as it stands in docs/operations.md.
 #include <cstdio>
 #include <string>

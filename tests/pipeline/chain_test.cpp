@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Filters: the reply table, edits, policies, the deadlines.
 #include <gtest/gtest.h>
 

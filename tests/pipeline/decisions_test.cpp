@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of decisions, every combination of it.
 #include "pipeline/decisions.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An output with a fallback: who stores it, and what a late outcome still does.
 #include <gtest/gtest.h>
 

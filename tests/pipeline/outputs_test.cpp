@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Outputs without a fallback: the reply table, several together, deadlines.
 #include <gtest/gtest.h>
 

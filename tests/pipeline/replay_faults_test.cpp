@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Replay when something fails: outputs that cannot, refuse, or are silent; a storage that cannot
 // load, forget or list.
 #include <gtest/gtest.h>

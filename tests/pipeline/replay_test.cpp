@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Replay when all goes well: passes, steps of the list, the window, targets.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Session filters: the replies before there is a message.
 #include "pipeline/session_filters.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls every function of the host's tables and says what each returned, a line each, as the detail
 // of its verdict: the daemon and the fake host must give the same answers.
 #include <fcntl.h>

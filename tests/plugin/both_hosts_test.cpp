@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The fake host of include/lsmtpd/testing.h gives the same answers as the daemon: one plugin calls
 // every function of the ABI's host tables, on both.
 #include <gtest/gtest.h>

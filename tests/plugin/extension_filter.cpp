@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A filter that uses one of the host's extensions, as its option `use` names it, and says in its
 // verdict's detail what it saw; or that ends its lane in one of the wrong ways.
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host's extensions for a lane: loop, memory, edits; through a plugin that reports its results.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A filter that misbehaves in each of the ways of tests/fixtures/README.md: one answer, the right
 // one, and no harm done.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Calls and lanes at their edges: abandoned, stuck, closing.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finding, loading, creating and starting plugins: errors name the fault and its reason.
 #include "plugin/library.hpp"
 

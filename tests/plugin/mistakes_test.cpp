@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Mistakes of plugins: named in the log, and harmless.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of a plugin against its table: every mistake named at its place.
 #include "plugin/plugin_options.hpp"
 

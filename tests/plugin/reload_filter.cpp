@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A filter whose instance takes new options while it runs: it answers with the text that counts.
 // Built without Reload too, where the macro says so.
 #include <lsmtpd/sdk/plugin.hpp>

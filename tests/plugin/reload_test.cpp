@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // New options for an instance that goes on, several instances of one name, and orders.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A plugin's additions to a message count against the memory budget as long as they live.
 #include "plugin/view.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One listener without a worker and without sockets: connections on streams in memory, a chain of
 // fixture plugins behind them, and a clock that the test can move.
 #pragma once

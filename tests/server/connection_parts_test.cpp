@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parts of a connection, each by itself: its timers, its memory, the body it receives.
 #include <gtest/gtest.h>
 

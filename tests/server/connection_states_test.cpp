@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table of a connection's states, row by row.
 #include "server/connection_states.hpp"
 

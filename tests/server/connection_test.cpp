@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Connections on streams in memory: what a client sees of the session, the chain and the limits
 // together.
 #include <gtest/gtest.h>

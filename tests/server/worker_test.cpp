@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Workers, listeners and connections over real sockets, with fixture plugins behind them.
 #include "server/worker.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CHUNKING and BINARYMIME (RFC 3030).
 #include <gmock/gmock.h>
 

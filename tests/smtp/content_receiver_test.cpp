@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "smtp/content_receiver.hpp"
 
 #include <gtest/gtest.h>

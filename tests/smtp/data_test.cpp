@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DATA: sizes, loops and long lines.
 #include <gmock/gmock.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hostile inputs and what each gets, as a table: a new case is a new entry. Every one is played
 // whole, octet by octet and cut at random. `opening` is a transaction up to the 354; a script that
 // begins with it goes on inside the data.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The limits of a session: long lines, errors, idle commands, recipients.
 #include <gmock/gmock.h>
 

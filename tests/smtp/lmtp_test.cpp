@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // LMTP (RFC 2033): LHLO, and one reply for each recipient.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Scanners, printers and old programs: what they send is served.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The data scanner: against the slow reference on random input, and its fast search against the
 // plain one.
 #include "smtp/scanner.hpp"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The session through whole conversations: greeting, transactions, refusals by the caller.
 #include "smtp/session.hpp"
 

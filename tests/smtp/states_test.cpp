@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The state table against the rules of the RFCs, rule by rule.
 #include "smtp/states.hpp"
 

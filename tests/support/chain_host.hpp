@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A chain of fixture plugins with a clock that only the test moves.
 //
 //     ChainHost t;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A stream without a socket: what the client sends is put into it, what it gets can be read from
 // it, and the test says how much the "kernel" takes. Keeps the contract of io/stream.hpp.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plugins as the daemon has them, without the daemon: fixtures loaded, configured and started, with
 // lanes on a loop that the test runs itself. Link lsmtpd_plugin, define FIXTURES, and build after
 // the target `fixtures`.

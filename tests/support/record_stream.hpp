@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A stream above another, as TLS will be one: octets go in records (a length of 1 to 255, then so
 // many octets, inverted), and a record of length 0 is the goodbye. It shows what the contract in
 // io/stream.hpp asks of such a stream.

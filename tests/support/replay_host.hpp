@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A storage with messages in it, outputs that they were stored for, and a Replay between them.
 #pragma once
 

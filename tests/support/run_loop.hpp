@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a loop on the test's own thread until something has happened, with a deadline instead of a
 // sleep.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The settings of the server in tests: one listener "mx", one chain "default" without steps, and
 // the limits of the default configuration.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The reference of the data scanner, in the simplest code: the whole input at once, one octet after
 // the other.
 #pragma once

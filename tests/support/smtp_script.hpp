@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plays a script of SMTP against a Session the way server::Connection drives it, and compares what
 // comes out. A script is lines, each played whole, octet by octet, and cut at random places; all
 // must come out the same:

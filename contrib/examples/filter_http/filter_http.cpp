@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // filter_http: asks an HTTP service about each message. An example of a filter with connections of
 // its own, on nothing but lsmtpd's SDK and libcurl.
 //

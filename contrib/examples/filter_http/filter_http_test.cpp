@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // filter_http against the fake host, and a service on the loopback that answers as each test says.
 #include <arpa/inet.h>
 #include <lsmtpd/testing.h>

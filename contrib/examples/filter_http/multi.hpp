@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // libcurl's multi interface on lsmtpd.loop/1: curl says which sockets and which time it waits for,
 // the lane's loop waits. One a lane, [loop] only. No thread, no blocking: the same pattern serves
 // any library with a non-blocking interface.

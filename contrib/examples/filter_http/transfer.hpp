@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One question to the service: a POST with the message as its body, and what the service answered.
 // Owned by the lane, [loop] only. It holds the call: destroying it unanswered says "tempfail".
 #pragma once

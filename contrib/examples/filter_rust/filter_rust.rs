@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // filter_rust: refuses messages that have a header field with a certain value. An example of a filter
 // in Rust, on nothing but lsmtpd's C headers: bindgen turns them into the file that is included below.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* filter_rust against the fake host. */
 #include <lsmtpd/testing.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* An mbox file (mboxrd, RFC 4155) that messages are appended to, whole or not at all. Called on
  * threads of the pool, one at a time: the caller locks.
  */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* output_c: appends messages to an mbox file. An example of an output in plain C11, on nothing but
  * lsmtpd's headers.
  *

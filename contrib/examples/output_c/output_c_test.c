@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* output_c against the fake host. */
 #include <lsmtpd/testing.h>
 #include <sys/stat.h>

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+// SPDX-License-Identifier: Apache-2.0
 // The same worker for Node.js with amqplib (npm install in this folder):
 //   node worker_amqplib.js [url] [queue] [count]
 // For each message it prints one line: id, sender, recipients, bytes of content.

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """A worker that takes LSMTPD's JSON from RabbitMQ over AMQP 0.9.1, as workers of LSMTPD do; lsmtpd
 sends over AMQP 1.0 and the worker does not notice.
 

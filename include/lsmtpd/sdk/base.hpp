@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lsmtpd SDK: parts of the other SDK headers: strings, log fields, and the guard that keeps C++
 // exceptions on the plugin's side of the C ABI. Plugins include "lsmtpd/sdk/plugin.hpp", not this.
 //

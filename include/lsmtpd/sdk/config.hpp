@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lsmtpd SDK: the options of a plugin: the table that declares them, the Config that holds their
 // checked values, the Report that takes errors and warnings.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lsmtpd SDK: Timer and Watch, and the state that a lane shares with them and with its tasks.
 // LaneHost in loop.hpp makes them.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lsmtpd SDK: Host, the functions of the daemon for an instance and a lane, from any thread: names,
 // the log, memory. LaneHost in loop.hpp adds the event loop. Copies are cheap; valid until the
 // instance is destroyed.

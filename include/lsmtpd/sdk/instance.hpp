@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lsmtpd SDK: the classes a plugin derives from: Instance (one for each [plugin.NAME]) and Lane
 // (one a worker), and the interfaces of a Lane: Filter, SessionFilter, Output, Admission, Replay,
 // Probe, Control.

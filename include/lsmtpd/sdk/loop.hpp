@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lsmtpd SDK: LaneHost, the host as a lane sees it: timers, descriptors, work on the pool, posts
 // from other threads.
 //

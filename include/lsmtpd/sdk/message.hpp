@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lsmtpd SDK: Call, a question of the host with its one answer; Message, the view of a message that
 // came with it, with its Headers; and Annotations and FilterMessage, which change a message.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The lsmtpd SDK for C++17 and later: header-only, on top of the C ABI in lsmtpd/*.h. Include this
 // one header.
 //

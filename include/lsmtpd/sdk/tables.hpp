@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // lsmtpd SDK: the C tables of a lane class: trampolines from the ABI to the interfaces of
 // instance.hpp.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fake host: puts calls to the plugin and waits for the answers. */
 #ifndef LSMTPD_TESTING_ASK_H
 #define LSMTPD_TESTING_ASK_H

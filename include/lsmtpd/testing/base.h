@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fake host: its structs and small tools. Include "lsmtpd/testing.h". Names with lsmtpd_t_ are
  * internal. */
 #ifndef LSMTPD_TESTING_BASE_H

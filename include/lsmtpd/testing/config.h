@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fake host: options by the plugin's table, as the daemon checks them: unknown keys, types, ranges,
  * defaults. */
 #ifndef LSMTPD_TESTING_CONFIG_H

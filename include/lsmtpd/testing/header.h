@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fake host: lsmtpd.header/1. */
 #ifndef LSMTPD_TESTING_HEADER_H
 #define LSMTPD_TESTING_HEADER_H

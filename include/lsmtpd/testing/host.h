@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fake host: completions, lane_closed, the log, the memory budget, replay. */
 #ifndef LSMTPD_TESTING_HOST_H
 #define LSMTPD_TESTING_HOST_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fake host: lsmtpd.loop/1, turned by hand. */
 #ifndef LSMTPD_TESTING_LOOP_H
 #define LSMTPD_TESTING_LOOP_H

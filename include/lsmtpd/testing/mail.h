@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fake host: functions for tests to make messages and to read the results. */
 #ifndef LSMTPD_TESTING_MAIL_H
 #define LSMTPD_TESTING_MAIL_H

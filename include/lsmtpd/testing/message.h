@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fake host: lsmtpd.message/1, annotations/1 and edits/1 on a message in memory, which may pretend
  * to be spilled. Handles for annotations and edits are the message itself. */
 #ifndef LSMTPD_TESTING_MESSAGE_H

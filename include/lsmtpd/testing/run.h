@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fake host: functions for tests to start and end a plugin. All of it on the thread that called
  * lsmtpd_test_new(). */
 #ifndef LSMTPD_TESTING_RUN_H

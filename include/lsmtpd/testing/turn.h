@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Fake host: turns the loop, which runs all posts, deferred tasks, offloaded work, watches and
  * look-ups of the plugin. */
 #ifndef LSMTPD_TESTING_TURN_H

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Base64 (RFC 4648, with padding, no line breaks), piece by piece. Allocates nothing.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The test of 16 bytes at a time that Escaper and Measure share, so that both agree on special
 // bytes.
 #pragma once

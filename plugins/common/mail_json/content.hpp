@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The content that a writer reads: bytes in memory (peek), or bytes that must be read (read).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Escapes bytes as the inside of a JSON string, piece by piece: a UTF-8 sequence may be split over
 // two pieces. Invalid UTF-8 becomes U+FFFD; NUL becomes \u0000. Clean runs are copied 16 bytes at a
 // time.

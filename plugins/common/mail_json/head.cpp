@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "mail_json/head.hpp"
 
 #include "mail_json/content.hpp"

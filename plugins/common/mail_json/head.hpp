@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The envelope's part of the JSON object: everything before the content.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads a JSON file of LSMTPD's form once, with bounded memory: keeps the members of the envelope
 // as text and notes the places of the content strings. The keys may stand in any order. A file that
 // is torn, cut off, nested too deep or followed by other text is an error.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Builds JSON text in order, straight into one string: cJSON makes a tree first and prints numbers
 // through sprintf, ten times the cost for the few short members that each message has.
 // Order: open('{'), then key() and a value for each member, close('}'). Commas come by themselves.

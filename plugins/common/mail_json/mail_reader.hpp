@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads a file of LSMTPD's JSON back, ours or its own, with bounded memory whatever is in it.
 // Order: open() reads the whole file and gives the envelope; then content(), any number of times,
 // gives the exact bytes in pieces (from email_content_base64 if the file has it). Blocks as Input

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Computes the length of content as a JSON string, and whether JSON can carry it exactly, without
 // producing it: AMQP needs the length first, and base64 goes before the text.
 // Order: add() each piece, finish() once, then ask. Agrees with Escaper byte for byte.

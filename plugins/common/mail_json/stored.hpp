@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The data of a message in LSMTPD's JSON except its content, as owned values, and the names of the
 // keys. The six keys of LSMTPD's own are never removed and keep its meaning:
 //   timestamp, message_id, client_address (the HELO argument), recipients (with angle brackets),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // RFC 3339 times as LSMTPD writes them: UTC, nanoseconds, "+00:00".
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Turns the inside of a JSON string back into bytes, piece by piece: an escape may be split over
 // two pieces. Order: unescape() each piece, finish() once. Allocates nothing.
 #pragma once

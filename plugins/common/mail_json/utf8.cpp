@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "mail_json/utf8.hpp"
 
 namespace lsmtpd::mail_json {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UTF-8 sequences, divided as by Rust's from_utf8_lossy: each maximal subpart of an invalid
 // sequence (Unicode 3.9, U+FFFD substitution) becomes one U+FFFD.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes one message as LSMTPD's JSON: the envelope first, email_content last and in a stream, so
 // that a message of any size passes through a small buffer. Where JSON cannot carry the content
 // (it is not UTF-8, or has NUL) email_content_base64 with the exact bytes stands before

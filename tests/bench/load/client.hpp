@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The sockets of the load client: one epoll loop, as many connections as asked for.
 //
 // A round trip is simulated at this end: connect() is called that much later, and what arrived is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One SMTP connection as its client sees it, without the socket: replies in, pieces to send out.
 //
 // Order of calls: replied() for each reply until ready(); begin() once the measurement starts (a

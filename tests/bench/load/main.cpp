@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // smtp_load: an SMTP client for measurements. Prints one line of JSON: messages a second, times of
 // the final reply and of the whole message, and each reply that was not the expected one.
 //   exit status 0; 1 with failures; 2 for wrong options; 3 when the server lacks an extension

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The options of smtp_load, and the bytes that it sends for them.
 #pragma once
 

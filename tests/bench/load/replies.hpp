@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Splits what a server says into replies. Lines that come in pieces are kept until they are whole.
 #pragma once
 

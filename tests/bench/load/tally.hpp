@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The results: counts, times and wrong replies, and their line of JSON.
 #pragma once
 

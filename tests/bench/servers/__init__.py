@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The servers that the bench measures, by name. A module each; `Server` in base.py is their interface."""
 from . import aiosmtpd, bare, haraka, lsmtpd, postfix, smtp_sink
 

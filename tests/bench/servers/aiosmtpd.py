@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """aiosmtpd (Python, asyncio) with its Sink handler, from a virtual environment in the cache."""
 from support.brokers import CACHE
 

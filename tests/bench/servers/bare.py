@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The physical limit: tests/bench/bare_responder.cpp."""
 from support.daemon import BUILD
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A server under measurement: started for each measurement anew, in a folder of its own."""
 import pathlib
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Haraka (Node.js), one process as by default, with the least of plugins.
 
 Discard is its queue/discard. Disk is its quarantine plugin, the one that keeps messages in files: a

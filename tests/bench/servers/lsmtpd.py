@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """lsmtpd itself: with output_null for the core alone, with the JSON spool, and variants of both."""
 import os
 import pathlib

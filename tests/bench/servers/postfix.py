@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Postfix from its unpacked package, with a configuration and a queue of its own.
 
 Each message goes into the hold queue: smtpd and cleanup write and fsync the queue file before the

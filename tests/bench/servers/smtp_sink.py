@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Postfix's test server: one process, stores nothing."""
 import os
 

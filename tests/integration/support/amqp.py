@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An independent AMQP 1.0 client: Debian's python3-qpid-proton."""
 import time
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Apache ActiveMQ Artemis."""
 import json
 import subprocess

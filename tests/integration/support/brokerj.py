@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Apache Qpid Broker-J."""
 import json
 import urllib.error

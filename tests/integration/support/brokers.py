@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The message brokers of the integration tests: their common interface.
 
 A broker is made with a folder of its own, listens on free ports of the loopback interface, and keeps

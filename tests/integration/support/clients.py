@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Real SMTP clients, each sending one mail exactly as it is (CRLF line ends) where it can."""
 import os
 import shutil

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The daemon under test, with a configuration, a spool and a log of its own."""
 import copy
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Faults that this machine can make: a full disk, a power cut, failing system calls."""
 import contextlib
 import ctypes

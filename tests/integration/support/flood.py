@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Crowds of clients, the daemon's memory and descriptors for them, and the times of a well-behaved client."""
 import math
 import multiprocessing

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The hostile inputs, as one table. To try another input, add a line to ROWS:
 
     (number, name, what is sent after the banner, replies, contents stored, how it ends[, listener])

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One JSON request to a broker's management interface."""
 import base64
 import json

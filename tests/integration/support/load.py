@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mail under load, with a ledger: which message got which reply, so that none that was acknowledged
 can be missed afterwards."""
 import dataclasses

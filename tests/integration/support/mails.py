@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mails to send: the standard library's collection of real and broken ones, and generated ones."""
 import pathlib
 import random

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How long a run of the fault matrix is. The normal suite takes the quick part; `contrib/dev test
 faults` sets LSMTPD_LONG and takes all of it."""
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A network between the daemon and a broker that can fall silent, lose one direction, or be slow: a
 namespace with a veth pair, and a relay in it. Root only."""
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A server that a test starts, in a process group of its own, so that it and what it starts can be
 stopped, frozen and killed by id, and nothing else is."""
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RabbitMQ 3.10 (Debian 12's, with the AMQP 1.0 plugin) and RabbitMQ 4.0 (Debian 13's)."""
 import os
 import shutil

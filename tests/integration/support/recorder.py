@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An output that records its messages and can be down: tests/fixtures/test_output.cpp, with the
 spool as its fallback. Messages that waited while it was down are replayed into it."""
 import re

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A TCP relay that stands between the daemon and a broker, and can freeze: it goes on accepting, and forwards
 nothing in either direction, as a network does that eats packets without a word."""
 import socket

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The figures of the fault tests: one line a run, printed at the end and kept in a file."""
 import json
 import os

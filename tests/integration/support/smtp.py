@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An SMTP client that sends the given bytes exactly, and returns the server's whole answer."""
 import array
 import fcntl

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The files of output_json_spool: one <message_id>.json a message."""
 import base64
 import hashlib

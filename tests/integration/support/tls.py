@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A certificate authority for one test session, made with openssl."""
 import pathlib
 import subprocess

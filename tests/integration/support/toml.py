@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Writes the few shapes of TOML that a configuration needs."""
 import json
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Slow, obvious versions of what plugins/common does fast, and mail to try it with.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A broker that does what a test's script says: it accepts AMQP connections on a loopback port,
 // records the traffic and answers by a script, correctly or not. It runs on a thread of its own;
 // all its functions may be called from any thread, and those that return records return copies.

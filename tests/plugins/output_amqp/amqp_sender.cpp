@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A bare Proton C++ sender, for comparison: what AMQP alone costs on this machine with this broker.
 // It sends COUNT durable messages of SIZE bytes as fast as the broker's credit allows, waits for
 // each outcome, and prints one line.

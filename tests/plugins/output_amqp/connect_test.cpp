@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Getting connected: SASL, peers that speak something else, refused targets, options, and the
 // probe.
 #include <gmock/gmock.h>

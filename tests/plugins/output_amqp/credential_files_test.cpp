@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files that options name are looked at when the options are, not at the start only.
 #include <gmock/gmock.h>
 #include <lsmtpd/testing.h>

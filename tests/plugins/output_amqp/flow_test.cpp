@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Credit, limits, deadlines, the stalled link, replay's share, and brokers that are not there.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Brokers that do what none should: data on a link that only takes it, heartbeats without end, an
 // Open that is none, connections that are lost as soon as they are good.
 #include <gmock/gmock.h>

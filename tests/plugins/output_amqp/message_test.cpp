@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The message at the broker: byte for byte, in both formats, small and large, from memory and from
 // a file; splits and the sizes that a link takes.
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Brokers that are not reached: which address comes next, lookups, and how the log tells a fault
 // that repeats.
 #include <gmock/gmock.h>

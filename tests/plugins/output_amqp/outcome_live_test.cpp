@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The client's reply for each outcome of a message at a broker.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

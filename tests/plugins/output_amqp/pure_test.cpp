@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The parts of output_amqp that need no connection: URLs and pauses, addresses, brokers' habits,
 // plans of copies.
 #include <gmock/gmock.h>

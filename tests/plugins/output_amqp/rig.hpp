@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // output_amqp on the fake host, against a scripted peer: what its tests share. Time stands still
 // unless advance() moves it, so nothing here depends on how fast the machine is.
 #pragma once

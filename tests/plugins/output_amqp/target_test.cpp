@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which targets are used, and which warnings they get: RabbitMQ 4's queues by the answers of its
 // management, and links without credit.
 #include <gmock/gmock.h>

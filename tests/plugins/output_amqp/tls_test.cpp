@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TLS to a broker: names, addresses, authorities, and what the log says of a certificate that is
 // refused.
 #include <gmock/gmock.h>

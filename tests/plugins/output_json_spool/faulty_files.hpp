@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Real file operations, any of which can be made to fail, and a record of the calls.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A spool in a directory of its own, asked through the fake host.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The plugin as the daemon sees it, on file operations that can fail.
 #include "faulty_files.hpp"
 #include "spool_instance.hpp"
