@@ -66,7 +66,10 @@ int main(int argc, char** argv) {
   attempts->add_option("--plugin", attempt.plugin, "name, or file with a slash")
       ->required()
       ->type_name("PLUGIN");
-  attempts->add_option("-o,--option", attempt.options, "an option of the plugin")
+  attempts
+      ->add_option("-o,--option", attempt.options,
+                   "an option of the plugin; of a map: -o map.key=x; "
+                   "a table of a list: -o 'lists[0].zone=x'")
       ->type_name("KEY=VALUE");
   attempts->add_option("--from", attempt.from, "reverse-path")->capture_default_str();
   attempts->add_option("--to", attempt.to, "forward-path; may be given again")

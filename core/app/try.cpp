@@ -86,10 +86,46 @@ bool is_good(const plugin::Completion& completion) {
          kind == plugin::Kind::stored || kind == plugin::Kind::discard;
 }
 
+// As a client gets it: each line of the text with the codes, all but the last with a hyphen.
 void print_reply(const smtp::Reply& reply) {
-  std::string text = reply.text;
-  std::replace(text.begin(), text.end(), '\n', '/');
-  std::printf("reply: %d %s %s\n", reply.code, reply.enhanced.c_str(), text.c_str());
+  for (size_t at = 0; at <= reply.text.size();) {
+    const size_t end = std::min(reply.text.find('\n', at), reply.text.size());
+    std::printf("reply: %d%c%s %s\n", reply.code, end < reply.text.size() ? '-' : ' ',
+                reply.enhanced.c_str(), reply.text.substr(at, end - at).c_str());
+    at = end + 1;
+  }
+}
+
+// The verdict that counts: one that makes no sense from a filter is a tempfail, as in a chain.
+plugin::Completion counted(plugin::Completion answer, bool may_discard) {
+  const auto kind = answer.verdict.kind;
+  if (kind == plugin::Kind::stored || (kind == plugin::Kind::discard && !may_discard))
+    pipeline::change_kind(answer.verdict, plugin::Kind::tempfail);
+  return answer;
+}
+
+// The recipients' own verdicts, where an output answered so.
+void print_recipients(const plugin::Completion& answer, const message::Message& message) {
+  const auto& recipients = message.envelope->recipients;
+  for (size_t i = 0; i < answer.recipients.size() && i < recipients.size(); ++i) {
+    const plugin::Verdict& verdict = answer.recipients[i];
+    std::printf("recipient: <%s> %s\n", recipients[i].address.c_str(), kind_name(verdict.kind));
+    if (verdict.kind != plugin::Kind::stored)
+      print_reply(pipeline::to_reply(verdict, pipeline::Speaker::output));
+    if (!verdict.detail.empty())
+      std::printf("detail: %s\n", escape_for_log(verdict.detail).c_str());
+  }
+}
+
+// What a chain would ask at EHLO and MAIL, as the plugin answers it now.
+void print_admission(plugin::Lane& lane) {
+  if (!lane.instance().admission()) return;
+  const plugin::Admission admission = lane.admission();
+  std::printf("admission: %s\n", admission.ready ? "ready" : "not ready");
+  if (admission.max_message_size)
+    std::printf("size limit: %llu\n", static_cast<unsigned long long>(admission.max_message_size));
+  if (!admission.reason.empty())
+    std::printf("detail: %s\n", escape_for_log(admission.reason).c_str());
 }
 
 // `reply` is what stands for the verdict where it refuses.
@@ -134,6 +170,8 @@ class Trial {
 
   const std::vector<Step>& steps() const { return steps_; }
   const message::Message& message() const { return message_; }
+  // Whether the last verdict that counts let the message through.
+  bool last_is_good() const { return last_is_good_; }
 
  private:
   void add_phases() {
@@ -158,23 +196,24 @@ class Trial {
                                             .deadline_ms = kDeadlineMs};
            return lane.decide(event, std::move(done), call);
          },
-         [this, phase, name](const plugin::Completion& answer) {
+         [this, phase, name](const plugin::Completion& given) {
+           const plugin::Completion answer = counted(given, false);
+           last_is_good_ = is_good(answer);
            std::printf("phase: %s\n", name);
            print_verdict(answer, pipeline::to_reply(answer.verdict, phase));
            if (answer.annotations) message_.annotations = answer.annotations;
-           return is_good(answer);
+           return last_is_good_;
          }});
   }
 
   void add_filter() {
     steps_.push_back({[this](plugin::Lane& lane, plugin::Done done, plugin::CallId& call) {
+                        if (!instance_.output()) print_admission(lane);
                         return lane.filter(message_, kDeadlineMs, std::move(done), call);
                       },
                       [this](const plugin::Completion& answer) {
-                        // As in a chain: "stored" makes no sense from a filter.
-                        plugin::Completion shown = answer;
-                        if (shown.verdict.kind == plugin::Kind::stored)
-                          shown.verdict.kind = plugin::Kind::tempfail;
+                        const plugin::Completion shown = counted(answer, true);
+                        last_is_good_ = is_good(shown);
                         print_verdict(shown,
                                       pipeline::to_reply(shown.verdict, pipeline::Speaker::filter));
                         if (answer.message) message_ = *answer.message;
@@ -186,12 +225,15 @@ class Trial {
   void add_output() {
     steps_.push_back(
         {[this](plugin::Lane& lane, plugin::Done done, plugin::CallId& call) {
+           print_admission(lane);
            return lane.deliver(message_,
                                {.copy_id = message_.envelope->id, .deadline_ms = kDeadlineMs},
                                std::move(done), call);
          },
-         [](const plugin::Completion& answer) {
+         [this](const plugin::Completion& answer) {
+           last_is_good_ = is_good(answer);
            print_verdict(answer, pipeline::to_reply(answer.verdict, pipeline::Speaker::output));
+           print_recipients(answer, message_);
            return false;
          },
          true});
@@ -200,6 +242,7 @@ class Trial {
   plugin::Instance& instance_;
   message::Message message_;
   std::vector<Step> steps_;
+  bool last_is_good_ = true;
 };
 
 }  // namespace
@@ -255,8 +298,7 @@ int run_try(const std::string& file, const TryOptions& options) {
     return kExitFailed;
   }
   if (options.show) print_message(trial->message());
-  const bool stored_by_filter = !instance.output() && answer->verdict.kind == plugin::Kind::stored;
-  return is_good(*answer) && !stored_by_filter ? kExitOk : kExitFailed;
+  return trial->last_is_good() ? kExitOk : kExitFailed;
 }
 
 }  // namespace lsmtpd::app

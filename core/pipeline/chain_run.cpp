@@ -120,10 +120,14 @@ Outcome ChainRun::merge() const {
             said_by(delivery->speaker().name(), delivery->verdict().detail);
     if (rank(*delivery) > rank(*worst)) worst = delivery.get();
   }
-  if (rank(*worst) == 0) return stored(id(), stored_by);
-  if (!stored_by.empty()) others += "; stored all the same by " + stored_by;
-  return {worst->verdict().kind == Kind::reject ? Fate::rejected : Fate::tempfail,
-          to_reply(worst->verdict(), Speaker::output), others, replies()};
+  if (!stored_by.empty() && !others.empty()) others += "; stored all the same by " + stored_by;
+  Outcome outcome =
+      rank(*worst) == 0
+          ? stored(id(), stored_by)
+          : Outcome{worst->verdict().kind == Kind::reject ? Fate::rejected : Fate::tempfail,
+                    to_reply(worst->verdict(), Speaker::output), others};
+  merge_recipients(outcome);
+  return outcome;
 }
 
 namespace {
@@ -132,34 +136,44 @@ int rank(const Verdict& verdict) {
   return verdict.kind == Kind::reject ? 2 : verdict.kind == Kind::stored ? 0 : 1;
 }
 
+constexpr const char* kRankNames[] = {"stored", "tempfail", "rejected"};
+
 }  // namespace
 
-// Each recipient's own reply, by the same rule; empty where all have the same. A recipient that a
-// filter took away has what was asked for: it counts as stored.
-std::vector<smtp::Reply> ChainRun::replies() const {
+// Each recipient's own reply, by the same rule, and how it came about; nothing where no output
+// answered recipient by recipient. A recipient that a filter took away has what was asked for: it
+// counts as stored.
+void ChainRun::merge_recipients(Outcome& outcome) const {
   const bool any = std::any_of(deliveries_.begin(), deliveries_.end(),
                                [](const auto& d) { return !d->recipients().empty(); });
-  if (!any) return {};
-  std::vector<smtp::Reply> all;
+  if (!any) return;
   const auto& delivered = message_.envelope->recipients;
   std::vector<bool> used(delivered.size());
+  size_t stored_ones = 0;
   for (const auto& recipient : asked_for_->recipients) {
     size_t place = 0;
     while (place < delivered.size() &&
            (used[place] || delivered[place].address != recipient.address))
       ++place;
     const Verdict* worst = nullptr;
+    std::string told = "<" + recipient.address + ">";
+    if (place == delivered.size()) told += " was removed by a filter";
     for (const auto& delivery : deliveries_) {
       if (place == delivered.size()) break;
       used[place] = true;
       const auto& each = delivery->recipients();
       const Verdict& one = each.empty() ? delivery->verdict() : each[place];
+      told += std::string(worst ? "; " : " ") + kRankNames[rank(one)] + " by " +
+              said_by(delivery->speaker(place).name(), one.detail);
       if (!worst || rank(one) > rank(*worst)) worst = &one;
     }
-    all.push_back(!worst || rank(*worst) == 0 ? stored(id(), {}).reply
-                                              : to_reply(*worst, Speaker::output));
+    const bool is_stored = !worst || rank(*worst) == 0;
+    stored_ones += is_stored;
+    outcome.recipients.push_back(is_stored ? stored(id(), {}).reply
+                                           : to_reply(*worst, Speaker::output));
+    outcome.told.push_back(std::move(told));
   }
-  return all;
+  outcome.mixed = stored_ones != 0 && stored_ones != outcome.told.size();
 }
 
 void ChainRun::chain_overdue() {

@@ -51,7 +51,7 @@ class ChainRun : public std::enable_shared_from_this<ChainRun> {
   void chain_overdue();
   void finish(Outcome outcome);
   Outcome merge() const;
-  std::vector<smtp::Reply> replies() const;
+  void merge_recipients(Outcome& outcome) const;
   uint64_t time_for_filter();
   plugin::Lane& filter() { return *chain_.filters[next_filter_]; }
   const std::string& id() const { return message_.envelope->id; }

@@ -121,6 +121,7 @@ void Delivery::take(Came came, Completion&& completion) {
 bool Delivery::take_recipients(Completion& completion) {
   if (completion.recipients.empty()) return false;
   recipients_ = completion.recipients;
+  speakers_.assign(recipients_.size(), step_.lane);
   std::vector<bool> put_off;
   const Verdict* why = nullptr;
   for (auto& verdict : recipients_) {
@@ -138,15 +139,19 @@ bool Delivery::take_recipients(Completion& completion) {
   return true;
 }
 
-// The fallback has answered for those that were put off.
-void Delivery::merge_recipients(Verdict& verdict) {
-  if (recipients_.empty()) return;
-  for (auto& each : recipients_) {
-    if (each.kind == Kind::tempfail) each = verdict;
+// The fallback has answered for those that were put off. Returns who gave the verdict that counts:
+// `speaker`, or the output where it refused a recipient.
+const plugin::Lane& Delivery::merge_recipients(Verdict& verdict, const plugin::Lane& speaker) {
+  for (size_t i = 0; i < recipients_.size(); ++i) {
+    if (recipients_[i].kind != Kind::tempfail) continue;
+    recipients_[i] = verdict;
+    speakers_[i] = &speaker;
   }
   const auto refused = std::find_if(recipients_.begin(), recipients_.end(),
                                     [](const Verdict& v) { return v.kind == Kind::reject; });
-  if (refused != recipients_.end()) verdict = *refused;
+  if (refused == recipients_.end()) return speaker;
+  verdict = *refused;
+  return *step_.lane;
 }
 
 void Delivery::take_fallback(Verdict verdict) {
@@ -160,14 +165,14 @@ void Delivery::take_fallback(Verdict verdict) {
   if (kept) {
     step_.replay->wake();
     verdict.detail += " (fallback of " + step_.lane->name() + ": " + primary_.detail + ")";
-    merge_recipients(verdict);
-    settle(std::move(verdict), *step_.fallback);
+    const plugin::Lane& speaker = merge_recipients(verdict, *step_.fallback);
+    settle(std::move(verdict), speaker);
     return;
   }
   step_.replay->not_in_doubt(copy_id_);  // the client has it
   change_kind(verdict, Kind::tempfail);
   verdict.detail = primary_.detail + "; fallback " + step_.fallback->name() + ": " + verdict.detail;
-  merge_recipients(verdict);
+  merge_recipients(verdict, *step_.lane);
   settle(std::move(verdict), *step_.lane);
 }
 

@@ -38,6 +38,10 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   // Each recipient's own, in the order of the message's envelope; empty: all have verdict().
   const std::vector<plugin::Verdict>& recipients() const { return recipients_; }
   const plugin::Lane& speaker() const { return *speaker_; }  // whose verdict it is
+  // Whose verdict that of one recipient is.
+  const plugin::Lane& speaker(size_t recipient) const {
+    return speakers_.empty() ? *speaker_ : *speakers_[recipient];
+  }
 
  private:
   struct Late;
@@ -45,7 +49,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   void ask(plugin::Lane& lane, plugin::Delivery how);
   void take(Came came, plugin::Completion&& completion);
   bool take_recipients(plugin::Completion& completion);
-  void merge_recipients(plugin::Verdict& verdict);
+  const plugin::Lane& merge_recipients(plugin::Verdict& verdict, const plugin::Lane& speaker);
   void take_fallback(plugin::Verdict verdict);
   void overdue(Came which);
   void leave_fallback(const char* why);
@@ -65,7 +69,8 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   std::function<void()> settled_;
   plugin::Verdict verdict_;
   std::vector<plugin::Verdict> recipients_;
-  plugin::Verdict primary_;  // why the fallback is needed
+  std::vector<const plugin::Lane*> speakers_;  // of recipients_
+  plugin::Verdict primary_;                    // why the fallback is needed
   const plugin::Lane* speaker_;
   bool in_fallback_ = false;
   bool done_ = false;

@@ -44,12 +44,19 @@ std::string_view fate_name(Fate fate) {
   return "";
 }
 
+std::string_view outcome_name(const Outcome& outcome) {
+  return outcome.mixed ? "mixed" : fate_name(outcome.fate);
+}
+
 smtp::Reply to_reply(const plugin::Verdict& verdict, Speaker speaker) {
   return reply_of(verdict, default_reply(speaker, verdict.kind == plugin::Kind::reject));
 }
 
 smtp::Reply to_reply(const plugin::Verdict& verdict, message::Phase phase) {
-  return reply_of(verdict, default_reply(phase, verdict.kind == plugin::Kind::reject));
+  smtp::Reply reply = reply_of(verdict, default_reply(phase, verdict.kind == plugin::Kind::reject));
+  // As the session sends it, so that the log has that code (RFC 5321 4.3.2).
+  if (phase == message::Phase::connect && reply.code < 500) reply.code = 421;
+  return reply;
 }
 
 Outcome stored(const std::string& id, std::string detail) {

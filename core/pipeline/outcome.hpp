@@ -20,12 +20,18 @@ struct Outcome {
   std::string detail;  // for the log: by which plugin, why, where it was stored
   // LMTP: each recipient's own, in the order of RCPT; empty: all have `reply`.
   std::vector<smtp::Reply> recipients = {};
+  // For the log, in that order: each recipient's outcome and the outputs that gave it; empty: no
+  // output answered recipient by recipient.
+  std::vector<std::string> told = {};
+  bool mixed = false;  // some recipients are stored, and some are not
 };
 
 // For the log: "NAME: what", or the name alone.
 std::string said_by(const std::string& plugin, const std::string& what);
 
-std::string_view fate_name(Fate fate);  // "stored", "discarded", "rejected", "tempfail"
+// "stored", "discarded", "rejected", "tempfail"
+std::string_view fate_name(Fate fate);
+std::string_view outcome_name(const Outcome& outcome);  // as fate_name(), or "mixed"
 
 // Makes `verdict` one of `kind`. A reply that was given with another kind goes: no 5xx for mail
 // that is only put off.

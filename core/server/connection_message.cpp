@@ -11,17 +11,27 @@ namespace lsmtpd::server {
 
 namespace {
 
-// The addresses of so many recipients as a log line has them.
+std::string_view text_of(const message::Recipient& recipient) {
+  return recipient.address;
+}
+std::string_view text_of(const std::string& text) {
+  return text;
+}
+
+// The addresses of so many recipients, or a text for each of them, as a log line has them.
 class Addresses {
  public:
-  explicit Addresses(std::span<const message::Recipient> recipients) {
+  template <class Each>
+  explicit Addresses(std::span<const Each> recipients) {
     for (size_t i = 0; i < recipients.size() && i < kMost; ++i) {
-      addresses_[count_++] = recipients[i].address;
+      addresses_[count_++] = text_of(recipients[i]);
     }
     if (recipients.size() <= kMost) return;
     more_ = fmt::format("... ({} in all)", recipients.size());
     addresses_[count_++] = more_;
   }
+  explicit Addresses(const std::vector<message::Recipient>& recipients)
+      : Addresses(std::span<const message::Recipient>(recipients)) {}
   Addresses(const Addresses&) = delete;
   Addresses& operator=(const Addresses&) = delete;
   log::List list() const { return {addresses_.data(), count_}; }
@@ -225,23 +235,26 @@ void Connection::log_outcome(const pipeline::Outcome& outcome) {
   const uint64_t now = service_.loop.now_ms();
   const log::Event event = accepted ? log::Event("accepted") : log::Event("refused");
   const Addresses to(e.recipients);
-  log::write(log::Level::info, event,
-             {{"id", e.id},
-              {"outcome", pipeline::fate_name(outcome.fate)},
-              {"from", e.reverse_path},
-              {"to", to.list()},
-              {"size", message_size_},
-              {"message_id", session_.message_id()},
-              {"peer", peer_.text()},
-              {"helo", e.helo},
-              {"protocol", e.protocol},
-              {"listener", e.listener},
-              {"code", outcome.reply.code},
-              {"reply", outcome.reply.text},
-              {"by", outcome.detail},
-              {"receive_ms", body_end_ms_ - mail_at_ms_},
-              {"chain_ms", now - body_end_ms_},
-              {"reply_lost", over()}});
+  const std::string peer = peer_.text();
+  const Addresses told(std::span<const std::string>(outcome.told));
+  std::vector<log::Field> fields = {{"id", e.id},
+                                    {"outcome", pipeline::outcome_name(outcome)},
+                                    {"from", e.reverse_path},
+                                    {"to", to.list()},
+                                    {"size", message_size_},
+                                    {"message_id", session_.message_id()},
+                                    {"peer", peer},
+                                    {"helo", e.helo},
+                                    {"protocol", e.protocol},
+                                    {"listener", e.listener},
+                                    {"code", outcome.reply.code},
+                                    {"reply", outcome.reply.text},
+                                    {"by", outcome.detail},
+                                    {"receive_ms", body_end_ms_ - mail_at_ms_},
+                                    {"chain_ms", now - body_end_ms_},
+                                    {"reply_lost", over()}};
+  if (!outcome.told.empty()) fields.push_back({"recipients", told.list()});
+  log::write(log::Level::info, event, fields);
 }
 
 }  // namespace lsmtpd::server

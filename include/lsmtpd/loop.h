@@ -37,7 +37,8 @@ typedef void (*lsmtpd_resolved)(void* data, lsmtpd_str error, const lsmtpd_addre
                                 uint32_t stride, uint32_t count);
 
 typedef struct lsmtpd_loop_1 {
-  /* [loop] Monotonic time in milliseconds, as of this turn of the loop. */
+  /* [loop] Monotonic time in milliseconds, as of this turn of the loop; the same clock on all
+   * workers. */
   uint64_t (*now_ms)(const lsmtpd_host* host);
   /* [loop] Watches a non-blocking descriptor, level-triggered. The host watches a duplicate:
    * closing `fd` without unwatch() is harmless, but its connection ends only with the watch.

@@ -58,9 +58,16 @@ typedef struct lsmtpd_session_filter_1 {
   uint32_t reserved; /* 0 */
   /* [loop] Answer with CONTINUE, with ACCEPT (the session filters that are left are not asked at
    * this phase), with REJECT (554 at connect, 550 at RCPT, 554 elsewhere by default) or with
-   * TEMPFAIL, now or later; replies 421 and 521 end the connection. */
+   * TEMPFAIL, now or later; any other verdict counts as TEMPFAIL. Replies 421 and 521 end the
+   * connection. At CONNECT every refusal ends it, and a TEMPFAIL is sent as 421, whatever its code
+   * (RFC 5321 4.3.2). Of one session one call is open at a time: pipelined RCPTs are asked one
+   * after the other. */
   void (*decide)(const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_session_event* event);
-  /* [loop] As in filter.h. May be NULL. */
+  /* [loop] The host no longer waits for this call: the plugin's `deadline` passed, timeouts.drain
+   * passed, or the connection broke (a reset, not a mere end, and only while the host reads from
+   * it: not at CONNECT, and not after a client that has pipelined more commands). Otherwise a
+   * client that is gone is found out after the answer, and there is no cancel(). Stop the work and
+   * complete the call soon, with any verdict. May be NULL. */
   void (*cancel)(const lsmtpd_lane* lane, lsmtpd_call call);
   /* [loop] A transaction of the session ended. May be NULL. */
   void (*ended)(const lsmtpd_lane* lane, const lsmtpd_transaction_end* end);

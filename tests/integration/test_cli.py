@@ -211,6 +211,30 @@ def test_try_asks_the_phases_first():
     assert done.returncode == 0 and done.stdout.count("verdict: continue") == 5
 
 
+def test_try_shows_the_verdict_that_counts_of_a_session_filter():
+    done = run_cli("try", "--plugin", BUILD / "tests/fixtures/session_filter.so", "-o", "peer=192.0.2.1",
+                   "-o", "verdict=discard", "--peer", "192.0.2.1", input=H + b"x\r\n")
+    assert done.returncode == 1 and "verdict: tempfail\nreply: 421 " in done.stdout, done.stdout
+
+
+def test_try_shows_each_recipients_verdict_and_whole_replies():
+    done = run_cli("try", "--plugin", BUILD / "tests/fixtures/test_output.so", "-o", "verdicts=sr",
+                   "-o", "text=one\ntwo", "--to", "a@example.org", "--to", "b@example.org", input=H + b"x\r\n")
+    assert done.returncode == 1
+    each = done.stdout[done.stdout.index("recipient: "):]
+    assert "recipient: <a@example.org> stored\n" in each
+    assert "recipient: <b@example.org> reject\nreply: 554-5.7.1 one\nreply: 554 5.7.1 two\n" in each
+
+
+def test_try_says_what_admission_answers():
+    done = run_cli("try", "--plugin", BUILD / "plugins" / "filter_size.so", "-o", "max=1KiB", input=H + b"x\r\n")
+    assert "admission: ready\nsize limit: 1024\nverdict: continue" in done.stdout, done.stdout
+
+
+def test_try_names_the_options_of_a_table_in_its_help():
+    assert "lists[0].zone=x" in run_cli("try", "--help").stdout
+
+
 def test_try_waits_until_an_output_is_ready(tmp_path):
     flag = tmp_path / "down"
     flag.touch()

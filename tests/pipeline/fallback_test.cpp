@@ -291,6 +291,18 @@ TEST_F(FallbackTest, ARecipientThatWasRefusedIsToldWhateverTheFallbackStores) {
   EXPECT_EQ(each[1].code, 250);
 }
 
+TEST_F(FallbackTest, EachRecipientsOutcomeIsToldWithTheOutputThatGaveIt) {
+  set_up({{"verdicts", "rt"}});
+  t_.start();
+  EXPECT_EQ(t_.reply(), "554 5.7.1 told so");
+  EXPECT_EQ(outcome_name(t_.outcome()), "mixed");
+  EXPECT_EQ(t_.outcome().detail.substr(0, 6), "broker") << "the fallback refused nothing";
+  const auto& told = t_.outcome().told;
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_NE(told[0].find("> rejected by broker"), std::string::npos) << told[0];
+  EXPECT_NE(told[1].find("> stored by spool: "), std::string::npos) << told[1];
+}
+
 TEST_F(FallbackTest, AMessageInDoubtIsStoredAsOne) {
   set_up({{"verdict", "in_doubt"}});
   t_.start();

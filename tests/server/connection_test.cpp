@@ -86,6 +86,22 @@ TEST_F(ConnectionTest, InLmtpEachRecipientHasItsOwnReply) {
   EXPECT_EQ(client.reply().substr(0, 4), "250 ");
   EXPECT_EQ(client.reply(), "554 5.7.1 told so");
   EXPECT_EQ(client.reply(), "451 4.3.0 told so");
+  EXPECT_EQ(times_logged("outcome=rejected"), 0u);
+  EXPECT_EQ(times_logged("outcome=mixed"), 1u);
+  for (const char* told : {"stored", "rejected", "tempfail"})
+    EXPECT_EQ(times_logged("<b@example.org> " + std::string(told) + " by out"), 1u) << told;
+}
+
+TEST_F(ConnectionTest, TheLogShowsTheCodeThatATempfailAtConnectIsSentWith) {
+  step("who", "session_filter", {{"peer", "192.0.2.1"}, {"verdict", "tempfail"}});
+  step("out", "test_output");
+  serve();
+  Client client(*this);
+  EXPECT_EQ(client.reply().substr(0, 4), "421 ");
+  EXPECT_EQ(client.reply(), "") << "the connection ends";
+  EXPECT_EQ(times_logged("at=connect"), 1u);
+  EXPECT_EQ(times_logged("code=421"), 1u);
+  EXPECT_EQ(times_logged("code=451"), 0u);
 }
 
 TEST_F(ConnectionTest, InSmtpTheWorstRecipientDecides) {

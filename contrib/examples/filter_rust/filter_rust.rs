@@ -4,7 +4,8 @@
 //
 // An instance has the options; a lane is called on its own loop only. Reading a header may block where
 // the message lies in a file, so it runs on the pool. No panic may cross into the daemon: what runs on
-// behalf of it stands in guarded().
+// behalf of it stands in guarded(). A job on the pool has pointers to the tables and to the instance,
+// which are only read, and none to the lane: the loop changes that meanwhile.
 #![allow(non_upper_case_globals, non_camel_case_types, non_snake_case, dead_code)]
 
 mod abi {
@@ -51,12 +52,19 @@ struct Instance {
     value: Vec<u8>,
 }
 
-struct Lane {
-    raw: lsmtpd_lane,
+// What a lane uses of the host. Tables live as long as the host does.
+#[derive(Clone, Copy)]
+struct Tables {
     host: *const lsmtpd_host,
     messages: &'static lsmtpd_message_1,
     header: &'static lsmtpd_header_1,
     pool: &'static lsmtpd_loop_1,
+}
+
+// [loop] Only ever reached through raw pointers: end() frees it.
+struct Lane {
+    raw: lsmtpd_lane,
+    tables: Tables,
     instance: *const Instance,
     working: usize,
     closing: bool,
@@ -64,10 +72,12 @@ struct Lane {
 
 // A message that is being looked at; pinned, so that it outlives the call.
 struct Job {
-    lane: *mut Lane,
+    lane: *mut Lane, // for done() only
+    tables: Tables,
+    instance: *const Instance, // outlives its lanes
     call: lsmtpd_call,
     message: *const lsmtpd_message,
-    found: Result<bool, ()>,
+    found: Option<bool>, // nothing: the header cannot be read
 }
 
 unsafe fn table<T>(host: *const lsmtpd_host, id: &[u8]) -> Option<&'static T> {
@@ -75,7 +85,7 @@ unsafe fn table<T>(host: *const lsmtpd_host, id: &[u8]) -> Option<&'static T> {
     (get(host, id.as_ptr() as *const c_char) as *const T).as_ref()
 }
 
-unsafe fn answer(lane: &Lane, call: lsmtpd_call, kind: u32, reply: &'static [u8]) {
+unsafe fn answer(job: &Job, kind: u32, reply: &'static [u8]) {
     let verdict = lsmtpd_verdict {
         size: std::mem::size_of::<lsmtpd_verdict>() as u32,
         kind,
@@ -85,52 +95,60 @@ unsafe fn answer(lane: &Lane, call: lsmtpd_call, kind: u32, reply: &'static [u8]
         text: text(reply),
         detail: text(reply),
     };
-    (*lane.host).complete.unwrap()(lane.host, call, &verdict);
+    if let Some(complete) = (*job.tables.host).complete {
+        complete(job.tables.host, job.call, &verdict);
+    }
 }
 
-// [pool] True: there is such a field. An error: the header cannot be read.
-unsafe fn look(job: &Job) -> Result<bool, ()> {
-    let lane = &*job.lane;
-    let instance = &*lane.instance;
-    if lane.header.count.unwrap()(job.message) < 0 {
-        return Err(());
+// [pool] True: there is such a field. Nothing: the header cannot be read.
+unsafe fn look(job: &Job) -> Option<bool> {
+    let instance = &*job.instance;
+    let header = job.tables.header;
+    let (count, find, at) = (header.count?, header.find?, header.at?);
+    if count(job.message) < 0 {
+        return None;
     }
     let name = lsmtpd_str {
         data: instance.field.as_ptr() as *const c_char,
         size: instance.field.len() as u64,
     };
-    let mut at = lane.header.find.unwrap()(job.message, name, 0);
-    while at >= 0 {
+    let mut number = find(job.message, name, 0);
+    while number >= 0 {
         let mut field: lsmtpd_header_field = std::mem::zeroed();
         field.size = std::mem::size_of::<lsmtpd_header_field>() as u32;
-        lane.header.at.unwrap()(job.message, at as u64, &mut field);
+        at(job.message, number as u64, &mut field);
         if bytes(field.value).eq_ignore_ascii_case(&instance.value) {
-            return Ok(true);
+            return Some(true);
         }
-        at = lane.header.find.unwrap()(job.message, name, at as u64 + 1);
+        number = find(job.message, name, number as u64 + 1);
     }
-    Ok(false)
+    Some(false)
 }
 
+// [pool] The loop does not touch the job until done().
 unsafe extern "C" fn work(data: *mut c_void) {
-    let job = &mut *(data as *mut Job);
-    job.found = guarded(Err(()), || look(job));
+    let job = data as *mut Job;
+    let found = guarded(None, || look(&*job));
+    (*job).found = found;
 }
 
 // [loop]
 unsafe extern "C" fn done(data: *mut c_void) {
-    let job = Box::from_raw(data as *mut Job);
-    let lane = &mut *job.lane;
-    match job.found {
-        Ok(false) => answer(lane, job.call, LSMTPD_CONTINUE, b""),
-        Ok(true) => answer(lane, job.call, LSMTPD_REJECT, b"Message refused by its header"),
-        Err(()) => answer(lane, job.call, LSMTPD_TEMPFAIL, b"The header cannot be read now"),
-    }
-    lane.messages.unpin.unwrap()(job.message);
-    lane.working -= 1;
-    if lane.closing && lane.working == 0 {
-        end(job.lane);
-    }
+    guarded((), || {
+        let job = Box::from_raw(data as *mut Job);
+        match job.found {
+            Some(false) => answer(&job, LSMTPD_CONTINUE, b""),
+            Some(true) => answer(&job, LSMTPD_REJECT, b"Message refused by its header"),
+            None => answer(&job, LSMTPD_TEMPFAIL, b"The header cannot be read now"),
+        }
+        if let Some(unpin) = job.tables.messages.unpin {
+            unpin(job.message);
+        }
+        (*job.lane).working -= 1;
+        if (*job.lane).closing && (*job.lane).working == 0 {
+            end(job.lane);
+        }
+    })
 }
 
 unsafe extern "C" fn on_message(
@@ -139,55 +157,68 @@ unsafe extern "C" fn on_message(
     message: *const lsmtpd_message,
     _event: *const lsmtpd_filter_event,
 ) {
-    let lane = (*raw).self_ as *mut Lane;
-    (*lane).messages.pin.unwrap()(message);
-    (*lane).working += 1;
-    let job = Box::into_raw(Box::new(Job { lane, call, message, found: Err(()) }));
-    let offload = (*lane).pool.offload.unwrap();
-    if offload((*lane).host, Some(work), Some(done), job as *mut c_void) != 0 {
-        done(job as *mut c_void); // no thread: the header could not be read
-    }
+    guarded((), || {
+        let lane = (*raw).self_ as *mut Lane;
+        let tables = (*lane).tables;
+        if let Some(pin) = tables.messages.pin {
+            pin(message);
+        }
+        (*lane).working += 1;
+        let instance = (*lane).instance;
+        let job = Job { lane, tables, instance, call, message, found: None };
+        let job = Box::into_raw(Box::new(job)) as *mut c_void;
+        let started = match tables.pool.offload {
+            Some(offload) => offload(tables.host, Some(work), Some(done), job) == 0,
+            None => false,
+        };
+        if !started {
+            done(job); // no thread: the header could not be read
+        }
+    })
 }
 
 unsafe fn end(lane: *mut Lane) {
-    let host = (*lane).host;
+    let host = (*lane).tables.host;
     drop(Box::from_raw(lane));
-    (*host).lane_closed.unwrap()(host);
+    if let Some(lane_closed) = (*host).lane_closed {
+        lane_closed(host);
+    }
 }
 
 unsafe extern "C" fn close(raw: *const lsmtpd_lane, _deadline_ms: u64) {
-    let lane = (*raw).self_ as *mut Lane;
-    (*lane).closing = true;
-    if (*lane).working == 0 {
-        end(lane);
-    }
+    guarded((), || {
+        let lane = (*raw).self_ as *mut Lane;
+        (*lane).closing = true;
+        if (*lane).working == 0 {
+            end(lane);
+        }
+    })
 }
 
 unsafe extern "C" fn open_lane(
     raw: *const lsmtpd_instance,
     host: *const lsmtpd_host,
 ) -> *const lsmtpd_lane {
-    let tables = (
-        table::<lsmtpd_message_1>(host, LSMTPD_MESSAGE),
-        table::<lsmtpd_header_1>(host, LSMTPD_HEADER),
-        table::<lsmtpd_loop_1>(host, LSMTPD_LOOP),
-    );
-    let (messages, header, pool) = match tables {
-        (Some(messages), Some(header), Some(pool)) => (messages, header, pool),
-        _ => return std::ptr::null(), // an older host
-    };
-    let lane = Box::into_raw(Box::new(Lane {
-        raw: lsmtpd_lane { self_: std::ptr::null_mut(), close: Some(close) },
-        host,
-        messages,
-        header,
-        pool,
-        instance: (*raw).self_ as *const Instance,
-        working: 0,
-        closing: false,
-    }));
-    (*lane).raw.self_ = lane as *mut c_void;
-    &(*lane).raw
+    guarded(std::ptr::null(), || {
+        let found = (
+            table::<lsmtpd_message_1>(host, LSMTPD_MESSAGE),
+            table::<lsmtpd_header_1>(host, LSMTPD_HEADER),
+            table::<lsmtpd_loop_1>(host, LSMTPD_LOOP),
+        );
+        let tables = match found {
+            (Some(messages), Some(header), Some(pool)) => Tables { host, messages, header, pool },
+            _ => return std::ptr::null(), // an older host
+        };
+        let lane = Box::into_raw(Box::new(Lane {
+            raw: lsmtpd_lane { self_: std::ptr::null_mut(), close: Some(close) },
+            tables,
+            instance: (*raw).self_ as *const Instance,
+            working: 0,
+            closing: false,
+        }));
+        (*lane).raw.self_ = lane as *mut c_void;
+        std::ptr::addr_of!((*lane).raw)
+    })
 }
 
 unsafe extern "C" fn start(_: *const lsmtpd_instance, _: *const lsmtpd_report) -> i32 {
@@ -195,7 +226,7 @@ unsafe extern "C" fn start(_: *const lsmtpd_instance, _: *const lsmtpd_report) -
 }
 unsafe extern "C" fn stop(_: *const lsmtpd_instance) {}
 unsafe extern "C" fn destroy(raw: *const lsmtpd_instance) {
-    drop(Box::from_raw((*raw).self_ as *mut Instance));
+    guarded((), || drop(Box::from_raw((*raw).self_ as *mut Instance)))
 }
 
 static FILTER: lsmtpd_filter_1 = lsmtpd_filter_1 { message: Some(on_message), cancel: None };
@@ -204,10 +235,10 @@ unsafe extern "C" fn instance_extension(
     _: *const lsmtpd_instance,
     id: *const c_char,
 ) -> *const c_void {
-    if is(id, LSMTPD_FILTER) {
-        return &FILTER as *const lsmtpd_filter_1 as *const c_void;
-    }
-    std::ptr::null()
+    guarded(std::ptr::null(), || match is(id, LSMTPD_FILTER) {
+        true => &FILTER as *const lsmtpd_filter_1 as *const c_void,
+        false => std::ptr::null(),
+    })
 }
 
 // ---- factory ----
@@ -216,22 +247,28 @@ unsafe extern "C" fn create(
     _: *const lsmtpd_host,
     config: *const lsmtpd_config,
 ) -> *const lsmtpd_instance {
-    let string = (*config).string.unwrap();
-    let option = |key: &'static [u8]| bytes(string(config, key.as_ptr() as *const c_char)).to_vec();
-    let instance = Box::into_raw(Box::new(Instance {
-        raw: lsmtpd_instance {
-            self_: std::ptr::null_mut(),
-            start: Some(start),
-            stop: Some(stop),
-            destroy: Some(destroy),
-            get_extension: Some(instance_extension),
-            open_lane: Some(open_lane),
-        },
-        field: option(b"field\0"),
-        value: option(b"value\0"),
-    }));
-    (*instance).raw.self_ = instance as *mut c_void;
-    &(*instance).raw
+    guarded(std::ptr::null(), || {
+        let string = match (*config).string {
+            Some(string) => string,
+            None => return std::ptr::null(),
+        };
+        let option =
+            |key: &'static [u8]| bytes(string(config, key.as_ptr() as *const c_char)).to_vec();
+        let instance = Box::into_raw(Box::new(Instance {
+            raw: lsmtpd_instance {
+                self_: std::ptr::null_mut(),
+                start: Some(start),
+                stop: Some(stop),
+                destroy: Some(destroy),
+                get_extension: Some(instance_extension),
+                open_lane: Some(open_lane),
+            },
+            field: option(b"field\0"),
+            value: option(b"value\0"),
+        }));
+        (*instance).raw.self_ = instance as *mut c_void;
+        std::ptr::addr_of!((*instance).raw)
+    })
 }
 
 const fn row(key: &'static [u8], value: &'static [u8], help: &'static [u8]) -> lsmtpd_option {
@@ -261,10 +298,10 @@ static OPTIONS: Shared<lsmtpd_options_1> = Shared(lsmtpd_options_1 {
 });
 
 unsafe extern "C" fn factory_extension(id: *const c_char) -> *const c_void {
-    if is(id, LSMTPD_OPTIONS) {
-        return &OPTIONS.0 as *const lsmtpd_options_1 as *const c_void;
-    }
-    std::ptr::null()
+    guarded(std::ptr::null(), || match is(id, LSMTPD_OPTIONS) {
+        true => &OPTIONS.0 as *const lsmtpd_options_1 as *const c_void,
+        false => std::ptr::null(),
+    })
 }
 
 static DESCRIPTOR: Shared<lsmtpd_descriptor> = Shared(lsmtpd_descriptor {
@@ -286,10 +323,10 @@ unsafe extern "C" fn init(_: lsmtpd_str) -> i32 {
 }
 unsafe extern "C" fn deinit() {}
 unsafe extern "C" fn get_factory(id: *const c_char) -> *const c_void {
-    if is(id, LSMTPD_FACTORY) {
-        return &FACTORY.0 as *const lsmtpd_factory_1 as *const c_void;
-    }
-    std::ptr::null()
+    guarded(std::ptr::null(), || match is(id, LSMTPD_FACTORY) {
+        true => &FACTORY.0 as *const lsmtpd_factory_1 as *const c_void,
+        false => std::ptr::null(),
+    })
 }
 
 #[no_mangle]
