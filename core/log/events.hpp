@@ -30,12 +30,11 @@ inline constexpr EventRow kEvents[] = {
      "a message got its 250; outcome is discarded where a filter dropped it",
      "id outcome from to size message_id peer helo protocol listener code reply by receive_ms "
      "chain_ms "
-     "reply_lost",
+     "reply_lost recipients",
      ""},
     {"refused", Level::info, Level::warn,
      "a connection, command or message got a 4xx or 5xx reply; warn: a connection over a limit",
-     "at id outcome verb argument limit from to size message_id peer helo protocol listener code "
-     "reply why by receive_ms chain_ms reply_lost held_back",
+     "at id verb argument limit from to size peer helo listener code reply why held_back",
      "if why names a limit, decide whether the limit or the client is wrong"},
     {"refused_more", Level::info, Level::info,
      "a connection ended that had refusals without a line of their own",

@@ -7,6 +7,7 @@
 #include <functional>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include "sdk_support.hpp"
 
@@ -79,6 +80,25 @@ TEST_F(SdkLoop, TimerAndWatchThatFailAreEmpty) {
   t()->no_timer = t()->no_watch = 1;
   EXPECT_FALSE(lane_host().timer(milliseconds(1), [] {}));
   EXPECT_FALSE(lane_host().watch(0, LSMTPD_READABLE, [](uint32_t) {}));
+}
+
+TEST_F(SdkLoop, MoreWatchesThanTheFakeHostServesAreABrokenRule) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_NONBLOCK), 0);
+  std::vector<sdk::Watch> watches;
+  const auto add = [&] {
+    watches.push_back(lane_host().watch(ends[0], LSMTPD_READABLE, [](uint32_t) {}));
+  };
+  while (watches.size() < LSMTPD_T_WATCHES) add();
+  lsmtpd_test_settle(t());
+  EXPECT_STREQ(lsmtpd_test_failures(t()), "");
+  add();
+  lsmtpd_test_settle(t());
+  EXPECT_STREQ(lsmtpd_test_failures(t()), "loop: more watches than the fake host serves: 63\n");
+  t()->failures.data[t()->failures.size = 0] = '\0';  // the fixture wants none
+  watches.clear();
+  close(ends[0]);
+  close(ends[1]);
 }
 
 TEST_F(SdkLoop, WatchReportsAndPausesAndEndsInItsOwnCallback) {

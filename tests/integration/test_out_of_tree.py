@@ -250,6 +250,13 @@ def test_code_of_the_guide_works(installed, tmp_path):
     assert "verdict: continue" in installed.try_plugin(plugin, "word=lottery")
     assert "word" in installed.try_plugin(plugin, status=2)
 
+    session, names = tmp_path / "build" / "session_helo.so", tmp_path / "names"
+    names.write_text("client.example.com\n")
+    assert "phase: helo\nverdict: continue" in installed.try_plugin(session, f"file={names}")
+    names.write_text("client.example.org\n")  # the HELO name of `lsmtpd try`
+    refused = installed.try_plugin(session, f"file={names}", status=1)
+    assert "reply: 550-5.7.1 This name is not welcome\nreply: 550 5.7.1 Ask postmaster\n" in refused
+
     output = tmp_path / "build" / "output_folder.so"
     folder = tmp_path / "mails"
     assert "cannot be written to" in installed.try_plugin(output, f"folder={folder}", status=1)

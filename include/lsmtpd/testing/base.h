@@ -8,6 +8,10 @@
  * whole file. */
 #if !defined(__cplusplus) && !defined(_POSIX_C_SOURCE) && !defined(_GNU_SOURCE) && \
     !defined(_DEFAULT_SOURCE)
+#ifdef _FEATURES_H /* a header of the C library came before, without POSIX */
+#error \
+    "include <lsmtpd/testing.h> before all other headers, or compile with -D_POSIX_C_SOURCE=200809L"
+#endif
 #define _POSIX_C_SOURCE 200809L
 #endif
 
@@ -176,6 +180,7 @@ struct lsmtpd_test {
   int64_t reads_to_fail;                       /* that many read() fail from now on; -1: all */
   int64_t edits_to_fail;                       /* set, add_recipient, ...: likewise */
   int no_offload, no_timer, no_watch, no_post; /* these functions fail */
+  int too_many_watches;                        /* internal: told once */
   int no_resolve;                              /* lookups get no answer while this is set */
   const char* addresses; /* of each name but "localhost": numeric, a space between them */
 };

@@ -156,17 +156,25 @@ static inline int lsmtpd_t_ready(lsmtpd_test* t, uint64_t id, short got) {
   return 1;
 }
 
+#define LSMTPD_T_WATCHES 63
+
 /* Waits up to `ms` for descriptors, posts and completions. */
 static inline int lsmtpd_t_poll(lsmtpd_test* t, int ms) {
-  struct pollfd fds[64];
-  uint64_t ids[64];
+  struct pollfd fds[LSMTPD_T_WATCHES + 1];
+  uint64_t ids[LSMTPD_T_WATCHES + 1];
   nfds_t count = 1;
   int ran = 0;
   fds[0].fd = t->wake[0];
   fds[0].events = POLLIN;
   lsmtpd_t_lock(t);
-  for (const lsmtpd_t_task* task = t->watches; task != NULL && count < 64; task = task->next) {
+  for (const lsmtpd_t_task* task = t->watches; task != NULL; task = task->next) {
     if (task->events == 0) continue;
+    if (count > LSMTPD_T_WATCHES) {
+      if (!t->too_many_watches)
+        lsmtpd_t_fail(t, "loop: more watches than the fake host serves: %d", LSMTPD_T_WATCHES);
+      t->too_many_watches = 1;
+      break;
+    }
     fds[count].fd = task->fd;
     fds[count].events = lsmtpd_t_poll_events(task->events);
     ids[count++] = task->id;
