@@ -60,7 +60,8 @@ void set_option(config::Plugin& entry, const lsmtpd_options_1* table, const std:
     if (!std::holds_alternative<config::OptionValue::List>(slot))
       slot = config::OptionValue::List();
     auto& list = std::get<config::OptionValue::List>(slot);
-    while (list.size() <= index) list.push_back({config::OptionValue::Map(), {}});
+    // In two steps: GCC 12 takes the moved temporary for uninitialized.
+    while (list.size() <= index) list.emplace_back().value.emplace<config::OptionValue::Map>();
     const auto columns = plugin::columns_of(*row);
     const lsmtpd_option* column = row_of(columns, item);
     std::get<config::OptionValue::Map>(list[index].value)[item] = {
