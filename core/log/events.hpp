@@ -133,7 +133,9 @@ inline constexpr EventRow kEvents[] = {
      "mend what why names"},
 };
 
-consteval const EventRow& find_event(std::string_view word) {
+// Called by consteval constructors only. Not consteval itself: clang 14 does not take a call of one
+// consteval function from another in a class template.
+constexpr const EventRow& find_event(std::string_view word) {
   for (const EventRow& row : kEvents) {
     if (row.word == word) return row;
   }
@@ -144,12 +146,13 @@ consteval const EventRow& find_event(std::string_view word) {
 class Event {
  public:
   consteval Event(const char* literal) : text_(find_event(literal).word) {}
+  static constexpr Event of(const EventRow& row) { return Event(row.word); }
   static Event foreign(std::string_view text) { return Event(text); }
 
   std::string_view text() const { return text_; }
 
  private:
-  explicit Event(std::string_view text) : text_(text) {}
+  constexpr explicit Event(std::string_view text) : text_(text) {}
 
   std::string_view text_;
 };
@@ -158,7 +161,7 @@ class Event {
 template <Level level>
 class EventAt {
  public:
-  consteval EventAt(const char* literal) : event_(literal) {
+  consteval EventAt(const char* literal) : event_(Event::of(find_event(literal))) {
     const EventRow& row = find_event(literal);
     if (row.level != level && row.other_level != level)
       throw "the table gives this event another level";  // ends the build
