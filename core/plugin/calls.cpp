@@ -131,7 +131,8 @@ void Calls::complete_from_any(CallId call, Completion&& completion) {
   std::lock_guard lock(mutex_);
   from_others_.emplace_back(call, std::move(completion));
   if (from_others_.size() > 1) return;  // the loop was told with the first one
-  loop_.post([this] {
+  loop_.post([this, here = std::weak_ptr<const bool>(here_)] {
+    if (here.expired()) return;  // the lane went before this turn
     std::vector<std::pair<CallId, Completion>> answers;
     {
       std::lock_guard guard(mutex_);

@@ -159,6 +159,7 @@ class Calls {
 
   std::mutex mutex_;
   std::vector<std::pair<CallId, Completion>> from_others_;  // guarded by mutex_
+  const std::shared_ptr<const bool> here_ = std::make_shared<const bool>(true);  // for posted tasks
 };
 
 template <class Give>

@@ -102,14 +102,20 @@ Lane* LaneExtensions::on_loop(const lsmtpd_host* host, const char* function) {
   return nullptr;
 }
 
+// A posted task may run when its lane is gone; the host is there as long as the instance.
+Lane* LaneExtensions::still_open(const lsmtpd_host* host) {
+  Lane* const lane = static_cast<HostSelf*>(host->self)->lane;
+  return lane && !lane->is_closed_ ? lane : nullptr;
+}
+
 template <class Task>
 void LaneExtensions::do_on_loop(const lsmtpd_host* host, const char* function, Task&& task) {
   if (Lane* lane = on_loop(host, function)) return task(*lane);
   auto& self = *static_cast<HostSelf*>(host->self);
   const std::shared_lock lock(self.mutex);
   if (!self.lane || self.lane->is_closed_ || self.lane->loop_.on_thread()) return;
-  self.lane->loop_.post([lane = self.lane, task = std::forward<Task>(task)] {
-    if (!lane->is_closed_) task(*lane);
+  self.lane->loop_.post([host, task = std::forward<Task>(task)] {
+    if (Lane* lane = still_open(host)) task(*lane);
   });
 }
 
@@ -185,9 +191,9 @@ void LaneExtensions::cancel_timer(const lsmtpd_host* host, uint64_t timer) {
 
 void LaneExtensions::defer(const lsmtpd_host* host, lsmtpd_task task, void* data) {
   if (!given(host, task != nullptr, "defer")) return;
-  do_on_loop(host, "defer", [task, data](Lane& at) {
-    at.loop_.defer([&lane = at, task, data] {
-      if (!lane.is_closed_) call_back(lane, "a deferred task", [&] { task(data); });
+  do_on_loop(host, "defer", [host, task, data](Lane& at) {
+    at.loop_.defer([host, task, data] {
+      if (Lane* lane = still_open(host)) call_back(*lane, "a deferred task", [&] { task(data); });
     });
   });
 }
@@ -197,9 +203,8 @@ int32_t LaneExtensions::post(const lsmtpd_host* host, lsmtpd_task task, void* da
   auto& self = *static_cast<HostSelf*>(host->self);
   const std::shared_lock lock(self.mutex);
   if (!self.lane || self.lane->is_closed_) return -1;
-  Lane& lane = *self.lane;
-  lane.loop_.post([&lane, task, data] {
-    if (!lane.is_closed_) call_back(lane, "a posted task", [&] { task(data); });
+  self.lane->loop_.post([host, task, data] {
+    if (Lane* lane = still_open(host)) call_back(*lane, "a posted task", [&] { task(data); });
   });
   return 0;
 }

@@ -75,6 +75,7 @@ struct LaneExtensions {
   // The lane of a function that is [loop]; null, and said so, on another thread; null too once the
   // lane is closed.
   static Lane* on_loop(const lsmtpd_host* host, const char* function);
+  static Lane* still_open(const lsmtpd_host* host);  // [loop]
   // The same, but on another thread `task(lane)` is posted to the loop.
   template <class Task>
   static void do_on_loop(const lsmtpd_host* host, const char* function, Task&& task);
