@@ -52,11 +52,12 @@ class Peer {
     return resources.memory.used() + octets <= zones.reserve ||
            memory.load(std::memory_order_relaxed) + octets <= zones.little;
   }
-  // Above half of limits.spill a peer has a share, which every one of its bodies counts against,
-  // but for one that has no other beside it: `held` is that body's part.
+  // The last part of limits.spill is for peers with little of it: there a peer has a share, which
+  // every one of its bodies counts against, but for one that has no other beside it: `held` is that
+  // body's part. The part is small, since all mail may come from one relay in front.
   bool may_spill(const message::ResourceLimits& resources, uint64_t held, uint64_t octets) const {
     const uint64_t limit = resources.spill.limit();
-    return resources.spill.used() + octets <= limit / 2 || spill.used() == held ||
+    return resources.spill.used() + octets <= limit / 64 * 63 || spill.used() == held ||
            spill.used() + octets <= limit / 20;
   }
 

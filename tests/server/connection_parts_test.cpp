@@ -262,7 +262,7 @@ TEST_F(MessageReceiverTest, TheLastMemoryIsForPeersThatHoldLittle) {
 }
 
 TEST_F(MessageReceiverTest, AboveHalfOfTheSpillAPeerHasAShareBesideItsFirstBody) {
-  ASSERT_TRUE(resources_.spill.reserve(resources_.spill.limit() / 2));
+  ASSERT_TRUE(resources_.spill.reserve(resources_.spill.limit() / 64 * 62));
   const std::string body(resources_.spill.limit() / 20, 'x');
   MessageReceiver second(resources_, peer_);
   receiver_.begin();
@@ -272,7 +272,7 @@ TEST_F(MessageReceiverTest, AboveHalfOfTheSpillAPeerHasAShareBesideItsFirstBody)
   EXPECT_TRUE(receiver_.reserve_spill()) << "it has no other";
   ASSERT_TRUE(second.append(body));
   EXPECT_FALSE(second.reserve_spill());
-  resources_.spill.release(resources_.spill.limit() / 2);
+  resources_.spill.release(resources_.spill.limit() / 64 * 62);
   EXPECT_TRUE(second.reserve_spill()) << "there is enough";
 }
 
