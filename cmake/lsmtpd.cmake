@@ -7,10 +7,17 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   set(LSMTPD_FORTIFY 2)
 endif()
 
+# GCC 12 warns falsely about memcpy in the inlined code of std::string (GCC bug 105651) when it builds for Release.
+set(LSMTPD_FALSE_WARNINGS)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  set(LSMTPD_FALSE_WARNINGS $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
+endif()
+
 add_library(lsmtpd_flags INTERFACE)
 target_compile_options(lsmtpd_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
   $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor -Woverloaded-virtual>
+  ${LSMTPD_FALSE_WARNINGS}
   $<$<BOOL:${LSMTPD_WERROR}>:-Werror>
   -fstack-protector-strong)
 if(LSMTPD_SANITIZE)

@@ -46,7 +46,7 @@ _lsmtpd() {
       words='run check plugins try spool'
       options+=' --version'
       ;;
-    *:check) options+=' --print --live --listening' ;;
+    *:check) options+=' --print --changed --user --live --listening' ;;
     *:plugins) words=$(_lsmtpd_plugins) ;;
     *:try) options+=' --plugin --option --from --to --helo --peer --show' ;;
     *:spool) _lsmtpd_spool ;;
