@@ -19,6 +19,8 @@ class MemoryAccount {
   static constexpr uint64_t kStep = 1024;  // below it, what is held is part of a connection's price
   // Where memory is short only envelopes below this go on growing.
   static constexpr uint64_t kFairEnvelope = 32u << 10;
+  // An envelope below this needs no share of its peer: a relay's bodies fill that share.
+  static constexpr uint64_t kFirstRecipients = 4u << 10;
 
   // What the recipients take, for whoever has them.
   struct Envelope {
@@ -55,14 +57,17 @@ class MemoryAccount {
   }
 
   // Envelopes add up too: a thousand recipients on each of ten thousand connections. Above half of
-  // the memory a peer has a share of it; where it is short only small envelopes go on growing; and
-  // the last of it is for the first recipients of peers that hold little.
+  // the memory a peer has a share of it, but for the first recipients of an envelope; where it is
+  // short only small envelopes go on growing; and the last of it is for the first recipients of
+  // peers that hold little.
   [[nodiscard]] bool add_recipient(uint64_t octets) {
     const uint64_t used = resources_->memory.used();
     const MemoryZones zones(resources_->memory.limit());
     const uint64_t of_peer = peer_->memory.load(std::memory_order_relaxed);
-    if (used > zones.shared_out && of_peer + octets > zones.share) return false;
-    if (used > resources_->soft_limit() && envelope_.held() + octets > kFairEnvelope) return false;
+    const uint64_t of_envelope = envelope_.held() + octets;
+    if (used > zones.shared_out && of_peer + octets > zones.share && of_envelope > kFirstRecipients)
+      return false;
+    if (used > resources_->soft_limit() && of_envelope > kFairEnvelope) return false;
     if (!peer_->may_take(*resources_, octets) || !envelope_.reserve(octets)) return false;
     envelope_share_.add(octets);
     return true;

@@ -191,6 +191,18 @@ TEST_F(MemoryAccountTest, AboveHalfOfTheMemoryAPeerHasAShare) {
   greedy.clear();
 }
 
+TEST_F(MemoryAccountTest, APeerWithManyBodiesGetsTheFirstRecipientsOfTheNext) {
+  const uint64_t bodies = resources_.memory.limit() / 8 * 5;
+  ASSERT_TRUE(resources_.memory.reserve(bodies));
+  peer_->memory += bodies;
+  EXPECT_TRUE(account_.add_recipient(700));
+  while (account_.add_recipient(700)) {
+  }
+  EXPECT_LE(resources_.memory.used() - bodies, MemoryAccount::kFirstRecipients);
+  peer_->memory -= bodies;
+  resources_.memory.release(bodies);
+}
+
 class MessageReceiverTest : public testing::Test {
  protected:
   message::ResourceLimits resources_{1u << 20, 1u << 20, testing::TempDir()};
