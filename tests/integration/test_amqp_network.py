@@ -243,13 +243,15 @@ def test_a_large_spool_is_replayed_beside_live_mail(daemon, artemis):
     for _ in range(count):  # one file by many names: a message each
         os.link(stored, made.spool.folder / f"{uuid.uuid4()}.json")
     made.start()
-    made.wait_log("replayed", 60)
+    # A start delivers the 64 oldest before new mail: they may be in doubt (docs/reliability.md).
+    wait_until(lambda: len(made.log_lines("replayed")) >= 64, 60, "the oldest to be replayed")
     memory = made.memory()
     replayed = len(made.log_lines("replayed"))
     send(made, *(mail(number) for number in range(1, 201)))
     wait_until(lambda: len(made.log_lines("replayed")) > replayed + 2000, 60, "replay to go on beside that")
+    wait_until(lambda: len(made.log_lines("accepted")) == 200, 10, "a line for each live message")
     by = [line["by"] for line in made.log_lines("accepted")]
-    assert len(by) == 200 and all(each.startswith("broker: ") for each in by), "live mail went to the fallback"
+    assert all(each.startswith("broker: ") for each in by), "live mail went to the fallback"
     if not sanitized():
         assert memory < 40 << 20 and made.memory() < 48 << 20
     made.stop()
