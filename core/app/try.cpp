@@ -117,7 +117,7 @@ void print_recipients(const plugin::Completion& answer, const message::Message& 
   }
 }
 
-// What a chain would ask at EHLO and MAIL, as the plugin answers it now.
+// Prints how the plugin answers the questions that a chain asks at EHLO and MAIL.
 void print_admission(plugin::Lane& lane) {
   if (!lane.instance().admission()) return;
   const plugin::Admission admission = lane.admission();
@@ -158,7 +158,7 @@ constexpr PhaseName kPhases[] = {
     {message::Phase::data, "data"},
 };
 
-// What a client would go through: the phases, then the filter, then the output.
+// Runs one message as a client would send it: the phases, then the filter, then the output.
 class Trial {
  public:
   Trial(plugin::Instance& instance, message::Message message)

@@ -51,7 +51,7 @@ class Stream {
    public:
     // The next octets of content, valid during the call.
     virtual void on_read(std::string_view bytes) = 0;
-    // Nothing is read after this call.
+    // The stream reads nothing after this call.
     virtual void on_end(End end) = 0;
     // The kernel has taken everything that was written. Called only after a write() that it did not
     // take at once.

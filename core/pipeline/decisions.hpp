@@ -24,7 +24,7 @@ enum class Speaker : uint8_t {
   replay,                // an output that gets a message back from its fallback
 };
 
-// What came of it.
+// The outcome of a call.
 enum class Came : uint8_t {
   proceed,
   accept,

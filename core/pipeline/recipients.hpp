@@ -8,7 +8,7 @@
 
 namespace lsmtpd::pipeline {
 
-// What a later attempt must know of one that failed.
+// An attempt that failed leaves this to the next one.
 struct Rest {
   // What becomes of the rest: stored (there is none), reject (no recipient is put off) or tempfail.
   plugin::Kind outcome = plugin::Kind::tempfail;
