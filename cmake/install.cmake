@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# What `cmake --install` puts in place beside the plugins (each plugin installs itself): the daemon, its configuration
-# and unit, and what plugins are built with out of tree: headers, the CMake package, lsmtpd.pc.
+# The files that `cmake --install` installs beside the plugins (each plugin installs itself): the daemon, its
+# configuration and unit, and for plugins built out of tree the headers, the CMake package and lsmtpd.pc.
 include(CMakePackageConfigHelpers)
 
 file(READ ${PROJECT_SOURCE_DIR}/include/lsmtpd/abi.h abi)
@@ -15,13 +15,14 @@ endif()
 install(DIRECTORY include/lsmtpd DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 
-# What the plugin guide shows, and the guide.
-install(DIRECTORY contrib/examples/output_c contrib/examples/filter_http contrib/examples/filter_rust
+# The plugin guide, and the examples that it shows.
+install(DIRECTORY contrib/examples/output_c contrib/examples/filter_rust
         DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples)
 install(FILES docs/plugin-guide.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 
 # The example is always renewed; a configuration that is there is the operator's.
-install(FILES etc/lsmtpd.toml contrib/systemd/drop-in.conf DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES etc/lsmtpd.toml contrib/systemd/drop-in.conf contrib/systemd/lsmtpd.socket
+              contrib/systemd/socket-activation.conf DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES docs/man/lsmtpd.toml.5 DESTINATION ${CMAKE_INSTALL_MANDIR}/man5)
 install(FILES contrib/systemd/lsmtpd.sysusers DESTINATION lib/sysusers.d RENAME lsmtpd.conf)
 install(FILES contrib/systemd/lsmtpd.tmpfiles DESTINATION lib/tmpfiles.d RENAME lsmtpd.conf)
@@ -49,7 +50,7 @@ set(LSMTPD_INCLUDE_DIR ${CMAKE_INSTALL_INCLUDEDIR})
 set(LSMTPD_PLUGIN_DIR ${CMAKE_INSTALL_LIBDIR}/lsmtpd)
 configure_package_config_file(cmake/lsmtpd-config.cmake.in ${PROJECT_BINARY_DIR}/install/lsmtpd-config.cmake
   INSTALL_DESTINATION ${package} PATH_VARS LSMTPD_INCLUDE_DIR LSMTPD_PLUGIN_DIR)
-# Found by the version of the ABI, `find_package(lsmtpd 0.2)`: plugins do not care about the product's. A draft
+# Found by the version of the ABI, `find_package(lsmtpd 0.3)`: plugins do not care about the product's. A draft
 # (0.x) fits only itself.
 if(LSMTPD_ABI_VERSION MATCHES "^0[.]")
   set(compatibility SameMinorVersion)

@@ -25,7 +25,7 @@ if(LSMTPD_SANITIZE)
                                                 -D_GLIBCXX_ASSERTIONS)
   target_link_options(lsmtpd_flags INTERFACE -fsanitize=${LSMTPD_SANITIZE})
 else()
-  # What docs/reliability.md names under hardening; tests/integration/test_hardening.py looks at what was built.
+  # docs/reliability.md lists these under hardening; tests/integration/test_hardening.py checks the built files.
   target_compile_options(lsmtpd_flags INTERFACE -fstack-clash-protection
     $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-fcf-protection=full>
     $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},aarch64>:-mbranch-protection=standard>

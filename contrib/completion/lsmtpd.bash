@@ -2,29 +2,33 @@
 # shellcheck shell=bash
 # Bash completion for lsmtpd(8). tests/integration/test_manual.py compares it with `lsmtpd --help`.
 
-# What the words before the cursor say: the command, and the action of `spool`.
+# Finds the command, and the action of `spool`, in the words before the cursor.
 _lsmtpd_parse() {
   local i
   command='' action=''
   for ((i = 1; i < COMP_CWORD; ++i)); do
     case ${COMP_WORDS[i]} in
-      -c | --config | --plugin | -o | --option | --output | --from | --to | --helo | --peer) ((++i)) ;;
+      -c | --config | --plugin | -o | --option | --output | --from | --to | --helo | --peer | --look-up | --socket | --recipient | --reason | --message-id | --for | --older | --limit | --dir | --within) ((++i)) ;;
       -*) ;;
       *) if [ -z "$command" ]; then command=${COMP_WORDS[i]}; else action=${action:-${COMP_WORDS[i]}}; fi ;;
     esac
   done
 }
 
-# Sets `words` and `options` for `spool`.
+# Sets `words`, `options` and `files` for `spool`.
 _lsmtpd_spool() {
+  local states='--waiting --dead --quarantine' select='--from --to --reason --message-id --for --older --limit'
   options+=' --plugin'
   case $action in
-    '') words='ls show export rm retry' ;;
-    ls) options+=' --dead --quarantine --all --json' ;;
-    show) options+=' --json' ;;
-    export) options+=' --output' ;;
-    rm) options+=' --dead --quarantine --all' ;;
-    retry) options+=' --quarantine --all' ;;
+    '') words='summary ls show export rm retry import move' ;;
+    summary) options+=" $states --all $select --json" ;;
+    ls) options+=" $states --all $select --subject --json" ;;
+    show) options+=" $states --json" ;;
+    export) options+=" $states --all $select --output --dir" ;;
+    rm) options+=" $states --all $select" ;;
+    retry) options+=" --dead --quarantine --all $select" ;;
+    import) files=1 ;;
+    move) options+=" $states --all ${select/--to/--to --recipient} --held" ;;
   esac
 }
 
@@ -36,20 +40,38 @@ _lsmtpd() {
   local command action words='' options='--config --help' files=''
   _lsmtpd_parse
   case $before:$command in
-    -c:* | --config:* | --output:* | -o:spool) files=1 ;;
+    -c:* | --config:* | --output:* | --socket:* | --dir:* | -o:spool | -o:map) files=1 ;;
     --plugin:try)
       files=1
       words=$(_lsmtpd_plugins)
       ;;
-    --plugin:* | -o:* | --option:* | --from:* | --to:* | --helo:* | --peer:*) options='' ;;
+    --plugin:* | -o:* | --option:* | --from:* | --helo:* | --peer:* | --look-up:*) options='' ;;
+    --recipient:* | --reason:* | --message-id:* | --for:* | --older:* | --limit:* | --within:*) options='' ;;
+    --to:*)
+      options=''
+      [ "$action" != move ] || files=1
+      ;;
     *:)
-      words='run check plugins try spool'
+      words='run check plugins try auth migrate spool map ctl'
       options+=' --version'
       ;;
     *:check) options+=' --print --changed --user --live --listening' ;;
     *:plugins) words=$(_lsmtpd_plugins) ;;
     *:try) options+=' --plugin --option --from --to --helo --peer --show' ;;
+    *:auth) words='hash' ;;
+    *:migrate)
+      files=1
+      options+=' --from-env --service'
+      ;;
     *:spool) _lsmtpd_spool ;;
+    *:ctl)
+      words='status reload drain sessions hold release flush log-level trace'
+      options+=' --socket --json --flush --within --peer --to --log'
+      ;;
+    *:map)
+      files=1
+      options+=' --plugin --output --look-up'
+      ;;
   esac
   [[ $word != -* ]] || words=$options
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

@@ -109,6 +109,12 @@ run_ctest() {
 prepare_tests() {
   ensure_packages "${packages_build[@]}" "${packages_test[@]}"
   unpack_package postfix "$cache/postfix"
+  unpack_package prometheus "$cache/prometheus" # promtool
+  unpack_package exim4-daemon-light "$cache/exim4"
+  unpack_package fail2ban "$cache/fail2ban" # fail2ban-regex
+  unpack_package testssl.sh "$cache/testssl"
+  get_policy_services
+  (get_envoy) || say "without Envoy: its tests are skipped"
   if [ -n "$1" ]; then
     get_brokers || { [ -z "${CI:-}" ] || die "the message brokers are needed in CI"; }
   else
@@ -120,6 +126,11 @@ cmd_test() {
   case "${1:-}" in
     faults | soak)
       test_long "$@"
+      return
+      ;;
+    packages)
+      shift
+      test_packages "$@"
       return
       ;;
   esac
@@ -150,7 +161,7 @@ test_long() {
   shift
   if [ "$kind" = faults ]; then
     export LSMTPD_LONG=1
-    pytest=(test_kill.py test_replay.py test_faults.py test_power.py test_broker_faults.py)
+    pytest=(test_kill.py test_replay.py test_faults.py test_power.py test_broker_faults.py test_conformance.py)
   else
     export LSMTPD_SOAK=30
     pytest=(test_soak.py)
@@ -195,10 +206,52 @@ bench_amqp() {
 
 # bench: the whole daemon from outside, beside its peers. bench micro: the hot functions, with Google
 # Benchmark.
+# In a folder of its own: the figure is that of an optimised build, whatever build/ is.
+bench_instructions() {
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"
+  configure build-bench -DLSMTPD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+  build build-bench lsmtpd output_null smtp_load
+  LSMTPD_BUILD="$root/build-bench" tests/bench/instructions.py "$@"
+}
+
+# bench --tls: the same folder, for the same reason.
+bench_tls() {
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"
+  get_peers
+  configure build-bench -DLSMTPD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+  build build-bench lsmtpd output_null smtp_load
+  ulimit -n "$(ulimit -Hn)"
+  LSMTPD_BUILD="$root/build-bench" LSMTPD_CACHE="$cache" tests/bench/bench_tls.py "$@"
+}
+
+# bench floods: what short lines of many clients cost another one.
+bench_floods() {
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}"
+  configure build-bench -DLSMTPD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+  build build-bench lsmtpd output_null
+  ulimit -n "$(ulimit -Hn)"
+  LSMTPD_BUILD="$root/build-bench" tests/bench/bench_floods.py "$@"
+}
+
 cmd_bench() {
+  if [ "${1:-}" = floods ]; then
+    shift
+    bench_floods "$@"
+    return
+  fi
   if [ "${1:-}" = amqp ]; then
     shift
     bench_amqp "$@"
+    return
+  fi
+  if [ "${1:-}" = instructions ]; then
+    shift
+    bench_instructions "$@"
+    return
+  fi
+  if [ "${1:-}" = --tls ]; then
+    shift
+    bench_tls "$@"
     return
   fi
   ensure_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"

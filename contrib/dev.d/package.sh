@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# A Debian package of this checkout: build-package/lsmtpd_VERSION_ARCH.deb.
+# Debian packages of a commit, from contrib/packaging/debian.
 
 # The version of CMake's project() where this commit has its tag vVERSION. Until then VERSION~dev+DATE, older for dpkg
 # than VERSION and newer than the days before; DATE is the commit's, in UTC, so that a commit always gives the same.
@@ -17,42 +17,58 @@ package_version() {
 # Reads this checkout even if another user owns it, which git refuses by default.
 this_git() { git -c "safe.directory=$root" "$@"; }
 
+# package_source FOLDER: HEAD as a source tree for dpkg-buildpackage. Its changelog and NEWS have the version and the date
+# of the commit, from which dpkg-buildpackage takes SOURCE_DATE_EPOCH.
+package_source() {
+  rm -rf "$1"
+  mkdir -p "$1"
+  this_git -c tar.umask=0022 archive HEAD | tar -x -C "$1"
+  mv "$1/contrib/packaging/debian" "$1/debian"
+  rmdir "$1/contrib/packaging"
+  sed -i -e "1s/(.*)/($(package_version))/" \
+    -e "0,/^ -- /s/^\( -- .*>  \).*/\1$(TZ=UTC this_git log -1 --date=rfc2822-local --format=%cd)/" \
+    "$1/debian/changelog" "$1/debian/lsmtpd.NEWS"
+}
+
+# The build dependencies stand in debian/control only.
+ensure_build_dependencies() {
+  dpkg-checkbuilddeps "$1/debian/control" 2>/dev/null || {
+    say "installing the build dependencies of debian/control"
+    without_services install_build_dependencies "$1"
+  }
+}
+
+install_build_dependencies() { apt update && (cd "$1" && apt build-dep -y --no-install-recommends ./); }
+
+# test packages [OPTION...]: builds, installs, upgrades and purges them in folders with Debian 12 and 13; options are
+# pytest's. Without root each test is skipped and says so.
+test_packages() {
+  ensure_packages debootstrap util-linux iproute2 git python3 python3-pytest python3-pika dpkg-dev
+  (cd tests/packages && PYTHONDONTWRITEBYTECODE=1 LSMTPD_CACHE="$cache" /usr/bin/python3 -m pytest "$@")
+}
+
+# package: the packages of HEAD, source and binary, and a folder `source` beside them. --source FOLDER: only the source
+# tree, there.
 cmd_package() {
-  local tree=$root/build-package/tree version architecture depends
-  ensure_packages "${packages_build[@]}" dpkg-dev git
-  SOURCE_DATE_EPOCH=$(this_git log -1 --format=%ct) || die "a package needs the commit that it is made of"
-  export SOURCE_DATE_EPOCH # dpkg-deb, and gcc's __DATE__
-  version=$(package_version)
-  configure build-package -DLSMTPD_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr "-DLSMTPD_WERROR=$(werror_for_users)"
-  build build-package
-  rm -rf "$tree"
-  DESTDIR=$tree cmake --install build-package --strip >/dev/null
-  architecture=$(dpkg --print-architecture)
-  package_files "$tree"
-  depends=$(library_packages "$tree")
-  install -d "$tree/DEBIAN"
-  sed -e "s/@VERSION@/$version/; s/@ARCHITECTURE@/$architecture/; s/@DEPENDS@/$depends/" \
-    contrib/packaging/debian/control.in >"$tree/DEBIAN/control"
-  install -m 755 contrib/packaging/debian/postinst contrib/packaging/debian/prerm "$tree/DEBIAN/"
-  echo /etc/lsmtpd/lsmtpd.toml >"$tree/DEBIAN/conffiles"
-  dpkg-deb --root-owner-group --build "$tree" "build-package/lsmtpd_${version}_$architecture.deb"
-}
-
-# Adds to the files of `cmake --install`: the configuration, the licence, manual pages as Debian has them.
-package_files() {
-  install -d "$1/etc/lsmtpd" "$1/usr/share/doc/lsmtpd"
-  sed 's#directory = "spool"#directory = "/var/spool/lsmtpd"#' etc/lsmtpd.toml >"$1/etc/lsmtpd/lsmtpd.toml"
-  install -m 644 LICENSE "$1/usr/share/doc/lsmtpd/copyright"
-  gzip -9n "$1"/usr/share/man/man*/*
-}
-
-# The packages whose shared libraries the binaries need, with the versions that dpkg knows.
-library_packages() {
-  local work
-  work=$(mktemp -d)
-  mkdir "$work/debian"
-  printf 'Source: lsmtpd\n\nPackage: lsmtpd\nArchitecture: any\n' >"$work/debian/control"
-  (cd "$work" && find "$1/usr" -type f \( -name lsmtpd -o -name '*.so' \) \
-    -exec dpkg-shlibdeps -O -xlsmtpd {} + 2>/dev/null) | sed 's/^shlibs:Depends=//'
-  rm -rf "$work"
+  local folder=$root/build-package
+  if [ "${1:-}" = --source ]; then
+    package_source "${2:?package --source needs a folder}"
+    return
+  fi
+  ensure_packages dpkg-dev git ccache
+  [ -z "$(this_git status --porcelain --untracked-files=no)" ] || say "changes that are not committed are left out"
+  rm -f "$folder"/lsmtpd*
+  package_source "$folder/source"
+  ensure_build_dependencies "$folder/source"
+  (
+    cd "$folder/source"
+    export PATH=/usr/lib/ccache:$PATH CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+    DEB_BUILD_OPTIONS="parallel=$(compile_jobs) ${DEB_BUILD_OPTIONS:-}"
+    export DEB_BUILD_OPTIONS
+    dpkg-buildpackage -us -uc >../package.log 2>&1 || {
+      tail -n 60 ../package.log
+      die "dpkg-buildpackage failed; $folder/package.log has all of it"
+    }
+  )
+  say "in $folder: $(cd "$folder" && echo lsmtpd*.dsc lsmtpd*.deb)"
 }

@@ -11,23 +11,28 @@ by_release() {
 packages_build=(
   g++ cmake ninja-build pkg-config ccache
   libuv1-dev libqpid-proton-cpp12-dev libcjson-dev libtomlplusplus-dev libspdlog-dev libfmt-dev
-  libexpected-dev libcli11-dev libssl-dev
+  libexpected-dev libcli11-dev libssl-dev libidn2-dev libboost-dev
   rustc bindgen # the example filter in Rust
+  libc-ares-dev libcurl4-openssl-dev
 )
 packages_run=(swaks python3) # the tour in README.md sends with one of them
 packages_lint=(clang-format shellcheck git python3)
 packages_tidy=(clang-tidy)
 packages_fuzz=(clang "$(by_release libclang-rt-14-dev libclang-rt-19-dev)")
 packages_test=(
-  libgtest-dev libgmock-dev libcurl4-openssl-dev clang-format git
-  python3 python3-pytest python3-qpid-proton python3-pika
+  libgtest-dev libgmock-dev clang-format git
+  python3 python3-pytest python3-qpid-proton python3-pika python3-prometheus-client python3-yaml
   "$(by_release libpython3.11-testsuite libpython3.13-testsuite)"
-  swaks msmtp curl strace openssl man-db
+  swaks libnet-ssleay-perl sslscan msmtp curl rbldnsd strace openssl man-db
+  haproxy nginx libnginx-mod-stream libnginx-mod-mail stunnel4 # proxies in front
   libfaketime iproute2 xfsprogs e2fsprogs mount # faults
-  # Libraries of smtp-source:
+  # Libraries of Debian's policy services for Postfix, which are unpacked only (get_policy_services):
+  libnet-server-perl libnetaddr-ip-perl libberkeleydb-perl libnet-dns-perl python3-spf python3-authres
+  # Libraries of Postfix and Exim, which are unpacked only:
   "$(by_release libdb5.3 libdb5.3t64)" "$(by_release libicu72 libicu76)" libnsl2
+  "$(by_release libgnutls-dane0 libgnutls-dane0t64)" libidn12 libpcre2-8-0
 )
-packages_bench=(libbenchmark-dev liburing-dev python3-matplotlib)
+packages_bench=(libbenchmark-dev liburing-dev python3-matplotlib valgrind)
 packages_brokers=(
   "$(by_release openjdk-17-jre-headless openjdk-21-jre-headless)" maven debootstrap util-linux socat
   erlang-base erlang-crypto erlang-eldap erlang-inets erlang-mnesia erlang-os-mon erlang-parsetools
@@ -128,6 +133,17 @@ unpack_package() {
   fi
   rm -rf "$work"
   [ -d "$2" ] || die "could not get Debian's $1"
+}
+
+# postgrey, postfwd and policyd-spf, which filter_policy is tested with; a test is skipped where one is missing.
+get_policy_services() {
+  local name
+  for name in postgrey postfwd postfix-policyd-spf-python python3-spf-engine; do
+    (unpack_package "$name" "$cache/policy/$name") || {
+      [ -z "${CI:-}" ] || die "$name is needed in CI"
+      say "without $name"
+    }
+  done
 }
 
 # packages [--list] [GROUP...]: installs the groups, or prints their names, a line each.

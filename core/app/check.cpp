@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// `lsmtpd run` up to the daemon, and `lsmtpd check`.
+// `lsmtpd check`.
 #include <cstdio>
 
 #include "app/ask_alone.hpp"
-#include "app/daemon.hpp"
+#include "app/certificates.hpp"
+#include "app/check_admin.hpp"
+#include "app/exit_status.hpp"
 #include "app/preflight.hpp"
 #include "app/process.hpp"
 #include "app/setup.hpp"
@@ -46,20 +48,16 @@ int probe(plugin::Instance& instance) {
 
 }  // namespace
 
-int run_daemon(const std::string& file) {
-  const auto loaded = load_config(file);
-  if (!loaded.ok()) return run_check(file, {});  // shows every mistake, not only those of the file
-  show(loaded.diagnostics, loaded.config.file);  // warnings
-  return Daemon(loaded.config).run();
-}
-
 int run_check(const std::string& file, const CheckOptions& options) {
   ignore_fatal_signals();
   const auto loaded = load_config(file);
   const auto& config = loaded.config;
   auto diagnostics = loaded.diagnostics;
   check_machine(config, diagnostics);
+  check_admin_sockets(config, diagnostics);
   become_daemon_user(config, options.user, diagnostics);
+  check_certificates(config, diagnostics);
+  check_admin_token(config, diagnostics);
   Setup setup(config);
   setup.load(diagnostics);
   require(check_log_file(config.log.file), config.log.given["file"], diagnostics);
@@ -71,7 +69,7 @@ int run_check(const std::string& file, const CheckOptions& options) {
     const auto& shown = options.changed ? setup.changed() : setup.effective();
     std::printf("%s", config::print(shown, setup.printing(options.changed)).c_str());
   }
-  int status = kExitOk;
+  int status = options.live ? check_tls_live(config) : kExitOk;
   for (const auto& [name, instance] : setup.instances()) {
     if (!options.live || !instance->probe()) continue;
     const int result = probe(*instance);

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
+#include "base/network.hpp"
 #include "base/result.hpp"
 
 namespace lsmtpd::app {
@@ -17,8 +19,12 @@ inline constexpr uint64_t kGreetingDeadlineMs = 5000;
 // that. Returns the last line of the greeting, without its line end. An error: no connection, or no
 // whole greeting within `deadline_ms`, or one that is not SMTP. A reply other than 220 is a
 // greeting too: the server answers, though not to this client now. `host` as in a listener's
-// address: a name, an address, or "*" for this machine.
-Result<std::string> read_greeting(const std::string& host, uint16_t port, uint64_t deadline_ms);
+// address: a name, an address, or "*" for this machine. Where our own address is in
+// `proxy_protocol_from` it sends the PROXY header of a health check first. `tls`: the connection
+// begins with TLS, whatever the certificate.
+Result<std::string> read_greeting(const std::string& host, uint16_t port, uint64_t deadline_ms,
+                                  std::span<const Network> proxy_protocol_from = {},
+                                  bool tls = false);
 
 // Asks every listener of the configuration and prints a line for each. Returns the exit status
 // (daemon.hpp): kExitFailed if one does not answer.

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "app/daemon.hpp"
+#include "app/exit_status.hpp"
 #include "app/setup.hpp"
 #include "app/subcommands.hpp"
 #include "base/text.hpp"
@@ -118,8 +118,13 @@ Result<Found> find_command(const config::Config& config, const std::string& name
     entries.push_back(entry.name);
     if (found.entry) continue;
     std::vector<config::Diagnostic> diagnostics;
-    found = {&entry, (*library)->command(),
-             plugin::Options::validate(entry, (*library)->options(), diagnostics)};
+    // Types and ranges only: a command may be there to make what validate() misses.
+    lsmtpd_options_1 table{};
+    if (const auto* options = (*library)->options())
+      table = {options->options, options->count, options->stride, nullptr};
+    found = {
+        &entry, (*library)->command(),
+        plugin::Options::validate(entry, (*library)->options() ? &table : nullptr, diagnostics)};
     if (has_errors(diagnostics)) {
       show(diagnostics, config.file);
       return fail("plugin.{} is not configured right", entry.name);

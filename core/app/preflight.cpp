@@ -7,12 +7,14 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <set>
 #include <sstream>
 
 #include "app/process.hpp"
 #include "app/setup.hpp"
-#include "io/tcp.hpp"
+#include "config/host.hpp"
+#include "io/socket_binding.hpp"
 
 namespace lsmtpd::app {
 
@@ -78,7 +80,8 @@ void check_machine(const config::Config& config, Diagnostics& diagnostics) {
   const auto& limits = config.limits;
   require(raise_descriptor_limit(limits.connections), limits.given["connections"], diagnostics);
   for (const auto& listener : config.listeners) {
-    if (listener.host.empty()) continue;  // a mistake that has been reported
+    // A mistake that has been reported, or a socket that only the daemon gets.
+    if (listener.host.empty() || !config::activation_name(listener.host).empty()) continue;
     const auto free = io::try_bind(listener.host, listener.port);
     if (free) continue;
     const std::string holder =
@@ -87,6 +90,28 @@ void check_machine(const config::Config& config, Diagnostics& diagnostics) {
         {holder.starts_with("lsmtpd "), listener.given["address"],
          fmt::format("listener {}: {}", listener.name, free.error().message),
          holder.empty() ? std::string() : fmt::format("{} listens there", holder)});
+  }
+}
+
+void check_spool_directories(const config::Config& config, Diagnostics& diagnostics) {
+  std::map<std::string, std::string> spools;  // name by directory
+  for (const auto& plugin : config.plugins) {
+    const auto given = plugin.options.find("directory");
+    if (fs::path(plugin.use).stem() != "output_json_spool" || given == plugin.options.end())
+      continue;
+    const auto* text = std::get_if<std::string>(&given->second.value.value);
+    if (!text) continue;  // a mistake that has been reported
+    std::error_code error;
+    auto directory = fs::weakly_canonical(*text, error);
+    if (error) continue;
+    if (!directory.has_filename()) directory = directory.parent_path();  // of a final slash
+    const auto [first, fresh] = spools.try_emplace(directory, plugin.name);
+    if (fresh) continue;
+    diagnostics.push_back({false, given->second.value.position,
+                           fmt::format("plugin.{}.options.directory: {} is the directory of "
+                                       "plugin.{} already",
+                                       plugin.name, *text, first->second),
+                           "each spool needs a directory of its own"});
   }
 }
 

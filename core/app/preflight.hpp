@@ -21,6 +21,9 @@ void require(const Status& status, config::Position at, Diagnostics& diagnostics
 // stays bound.
 void check_machine(const config::Config& config, Diagnostics& diagnostics);
 
+// Two spools in one directory: the second would find it locked at a start.
+void check_spool_directories(const config::Config& config, Diagnostics& diagnostics);
+
 // Becomes the user that will run the daemon, if this process is root: `user`, or server.user where
 // that is empty. A warning where neither is set. The rest of the check then sees what that user may
 // read and write.

@@ -3,12 +3,11 @@
 
 #include <grp.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <sched.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,8 +18,6 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-
-#include "base/unique_fd.hpp"
 
 namespace lsmtpd::app {
 
@@ -115,6 +112,14 @@ Status check_log_file(const std::string& file) {
   return fail("log.file = \"{}\" cannot be written to", file);
 }
 
+Status give_to_user(const std::string& path, const std::string& user) {
+  if (user.empty() || ::geteuid() != 0) return {};
+  if (auto known = check_user(user); !known) return known;
+  const passwd* entry = ::getpwnam(user.c_str());
+  if (::chown(path.c_str(), entry->pw_uid, entry->pw_gid) == 0) return {};
+  return fail("cannot give {} to {}: {}", path, user, strerror(errno));
+}
+
 Status drop_privileges(const std::string& user) {
   if (user.empty() || ::geteuid() != 0) return {};
   if (auto known = check_user(user); !known) return known;
@@ -153,17 +158,12 @@ void ignore_fatal_signals() {
   ::signal(SIGXFSZ, SIG_IGN);
 }
 
-void notify_service_manager(const char* state) {
-  const char* path = std::getenv("NOTIFY_SOCKET");
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (!path || std::strlen(path) >= sizeof address.sun_path) return;
-  std::memcpy(address.sun_path, path, std::strlen(path) + 1);
-  if (path[0] == '@') address.sun_path[0] = '\0';
-  const UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
-  ::sendto(fd.get(), state, std::strlen(state), MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address),
-           length);
+void give_children_a_clean_mask() {
+  static const int kRegistered [[maybe_unused]] = ::pthread_atfork(nullptr, nullptr, [] {
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  });
 }
 
 }  // namespace lsmtpd::app

@@ -25,12 +25,19 @@ uint64_t descriptors_for_spill(uint32_t connections);
 // An error if there is no such user. Empty is fine.
 Status check_user(const std::string& user);
 
+// Makes `user` and its group the owner of a file that root has made. Empty, or not root: nothing.
+Status give_to_user(const std::string& path, const std::string& user);
+
 // Becomes `user` (and its groups) for good. Empty, or not started as root: does nothing.
 Status drop_privileges(const std::string& user);
 
 // Writes to a closed socket or past a file size limit then fail with an error and do not end the
 // process.
 void ignore_fatal_signals();
+
+// A child that is forked begins with no signal blocked, whatever thread forked it: those of workers
+// and of the pool have all of them blocked.
+void give_children_a_clean_mask();
 
 // Memory that malloc keeps for later, given back to the system once there is much of it: what a
 // flood took does not stay with the daemon for ever.
@@ -46,8 +53,5 @@ uint64_t resident_memory();
 
 // Whether this process could append to `file`, found out without making it. Empty is fine.
 Status check_log_file(const std::string& file);
-
-// Tells a service manager that waits for it (sd_notify(3)): "READY=1", "STOPPING=1".
-void notify_service_manager(const char* state);
 
 }  // namespace lsmtpd::app

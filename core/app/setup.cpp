@@ -9,8 +9,10 @@
 #include <filesystem>
 #include <set>
 
+#include "app/layer_settings.hpp"
+#include "app/option_checks.hpp"
+#include "app/preflight.hpp"
 #include "app/process.hpp"
-#include "app/settings.hpp"
 #include "base/text.hpp"
 #include "plugin/option_table.hpp"
 #include "plugin/plugin_options.hpp"
@@ -49,12 +51,26 @@ bool has_errors(const std::vector<Diagnostic>& diagnostics) {
   return false;
 }
 
-Setup::Setup(const config::Config& config)
-    : config_(config),
-      resources_(config.limits.memory, config.limits.spill, config.limits.spill_directory,
-                 descriptors_for_spill(config.limits.connections)),
-      process_{resources_, config.server.hostname, kVersion, worker_count(config.server),
-               std::make_shared<io::Pool>(config.server.pool_threads)} {}
+Foundation::Foundation(const config::Config& config, Lasting lasting)
+    : resources(config.limits.memory, config.limits.spill, config.limits.spill_directory,
+                descriptors_for_spill(config.limits.connections)),
+      process{resources,
+              config.server.hostname,
+              kVersion,
+              worker_count(config.server),
+              std::make_shared<io::Pool>(config.server.pool_threads),
+              config.server.resolvers,
+              std::move(lasting.metrics),
+              std::move(lasting.holds)} {
+  resources.message_size = config.limits.message_size;
+}
+
+Setup::Setup(const config::Config& config, Lasting lasting)
+    : Setup(config, std::make_shared<Foundation>(config, std::move(lasting)), {}) {}
+
+Setup::Setup(const config::Config& config, std::shared_ptr<Foundation> foundation,
+             Instances running)
+    : config_(config), foundation_(std::move(foundation)), running_(std::move(running)) {}
 
 Setup::~Setup() = default;
 
@@ -77,8 +93,12 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
     libraries_[entry.name] = *library;
     auto options = plugin::Options::validate(entry, (*library)->options(), diagnostics);
     if (!options->complete()) continue;
+    if (auto shared = running(entry, **library, options)) {
+      instances_[entry.name] = std::move(shared);
+      continue;
+    }
     auto instance = plugin::Instance::create(**library, std::move(options),
-                                             plugin::settings_of(entry), process_);
+                                             plugin::settings_of(entry), foundation_->process);
     if (instance) {
       instances_[entry.name] = std::move(*instance);
     } else {
@@ -86,11 +106,32 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
     }
   }
   for (const auto& chain : config_.chains) check_chain(chain, diagnostics);
+  for (const auto& listener : config_.listeners) check_auth(listener, diagnostics);
   for (const auto& entry : config_.plugins) {
     check_fallback(entry, diagnostics);
     check_policies(entry, diagnostics);
-    check_size_filter(entry, diagnostics);
   }
+  check_size_filters(config_, libraries_, diagnostics);
+  check_rate_tables(config_, libraries_, diagnostics);
+  check_spool_directories(config_, diagnostics);
+}
+
+// Null: the entry needs an instance of its own. Fallbacks are as if they could exist only once:
+// two replays of one storage would send each message twice.
+std::shared_ptr<plugin::Instance> Setup::running(const config::Plugin& entry,
+                                                 const plugin::Library& library,
+                                                 std::unique_ptr<plugin::Options>& options) {
+  auto settings = plugin::settings_of(entry);
+  for (const auto& instance : running_) {
+    if (instance->name() != entry.name) continue;
+    if (instance->has(library, settings) && instance->has(*options)) return instance;
+    const bool once = !instance->may_be_doubled() || instance->replay();
+    if (!once || &instance->library() != &library) continue;
+    if (instance->has(*options)) options = nullptr;
+    changes_.push_back({instance, std::move(settings), std::move(options), entry.position});
+    return instance;
+  }
+  return nullptr;
 }
 
 void Setup::check_chain(const config::Chain& chain, std::vector<Diagnostic>& diagnostics) const {
@@ -109,7 +150,7 @@ void Setup::check_chain(const config::Chain& chain, std::vector<Diagnostic>& dia
     if (instance.output()) {
       ++outputs;
       if (instance.settings().fallback.empty()) without_fallback.push_back(instance.name());
-    } else if (!instance.filter() && !instance.session() && !instance.admission()) {
+    } else if (!instance.filter() && !instance.session_filter() && !instance.admission()) {
       diagnostics.push_back({false,
                              at,
                              fmt::format("chain.{}: {} is neither a filter nor an output",
@@ -136,6 +177,16 @@ void Setup::check_chain(const config::Chain& chain, std::vector<Diagnostic>& dia
              chain.name, fmt::join(without_fallback, ", ")),
          "give each of several outputs a fallback"});
   }
+}
+
+void Setup::check_auth(const config::Listener& listener,
+                       std::vector<Diagnostic>& diagnostics) const {
+  const auto found = instances_.find(listener.auth_plugin);
+  if (listener.auth_plugin.empty() || found == instances_.end() || found->second->auth()) return;
+  diagnostics.push_back({false, listener.given["auth_plugin"],
+                         fmt::format("listener \"{}\": {} cannot check users (extension {})",
+                                     listener.name, listener.auth_plugin, LSMTPD_AUTH),
+                         "name a plugin that uses auth_file"});
 }
 
 void Setup::check_fallback(const config::Plugin& entry,
@@ -175,33 +226,6 @@ void Setup::check_policies(const config::Plugin& entry,
   check("on_error", entry.on_error, entry.given["on_error"]);
 }
 
-// Of two limits of a message's size the smaller one counts. Where both are written, the other is
-// likely a mistake.
-void Setup::check_size_filter(const config::Plugin& entry,
-                              std::vector<Diagnostic>& diagnostics) const {
-  const auto found = instances_.find(entry.name);
-  const auto given = entry.options.find("max");
-  const auto& limits = config_.limits;
-  if (found == instances_.end() || given == entry.options.end()) return;
-  const auto& name = libraries_.at(entry.name)->factory().descriptor->name;
-  if (plugin::view(name) != "filter_size" || !limits.given.has("message_size")) return;
-  const auto& value = given->second.value;
-  const auto* text = std::get_if<std::string>(&value.value);
-  const auto* number = std::get_if<int64_t>(&value.value);
-  const auto most = text     ? parse_size(*text)
-                    : number ? Result<uint64_t>(static_cast<uint64_t>(*number))
-                             : fail("checked before");
-  if (!most || *most == limits.message_size) return;
-  const bool below = *most < limits.message_size;
-  const std::string option = fmt::format("plugin.{}.options.max", entry.name);
-  diagnostics.push_back(
-      {true, value.position,
-       fmt::format("{} ({}) is {} limits.message_size ({}), so {} has no effect{}", option,
-                   format_size(*most), below ? "below" : "above", format_size(limits.message_size),
-                   below ? "limits.message_size" : "it", below ? " where this filter is used" : ""),
-       "write one of them, or the same size twice"});
-}
-
 config::Printing Setup::printing(bool only_changed) const {
   config::Printing how;
   how.only_changed = only_changed;
@@ -221,7 +245,7 @@ config::Printing Setup::printing(bool only_changed) const {
 
 config::Config Setup::effective() const {
   config::Config all = config_;
-  all.server.workers = process_.workers;
+  all.server.workers = process().workers;
   for (auto& entry : all.plugins) {
     for (const auto& option : options_of(entry.name)) {
       if (!option.default_value || entry.options.contains(option.key)) continue;

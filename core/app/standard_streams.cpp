@@ -9,7 +9,7 @@
 #include <cstring>
 #include <iostream>
 
-#include "app/daemon.hpp"
+#include "app/exit_status.hpp"
 
 namespace lsmtpd::app {
 

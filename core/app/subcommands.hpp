@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands but `try` (try.hpp); each returns the exit status (daemon.hpp). [main]
+// The commands but `try` (try.hpp); each returns the exit status (exit_status.hpp). [main]
 #pragma once
 
 #include <array>
@@ -10,7 +10,8 @@
 namespace lsmtpd::app {
 
 // Any other word in their place may be a plugin's command.
-inline constexpr std::array<std::string_view, 4> kOwnCommands{"run", "check", "plugins", "try"};
+inline constexpr std::array<std::string_view, 7> kOwnCommands{"run",  "check",   "plugins", "try",
+                                                              "auth", "migrate", "ctl"};
 
 // `lsmtpd run`
 int run_daemon(const std::string& file);
@@ -31,6 +32,10 @@ int run_plugins(const std::string& file, const std::vector<std::string>& names);
 
 // `lsmtpd NAME ...` where a plugin brings the command NAME (lsmtpd.command/1), as `lsmtpd spool`.
 int run_plugin_command(const std::string& name, const std::vector<std::string>& arguments);
+
+// `lsmtpd auth hash NAME`: reads a password, from a terminal without echo and twice, or the first
+// line of standard input, and prints the line of auth_file's file.
+int run_auth_hash(const std::string& name);
 
 // Lines about the commands of installed plugins, for --help.
 std::string plugin_command_help();

@@ -3,17 +3,16 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <optional>
 
 #include "app/ask_alone.hpp"
-#include "app/daemon.hpp"
+#include "app/exit_status.hpp"
 #include "app/process.hpp"
 #include "app/setup.hpp"
 #include "app/try_options.hpp"
-#include "base/text.hpp"
+#include "app/try_report.hpp"
 #include "base/uuid.hpp"
 #include "log/log.hpp"
 #include "pipeline/outcome.hpp"
@@ -61,91 +60,11 @@ Result<message::Message> read_message(const TryOptions& options,
   return message;
 }
 
-const char* kind_name(plugin::Kind kind) {
-  switch (kind) {
-    case plugin::Kind::proceed:
-      return "continue";
-    case plugin::Kind::accept:
-      return "accept";
-    case plugin::Kind::stored:
-      return "stored";
-    case plugin::Kind::reject:
-      return "reject";
-    case plugin::Kind::discard:
-      return "discard";
-    case plugin::Kind::failed:
-      return "failed";
-    default:
-      return "tempfail";
-  }
-}
-
-bool is_good(const plugin::Completion& completion) {
-  const auto kind = completion.verdict.kind;
-  return kind == plugin::Kind::proceed || kind == plugin::Kind::accept ||
-         kind == plugin::Kind::stored || kind == plugin::Kind::discard;
-}
-
-// As a client gets it: each line of the text with the codes, all but the last with a hyphen.
-void print_reply(const smtp::Reply& reply) {
-  for (size_t at = 0; at <= reply.text.size();) {
-    const size_t end = std::min(reply.text.find('\n', at), reply.text.size());
-    std::printf("reply: %d%c%s %s\n", reply.code, end < reply.text.size() ? '-' : ' ',
-                reply.enhanced.c_str(), reply.text.substr(at, end - at).c_str());
-    at = end + 1;
-  }
-}
-
-// The verdict that counts: one that makes no sense from a filter is a tempfail, as in a chain.
-plugin::Completion counted(plugin::Completion answer, bool may_discard) {
+// A verdict that makes no sense from a filter is a tempfail, as in a chain.
+void change_nonsense(plugin::Completion& answer, bool may_discard) {
   const auto kind = answer.verdict.kind;
   if (kind == plugin::Kind::stored || (kind == plugin::Kind::discard && !may_discard))
     pipeline::change_kind(answer.verdict, plugin::Kind::tempfail);
-  return answer;
-}
-
-// The recipients' own verdicts, where an output answered so.
-void print_recipients(const plugin::Completion& answer, const message::Message& message) {
-  const auto& recipients = message.envelope->recipients;
-  for (size_t i = 0; i < answer.recipients.size() && i < recipients.size(); ++i) {
-    const plugin::Verdict& verdict = answer.recipients[i];
-    std::printf("recipient: <%s> %s\n", recipients[i].address.c_str(), kind_name(verdict.kind));
-    if (verdict.kind != plugin::Kind::stored)
-      print_reply(pipeline::to_reply(verdict, pipeline::Speaker::output));
-    if (!verdict.detail.empty())
-      std::printf("detail: %s\n", escape_for_log(verdict.detail).c_str());
-  }
-}
-
-// Prints how the plugin answers the questions that a chain asks at EHLO and MAIL.
-void print_admission(plugin::Lane& lane) {
-  if (!lane.instance().admission()) return;
-  const plugin::Admission admission = lane.admission();
-  std::printf("admission: %s\n", admission.ready ? "ready" : "not ready");
-  if (admission.max_message_size)
-    std::printf("size limit: %llu\n", static_cast<unsigned long long>(admission.max_message_size));
-  if (!admission.reason.empty())
-    std::printf("detail: %s\n", escape_for_log(admission.reason).c_str());
-}
-
-// `reply` is what stands for the verdict where it refuses.
-void print_verdict(const plugin::Completion& completion, const smtp::Reply& reply) {
-  std::printf("verdict: %s\n", kind_name(completion.verdict.kind));
-  if (!is_good(completion)) print_reply(reply);
-  if (!completion.verdict.detail.empty())
-    std::printf("detail: %s\n", escape_for_log(completion.verdict.detail).c_str());
-}
-
-void print_message(const message::Message& message) {
-  for (const auto& r : message.envelope->recipients)
-    std::printf("recipient: <%s>\n", r.address.c_str());
-  std::printf("\n");
-  char buffer[65536];
-  uint64_t offset = 0;
-  for (int64_t n; (n = message.read(offset, buffer, sizeof buffer)) > 0;
-       offset += static_cast<uint64_t>(n)) {
-    std::fwrite(buffer, 1, static_cast<size_t>(n), stdout);
-  }
 }
 
 struct PhaseName {
@@ -163,7 +82,7 @@ class Trial {
  public:
   Trial(plugin::Instance& instance, message::Message message)
       : instance_(instance), message_(std::move(message)) {
-    if (instance_.session()) add_phases();
+    if (instance_.session_filter()) add_phases();
     if (instance_.filter()) add_filter();
     if (instance_.output()) add_output();
   }
@@ -176,7 +95,7 @@ class Trial {
  private:
   void add_phases() {
     for (const auto& [phase, name] : kPhases) {
-      if (!(instance_.session()->phases & static_cast<uint32_t>(phase))) continue;
+      if (!(instance_.session_filter()->phases & static_cast<uint32_t>(phase))) continue;
       const size_t times = phase == message::Phase::rcpt ? message_.envelope->recipients.size() : 1;
       for (size_t i = 1; i <= times; ++i) add_phase(phase, name, i);
     }
@@ -191,13 +110,13 @@ class Trial {
         {[this, phase, known](plugin::Lane& lane, plugin::Done done, plugin::CallId& call) {
            const plugin::SessionEvent event{.phase = phase,
                                             .session = 1,
-                                            .envelope = known.get(),
+                                            .envelope = known,
                                             .annotations = message_.annotations,
                                             .deadline_ms = kDeadlineMs};
            return lane.decide(event, std::move(done), call);
          },
-         [this, phase, name](const plugin::Completion& given) {
-           const plugin::Completion answer = counted(given, false);
+         [this, phase, name](plugin::Completion& answer) {
+           change_nonsense(answer, false);
            last_is_good_ = is_good(answer);
            std::printf("phase: %s\n", name);
            print_verdict(answer, pipeline::to_reply(answer.verdict, phase));
@@ -211,14 +130,14 @@ class Trial {
                         if (!instance_.output()) print_admission(lane);
                         return lane.filter(message_, kDeadlineMs, std::move(done), call);
                       },
-                      [this](const plugin::Completion& answer) {
-                        const plugin::Completion shown = counted(answer, true);
-                        last_is_good_ = is_good(shown);
-                        print_verdict(shown,
-                                      pipeline::to_reply(shown.verdict, pipeline::Speaker::filter));
+                      [this](plugin::Completion& answer) {
+                        change_nonsense(answer, true);
+                        last_is_good_ = is_good(answer);
+                        print_verdict(
+                            answer, pipeline::to_reply(answer.verdict, pipeline::Speaker::filter));
                         if (answer.message) message_ = *answer.message;
-                        return shown.verdict.kind == plugin::Kind::proceed ||
-                               shown.verdict.kind == plugin::Kind::accept;
+                        return answer.verdict.kind == plugin::Kind::proceed ||
+                               answer.verdict.kind == plugin::Kind::accept;
                       }});
   }
 
@@ -279,7 +198,7 @@ int run_try(const std::string& file, const TryOptions& options) {
   show(diagnostics, config.file);
   if (has_errors(diagnostics)) return kExitUsage;
   plugin::Instance& instance = *setup.instances().at(kName);
-  if (!instance.output() && !instance.filter() && !instance.session()) {
+  if (!instance.output() && !instance.filter() && !instance.session_filter()) {
     std::fprintf(stderr, "lsmtpd: %s neither filters nor stores messages\n",
                  options.plugin.c_str());
     return kExitUsage;

@@ -18,8 +18,8 @@ struct TryOptions {
 };
 
 // Reads the message from standard input, prints the verdict. Of the configuration `file`, which may
-// be empty, it takes the folders of plugins. 0: continue, stored or discarded; 1: refused or not
-// now, or the plugin did not answer; 2: wrong usage.
+// be empty, it takes the folders of plugins. 0: continue, stored or discarded; 1: refused or
+// tempfailed, or the plugin did not answer; 2: wrong usage.
 int run_try(const std::string& file, const TryOptions& options);
 
 }  // namespace lsmtpd::app

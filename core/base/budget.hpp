@@ -16,21 +16,27 @@ class Budget {
   Budget(const Budget&) = delete;
   Budget& operator=(const Budget&) = delete;
 
+  // Below `used()` nothing more is reserved until enough was released.
+  void set_limit(uint64_t limit) { limit_.store(limit, std::memory_order_relaxed); }
+
   // True: `amount` is reserved until the caller releases it. False: nothing was reserved.
   [[nodiscard]] bool reserve(uint64_t amount) {
+    const uint64_t most = limit();
     uint64_t used = used_.load(std::memory_order_relaxed);
     do {
-      if (amount > limit_ || used > limit_ - amount) return false;
+      if (amount > most || used > most - amount) return false;
     } while (!used_.compare_exchange_weak(used, used + amount, std::memory_order_relaxed));
     return true;
   }
+  // For memory that is in use already, though there may be no room for it.
+  void count(uint64_t amount) { used_.fetch_add(amount, std::memory_order_relaxed); }
   void release(uint64_t amount) { used_.fetch_sub(amount, std::memory_order_relaxed); }
 
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
-  uint64_t limit() const { return limit_; }
+  uint64_t limit() const { return limit_.load(std::memory_order_relaxed); }
 
  private:
-  const uint64_t limit_;
+  std::atomic<uint64_t> limit_;
   std::atomic<uint64_t> used_{0};
 };
 
@@ -55,6 +61,11 @@ class Reservation {
     if (budget_ && !budget_->reserve(amount)) return false;
     held_ += amount;
     return true;
+  }
+  // For memory that is in use already, though there may be no room for it.
+  void count(uint64_t amount) {
+    if (budget_) budget_->count(amount);
+    held_ += amount;
   }
   void release(uint64_t amount) {
     if (budget_) budget_->release(amount);

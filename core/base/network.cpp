@@ -81,4 +81,44 @@ std::string format_network(const Network& network) {
   return fmt::format("{}/{}", text, network.bits);
 }
 
+bool any_contains(std::span<const Network> networks, std::string_view address_text) {
+  return std::any_of(networks.begin(), networks.end(),
+                     [&](const Network& network) { return network.contains(address_text); });
+}
+
+std::string format_socket_address(int family, const void* address, uint16_t port) {
+  char text[INET6_ADDRSTRLEN] = "";
+  ::inet_ntop(family, address, text, sizeof text);
+  return family == AF_INET6 ? fmt::format("[{}]:{}", text, port) : fmt::format("{}:{}", text, port);
+}
+
+Result<std::string> parse_socket_address(std::string_view text, uint16_t default_port) {
+  const auto wrong = [text] {
+    return fail(
+        "\"{}\" is not an address: write ADDRESS or ADDRESS:PORT, IPv6 with a port in "
+        "brackets, such as \"192.0.2.53\" or \"[2001:db8::53]:53\"",
+        escape_for_log(text));
+  };
+  std::string_view host = text, port;
+  if (host.starts_with('[')) {
+    const size_t end = host.find(']');
+    if (end == std::string_view::npos) return wrong();
+    port = host.substr(end + 1);
+    host = host.substr(1, end - 1);
+    if (host.find(':') == std::string_view::npos) return wrong();
+  } else if (std::count(host.begin(), host.end(), ':') == 1) {
+    port = host.substr(host.find(':'));
+    host.remove_suffix(port.size());
+  }
+  uint16_t number = default_port;
+  if (!port.empty()) {
+    const char* end = port.data() + port.size();
+    const auto [rest, error] = std::from_chars(port.data() + 1, end, number);
+    if (port[0] != ':' || error != std::errc{} || rest != end || number == 0) return wrong();
+  }
+  const auto address = parse_address_text(host);
+  if (!address) return wrong();
+  return format_socket_address(address->v6 ? AF_INET6 : AF_INET, address->octets.data(), number);
+}
+
 }  // namespace lsmtpd

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,5 +28,13 @@ struct Network {
 // prefix is an error that names the network of the address.
 Result<Network> parse_network(std::string_view text);
 std::string format_network(const Network& network);
+
+bool any_contains(std::span<const Network> networks, std::string_view address_text);
+
+// "192.0.2.53", "192.0.2.53:5353", "2001:db8::53" or "[2001:db8::53]:5353" as ADDRESS:PORT, IPv6 in
+// brackets. Names are refused.
+Result<std::string> parse_socket_address(std::string_view text, uint16_t default_port);
+// `address` is an in_addr or an in6_addr.
+std::string format_socket_address(int family, const void* address, uint16_t port);
 
 }  // namespace lsmtpd

@@ -107,8 +107,9 @@ void append_hex(std::string& out, std::string_view bytes) {
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
   return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(),
-                    [](char left, char right) { return lower(left) == lower(right); });
+         std::equal(a.begin(), a.end(), b.begin(), [](char left, char right) {
+           return left == right || lower(left) == lower(right);
+         });
 }
 
 std::string to_upper(std::string_view text) {

@@ -4,11 +4,14 @@
 #include <pthread.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <string_view>
 
 namespace lsmtpd {
 namespace {
@@ -52,6 +55,14 @@ const unsigned char* next_random() {
   return bytes;
 }
 
+// The two digits of each octet.
+constexpr auto kPairs = [] {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (size_t i = 0; i < pairs.size(); ++i) pairs[i] = {kDigits[i >> 4], kDigits[i & 15]};
+  return pairs;
+}();
+
 bool is_dash_position(size_t i) {
   return i == 8 || i == 13 || i == 18 || i == 23;
 }
@@ -59,17 +70,15 @@ bool is_dash_position(size_t i) {
 }  // namespace
 
 std::string new_uuid() {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  const unsigned char* bytes = next_random();
+  std::array<unsigned char, kUuidSize> bytes;
+  std::copy_n(next_random(), kUuidSize, bytes.begin());
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;  // version 4
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;  // the variant of RFC 4122
   std::string text(36, '-');
   char* at = text.data();
-  for (size_t i = 0; i < kUuidSize; ++i) {
-    unsigned byte = bytes[i];
-    if (i == 6) byte = (byte & 0x0f) | 0x40;  // version 4
-    if (i == 8) byte = (byte & 0x3f) | 0x80;  // the variant of RFC 4122
+  for (size_t i = 0; i < kUuidSize; ++i, at += 2) {
     if (i == 4 || i == 6 || i == 8 || i == 10) ++at;
-    *at++ = kDigits[byte >> 4];
-    *at++ = kDigits[byte & 15];
+    std::memcpy(at, &kPairs[bytes[i]], 2);
   }
   return text;
 }

@@ -22,6 +22,9 @@ const Named* find(const std::vector<Named>& all, std::string_view name) {
 const Plugin* Config::plugin(std::string_view name) const {
   return find(plugins, name);
 }
+ListenerTls Config::default_tls() const {
+  return tls.certificates.empty() ? ListenerTls::off : ListenerTls::starttls;
+}
 const Chain* Config::chain(std::string_view name) const {
   return find(chains, name);
 }

@@ -15,6 +15,8 @@
 #include <variant>
 #include <vector>
 
+#include "base/network.hpp"
+
 namespace lsmtpd::config {
 
 // Where in the file a value stands, 1-based; line 0 is a default or the environment.
@@ -52,6 +54,10 @@ struct Given {
 
 enum class Protocol { smtp, lmtp };
 enum class BareLf { reject, normalize };
+enum class ListenerTls { off, starttls, required, implicit, proxy };
+enum class ClientCertificate { none, request, require };
+enum class TlsVersion { tls_1_2, tls_1_3 };  // "1.2", "1.3"
+enum class Auth { off, optional, required };
 enum class OnFailure { tempfail, reject, proceed };  // "tempfail", "reject", "continue"
 
 struct Server {
@@ -61,6 +67,8 @@ struct Server {
   uint32_t pool_threads = 0;
   std::string user;
   std::vector<std::string> plugin_path;
+  std::vector<std::string> resolvers;  // ADDRESS:PORT
+  std::string state_directory;
   Given given;
 };
 
@@ -73,7 +81,39 @@ struct Listener {
   BareLf bare_lf = {};
   std::string chain;
   uint64_t greet_delay = 0;
+  std::vector<Network> proxy_protocol_from;
+  std::vector<Network> xclient_from;
+  ListenerTls tls = {};                       // where it is not given, load_file() puts it
+  ClientCertificate client_certificate = {};  // the same
+  Auth auth = {};
+  std::string auth_plugin;
+  bool traceparent = false;
+  std::vector<Network> traceparent_from;
   Position position;
+  Given given;
+};
+
+// A certificate and its key, by the names of their files.
+struct CertificateFiles {
+  std::string certificate;
+  std::string key;
+  Position position;  // does not count in a comparison
+
+  bool operator==(const CertificateFiles& other) const {
+    return certificate == other.certificate && key == other.key;
+  }
+};
+
+struct Tls {
+  Tls();
+  std::vector<CertificateFiles> certificates;
+  TlsVersion min_version = {};
+  std::string ciphers;
+  std::string ciphersuites;
+  std::string groups;
+  bool session_tickets = false;
+  std::string client_ca;
+  ClientCertificate client_certificate = {};
   Given given;
 };
 
@@ -85,9 +125,11 @@ struct Limits {
   uint32_t connections_per_peer = 0;
   uint32_t peer_prefix_v4 = 0;
   uint32_t peer_prefix_v6 = 0;
+  std::vector<Network> exempt;
   uint32_t commands = 0;
   uint32_t errors = 0;
   uint64_t memory = 0;
+  uint64_t tls_memory = 0;
   uint64_t spill = 0;
   std::string spill_directory;
   uint64_t unread_replies = 0;
@@ -100,8 +142,12 @@ struct Timeouts {
   uint64_t command = 0;
   uint64_t data_idle = 0;
   uint64_t session = 0;
+  uint64_t proxy = 0;
+  uint64_t tls = 0;
   uint64_t chain = 0;
   uint64_t drain = 0;
+  uint64_t reload = 0;
+  uint64_t drain_delay = 0;
   Given given;
 };
 
@@ -110,6 +156,19 @@ struct Log {
   std::string level;
   std::string format;
   std::string file;
+  std::string addresses;
+  Given given;
+};
+
+struct Admin {
+  Admin();
+  std::string socket;  // empty: none
+  std::string mode;    // of the socket's file: "0660"
+  std::string group;
+  std::string http;  // "HOST:PORT"; empty: none
+  std::string token_file;
+  std::vector<std::string> hosts;
+  uint64_t unready_after = 0;
   Given given;
 };
 
@@ -137,15 +196,19 @@ struct Chain {
 struct Config {
   std::string file;  // named in diagnostics; "environment" if there is no file
   Server server;
+  Tls tls;
   std::vector<Listener> listeners;
   Limits limits;
   Timeouts timeouts;
   Log log;
+  Admin admin;
   std::vector<Plugin> plugins;
   std::vector<Chain> chains;
 
   const Plugin* plugin(std::string_view name) const;
   const Chain* chain(std::string_view name) const;
+  // The tls of a listener that does not name it.
+  ListenerTls default_tls() const;
 };
 
 // One thing that is wrong (or doubtful) in the configuration.

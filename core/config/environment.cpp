@@ -22,10 +22,10 @@ constexpr uint64_t kAmqpsPort = 5671;
 
 // RUST_LOG does not count as one of them: it may be set for any other program written in Rust.
 constexpr std::string_view kVariables[] = {
-    "SERVER_NAME",      "BIND_ADDRESS",    "BIND_PORT",  "MAX_EMAIL_SIZE_BYTES",
-    "MAX_TIMEOUT_SECS", "TEMP_EMAIL_DIR",  "AMQP_HOST",  "AMQP_PORT",
-    "AMQP_USERNAME",    "AMQP_PASSWORD",   "AMQP_VHOST", "AMQP_EXCHANGE",
-    "AMQP_ROUTING_KEY", "AMQP_BUFFER_SIZE"};
+    "SERVER_NAME",      "BIND_ADDRESS",     "BIND_PORT",    "MAX_EMAIL_SIZE_BYTES",
+    "MAX_TIMEOUT_SECS", "TEMP_EMAIL_DIR",   "AMQP_HOST",    "AMQP_PORT",
+    "AMQP_USERNAME",    "AMQP_PASSWORD",    "AMQP_VHOST",   "AMQP_EXCHANGE",
+    "AMQP_ROUTING_KEY", "AMQP_BUFFER_SIZE", "AMQP_PROTOCOL"};
 
 // LSMTPD's package set 10 deliveries in flight, which would throttle every broker.
 constexpr uint64_t kLeastInFlight = 100;
@@ -74,6 +74,7 @@ class Environment {
   void size_filter();
   void spool();
   void broker();
+  std::string broker_plugin();
   void broker_target(Plugin& broker);
   Plugin& add_plugin(std::string name, std::string use);
   void add_decoded(Plugin& plugin, const char* key, const char* variable);
@@ -211,6 +212,15 @@ void Environment::spool() {
   set(add_plugin("spool", "output_json_spool"), "directory", std::move(directory));
 }
 
+// LSMTPD spoke AMQP 0-9-1; the variable is ours.
+std::string Environment::broker_plugin() {
+  const std::string protocol = text("AMQP_PROTOCOL");
+  if (protocol.empty() || protocol == "0-9-1") return "output_amqp091";
+  if (protocol != "1.0")
+    error("AMQP_PROTOCOL", fmt::format("is \"{}\"; allowed: 0-9-1, 1.0", escape_for_log(protocol)));
+  return "output_amqp";
+}
+
 void Environment::broker() {
   const std::string host = text("AMQP_HOST");
   const uint64_t port = number("AMQP_PORT", {1, 65535}).value_or(5672);
@@ -226,7 +236,7 @@ void Environment::broker() {
     error("AMQP_HOST", fmt::format("is \"{}\", which is not a host", escape_for_log(host)));
   }
   const std::string url = (port == kAmqpsPort ? "amqps://" : "amqp://") + address;
-  Plugin& broker = add_plugin("broker", "output_amqp");
+  Plugin& broker = add_plugin("broker", broker_plugin());
   broker.fallback = "spool";
   set(broker, "urls", OptionValue::List{OptionValue{url, {}}});
   add_decoded(broker, "username", "AMQP_USERNAME");

@@ -27,6 +27,9 @@ bool only(std::string_view text, std::string_view letters) {
   return text.find_first_not_of(letters) == std::string_view::npos;
 }
 
+constexpr std::string_view kActivation = "systemd:";
+constexpr size_t kLongestPath = 107;  // sockaddr_un's, with its NUL
+
 constexpr std::string_view kHostLetters =
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
 
@@ -71,10 +74,23 @@ Result<uint16_t> parse_port(std::string_view text) {
 }
 
 Result<Address> parse_address(std::string_view text) {
-  if (text.starts_with("unix:") || text.starts_with('/')) {
-    return fail("Unix sockets are not supported: write HOST:PORT");
+  if (text.starts_with(kActivation)) {
+    const std::string_view name = activation_name(text);
+    if (name.empty() || name.size() > 255 || name.find(':') != name.npos ||
+        !std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 127; }))
+      return fail("\"{}\" names no socket: write systemd:NAME, as in FileDescriptorName=",
+                  escape_for_log(text));
+    return Address{std::string(text), 0};
   }
   Address address;
+  if (text.starts_with("unix:")) {
+    const std::string_view path = text.substr(5);
+    if (!path.starts_with('/')) return fail("the path of a Unix socket begins with a slash");
+    if (path.size() > kLongestPath) return fail("the path of a Unix socket is too long");
+    address.host = text;
+    return address;
+  }
+  if (text.starts_with('/')) return fail("a Unix socket is written unix:{}", escape_for_log(text));
   std::string_view port;
   const Status parts = split(text, address.host, port);
   if (!parts) return tl::unexpected(parts.error());
@@ -84,7 +100,13 @@ Result<Address> parse_address(std::string_view text) {
   return address;
 }
 
+std::string_view activation_name(std::string_view host) {
+  return host.starts_with(kActivation) ? host.substr(kActivation.size()) : std::string_view();
+}
+
 std::string format_address(std::string_view host, uint16_t port) {
+  if (host.starts_with(kActivation)) return std::string(host);
+  if (host.starts_with("unix:")) return std::string(host);
   const bool brackets = host.find(':') != std::string_view::npos;
   return fmt::format("{}{}{}:{}", brackets ? "[" : "", host, brackets ? "]" : "", port);
 }

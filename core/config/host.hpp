@@ -16,8 +16,11 @@ struct Address {
 };
 
 // "127.0.0.1:2525", "[::1]:25", "*:25", "mx.local:25". Names are not looked up here.
+// "systemd:NAME", which is the host then: the socket that a service manager passes.
 Result<Address> parse_address(std::string_view text);
 std::string format_address(std::string_view host, uint16_t port);
+// NAME of "systemd:NAME"; empty: it is another host.
+std::string_view activation_name(std::string_view host);
 Result<uint16_t> parse_port(std::string_view text);
 
 // True for a domain or an address literal (RFC 5321 4.1.2, 4.1.3), as the banner has it.

@@ -74,10 +74,12 @@ const Key& key(Section section, std::string_view name) {
 void set_defaults(Section section, void* target) {
   for (const Key& one : keys_of(section)) {
     if (!one.set || one.required || !one.computed.empty()) continue;
-    if (one.type == Type::texts) {
+    if (one.type == Type::texts || one.type == Type::servers) {
       one.set(target, std::vector<std::string>{});
     } else if (one.type == Type::networks) {
       one.set(target, std::vector<Network>{});
+    } else if (one.type == Type::certificates) {
+      one.set(target, std::vector<CertificateFiles>{});
     } else if (const auto value = parse_value(one, one.default_value)) {
       one.set(target, *value);
     }
@@ -98,6 +100,10 @@ Result<Value> parse_value(const Key& key, std::string_view text) {
       return parse_size(text);
     case Type::duration:
       return parse_duration(text);
+    case Type::truth:
+      if (text != "true" && text != "false")
+        return fail("\"{}\" is neither true nor false", escape_for_log(text));
+      return Value(text == "true");
     default:
       return Value(std::string(text));
   }
@@ -126,6 +132,15 @@ std::string toml_text(const Key& key, const Value& value) {
   }
   if (const auto* text = std::get_if<std::string>(&value)) return quoted(*text);
   if (const auto* texts = std::get_if<std::vector<std::string>>(&value)) return list_text(*texts);
+  if (const auto* truth = std::get_if<bool>(&value)) return *truth ? "true" : "false";
+  if (const auto* files = std::get_if<std::vector<CertificateFiles>>(&value)) {
+    std::string out = "[";
+    for (const CertificateFiles& one : *files) {
+      out += fmt::format("{}{{ certificate = {}, key = {} }}", out.size() > 1 ? ", " : "",
+                         quoted(one.certificate), quoted(one.key));
+    }
+    return out + "]";
+  }
   std::vector<std::string> texts;
   for (const Network& network : std::get<std::vector<Network>>(value))
     texts.push_back(format_network(network));
@@ -139,7 +154,10 @@ std::string default_text(const Key& key) {
       return "{}";
     case Type::texts:
     case Type::networks:
+    case Type::servers:
+    case Type::certificates:
       return "[]";
+    case Type::truth:
     case Type::integer:
       return std::string(key.default_value);
     default:
@@ -173,6 +191,9 @@ Server::Server() {
 Listener::Listener() {
   set_defaults(Section::listener, this);
 }
+Tls::Tls() {
+  set_defaults(Section::tls, this);
+}
 Limits::Limits() {
   set_defaults(Section::limits, this);
 }
@@ -181,6 +202,10 @@ Timeouts::Timeouts() {
 }
 Log::Log() {
   set_defaults(Section::log, this);
+}
+
+Admin::Admin() {
+  set_defaults(Section::admin, this);
 }
 Plugin::Plugin() {
   set_defaults(Section::plugin, this);

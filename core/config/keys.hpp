@@ -16,10 +16,11 @@
 
 #include "base/network.hpp"
 #include "base/result.hpp"
+#include "config/config.hpp"
 
 namespace lsmtpd::config {
 
-enum class Section : uint8_t { server, listener, limits, timeouts, log, plugin, chain };
+enum class Section : uint8_t { server, tls, listener, limits, timeouts, log, admin, plugin, chain };
 
 struct SectionInfo {
   Section section;
@@ -39,11 +40,14 @@ enum class Type : uint8_t {
   address,   // "HOST:PORT"
   word,      // one of Key::words
   integer,
-  size,      // "10MiB", or a number of bytes
-  duration,  // "30s", or 0; milliseconds
-  texts,     // a list of strings
-  networks,  // a list of networks in CIDR notation
-  options,   // a table whose keys a plugin defines
+  size,          // "10MiB", or a number of bytes
+  duration,      // "30s", or 0; milliseconds
+  texts,         // a list of strings
+  networks,      // a list of networks in CIDR notation
+  servers,       // a list of addresses of DNS servers, with or without a port; ADDRESS:PORT
+  truth,         // true or false
+  certificates,  // a list of tables with `certificate` and `key`
+  options,       // a table whose keys a plugin defines
 };
 
 inline constexpr uint64_t kUnlimited = std::numeric_limits<uint64_t>::max();
@@ -53,7 +57,8 @@ struct Range {
   uint64_t most = kUnlimited;
 };
 
-using Value = std::variant<std::string, uint64_t, std::vector<std::string>, std::vector<Network>>;
+using Value = std::variant<std::string, uint64_t, std::vector<std::string>, std::vector<Network>,
+                           bool, std::vector<CertificateFiles>>;
 
 struct Key {
   Section section;
@@ -64,6 +69,7 @@ struct Key {
   std::span<const std::string_view> words = {};  // word: the allowed ones
   std::string_view computed = {};  // says how the program finds the default, where it does
   bool required = false;           // there is no default
+  bool fixed = false;              // used at the start: a reload cannot change it
   std::string_view empty = {};     // text, texts: the problem with an empty value; unset: none
   std::string_view example = {};   // a value as the file would have it, for hints
   std::string_view help = {};      // at most 160 characters, with the unit
@@ -76,6 +82,13 @@ struct Key {
 std::span<const Key> all_keys();
 std::span<const Key> keys_of(Section section);
 const Key& key(Section section, std::string_view name);  // which is in the table
+
+// Keys that are fixed, and whose values differ. `at`: where `next` gives it.
+struct FixedChange {
+  const Key& key;
+  Position at;
+};
+std::vector<FixedChange> fixed_changes(const Config& now, const Config& next);
 
 // Gives every key of `section` its default. Used by the constructors of config.hpp.
 void set_defaults(Section section, void* target);

@@ -42,13 +42,20 @@ class Loader {
 
 Config Loader::run() && {
   section(Section::server, config_.server);
+  section(Section::tls, config_.tls);
   listeners();
   section(Section::limits, config_.limits);
   section(Section::timeouts, config_.timeouts);
   section(Section::log, config_.log);
+  section(Section::admin, config_.admin);
   named_sections("plugin", [&](Reader& reader, const Entry& entry) { plugin(reader, entry); });
   named_sections("chain", [&](Reader& reader, const Entry& entry) { chain(reader, entry); });
   root_.finish();
+  for (Listener& one : config_.listeners) {
+    if (!one.given.has("tls")) one.tls = config_.default_tls();
+    if (!one.given.has("client_certificate"))
+      one.client_certificate = config_.tls.client_certificate;
+  }
   if (config_.server.hostname.empty()) config_.server.hostname = machine_name();
   return std::move(config_);
 }

@@ -22,6 +22,23 @@ struct Names<BareLf> {
   static constexpr std::array<std::string_view, 2> kAll{"reject", "normalize"};
 };
 template <>
+struct Names<ListenerTls> {
+  static constexpr std::array<std::string_view, 5> kAll{"off", "starttls", "required", "implicit",
+                                                        "proxy"};
+};
+template <>
+struct Names<ClientCertificate> {
+  static constexpr std::array<std::string_view, 3> kAll{"none", "request", "require"};
+};
+template <>
+struct Names<TlsVersion> {
+  static constexpr std::array<std::string_view, 2> kAll{"1.2", "1.3"};
+};
+template <>
+struct Names<Auth> {
+  static constexpr std::array<std::string_view, 3> kAll{"off", "optional", "required"};
+};
+template <>
 struct Names<OnFailure> {
   static constexpr std::array<std::string_view, 3> kAll{"tempfail", "reject", "continue"};
 };
@@ -29,5 +46,6 @@ struct Names<OnFailure> {
 inline constexpr std::array<std::string_view, 6> kLevelNames{"trace", "debug", "info",
                                                              "warn",  "error", "off"};
 inline constexpr std::array<std::string_view, 2> kFormatNames{"text", "json"};
+inline constexpr std::array<std::string_view, 3> kAddressNames{"full", "domain", "hash"};
 
 }  // namespace lsmtpd::config

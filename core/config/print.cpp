@@ -69,20 +69,24 @@ class Printer {
   bool is_default(const Key& key, const Value& value, size_t number) const;
 
   const Printing& how_;
+  const Config* config_ = nullptr;
   std::string out_;
 };
 
 std::string Printer::print(const Config& config) && {
   out_ = fmt::format("# {} configuration of {}\n",
-                     how_.only_changed ? "what differs from the defaults in the" : "the effective",
+                     how_.only_changed ? "changes from the defaults in the" : "the effective",
                      escape_for_log(config.file));
+  config_ = &config;
   section(Section::server, &config.server, "[server]");
+  section(Section::tls, &config.tls, "[tls]");
   size_t number = 0;
   for (const Listener& one : config.listeners)
     section(Section::listener, &one, "[[listener]]", ++number);
   section(Section::limits, &config.limits, "[limits]");
   section(Section::timeouts, &config.timeouts, "[timeouts]");
   section(Section::log, &config.log, "[log]");
+  section(Section::admin, &config.admin, "[admin]");
   for (const Plugin& one : config.plugins) {
     section(Section::plugin, &one, fmt::format("[plugin.{}]", key_text(one.name)));
     options(one);
@@ -108,6 +112,12 @@ bool Printer::is_default(const Key& key, const Value& value, size_t number) cons
   if (key.required) return false;
   if (key.type == Type::hostname) return value == Value(machine_name());
   if (key.type == Type::name) return value == Value(fmt::format("listener-{}", number));
+  if (key.section == Section::listener && !key.computed.empty()) {
+    Listener usual;
+    usual.tls = config_->default_tls();
+    usual.client_certificate = config_->tls.client_certificate;
+    return value == key.get(&usual);
+  }
   const auto given = toml_text(key, value);
   if (key.type != Type::size && key.type != Type::duration) return given == default_text(key);
   return value == *parse_value(key, key.default_value);

@@ -8,6 +8,8 @@
 namespace lsmtpd::config {
 namespace {
 
+constexpr uint16_t kDnsPort = 53;
+
 // Where the value is no more than empty or malformed, an example helps.
 std::string hint_for(const Key& key, const Value& value) {
   const auto* text = std::get_if<std::string>(&value);
@@ -85,7 +87,12 @@ std::optional<Value> Reader::value_of(const Key& key, const Node& node,
       return duration(key, node);
     case Type::texts:
     case Type::networks:
+    case Type::servers:
       return list(key, node, items);
+    case Type::truth:
+      return truth(key, node);
+    case Type::certificates:
+      return certificates(key, node);
     default:
       return text(key, node);
   }
@@ -146,6 +153,58 @@ std::optional<Value> Reader::duration(const Key& key, const Node& node) {
   return std::nullopt;
 }
 
+std::optional<Value> Reader::truth(const Key& key, const Node& node) {
+  if (const auto* truth = std::get_if<bool>(&node.value)) return *truth;
+  wrong_type(node, key.name, "true or false");
+  return std::nullopt;
+}
+
+// A table with a mistake is reported and left out.
+std::optional<Value> Reader::certificates(const Key& key, const Node& node) {
+  constexpr std::string_view kExample =
+      "such as [{ certificate = \"fullchain.pem\", key = \"privkey.pem\" }]";
+  const auto* list = std::get_if<Node::List>(&node.value);
+  if (!list) {
+    wrong_type(node, key.name, "a list of tables", std::string(kExample));
+    return std::nullopt;
+  }
+  std::vector<CertificateFiles> all;
+  for (const Node& item : *list) {
+    const auto* table = std::get_if<Table>(&item.value);
+    if (item.broken) continue;
+    if (!table) {
+      wrong_type(item, key.name, "a list of tables", std::string(kExample));
+      continue;
+    }
+    Reader inner(*table, full(key.name), fmt::format("{} of {}", key.name, section_), diagnostics_);
+    CertificateFiles files{{}, {}, item.position};
+    // Both, so that each mistake is named.
+    const bool certificate = inner.file("certificate", item.position, files.certificate);
+    const bool key_file = inner.file("key", item.position, files.key);
+    inner.finish();
+    if (certificate && key_file) all.push_back(std::move(files));
+  }
+  if (!list->empty() && all.empty()) return std::nullopt;
+  return all;
+}
+
+// The name of a file, which must be given.
+bool Reader::file(std::string_view key, Position where, std::string& name) {
+  require(key, where, fmt::format("such as {} = \"/etc/lsmtpd/tls/{}.pem\"", key, key));
+  const Node* node = take(key);
+  if (!node) return false;
+  const auto* text = std::get_if<std::string>(&node->value);
+  if (!text) {
+    wrong_type(*node, key, "a string");
+  } else if (text->empty() || text->find('\0') != std::string::npos) {
+    error(*node, key, text->empty() ? "is empty" : "contains a NUL");
+  } else {
+    name = *text;
+    return true;
+  }
+  return false;
+}
+
 // An item with a mistake is reported and left out.
 std::optional<Value> Reader::list(const Key& key, const Node& node, std::vector<Position>* items) {
   const auto wanted = key.type == Type::networks ? "a list of networks" : "a list of strings";
@@ -168,6 +227,12 @@ std::optional<Value> Reader::list(const Key& key, const Node& node, std::vector<
     } else if (key.type == Type::texts) {
       texts.push_back(*text);
       if (items) items->push_back(item.position);
+    } else if (key.type == Type::servers) {
+      if (auto server = parse_socket_address(*text, kDnsPort)) {
+        texts.push_back(std::move(*server));
+      } else {
+        error(item, key.name, server.error().message);
+      }
     } else if (const auto network = parse_network(*text)) {
       networks.push_back(*network);
     } else {

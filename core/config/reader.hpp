@@ -52,6 +52,7 @@ class Reader {
 
  private:
   std::string full(std::string_view key) const;
+  bool file(std::string_view key, Position where, std::string& name);
   void wrong_type(const Node& node, std::string_view key, std::string_view wanted,
                   std::string hint = {});
   std::optional<Value> value_of(const Key& key, const Node& node, std::vector<Position>* items);
@@ -59,6 +60,8 @@ class Reader {
   std::optional<Value> integer(const Key& key, const Node& node);
   std::optional<Value> size(const Key& key, const Node& node);
   std::optional<Value> duration(const Key& key, const Node& node);
+  std::optional<Value> truth(const Key& key, const Node& node);
+  std::optional<Value> certificates(const Key& key, const Node& node);
   std::optional<Value> list(const Key& key, const Node& node, std::vector<Position>* items);
 
   const Table& table_;

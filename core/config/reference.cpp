@@ -23,8 +23,14 @@ std::string_view type_text(const Key& key) {
       return "list of strings";
     case Type::networks:
       return "list of networks";
+    case Type::servers:
+      return "list of addresses";
     case Type::options:
       return "table";
+    case Type::certificates:
+      return "list of tables";
+    case Type::truth:
+      return "true or false";
     default:
       return "string";
   }
@@ -54,12 +60,16 @@ std::string default_cell(const Key& key) {
   return fmt::format("`{}`", default_text(key));
 }
 
+std::string help_of(const Key& key) {
+  return std::string(key.help) + (key.fixed ? " A change needs a restart." : "");
+}
+
 std::string markdown(const SectionInfo& section) {
   std::string out =
       fmt::format("\n{}\n\n| key | value | default | |\n| --- | --- | --- | --- |\n", section.help);
   for (const Key& key : keys_of(section.section)) {
     out += fmt::format("| `{}` | {} | {} | {} |\n", key.name, cell(kind_text(key)),
-                       cell(default_cell(key)), cell(key.help));
+                       cell(default_cell(key)), cell(help_of(key)));
   }
   return out + "\n";
 }
@@ -78,7 +88,7 @@ std::string roff(const SectionInfo& section) {
                                      ? fmt::format("default: {}", key.computed)
                                      : fmt::format("default: {}", default_text(key));
     out += fmt::format(".TP\n.B {}\n{}; {}.\n.br\n{}\n", roff_text(key.name),
-                       roff_text(kind_text(key)), roff_text(standard), roff_text(key.help));
+                       roff_text(kind_text(key)), roff_text(standard), roff_text(help_of(key)));
   }
   return out;
 }

@@ -9,11 +9,32 @@
 namespace lsmtpd::config {
 namespace {
 
+constexpr std::string_view kCredential = "credential:";
+
 bool is_variable(std::string_view name) {
   const auto fits = [](char c) {
     return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
   };
   return !name.empty() && std::all_of(name.begin(), name.end(), fits);
+}
+
+// As systemd has the names of credentials: a file's name, without a colon.
+bool is_credential(std::string_view name) {
+  const auto fits = [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':'; };
+  return !name.empty() && name != "." && name != ".." &&
+         std::all_of(name.begin(), name.end(), fits);
+}
+
+Result<std::string> path_of_credential(std::string_view name) {
+  if (!is_credential(name)) {
+    return fail("{}{} does not name a credential", kCredential, escape_for_log(name));
+  }
+  const char* directory = std::getenv("CREDENTIALS_DIRECTORY");
+  if (!directory || !*directory) {
+    return fail("{}{} is of the service only: CREDENTIALS_DIRECTORY is not set", kCredential, name);
+  }
+  if (!is_utf8(directory)) return fail("CREDENTIALS_DIRECTORY is not valid UTF-8");
+  return fmt::format("{}/{}", directory, name);
 }
 
 Result<std::string> value_of(const std::string& name) {
@@ -46,6 +67,7 @@ void substitute_node(Node& node, std::vector<Diagnostic>& diagnostics) {
 }  // namespace
 
 Result<std::string> substitute(std::string_view text) {
+  if (text.starts_with(kCredential)) return path_of_credential(text.substr(kCredential.size()));
   std::string out;
   for (size_t i = 0; i < text.size();) {
     if (text.substr(i, 3) == "$${") {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `${NAME}` in a string value stands for the environment variable NAME, so that secrets need not be
 // in the file; `$${` is a literal `${`. The variable's value is not searched for `${` again.
+// "credential:NAME" stands for the path of a file that systemd passes to the service by that name
+// (LoadCredential=, systemd.exec(5)).
 #pragma once
 
 #include <string>

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/loop.hpp"
 
-#include <netdb.h>
 #include <pthread.h>
 #include <uv.h>
 
 #include <atomic>
-#include <cstring>
 #include <mutex>
 #include <utility>
 
@@ -66,12 +64,16 @@ Loop::~Loop() {
 void Loop::run() {
   handles_->thread = pthread_self();
   handles_->running = true;
+  Heartbeat* const before = Heartbeat::attach(heartbeat_.get());
+  heartbeat_->beat();
   while (!handles_->stopping) uv_run(uv_.get(), UV_RUN_DEFAULT);
-  // Work on the pool and lookups complete while their owners still exist.
+  // Work on pools completes while its owners still exist.
   while (offloaded_ > 0) uv_run(uv_.get(), UV_RUN_ONCE);
   // Handles closed in the last turn get their close callbacks here.
   run_posted();
   uv_run(uv_.get(), UV_RUN_NOWAIT);
+  heartbeat_->rest();
+  Heartbeat::attach(before);
   handles_->running = false;
   handles_->stopping = false;
 }
@@ -126,6 +128,7 @@ void Loop::run_posted() {
 // to its other events.
 void Loop::end_turn() {
   ++turns_;
+  heartbeat_->beat();
   for (int round = 0; round < kDeferredRounds && !deferred_.empty(); ++round) {
     std::vector<Task> tasks;
     tasks.swap(deferred_);
@@ -148,49 +151,6 @@ bool Loop::offload(Pool::Queue& queue, Task work, Task done) {
   });
   if (taken) ++offloaded_;
   return taken;
-}
-
-namespace {
-
-struct Lookup {
-  uv_getaddrinfo_t request{};
-  Resolved resolved;
-  size_t* under_way;
-};
-
-void finish_lookup(uv_getaddrinfo_t* request, int status, addrinfo* list) {
-  std::unique_ptr<Lookup> lookup(static_cast<Lookup*>(request->data));
-  --*lookup->under_way;
-  if (status != 0) {
-    lookup->resolved(fail("{}", uv_strerror(status)));
-    return;
-  }
-  std::vector<sockaddr_storage> addresses;
-  for (const addrinfo* at = list; at; at = at->ai_next) {
-    auto& address = addresses.emplace_back();
-    std::memcpy(&address, at->ai_addr, at->ai_addrlen);
-  }
-  uv_freeaddrinfo(list);
-  lookup->resolved(std::move(addresses));
-}
-
-}  // namespace
-
-void Loop::resolve(const std::string& host, uint16_t port, Resolved resolved) {
-  auto* lookup = new Lookup;
-  lookup->resolved = std::move(resolved);
-  lookup->under_way = &offloaded_;
-  lookup->request.data = lookup;
-  ++offloaded_;
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICSERV;
-  const std::string service = std::to_string(port);
-  const int status = uv_getaddrinfo(uv_.get(), &lookup->request, finish_lookup, host.c_str(),
-                                    service.c_str(), &hints);
-  if (status != 0) {
-    post([lookup, status] { finish_lookup(&lookup->request, status, nullptr); });
-  }
 }
 
 // Timer, Watch and Signal are alike: the uv handle lives in an Impl that is closed by the owner's

@@ -10,21 +10,17 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "base/deadlines.hpp"
-#include "base/result.hpp"
+#include "base/heartbeat.hpp"
 #include "io/pool.hpp"
 
 struct uv_loop_s;
-struct sockaddr_storage;
 
 namespace lsmtpd::io {
 
 using Task = std::function<void()>;
-// Addresses in order of preference, or an error.
-using Resolved = std::function<void(Result<std::vector<sockaddr_storage>>)>;
 
 class Loop {
  public:
@@ -33,9 +29,11 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  void run();              // until stop(), and until work on the pool and lookups are complete
+  void run();              // until stop(), and until work on pools is complete
   void stop();             // [any]
   bool on_thread() const;  // [any] true on the thread that runs the loop
+  // Beats at the end of each turn while the loop runs. [any]
+  std::shared_ptr<Heartbeat> heartbeat() const { return heartbeat_; }
 
   uint64_t now_ms() const;                  // [loop] monotonic, as of this turn
   Deadlines& deadlines();                   // [loop] counting from now; resolution 100 ms
@@ -49,11 +47,7 @@ class Loop {
   void offload(Task work, Task done);
   // [loop] The same through `queue`. False: the queue is full, and neither will run.
   bool offload(Pool::Queue& queue, Task work, Task done);
-  // [loop] Looks a name up on libuv's pool, which does nothing else.
-  void resolve(const std::string& host, uint16_t port, Resolved resolved);
-  size_t offloaded() const {
-    return offloaded_;
-  }  // [loop] the number of pieces of work and lookups under way
+  size_t offloaded() const { return offloaded_; }  // [loop] pieces of work under way
 
   // [loop] The one read buffer, shared by all streams: valid during a read callback only.
   static constexpr size_t kReadBuffer = 64u << 10;
@@ -69,6 +63,7 @@ class Loop {
 
   std::unique_ptr<uv_loop_s> uv_;
   std::unique_ptr<Handles> handles_;
+  const std::shared_ptr<Heartbeat> heartbeat_ = std::make_shared<Heartbeat>();
   std::unique_ptr<char[]> read_buffer_;
   Deadlines deadlines_;
   std::vector<Task> deferred_;

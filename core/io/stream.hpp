@@ -28,16 +28,11 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 
-namespace lsmtpd::io {
+#include "io/endpoint.hpp"
 
-struct Endpoint {
-  std::string address;  // numeric, without brackets
-  uint16_t port = 0;
-  std::string text() const;  // "192.0.2.1:25", "[2001:db8::1]:25"
-};
+namespace lsmtpd::io {
 
 class Stream {
  public:
@@ -49,7 +44,8 @@ class Stream {
 
   class Handler {
    public:
-    // The next octets of content, valid during the call.
+    // The next octets of content, valid during the call. The handler may overwrite them, as it does
+    // with passwords.
     virtual void on_read(std::string_view bytes) = 0;
     // The stream reads nothing after this call.
     virtual void on_end(End end) = 0;

@@ -1,39 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// TCP: sockets to listen on, and the streams they accept.
-//
-// bind_tcp() [main, before privileges are dropped] makes one socket a worker; each worker's
-// Listener accepts from its own (SO_REUSEPORT), so that nothing is shared on the way of a
-// connection.
+// The stream of a TCP or Unix socket. [loop]
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <string>
 #include <string_view>
-#include <vector>
 
-#include "base/result.hpp"
 #include "base/unique_fd.hpp"
 #include "io/loop.hpp"
 #include "io/stream.hpp"
 
+struct uv_stream_s;
+
 namespace lsmtpd::io {
 
-// A bound, not yet listening socket with SO_REUSEADDR and SO_REUSEPORT. `host` is a name, an
-// address or "*". `port` 0 takes a free one: ask local_endpoint(), and bind the other workers'
-// sockets to that.
-Result<UniqueFd> bind_tcp(const std::string& host, uint16_t port);
-// The same on every address that `host` has and this machine knows; on one port.
-Result<std::vector<UniqueFd>> bind_all(const std::string& host, uint16_t port);
-Endpoint local_endpoint(int fd);
-// An error where another process listens there already: SO_REUSEPORT alone would share the address
-// with it without an error.
-Status try_bind(const std::string& host, uint16_t port);
-
-// One accepted connection. [loop]
+// One accepted connection.
 class TcpStream final : public Stream {
  public:
+  // Takes an accepted socket over; null where libuv cannot.
+  static std::unique_ptr<TcpStream> open(Loop& loop, UniqueFd socket);
+  // The next connection that libuv has for the listening `server`; null if it was lost.
+  static std::unique_ptr<TcpStream> accept(Loop& loop, uv_stream_s& server);
   ~TcpStream() override;
 
   void set_handler(Handler& handler) override;
@@ -46,26 +33,12 @@ class TcpStream final : public Stream {
   uint64_t unsent() const override;
   void close_when_sent(bool linger) override;
   void close() override;
+  // Reads at most so many octets at once from now on, and at most Loop::kReadBuffer.
+  void limit_reads(size_t octets);
 
  private:
-  friend class Listener;
   struct Impl;
   explicit TcpStream(Impl* impl) : impl_(impl) {}
-  Impl* impl_;
-};
-
-class Listener {
- public:
-  using Accepted = std::function<void(std::unique_ptr<TcpStream>)>;
-  // Takes the socket over and listens. [loop]
-  static Result<std::unique_ptr<Listener>> open(Loop& loop, UniqueFd socket, Accepted accepted);
-  ~Listener();  // stops listening
-  Listener(const Listener&) = delete;
-  Listener& operator=(const Listener&) = delete;
-
- private:
-  struct Impl;
-  explicit Listener(Impl* impl) : impl_(impl) {}
   Impl* impl_;
 };
 

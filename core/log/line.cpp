@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/printable.hpp"
 #include "base/text.hpp"
 
 namespace lsmtpd::log {
@@ -31,6 +32,12 @@ class Tail {
   void operator+=(std::string_view piece) {
     if (static_cast<size_t>(end_ - at_) < piece.size()) grow(piece.size());
     at_ = std::copy(piece.begin(), piece.end(), at_);
+  }
+  void between(char before, std::string_view piece, char after) {
+    if (static_cast<size_t>(end_ - at_) < piece.size() + 2) grow(piece.size() + 2);
+    *at_++ = before;
+    at_ = std::copy(piece.begin(), piece.end(), at_);
+    *at_++ = after;
   }
 
  private:
@@ -82,26 +89,19 @@ Cut cut(std::string_view text) {
   return {text.substr(0, end), true};
 }
 
-// The octets that need neither quotes nor escapes. A table, because each log line is checked here.
-constexpr std::array<bool, 256> kBareOctets = [] {
-  std::array<bool, 256> bare{};
-  for (unsigned c = 0x21; c < 0x7f; ++c) bare[c] = c != '"' && c != '\\' && c != '=';
-  return bare;
-}();
-
+// It needs neither quotes nor escapes.
 bool is_bare(std::string_view value) {
-  return !value.empty() && std::all_of(value.begin(), value.end(), [](char c) {
-    return kBareOctets[static_cast<unsigned char>(c)];
-  });
+  return !value.empty() && is_printable_but<' ', '"', '\\', '='>(value);
 }
 
-void append_text_value(Tail& out, std::string_view whole) {
+// It needs no escapes.
+bool is_plain(std::string_view value) {
+  return is_printable_but<'"', '\\'>(value);
+}
+
+[[gnu::noinline]] void append_quoted(Tail& out, std::string_view whole) {
   const auto [value, shortened] = cut(whole);
-  if (is_bare(value) && !shortened) {
-    out += value;
-    return;
-  }
-  const bool plain = plain_prefix(value) == value.size();
+  const bool plain = is_plain(value);
   const std::string escaped = plain ? "" : escape_for_log(value);
   // Letters beyond ASCII need no quotes either.
   const bool quoted =
@@ -110,6 +110,14 @@ void append_text_value(Tail& out, std::string_view whole) {
   out += plain ? value : escaped;
   if (shortened) out += "...";
   if (quoted) out += '"';
+}
+
+void append_text_value(Tail& out, std::string_view value) {
+  if (value.size() <= kMaxValue && is_bare(value)) {
+    out += value;
+  } else {
+    append_quoted(out, value);
+  }
 }
 
 // A message of several words stands without quotes, unless it could be taken for fields.
@@ -149,6 +157,10 @@ bool is_plain_json(char c) {
 }
 
 void append_json_text(Tail& out, std::string_view text) {
+  if (is_plain(text)) {
+    out += text;
+    return;
+  }
   while (!text.empty()) {
     size_t length = 0;
     while (length < text.size() && is_plain_json(text[length])) ++length;
@@ -175,23 +187,27 @@ void append_json_string(Tail& out, std::string_view whole) {
   out += '"';
 }
 
+void append_digits(Tail& out, const fmt::format_int& digits) {
+  out += std::string_view(digits.data(), digits.size());
+}
+
 void append_number(Tail& out, const Field& field) {
-  std::visit(
-      [&](const auto& value) {
-        using T = std::decay_t<decltype(value)>;
-        if constexpr (std::is_same_v<T, bool>) {
-          out += value ? "true" : "false";
-        } else if constexpr (std::is_integral_v<T>) {
-          const fmt::format_int digits(value);
-          out += std::string_view(digits.data(), digits.size());
-        } else if constexpr (std::is_same_v<T, double>) {
-          out += fmt::format("{}", value);
-        }
-      },
-      field.value);
+  if (const auto* value = std::get_if<uint64_t>(&field.value)) {
+    append_digits(out, fmt::format_int(*value));
+  } else if (const auto* with_sign = std::get_if<int64_t>(&field.value)) {
+    append_digits(out, fmt::format_int(*with_sign));
+  } else if (const auto* flag = std::get_if<bool>(&field.value)) {
+    out += *flag ? "true" : "false";
+  } else if (const auto* real = std::get_if<double>(&field.value)) {
+    out += fmt::format("{}", *real);
+  }
 }
 
 void append_text_list(Tail& out, List list) {
+  if (list.size() == 1) {
+    append_text_value(out, list.front());
+    return;
+  }
   std::string all;
   for (const std::string_view& each : list) {
     if (&each != list.data()) all += ',';
@@ -216,9 +232,9 @@ bool is_finite(const Field& field) {
 
 void append_text_key(Tail& out, const Key& key) {
   if (key.plain()) {
-    out += key.text();
+    out.between(' ', key.text(), '=');
   } else {
-    out += escape_for_log(key.text());
+    out.between(' ', escape_for_log(key.text()), '=');
   }
 }
 
@@ -247,9 +263,7 @@ void append_text(std::string& text, const Line& line) {
   out += ' ';
   append_text_message(out, line.message);
   for (const Field& field : line.fields) {
-    out += ' ';
     append_text_key(out, field.key);
-    out += '=';
     if (const auto* value = std::get_if<std::string_view>(&field.value)) {
       append_text_value(out, *value);
     } else if (const auto* list = std::get_if<List>(&field.value)) {

@@ -4,10 +4,10 @@
 //   2026-11-22T01:38:39.271Z info accepted id=f6f326ce-... sender="a b@example.org"
 //   {"time":"2026-11-22T01:38:39.271Z","level":"info","message":"accepted","id":"f6f326ce-..."}
 //
-// Whatever a value holds, it stays inside its field and the line stays one line of valid UTF-8.
+// Any value stays inside its field, and the line stays one line of valid UTF-8.
 // Text shows unprintable octets as \xNN. JSON carries valid text exactly, and invalid bytes as the
-// four characters \xNN. Values longer than kMaxValue bytes are cut and end in "...": the queue has
-// a bound, whatever a client sends.
+// four characters \xNN. Values longer than kMaxValue bytes are cut and end in "...", so that the
+// queue has a bound.
 #pragma once
 
 #include <chrono>

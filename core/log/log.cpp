@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/text.hpp"
+#include "log/hidden_addresses.hpp"
 #include "log/line.hpp"
 #include "log/sink.hpp"
 
@@ -43,6 +44,7 @@ struct State {
   uint64_t dropped_before_close = 0;
   std::atomic<Level> threshold{Level::info};
   std::atomic<bool> json{false};
+  std::atomic<Addresses> addresses{Addresses::full};
   std::mutex waiting_mutex;  // taken before a piece's
   std::vector<Piece*> waiting;
 };
@@ -91,6 +93,20 @@ void queue_what_waits() {
   }
 }
 
+void write_line(Level level, std::string_view message, std::span<const Field> fields) {
+  Piece& piece = this_threads();
+  const std::lock_guard lock(piece.mutex);
+  const Line line{std::chrono::system_clock::now(), level, message, fields};
+  if (state().json) {
+    append_json(piece.text, line);
+  } else {
+    append_text(piece.text, line);
+  }
+  // An error may be the last line of this process.
+  if (!piece.waits || level >= Level::error || piece.text.size() >= kPieceSize)
+    queue_or_write(piece.text);
+}
+
 }  // namespace
 
 Result<Level> parse_level(std::string_view name) {
@@ -114,6 +130,7 @@ Status open(const Options& options) {
   State& log = state();
   log.threshold = options.level;
   log.json = options.json;
+  log.addresses = options.addresses;
   const std::unique_lock lock(log.mutex);
   log.backend = std::move(made);
   log.dropped_before_close = 0;
@@ -149,23 +166,27 @@ uint64_t dropped() {
   return log.backend ? log.backend->sink->lost() : log.dropped_before_close;
 }
 
+Level level() {
+  return state().threshold;
+}
+
+void set_level(Level level) {
+  state().threshold = level;
+}
+
 bool enabled(Level level) {
   return level != Level::off && level >= state().threshold;
 }
 
 void write(Level level, Event event, std::span<const Field> fields) {
   if (!enabled(level)) return;
-  Piece& piece = this_threads();
-  const std::lock_guard lock(piece.mutex);
-  const Line line{std::chrono::system_clock::now(), level, event.text(), fields};
-  if (state().json) {
-    append_json(piece.text, line);
+  const Addresses addresses = state().addresses;
+  if (addresses == Addresses::full) {
+    write_line(level, event.text(), fields);
   } else {
-    append_text(piece.text, line);
+    const HiddenAddresses hidden(fields, addresses);
+    write_line(level, hide_addresses("", event.text(), addresses), hidden.fields());
   }
-  // An error may be the last line of this process.
-  if (!piece.waits || level >= Level::error || piece.text.size() >= kPieceSize)
-    queue_or_write(piece.text);
 }
 
 Turns::Turns() {

@@ -8,8 +8,11 @@
 // (promise P5). Any thread.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
@@ -67,10 +70,42 @@ struct Field {
   }
 };
 
+// How mail addresses are shown: as they are, or without their local parts (hidden_addresses.hpp).
+enum class Addresses : uint8_t { full, domain, hash };
+
+// Fields of one line that are put together piece by piece, without an allocation. Those beyond
+// kMost are left out.
+class Fields {
+ public:
+  static constexpr size_t kMost = 32;
+
+  Fields(std::initializer_list<Field> fields) {
+    for (const Field& field : fields) add(field);
+  }
+  Fields(const Fields&) = delete;
+  Fields& operator=(const Fields&) = delete;
+
+  void add(const Field& field) {
+    if (size_ < kMost) new (&places_[size_++]) Field(field);
+  }
+  operator std::span<const Field>() const {
+    return {std::launder(reinterpret_cast<const Field*>(places_.data())), size_};
+  }
+
+ private:
+  struct alignas(Field) Place {
+    std::byte octets[sizeof(Field)];
+  };
+  std::array<Place, kMost> places_;
+  size_t size_ = 0;
+};
+static_assert(std::is_trivially_destructible_v<Field>);
+
 struct Options {
   Level level = Level::info;
   bool json = false;
   std::string file;  // empty: standard error
+  Addresses addresses = Addresses::full;
 };
 
 Result<Level> parse_level(std::string_view name);
@@ -94,6 +129,9 @@ class Turns {
 };
 
 bool enabled(Level level);
+Level level();                // the least that is written
+void set_level(Level level);  // until the next open()
+std::string_view level_name(Level level);
 void write(Level level, Event event, std::span<const Field> fields);
 
 inline void write(Level level, Event event, std::initializer_list<Field> f) {

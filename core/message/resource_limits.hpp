@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The budgets and the folder for bodies: shared by all workers, const except for the budgets.
+// The budgets and the folder for bodies: shared by all workers, const except for the budgets, whose
+// limits a reload may change.
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "base/budget.hpp"
@@ -26,6 +28,7 @@ struct ResourceLimits {
   Budget spill;
   Budget spill_files;
   std::string spill_directory;
+  std::atomic<uint64_t> message_size{0};  // the largest message that a filter may make; 0: no limit
 };
 
 }  // namespace lsmtpd::message

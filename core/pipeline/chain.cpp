@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "pipeline/replay.hpp"
+
 namespace lsmtpd::pipeline {
 
 namespace {
@@ -19,7 +21,8 @@ void become_unready(plugin::Admission& all, const plugin::Lane& lane, const std:
   all.reason += (all.reason.empty() ? "" : "; ") + lane.name() + ": " + reason;
 }
 
-// What an output says, unless it is one that does not answer any more.
+}  // namespace
+
 plugin::Admission readiness(plugin::Lane& output) {
   auto said = output.admission();
   if (said.ready && output.failed()) {
@@ -28,8 +31,6 @@ plugin::Admission readiness(plugin::Lane& output) {
   }
   return said;
 }
-
-}  // namespace
 
 plugin::Admission Chain::admission(const plugin::Lane** limited_by) const {
   plugin::Admission all;
@@ -40,15 +41,22 @@ plugin::Admission Chain::admission(const plugin::Lane** limited_by) const {
     if (!one.ready) become_unready(all, *lane, one.reason);
   }
   for (const auto& output : outputs) {
-    const auto one = readiness(*output.lane);
+    auto one = readiness(*output.lane);
     if (take_smaller(all.max_message_size, one.max_message_size)) smallest = output.lane;
+    // Held and without a fallback it is not asked either; its mail gets 451 at the end of the data.
+    if (one.ready && output.fallback && output.lane->instance().is_held())
+      one = {.ready = false, .reason = plugin::kHeldReason};
     if (one.ready) continue;
     if (!output.fallback) {
       become_unready(all, *output.lane, one.reason);
-    } else if (const auto second = readiness(*output.fallback); !second.ready) {
-      become_unready(all, *output.lane, one.reason);
-      become_unready(all, *output.fallback, second.reason);
+      continue;
     }
+    const auto second = readiness(*output.fallback);
+    const auto stopped =
+        output.replay ? output.replay->stopped_for(output.lane->name()) : std::nullopt;
+    if (second.ready && !stopped) continue;
+    become_unready(all, *output.lane, one.reason);
+    become_unready(all, *output.fallback, second.ready ? *stopped : second.reason);
   }
   if (limited_by) *limited_by = smallest;
   return all;

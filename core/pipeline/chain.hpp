@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// One chain as one worker sees it: the lanes of its steps, in order. Const after start-up. [loop]
+// One chain as one worker sees it: the lanes of its steps, in order. Const once it is made. [loop]
+//
+// A chain is part of a generation of the configuration (server/generation.hpp). Each chain run,
+// delivery and session holds a shared_ptr to the one that it began with, which keeps the lanes open
+// and the Replay there.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,17 +27,25 @@ struct OutputStep {
 
 struct Chain {
   std::string name;
-  std::vector<plugin::Lane*> filters;     // lsmtpd.filter/1, in order
-  std::vector<plugin::Lane*> sessions;    // lsmtpd.session_filter/1, in order
-  std::vector<plugin::Lane*> admissions;  // filters with lsmtpd.admission/1
+  std::vector<plugin::Lane*> filters;          // lsmtpd.filter/1, in order
+  std::vector<plugin::Lane*> session_filters;  // lsmtpd.session_filter/1, in order
+  std::vector<plugin::Lane*> admissions;       // filters with lsmtpd.admission/1
   std::vector<OutputStep> outputs;
   uint64_t deadline_ms = 0;  // timeouts.chain
   Deadlines* deadlines = nullptr;
 
-  // What can be taken now: the smallest size limit of all, and ready only if every filter is, and
-  // every output or its fallback.
+  // Returns what the chain can take now: the smallest size limit of all, and ready only if every
+  // filter is, and every output or its fallback.
   // `limited_by`, where it is given, becomes the lane whose size limit that is, or null.
   plugin::Admission admission(const plugin::Lane** limited_by = nullptr) const;
 };
+
+// Returns the output's own admission; not ready if too many of its calls are stuck.
+plugin::Admission readiness(plugin::Lane& output);
+
+// A pointer that keeps nothing: `chain` outlives everybody who gets it.
+inline std::shared_ptr<const Chain> borrowed(const Chain& chain) {
+  return {std::shared_ptr<const void>(), &chain};
+}
 
 }  // namespace lsmtpd::pipeline

@@ -11,8 +11,8 @@ using plugin::Completion;
 using plugin::Kind;
 using plugin::Verdict;
 
-ChainRun::ChainRun(Private, const Chain& chain, message::Message message)
-    : chain_(chain),
+ChainRun::ChainRun(Private, std::shared_ptr<const Chain> chain, message::Message message)
+    : chain_(std::move(chain)),
       message_(std::move(message)),
       asked_for_(message_.envelope),
       call_([this] { filter_overdue(); }),
@@ -22,8 +22,8 @@ ChainRun::~ChainRun() = default;
 
 std::optional<Outcome> ChainRun::run(Finished finished) {
   running_ = true;
-  chain_.deadlines->arm(deadline_, chain_.deadline_ms);
-  if (chain_.deadline_ms) ends_at_ms_ = chain_.deadlines->now() + chain_.deadline_ms;
+  chain_->deadlines->arm(deadline_, chain_->deadline_ms);
+  if (chain_->deadline_ms) ends_at_ms_ = chain_->deadlines->now() + chain_->deadline_ms;
   run_filters();
   running_ = false;
   if (outcome_) return std::move(outcome_);  // stays engaged: finish() came
@@ -32,17 +32,17 @@ std::optional<Outcome> ChainRun::run(Finished finished) {
 }
 
 void ChainRun::run_filters() {
-  while (next_filter_ < chain_.filters.size()) {
-    auto self = shared_from_this();
+  while (next_filter_ < chain_->filters.size()) {
     auto answer = call_.put(
-        filter(), *chain_.deadlines, filter().instance().settings().deadline_ms,
-        [self](Completion completion) {
-          self->take_filter(came_of(completion.verdict.kind), std::move(completion));
-          if (!self->outcome_) self->run_filters();
+        filter(), *chain_->deadlines, filter().instance().settings().deadline_ms,
+        [this](Completion completion) {
+          take_filter(came_of(completion.verdict.kind), std::move(completion));
+          if (!outcome_) run_filters();
         },
         [this](plugin::Done done, plugin::CallId& call) {
           return filter().filter(message_, time_for_filter(), std::move(done), call);
-        });
+        },
+        shared_from_this());
     if (!answer) return;
     take_filter(came_of(answer->verdict.kind), std::move(*answer));
     if (outcome_) return;
@@ -61,26 +61,33 @@ void ChainRun::take_filter(Came came, Completion&& completion) {
       return;
     case Next::skip:
       if (completion.message) message_ = std::move(*completion.message);
-      next_filter_ = chain_.filters.size();
+      next_filter_ = chain_->filters.size();
       return;
     case Next::discarded:
       finish(discarded(id(), std::move(detail)));
       return;
     case Next::rejected:
       change_kind(verdict, Kind::reject);
-      finish({Fate::rejected, to_reply(verdict, Speaker::filter), std::move(detail)});
+      finish_refused(Fate::rejected, verdict, std::move(detail));
       return;
     default:
       change_kind(verdict, Kind::tempfail);
-      finish({Fate::tempfail, to_reply(verdict, Speaker::filter), std::move(detail)});
+      finish_refused(Fate::tempfail, verdict, std::move(detail));
   }
+}
+
+void ChainRun::finish_refused(Fate fate, const Verdict& verdict, std::string detail) {
+  Outcome outcome{fate, to_reply(verdict, Speaker::filter), std::move(detail)};
+  outcome.reason = verdict.reason();
+  outcome.by_filter = true;
+  finish(std::move(outcome));
 }
 
 // How long anybody waits for the filter whose turn it is: its own deadline or what is left of the
 // chain's; 0: there is no end.
 uint64_t ChainRun::time_for_filter() {
   return time_left(filter().instance().settings().deadline_ms, ends_at_ms_,
-                   chain_.deadlines->now());
+                   chain_->deadlines->now());
 }
 
 void ChainRun::filter_overdue() {
@@ -91,15 +98,16 @@ void ChainRun::filter_overdue() {
 }
 
 void ChainRun::start_outputs() {
-  const bool several = chain_.outputs.size() > 1;
-  unsettled_ = chain_.outputs.size();
-  for (const auto& step : chain_.outputs) {
+  const bool several = chain_->outputs.size() > 1;
+  unsettled_ = chain_->outputs.size();
+  for (const auto& step : chain_->outputs) {
     deliveries_.push_back(std::make_shared<Delivery>(
-        *chain_.deadlines, step, several ? id() + "." + step.lane->name() : id(), ends_at_ms_));
+        *chain_->deadlines, std::shared_ptr<const OutputStep>(chain_, &step), several,
+        ends_at_ms_));
   }
   auto self = shared_from_this();
   for (const auto& delivery : deliveries_) {
-    delivery->run(message_, [self] { self->output_settled(); });
+    delivery->run(message_, {self, static_cast<Delivery::Waiting*>(this)});
   }
 }
 
@@ -107,7 +115,7 @@ void ChainRun::output_settled() {
   if (--unsettled_ == 0) finish(merge());
 }
 
-// Refused beats not-now beats stored.
+// Reject beats tempfail beats stored.
 Outcome ChainRun::merge() const {
   const Delivery* worst = deliveries_.front().get();  // a chain has an output
   std::string stored_by, others;
@@ -126,6 +134,15 @@ Outcome ChainRun::merge() const {
           ? stored(id(), stored_by)
           : Outcome{worst->verdict().kind == Kind::reject ? Fate::rejected : Fate::tempfail,
                     to_reply(worst->verdict(), Speaker::output), others};
+  for (const auto& delivery : deliveries_) {
+    const bool has_it = delivery->verdict().kind == Kind::stored;
+    if (const auto* fallback = delivery->kept_by()) {
+      outcome.fallbacks.push_back(fallback->name());
+    } else if (has_it) {
+      outcome.outputs.push_back(delivery->output().name());
+    }
+    if (outcome.reason.empty() || delivery.get() == worst) outcome.reason = delivery->why_not();
+  }
   merge_recipients(outcome);
   return outcome;
 }
@@ -190,6 +207,7 @@ void ChainRun::finish(Outcome outcome) {
   if (outcome_) return;
   deadline_.disarm();
   outcome_ = std::move(outcome);
+  outcome_->size = message_.size();
   if (!running_ && finished_) std::exchange(finished_, nullptr)(*outcome_);
 }
 

@@ -2,8 +2,8 @@
 // One message on its way through a chain: filters one after the other, then all outputs together,
 // each with its fallback. Gives exactly one Outcome. [loop]
 //
-// Who owns it: the Connection keeps a shared_ptr until it has the Outcome or cancels; calls that
-// are under way keep it alive until they are answered or abandoned.
+// The Connection keeps a shared_ptr until it has the Outcome or cancels; calls that are under way
+// keep it alive until they are answered or abandoned.
 #pragma once
 
 #include <functional>
@@ -14,14 +14,13 @@
 
 #include "message/message.hpp"
 #include "pipeline/chain.hpp"
+#include "pipeline/delivery.hpp"
 #include "pipeline/outcome.hpp"
 #include "plugin/pending_call.hpp"
 
 namespace lsmtpd::pipeline {
 
-class Delivery;
-
-class ChainRun : public std::enable_shared_from_this<ChainRun> {
+class ChainRun final : public std::enable_shared_from_this<ChainRun>, private Delivery::Waiting {
   struct Private {  // only make() makes one
     explicit Private() = default;
   };
@@ -29,10 +28,11 @@ class ChainRun : public std::enable_shared_from_this<ChainRun> {
  public:
   using Finished = std::function<void(Outcome)>;
 
-  static std::shared_ptr<ChainRun> make(const Chain& chain, message::Message message) {
-    return std::make_shared<ChainRun>(Private(), chain, std::move(message));
+  static std::shared_ptr<ChainRun> make(std::shared_ptr<const Chain> chain,
+                                        message::Message message) {
+    return std::make_shared<ChainRun>(Private(), std::move(chain), std::move(message));
   }
-  ChainRun(Private, const Chain& chain, message::Message message);
+  ChainRun(Private, std::shared_ptr<const Chain> chain, message::Message message);
   ~ChainRun();
 
   // The Outcome, or nothing: then `finished` gets it later, once, never from inside run().
@@ -47,16 +47,17 @@ class ChainRun : public std::enable_shared_from_this<ChainRun> {
   void take_filter(Came came, plugin::Completion&& completion);
   void filter_overdue();
   void start_outputs();
-  void output_settled();
+  void output_settled() override;
   void chain_overdue();
   void finish(Outcome outcome);
+  void finish_refused(Fate fate, const plugin::Verdict& verdict, std::string detail);
   Outcome merge() const;
   void merge_recipients(Outcome& outcome) const;
   uint64_t time_for_filter();
-  plugin::Lane& filter() { return *chain_.filters[next_filter_]; }
+  plugin::Lane& filter() { return *chain_->filters[next_filter_]; }
   const std::string& id() const { return message_.envelope->id; }
 
-  const Chain& chain_;
+  const std::shared_ptr<const Chain> chain_;
   message::Message message_;
   const std::shared_ptr<const message::Envelope> asked_for_;  // before any filter
   Finished finished_;

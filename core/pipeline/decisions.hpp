@@ -8,7 +8,7 @@
 #include <cstdint>
 
 #include "message/phase.hpp"
-#include "plugin/settings.hpp"
+#include "plugin/instance_settings.hpp"
 #include "plugin/verdict.hpp"
 #include "smtp/replies.hpp"
 
@@ -19,7 +19,7 @@ enum class Speaker : uint8_t {
   filter,
   session_filter,
   output,                // without a fallback
-  output_with_fallback,  //
+  output_with_fallback,  // unless it rejects, its fallback is asked
   fallback,              // of an output that could not take the message
   replay,                // an output that gets a message back from its fallback
 };
@@ -55,9 +55,9 @@ namespace table {
 enum class Cell : uint8_t { go, skip, store, discard, reject, tempf, fallb, wait, on_err, on_tmo };
 using enum Cell;
 
-// A discard is a filter's only, "stored" an output's: from others they make no sense, and no mail
-// is lost or claimed to be safe for that. The deadline of the chain ends filters and outputs, not
-// the fallback, which has all of its own: the client's mail is to be safe rather than quick.
+// Only filters may discard, and only outputs may store: from others these kinds count as tempfail,
+// or the fallback is asked. The chain's deadline does not end the fallback, which has its own: the
+// mail is to be safe rather than quick.
 inline constexpr std::array<std::array<Cell, kCame>, kSpeakers> kCells = {{
     // proceed accept stored  reject  tempfail discard failed  deadline chain
     {{go, skip, tempf, reject, tempf, discard, on_err, on_tmo, tempf}},    // filter

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "log/log.hpp"
+#include "pipeline/late_outcome.hpp"
 #include "pipeline/outcome.hpp"
 #include "pipeline/recipients.hpp"
 #include "pipeline/replay.hpp"
@@ -15,81 +16,72 @@ using plugin::Completion;
 using plugin::Kind;
 using plugin::Verdict;
 
-// What the overdue call and the fallback know of each other. The one that ends last puts things
-// right.
-struct Delivery::Late {
-  Replay& replay;
-  const std::string copy_id;
-  const std::string output;
-  std::optional<Verdict> outcome = {};      // the overdue output's
-  std::optional<Replay::Notes> notes = {};  // of the overdue output, for that copy's replay
-  std::optional<bool> kept = {};            // the fallback's: has it a copy?
-
-  void settle() {
-    if (!outcome || !kept) return;
-    log::info("late_outcome", {{"copy", copy_id},
-                               {"plugin", output},
-                               {"outcome", outcome->kind == Kind::stored   ? "stored"
-                                           : outcome->kind == Kind::reject ? "rejected"
-                                                                           : "tempfail"},
-                               {"fallback_has_it", *kept}});
-    // What the fallback does not have is only released.
-    replay.settle_held(copy_id, *kept ? outcome->kind : Kind::tempfail, outcome->reason(),
-                       *kept ? std::move(notes) : std::nullopt);
-  }
-};
-
 uint64_t time_left(uint64_t own_ms, uint64_t ends_at_ms, uint64_t now_ms) {
   if (ends_at_ms == 0) return own_ms;
   const uint64_t left = ends_at_ms > now_ms ? ends_at_ms - now_ms : 1;
   return own_ms == 0 ? left : std::min(own_ms, left);
 }
 
-Delivery::Delivery(Deadlines& deadlines, const OutputStep& step, std::string copy_id,
+Delivery::Delivery(Deadlines& deadlines, std::shared_ptr<const OutputStep> step, bool several,
                    uint64_t ends_at_ms)
     : deadlines_(deadlines),
-      step_(step),
-      copy_id_(std::move(copy_id)),
+      step_(std::move(step)),
+      several_(several),
       ends_at_ms_(ends_at_ms),
-      speaker_(step.lane),
+      speaker_(step_->lane),
       call_([this] { overdue(Came::deadline); }) {}
 
 Delivery::~Delivery() = default;
 
-void Delivery::run(const message::Message& message, std::function<void()> settled) {
+void Delivery::run(const message::Message& message, std::shared_ptr<Waiting> waiting) {
   message_ = message;
-  settled_ = std::move(settled);
+  waiting_ = std::move(waiting);
   // In the order in which a broker that detects duplicates can detect them (promise P3).
-  if (step_.fallback && step_.replay->goes_first(step_.lane->name())) {
+  if (step_->fallback && step_->replay->goes_first(step_->lane->name())) {
     use_fallback(Verdict::make(Kind::tempfail, "messages that are in doubt go first"), 0);
     return;
   }
-  ask(*step_.lane, {.copy_id = copy_id_, .deadline_ms = time_for_output()});
+  if (step_->lane->instance().is_held()) {
+    Verdict why = Verdict::make(Kind::tempfail, plugin::kHeldReason);
+    if (step_->fallback) {
+      use_fallback(std::move(why), 0);
+    } else {
+      settle(std::move(why), *step_->lane);
+    }
+    return;
+  }
+  ask(*step_->lane,
+      {.copy_id = several_ ? copy_id() : std::string(), .deadline_ms = time_for_output()});
+}
+
+std::string Delivery::copy_id() const {
+  const std::string& id = message_.envelope->id;
+  return several_ ? id + "." + step_->lane->name() : id;
 }
 
 Speaker Delivery::speaks() const {
-  return in_fallback_     ? Speaker::fallback
-         : step_.fallback ? Speaker::output_with_fallback
-                          : Speaker::output;
+  return in_fallback_      ? Speaker::fallback
+         : step_->fallback ? Speaker::output_with_fallback
+                           : Speaker::output;
 }
 
 // How long anybody waits for the output: its own deadline or what is left of the chain's; 0: there
 // is no end.
 uint64_t Delivery::time_for_output() const {
-  return time_left(step_.lane->instance().settings().deadline_ms, ends_at_ms_, deadlines_.now());
+  return time_left(step_->lane->instance().settings().deadline_ms, ends_at_ms_, deadlines_.now());
 }
 
 // The deadline in `how` is told to the plugin; the chain's own deadline does its part of it.
 void Delivery::ask(plugin::Lane& lane, plugin::Delivery how) {
-  auto self = shared_from_this();
   auto answer = call_.put(
       lane, deadlines_, lane.instance().settings().deadline_ms,
-      [self](Completion completion) {
-        self->take(came_of(completion.verdict.kind), std::move(completion));
+      [this](Completion completion) {
+        take(came_of(completion.verdict.kind), std::move(completion));
       },
       [&](plugin::Done done, plugin::CallId& call) {
         return lane.deliver(message_, std::move(how), std::move(done), call);
-      });
+      },
+      shared_from_this());
   if (answer) take(came_of(answer->verdict.kind), std::move(*answer));
 }
 
@@ -100,9 +92,9 @@ void Delivery::take(Came came, Completion&& completion) {
     return;
   }
   if (take_recipients(completion)) return;
-  switch (decide(speaks(), came, step_.lane->instance().settings())) {
+  switch (decide(speaks(), came, step_->lane->instance().settings())) {
     case Next::stored:
-      if (step_.replay) step_.replay->accepted(step_.lane->name());
+      if (step_->replay) step_->replay->accepted(step_->lane->name());
       break;
     case Next::rejected:
       change_kind(verdict, Kind::reject);
@@ -114,32 +106,32 @@ void Delivery::take(Came came, Completion&& completion) {
     default:
       change_kind(verdict, Kind::tempfail);
   }
-  settle(std::move(verdict), *step_.lane);
+  settle(std::move(verdict), *step_->lane);
 }
 
-// An answer recipient by recipient. True: the fallback is asked for those that were put off.
+// An answer recipient by recipient. True: the fallback is asked for the tempfailed ones.
 bool Delivery::take_recipients(Completion& completion) {
   if (completion.recipients.empty()) return false;
   recipients_ = completion.recipients;
-  speakers_.assign(recipients_.size(), step_.lane);
-  std::vector<bool> put_off;
+  speakers_.assign(recipients_.size(), step_->lane);
+  std::vector<bool> tempfailed;
   const Verdict* why = nullptr;
   for (auto& verdict : recipients_) {
     const Next next =
-        decide(Speaker::output, came_of(verdict.kind), step_.lane->instance().settings());
+        decide(Speaker::output, came_of(verdict.kind), step_->lane->instance().settings());
     change_kind(verdict, next == Next::stored     ? Kind::stored
                          : next == Next::rejected ? Kind::reject
                                                   : Kind::tempfail);
-    put_off.push_back(verdict.kind == Kind::tempfail);
-    if (put_off.back() && (!why || verdict.in_doubt)) why = &verdict;
+    tempfailed.push_back(verdict.kind == Kind::tempfail);
+    if (tempfailed.back() && (!why || verdict.in_doubt)) why = &verdict;
   }
-  if (!why || !step_.fallback) return false;
-  message_ = with_recipients(completion.message.value_or(message_), put_off);
+  if (!why || !step_->fallback) return false;
+  message_ = with_recipients(completion.message.value_or(message_), tempfailed);
   use_fallback(*why);
   return true;
 }
 
-// The fallback has answered for those that were put off. Returns who gave the verdict that counts:
+// The fallback has answered for the tempfailed ones. Returns who gave the verdict that counts:
 // `speaker`, or the output where it refused a recipient.
 const plugin::Lane& Delivery::merge_recipients(Verdict& verdict, const plugin::Lane& speaker) {
   for (size_t i = 0; i < recipients_.size(); ++i) {
@@ -151,29 +143,36 @@ const plugin::Lane& Delivery::merge_recipients(Verdict& verdict, const plugin::L
                                     [](const Verdict& v) { return v.kind == Kind::reject; });
   if (refused == recipients_.end()) return speaker;
   verdict = *refused;
-  return *step_.lane;
+  return *step_->lane;
 }
 
-void Delivery::take_fallback(Verdict verdict) {
-  const auto& settings = step_.fallback->instance().settings();
+void Delivery::take_fallback(Verdict&& verdict) {
+  const auto& settings = step_->fallback->instance().settings();
   const bool kept = decide(Speaker::fallback, came_of(verdict.kind), settings) == Next::stored;
   if (late_) {
-    late_->kept = kept;
-    late_->settle();
+    late_->fallback_answered(kept);
   }
   if (done_) return;  // the output itself has it by now
   if (kept) {
-    step_.replay->wake();
-    verdict.detail += " (fallback of " + step_.lane->name() + ": " + primary_.detail + ")";
-    const plugin::Lane& speaker = merge_recipients(verdict, *step_.fallback);
+    fallback_has_it_ = true;
+    step_->replay->kept(step_->lane->name(), primary_.reason());
+    verdict.detail += " (fallback of " + step_->lane->name() + ": " + primary_.detail + ")";
+    const plugin::Lane& speaker = merge_recipients(verdict, *step_->fallback);
     settle(std::move(verdict), speaker);
     return;
   }
-  step_.replay->not_in_doubt(copy_id_);  // the client has it
+  step_->replay->not_in_doubt(copy_id());  // the client has it
   change_kind(verdict, Kind::tempfail);
-  verdict.detail = primary_.detail + "; fallback " + step_.fallback->name() + ": " + verdict.detail;
-  merge_recipients(verdict, *step_.lane);
-  settle(std::move(verdict), *step_.lane);
+  verdict.detail =
+      primary_.detail + "; fallback " + step_->fallback->name() + ": " + verdict.detail;
+  merge_recipients(verdict, *step_->lane);
+  settle(std::move(verdict), *step_->lane);
+}
+
+const std::string& Delivery::why_not() const {
+  static const std::string kNone;
+  if (in_fallback_ && speaker_ != step_->lane) return primary_.reason();
+  return verdict_.kind == Kind::stored ? kNone : verdict_.reason();
 }
 
 void Delivery::chain_overdue() {
@@ -184,7 +183,7 @@ void Delivery::chain_overdue() {
 void Delivery::overdue(Came which) {
   auto self = shared_from_this();
   const char* why = which == Came::deadline ? "its deadline passed" : "timeouts.chain passed";
-  plugin::Lane& lane = in_fallback_ ? *step_.fallback : *step_.lane;
+  plugin::Lane& lane = in_fallback_ ? *step_->fallback : *step_->lane;
   const Next next = decide(speaks(), which, lane.instance().settings());
   if (next == Next::wait_on) return;
   if (in_fallback_) {
@@ -204,19 +203,19 @@ void Delivery::leave_output(const char* why, Next next) {
   }
   leave_for_good();
   if (next == Next::rejected) verdict.kind = Kind::reject;
-  settle(std::move(verdict), *step_.lane);
+  settle(std::move(verdict), *step_->lane);
 }
 
 void Delivery::leave_fallback(const char* why) {
-  call_.abandon([late = std::move(late_), replay = step_.replay](Completion completion) {
-    const bool kept = completion.verdict.kind == Kind::stored;
-    if (late) {
-      late->kept = kept;
-      late->settle();
-    } else if (kept) {
-      replay->wake();
-    }
-  });
+  call_.abandon(
+      [late = std::move(late_), step = step_, why = primary_.reason()](Completion completion) {
+        const bool kept = completion.verdict.kind == Kind::stored;
+        if (late) {
+          late->fallback_answered(kept);
+        } else if (kept) {
+          step->replay->kept(step->lane->name(), why);
+        }
+      });
   late_ = nullptr;
   take_fallback(Verdict::make(Kind::tempfail, why));
 }
@@ -224,7 +223,7 @@ void Delivery::leave_fallback(const char* why) {
 // Nobody else takes the message; if the output does so yet, the log says that the client may send
 // it again.
 void Delivery::leave_for_good() {
-  call_.abandon([copy_id = copy_id_, name = step_.lane->name()](Completion completion) {
+  call_.abandon([copy_id = copy_id(), name = step_->lane->name()](Completion completion) {
     if (completion.verdict.kind == Kind::stored) {
       log::warn("late_outcome",
                 {{"copy", copy_id},
@@ -235,21 +234,15 @@ void Delivery::leave_for_good() {
   });
 }
 
-// The output keeps its call, but nobody waits for it; see Late for what its outcome still does.
+// The output keeps its call, but nobody waits for it; LateOutcome has what its outcome still does.
 void Delivery::leave_to_fallback() {
-  late_ = std::make_shared<Late>(Late{*step_.replay, copy_id_, step_.lane->name()});
-  step_.replay->hold(copy_id_);
+  late_ = std::make_shared<LateOutcome>(step_, copy_id());
   std::weak_ptr<Delivery> weak = weak_from_this();
   call_.abandon([late = late_, weak, message = message_](Completion completion) {
-    Rest rest = rest_of(message, completion);
-    late->outcome = std::move(completion.verdict);
-    late->outcome->kind = rest.outcome;
-    // It was stored as one in doubt: only what has changed of the message counts.
-    late->notes = Replay::notes_of(std::move(rest), *late->outcome,
-                                   {.target = late->output, .attempts = 0, .in_doubt = true});
+    const Verdict& outcome = late->output_answered(message, std::move(completion));
     const auto delivery = weak.lock();
-    if (delivery && !delivery->done_ && late->outcome->kind == Kind::stored) {
-      delivery->settle(*late->outcome, *delivery->step_.lane);
+    if (delivery && !delivery->done_ && outcome.kind == Kind::stored) {
+      delivery->settle(Verdict(outcome), *delivery->step_->lane);
     }
     late->settle();
   });
@@ -258,23 +251,29 @@ void Delivery::leave_to_fallback() {
 // `attempts`: how often the output was asked.
 void Delivery::use_fallback(Verdict why, uint32_t attempts) {
   primary_ = std::move(why);
-  // One that is overdue may still be answered, and goes first only if it is not.
-  if (primary_.in_doubt && !late_) step_.replay->add_in_doubt(copy_id_, step_.lane->name());
   in_fallback_ = true;
-  ask(*step_.fallback, {.copy_id = copy_id_,
-                        .target = step_.lane->name(),
-                        .deadline_ms = step_.fallback->instance().settings().deadline_ms,
-                        .reason = primary_.reason(),
-                        .attempts = attempts,
-                        .in_doubt = primary_.in_doubt});
+  if (!late_) {
+    if (const auto stopped = step_->replay->stopped_for(step_->lane->name())) {
+      take_fallback(Verdict::make(Kind::tempfail, *stopped));
+      return;
+    }
+  }
+  // One that is overdue may still be answered, and goes first only if it is not.
+  if (primary_.in_doubt && !late_) step_->replay->add_in_doubt(copy_id(), step_->lane->name());
+  ask(*step_->fallback, {.copy_id = copy_id(),
+                         .target = step_->lane->name(),
+                         .deadline_ms = step_->fallback->instance().settings().deadline_ms,
+                         .reason = primary_.reason(),
+                         .attempts = attempts,
+                         .in_doubt = primary_.in_doubt});
 }
 
-void Delivery::settle(Verdict verdict, const plugin::Lane& speaker) {
+void Delivery::settle(Verdict&& verdict, const plugin::Lane& speaker) {
   if (done_) return;
   done_ = true;
   verdict_ = std::move(verdict);
   speaker_ = &speaker;
-  if (auto told = std::exchange(settled_, nullptr)) told();
+  if (const auto waiting = std::exchange(waiting_, nullptr)) waiting->output_settled();
 }
 
 }  // namespace lsmtpd::pipeline

@@ -13,7 +13,10 @@ namespace lsmtpd::pipeline {
 
 class InDoubt {
  public:
-  void add_output(const std::string& output) { waiting_[output] = 0; }  // before all else
+  void add_output(const std::string& output) {
+    const std::lock_guard lock(mutex_);
+    waiting_.try_emplace(output, 0);
+  }
 
   // `copy_id` waits to be sent again to `output`; empty: to one that is not known yet, and each may
   // be meant.
@@ -49,6 +52,7 @@ class InDoubt {
   bool any_for(const std::string& output) const {
     if (unlisted_ || unknown_ > 0) return true;
     if (any_ == 0) return false;
+    const std::lock_guard lock(mutex_);
     const auto at = waiting_.find(output);
     return at != waiting_.end() && at->second > 0;
   }
@@ -57,13 +61,17 @@ class InDoubt {
   void count(const std::string& output, int by) {
     any_ += by;
     const auto at = waiting_.find(output);
-    (at == waiting_.end() ? unknown_ : at->second) += by;
+    if (at == waiting_.end()) {
+      unknown_ += by;
+    } else {
+      at->second += by;
+    }
   }
 
-  std::map<std::string, std::atomic<int>> waiting_;  // by output; the keys do not change
   std::atomic<int> any_{0}, unknown_{0};
   std::atomic<bool> unlisted_{false};
   mutable std::mutex mutex_;
+  std::map<std::string, int> waiting_;         // by output; guarded by mutex_
   std::map<std::string, std::string> copies_;  // copy_id, output; guarded by mutex_
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What became of a message, and the reply that says so (the table in docs/architecture.md,
+// The outcome of a message, and the reply that says so (the table in docs/architecture.md,
 // "Replies").
 #pragma once
 
@@ -23,7 +23,13 @@ struct Outcome {
   // For the log, in that order: each recipient's outcome and the outputs that gave it; empty: no
   // output answered recipient by recipient.
   std::vector<std::string> told = {};
-  bool mixed = false;  // some recipients are stored, and some are not
+  // For the log: the outputs that have the message themselves, the fallbacks that have it, and why
+  // some output or filter did not take it.
+  std::vector<std::string> outputs = {}, fallbacks = {};
+  std::string reason = {};
+  uint64_t size = 0;       // of the message as filters left it, in octets
+  bool mixed = false;      // some recipients are stored, and some are not
+  bool by_filter = false;  // a filter refused it, not an output
 };
 
 // For the log: "NAME: what", or the name alone.
@@ -34,7 +40,7 @@ std::string_view fate_name(Fate fate);
 std::string_view outcome_name(const Outcome& outcome);  // as fate_name(), or "mixed"
 
 // Makes `verdict` one of `kind`. A reply that was given with another kind goes: no 5xx for mail
-// that is only put off.
+// that is only tempfailed.
 void change_kind(plugin::Verdict& verdict, plugin::Kind kind);
 
 // The reply for a verdict of kind reject, or else tempfail.

@@ -32,11 +32,11 @@ Rest rest_of(const message::Message& before, const plugin::Completion& completio
       completion.message && completion.message->annotations != before.annotations;
   Rest rest{completion.verdict.kind, annotated ? completion.message : std::nullopt};
   if (each.empty()) return rest;
-  const auto put_off = [](const plugin::Verdict& v) {
+  const auto tempfailed = [](const plugin::Verdict& v) {
     return v.kind != Kind::stored && v.kind != Kind::reject;
   };
-  const bool some_put_off = std::any_of(each.begin(), each.end(), put_off);
-  if (some_put_off) rest.outcome = Kind::tempfail;
+  const bool some_tempfailed = std::any_of(each.begin(), each.end(), tempfailed);
+  if (some_tempfailed) rest.outcome = Kind::tempfail;
   std::vector<bool> keep;
   for (const auto& verdict : each) keep.push_back(verdict.kind != Kind::stored);
   if (std::find(keep.begin(), keep.end(), false) == keep.end()) return rest;

@@ -10,7 +10,8 @@ namespace lsmtpd::pipeline {
 
 // An attempt that failed leaves this to the next one.
 struct Rest {
-  // What becomes of the rest: stored (there is none), reject (no recipient is put off) or tempfail.
+  // The outcome for the rest: stored (there is none), reject (no recipient got tempfail) or
+  // tempfail.
   plugin::Kind outcome = plugin::Kind::tempfail;
   // Set where it is not the message as it was: annotated, or with fewer recipients.
   std::optional<message::Message> message = {};

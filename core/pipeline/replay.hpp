@@ -7,12 +7,13 @@
 // are forgotten, refused ones become dead letters. After a tempfail it goes on with one message at
 // a time, and the window doubles as long as all goes well.
 //
-// A message that is refused for now by an output that is ready waits on its own (put_off.hpp). An
-// output that is not ready, that lost its connection, or that refuses several in a row, pauses;
-// the messages of others go on. Copies in doubt go first, as soon as their output is ready, and
-// until then live mail for it goes to the fallback (in_doubt.hpp); at the start the oldest copies
-// count as in doubt too, since the process before may have been killed while it replayed them.
-// Otherwise the oldest go first, as the storage lists them; several are under way at a time.
+// A message that is refused for now by an output that is ready waits on its own
+// (tempfailed_copies.hpp). An output that is not ready, that lost its connection, or that refuses
+// several in a row, pauses; the messages of others go on. Copies in doubt go first, as soon as
+// their output is ready, and until then live mail for it goes to the fallback (in_doubt.hpp); at
+// the start the oldest copies count as in doubt too, since the process before may have been killed
+// while it replayed them. Otherwise the oldest go first, as the storage lists them; several are
+// under way at a time.
 //
 // Copies that an overdue output may still have accepted are held back until their outcome is known:
 // hold(), settle_held() and wake() are [any], everything else [loop of worker 0].
@@ -20,6 +21,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,14 +31,16 @@
 
 #include "base/deadlines.hpp"
 #include "io/loop.hpp"
+#include "pipeline/backlog.hpp"
+#include "pipeline/expired.hpp"
 #include "pipeline/in_doubt.hpp"
-#include "pipeline/put_off.hpp"
 #include "pipeline/recipients.hpp"
+#include "pipeline/tempfailed_copies.hpp"
 #include "plugin/lane.hpp"
 
 namespace lsmtpd::pipeline {
 
-class Replay {
+class Replay : public std::enable_shared_from_this<Replay> {
  public:
   static constexpr uint32_t kListStep = 128;      // copy_ids listed at a time
   static constexpr uint32_t kLargestWindow = 32;  // messages under way at a time
@@ -44,26 +48,47 @@ class Replay {
   static constexpr uint64_t kInDoubtPollMs = 100;  // how often an output is asked if it is ready
   static constexpr uint32_t kMostInARow = 3;       // refusals for now; then the output pauses
   static constexpr uint32_t kOldestInDoubt = 2 * kLargestWindow;  // at the start
+  static constexpr uint32_t kMostRefusals =
+      3;  // of one that has waited too long; a dead letter then
+  // How often the storage is asked how much waits; the shorter one where it may be empty again.
+  static constexpr uint64_t kSurveyMs = 10'000, kSurveySoonMs = 2'000;
   static constexpr uint64_t kStopMs = 2000;  // for outputs to answer once they were told to stop
-  static constexpr uint32_t kMostLostAlone = 3;  // then a dead letter
+  // Then a dead letter, or where the cause is said to pass the message waits on its own.
+  static constexpr uint32_t kMostLostAlone = 3;
   static constexpr uint64_t kShortestDeadlineMs =
       60'000;  // for an output to settle a replayed message
   static constexpr uint64_t kStorageDeadlineMs = 60'000;  // for the storage to do anything
 
-  Replay(io::Loop& loop, plugin::Lane& storage);
+  // A shared_ptr keeps its lane open. Where Replay itself is held by one, calls that are open keep
+  // it too.
+  Replay(io::Loop& loop, std::shared_ptr<plugin::Lane> storage);
   ~Replay();
   Replay(const Replay&) = delete;
   Replay& operator=(const Replay&) = delete;
 
-  void add_output(plugin::Lane& output);  // before start()
+  // An output that this storage is the fallback of. A second one of the name takes the place of the
+  // first; what is under way with that one comes to its end there.
+  void set_output(std::shared_ptr<plugin::Lane> output);
+  // No output of the configuration has this fallback any more. Only if `output` is the last one of
+  // its name.
+  void remove_output(const plugin::Lane& output);
   void start();
   // Begins nothing new, and tells the outputs that nobody waits any more; `idle` comes once what is
   // under way has settled, or kStopMs later. After that no lane is called.
   void stop(io::Task idle);
 
+  // How many stored copies wait for `output`, up to `most`; nothing where that cannot be found out.
+  using Counted = std::function<void(std::optional<uint64_t>)>;
+  void count(const std::string& output, uint64_t most, Counted counted);
+
   void wake();  // the storage has something new
-  // An operator's order: the outputs make no pause, and the next pass begins now.
-  void retry_now();
+  // The storage took a message for `output`, which did not, for that reason. [any]
+  void kept(const std::string& output, const std::string& reason);
+  // An operator's order: the output of that name, or each where it is empty, makes no pause, and
+  // the next pass begins now.
+  void retry_now(const std::string& output = {});
+  // The same for one copy that waits for its own next try. False: it does not.
+  bool retry_copy(const std::string& copy_id);
   void hold(const std::string& copy_id);
 
   // Live mail for `output` must go to the fallback: copies in doubt go before it. [any]
@@ -74,40 +99,53 @@ class Replay {
   void not_in_doubt(const std::string& copy_id) { in_doubt_.remove(copy_id); }
   // `output` took a live message. [any]
   void accepted(const std::string& output);
+  // Why the storage must not take mail for `output`; nothing: it may. [any]
+  std::optional<std::string> stopped_for(const std::string& output);
 
-  // What an attempt changed of a copy that stays: its message, and how it is stored.
-  struct Notes {
+  // The changes that an attempt made to a copy that stays: its message, and how it is stored.
+  struct StoredChange {
     message::Message message;
     plugin::Delivery stored;
   };
   // None where the attempt changed nothing that must outlive a restart. `before` is how the copy is
   // stored. [any]
-  static std::optional<Notes> notes_of(Rest rest, const plugin::Verdict& verdict,
-                                       plugin::Delivery before);
+  static std::optional<StoredChange> change_of(Rest rest, const plugin::Verdict& verdict,
+                                               plugin::Delivery before);
   // The outcome of a held copy: stored forgets it, reject makes it a dead letter, anything else
-  // leaves it to replay; the notes are stored before.
+  // leaves it to replay; the change is stored before.
   void settle_held(const std::string& copy_id, plugin::Kind outcome, const std::string& reason,
-                   std::optional<Notes> notes = {});
+                   std::optional<StoredChange> change = {});
 
  private:
   struct Item;
   struct Target {
-    Target(Replay& replay, plugin::Lane& l) : lane(&l), pause([&replay] { replay.look(); }) {}
+    Target(Replay& replay, std::string n)
+        : name(std::move(n)), pause([&replay] { replay.look(); }) {}
 
-    plugin::Lane* lane;
-    bool paused = false;     // sits this pass out
-    bool missed = false;     // a message of it was passed over for that
-    Deadlines::Entry pause;  // armed: it refused several in a row
+    const std::string name;
+    std::shared_ptr<plugin::Lane> lane;  // null: it is not in the configuration any more
+    bool paused = false;                 // is skipped in this pass
+    bool missed = false;                 // a message of it was passed over for that
+    Deadlines::Entry pause;              // armed: it refused several in a row
     uint64_t pause_ms = kFirstPauseMs;
-    uint32_t in_a_row = 0;           // refused for now, one after the other
-    std::atomic<uint64_t> taken{0};  // messages, live ones too
+    uint32_t in_a_row = 0;             // refused for now, one after the other
+    std::atomic<uint64_t> taken{0};    // messages, live ones too
+    std::atomic<int64_t> taken_ns{0};  // the last of them, since the epoch; 0: none since the start
+    std::atomic<bool> stopped{false};  // for what waits for it is too old, and it took none since
+    bool said_stopped = false;
+    std::string refusal;                // the last one, of a message that was replayed
+    std::atomic<uint32_t> refusals{0};  // since it took one
+    uint64_t taken_at_refusal = 0;      // how many it had taken then
   };
 
-  // replay.cpp: passes
+  // replay.cpp: what others ask for
   void tell_if_idle();
   void leave_under_way();
+  bool is_held(const std::string& copy_id);
+
+  // replay_pass.cpp: passes
   void look();
-  void put_off_due();
+  void tempfailed_due();
   bool pass_is_due() const;
   void look_again();
   void begin_pass();
@@ -116,14 +154,20 @@ class Replay {
   void pump();
   void give_up_pass();
   void list();
-  void take_list(plugin::Completion completion);
+  void take_list(plugin::Completion completion, bool from_start);
   bool is_in_doubt(const plugin::StoredCopy& copy, bool first_list);
   Target* target_of(const std::string& name);
   bool is_ready(const Target& target) const;
   bool find_ready();
   bool all_paused() const;
   void leave_rest();
-  bool is_held(const std::string& copy_id);
+
+  // replay_watch.cpp: how much waits, and for how long
+  static void took(Target& target);
+  void survey();
+  void take_note(const plugin::StorageAnswer& list, bool from_start);
+  void look_at_expired();
+  bool is_too_old(const Item& item, const plugin::Verdict& verdict) const;
 
   // replay_item.cpp: one message
   std::shared_ptr<Item> make_item(const std::string& copy_id);
@@ -137,24 +181,32 @@ class Replay {
   void take_delivered(const std::shared_ptr<Item>& item, plugin::Completion completion);
   bool kills_connections(const Item& item, const plugin::Verdict& verdict);
   void overdue(const std::shared_ptr<Item>& item);
+  plugin::Delivery stored_with_attempts(const Item& item) const;
+  std::optional<StoredChange> change_of_attempts(const Item& item,
+                                                 const plugin::Verdict& verdict) const;
   void tempfailed(const std::shared_ptr<Item>& item, const plugin::Verdict& verdict,
-                  std::optional<Notes> notes);
-  void pause(const std::shared_ptr<Item>& item, const plugin::Verdict& verdict);
+                  std::optional<StoredChange> change, bool kills);
+  void pause(const std::shared_ptr<Item>& item, const plugin::Verdict& verdict, bool kills);
   void pass_over(const std::shared_ptr<Item>& item);
+  void skip(const std::string& copy_id, const std::string& target);
   void late(const std::shared_ptr<Item>& item, plugin::Completion completion);
-  void keep_notes(const std::shared_ptr<Item>& item, std::optional<Notes> notes, io::Task then);
+  void keep_change(const std::shared_ptr<Item>& item, std::optional<StoredChange> change,
+                   io::Task then);
   void settle(const std::shared_ptr<Item>& item, plugin::Kind outcome, const std::string& reason,
-              std::optional<Notes> notes, io::Task then);
+              std::optional<StoredChange> change, io::Task then);
   void remove(const std::shared_ptr<Item>& item, plugin::Kind outcome, const std::string& reason,
               io::Task then);
   void item_done(const std::shared_ptr<Item>& item);
 
   io::Loop& loop_;
-  plugin::Lane& storage_;
-  std::map<std::string, Target> targets_;
+  const std::shared_ptr<plugin::Lane> storage_;
+  std::map<std::string, Target> targets_;  // none is erased; inserted under mutex_
   Deadlines::Entry timer_;
   Deadlines::Entry storage_pause_;  // armed: the storage failed
   Deadlines::Entry stop_timer_;
+  Deadlines::Entry survey_;
+  bool surveying_ = false;
+  uint64_t waiting_before_ = 0;    // at the last list from the start
   std::atomic<bool> dirty_{true};  // there may be something that no pass has listed
   std::atomic<bool> told_{false};  // a wake-up is on its way to the loop
   bool stopped_ = true;
@@ -163,7 +215,7 @@ class Replay {
   bool listed_all_ = false;
   bool restart_ = true;
   bool failed_ = false;  // the storage did in this pass
-  bool put_off_due_ = false;
+  bool tempfailed_due_ = false;
   uint32_t oldest_left_ = kOldestInDoubt;  // how many copies that are listed count as in doubt
   std::deque<std::string> queue_;
   std::set<std::shared_ptr<Item>> under_way_;
@@ -173,10 +225,18 @@ class Replay {
   };
   std::map<std::string, Removal>
       to_remove_;  // settled, but the storage has not removed them: the next pass begins here
-  std::map<std::string, uint32_t> lost_alone_;  // how often, by copy_id; those that were, only
-  std::map<std::string, uint32_t> attempts_;    // since the start, of those that failed
-  PutOff put_off_;
+  std::set<std::string> skipped_;          // copies of outputs that are missing
+  std::set<std::string> missing_targets_;  // their names
+  struct LostAlone {
+    uint32_t passing = 0;  // the cause was said to pass
+    uint32_t other = 0;
+  };
+  std::map<std::string, LostAlone> lost_alone_;  // how often, by copy_id; those that were, only
+  std::map<std::string, uint32_t> attempts_;     // since the start, of those that failed
+  TempfailedCopies tempfailed_;
   InDoubt in_doubt_;
+  Backlog backlog_;
+  Expired expired_;
   std::atomic<bool> restart_list_{false};  // there are new ones in doubt, which go first
   uint32_t window_ = 1;
   uint64_t pause_ms_ = kFirstPauseMs;

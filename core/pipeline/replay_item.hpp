@@ -10,22 +10,26 @@ namespace lsmtpd::pipeline {
 
 struct Replay::Item {
   Item(Replay& r, std::string id)
-      : replay(r), copy_id(std::move(id)), call([this] { replay.overdue(self.lock()); }) {}
+      : replay(r),
+        keeps(r.weak_from_this().lock()),
+        copy_id(std::move(id)),
+        call([this] { replay.overdue(self.lock()); }) {}
 
   Replay& replay;
+  const std::shared_ptr<Replay> keeps;
   const std::string copy_id;  // empty: the list
   std::weak_ptr<Item> self;
   message::Message message;
   plugin::Delivery stored;  // as it was stored
   Target* target = nullptr;
+  std::shared_ptr<plugin::Lane> lane;  // the target's, when it was asked
 
   plugin::PendingCall call;
   plugin::Done then;  // gets the answer
   bool delivering = false;
 };
 
-// Puts a question to `lane`. `then` gets the answer, later and once; what takes too long is "not
-// now".
+// Puts a question to `lane`. `then` gets the answer, later and once; tempfail after the deadline.
 template <class Ask>
 void Replay::ask(const std::shared_ptr<Item>& item, plugin::Lane& lane, uint64_t deadline_ms,
                  Ask&& put, plugin::Done then) {
@@ -33,7 +37,9 @@ void Replay::ask(const std::shared_ptr<Item>& item, plugin::Lane& lane, uint64_t
   auto answer = item->call.put(
       lane, loop_.deadlines(), deadline_ms,
       [this, item](plugin::Completion c) { answered(item, std::move(c)); }, std::forward<Ask>(put));
-  if (answer) loop_.defer([this, item, a = std::move(*answer)] { answered(item, a); });
+  if (!answer) return;
+  const auto a = std::make_shared<plugin::Completion>(std::move(*answer));  // a task can be copied
+  loop_.defer([this, item, a] { answered(item, std::move(*a)); });
 }
 
 }  // namespace lsmtpd::pipeline

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -19,7 +20,7 @@ namespace lsmtpd::pipeline {
 
 class SessionFilters {
  public:
-  // What the filters decided: go on, or this reply.
+  // The decision of the filters: go on, or this reply.
   struct Result {
     std::optional<smtp::Reply> refusal;
     std::string detail;  // for the log
@@ -27,21 +28,27 @@ class SessionFilters {
   using Finished = std::function<void(Result)>;
 
   // `session` names the connection to the plugins.
-  SessionFilters(const Chain& chain, uint64_t session);
+  SessionFilters(std::shared_ptr<const Chain> chain, uint64_t session);
   ~SessionFilters();  // abandons the call under way, and tells the plugins that the connection is
                       // gone
   SessionFilters(const SessionFilters&) = delete;
   SessionFilters& operator=(const SessionFilters&) = delete;
 
-  // The result, or nothing: then `finished` gets it later. One event at a time; `envelope` is
-  // copied where it must live.
+  // Another chain with the same session filters. Not while they are asked.
+  void set_chain(std::shared_ptr<const Chain> chain) { chain_ = std::move(chain); }
+
+  // The result, or nothing: then `finished` gets it later. One event at a time.
   std::optional<Result> run(message::Phase phase, uint64_t declared_size,
-                            const message::Envelope& envelope, Finished finished);
+                            std::shared_ptr<const message::Envelope> envelope, Finished finished);
+
+  // Nobody waits for the call under way any more, and `finished` does not come.
+  void cancel();
+  message::Phase phase() const { return phase_; }  // that was asked last
 
   // A transaction of the session ended: after an accepted MAIL, once.
   void transaction_ended(const std::string& id, message::TransactionEnd how);
 
-  // What the filters noted down on the session: it belongs to each of its messages. May be null.
+  // The session's annotations, which belong to each of its messages. May be null.
   const std::shared_ptr<const message::Annotations>& annotations() const { return annotations_; }
 
  private:
@@ -50,12 +57,11 @@ class SessionFilters {
   void answered(Came came, plugin::Completion completion);
   void overdue();
 
-  const Chain& chain_;
+  std::shared_ptr<const Chain> chain_;
   const uint64_t session_;
   message::Phase phase_ = message::Phase::connect;
   uint64_t declared_size_ = 0;
-  message::Envelope envelope_;  // only while a call is under way
-  const message::Envelope* asked_ = nullptr;
+  std::shared_ptr<const message::Envelope> envelope_;  // only while filters are asked
   std::shared_ptr<const message::Annotations> annotations_;
   Finished finished_;
   size_t next_ = 0;

@@ -4,12 +4,13 @@
 #include <algorithm>
 
 #include "log/log.hpp"
+#include "plugin/running.hpp"
 
 namespace lsmtpd::plugin {
 
 namespace {
 
-// As the client sees it: refused is worse than put off, and that is worse than stored.
+// As the client sees it: reject is worse than tempfail, and that is worse than stored.
 int rank(const Verdict& verdict) {
   return verdict.kind == Kind::reject ? 2 : verdict.kind == Kind::stored ? 0 : 1;
 }
@@ -21,6 +22,9 @@ const char* nonsense_of(CallKind kind, const Verdict& verdict) {
   if (kind == CallKind::filter && said == Kind::stored) return "STORED from a filter";
   if (kind == CallKind::decide && said == Kind::stored) return "STORED from a session filter";
   if (kind == CallKind::decide && said == Kind::discard) return "DISCARD from a session filter";
+  if (kind == CallKind::verify && (said == Kind::proceed || said == Kind::stored))
+    return "CONTINUE or STORED for credentials";
+  if (kind == CallKind::verify && said == Kind::discard) return "DISCARD for credentials";
   if (kind != CallKind::deliver) return nullptr;
   if (said == Kind::proceed || said == Kind::accept) return "CONTINUE or ACCEPT from an output";
   return said == Kind::discard ? "DISCARD from an output" : nullptr;
@@ -49,9 +53,9 @@ void Question::close(Completion& completion) {
     const bool keeps = kind == CallKind::deliver ? said != Kind::stored : good;
     completion.message = view->close(keeps);
   }
-  if (notes) {
-    notes->close();
-    if (good && notes->changed()) completion.annotations = notes->result();
+  if (annotation_edits) {
+    annotation_edits->close();
+    if (good && annotation_edits->changed()) completion.annotations = annotation_edits->result();
   }
 }
 
@@ -83,13 +87,12 @@ Calls::Slot* Calls::find(CallId call) {
 void Calls::complete(CallId call, Completion&& completion) {
   Slot* slot = find(call);
   if (!slot) {
-    log::error("call_not_open",
-               {{"plugin", instance_.name()},
-                {"call", call},
-                {"hint", "the plugin completed a call twice, or one it never got"}});
+    instance_.mistakes().note(instance_.name(), "call_not_open", "complete",
+                              "the plugin completed a call twice, or one it never got");
     return;
   }
   --instance_.open_calls();
+  observe(*slot, slot->question->kind);
   auto question = std::move(slot->question);
   const char* nonsense = nonsense_of(question->kind, completion.verdict);
   if (nonsense) {
@@ -112,8 +115,15 @@ void Calls::complete(CallId call, Completion&& completion) {
   }
 }
 
-// Those that are handed on may abandon others of this very batch, and ask for more: ready_ grows
-// meanwhile.
+// The loop's clock stands still while a plugin blocks it.
+void Calls::observe(const Slot& slot, CallKind kind) const {
+  if (kind != CallKind::filter && kind != CallKind::decide && kind != CallKind::deliver) return;
+  const Running* running = Running::here();
+  const uint64_t ms = std::max(loop_.now_ms() - slot.asked_ms, running ? running->elapsed_ms() : 0);
+  duration_.observe(static_cast<double>(ms) / 1000);
+}
+
+// A handler may abandon other answers of this batch or put new calls, so ready_ may grow.
 void Calls::hand_on_ready() {
   for (handed_on_ = 0; handed_on_ < ready_.size();) {
     Ready answer = std::move(ready_[handed_on_++]);
@@ -152,9 +162,14 @@ std::optional<CallKind> Calls::abandon(CallId call, Done late) {
     if (answered != ready_.end()) answered->done = std::move(late);
     return std::nullopt;
   }
-  const CallKind kind = slot->question->kind;
+  Question& question = *slot->question;
+  const CallKind kind = question.kind;
   const Done before = std::exchange(slot->done, std::move(late));
   if (std::exchange(slot->abandoned, true)) return std::nullopt;
+  if (question.envelope) {
+    question.memory = Reservation(instance_.resources().memory);
+    question.memory.count(message::memory_of(*question.envelope));
+  }
   ++stuck_;
   if (stuck_ == kMostStuck + 1) {
     log::error("plugin_stuck",

@@ -16,7 +16,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/secret.hpp"
 #include "io/loop.hpp"
+#include "lsmtpd/auth.h"
 #include "lsmtpd/filter.h"
 #include "lsmtpd/output.h"
 #include "lsmtpd/session.h"
@@ -28,12 +30,23 @@ namespace lsmtpd::plugin {
 
 using CallId = lsmtpd_call;  // 0: none
 
-enum class CallKind : uint8_t { filter, decide, deliver, list, load, forget, dead_letter, probe };
+enum class CallKind : uint8_t {
+  filter,
+  decide,
+  deliver,
+  list,
+  load,
+  forget,
+  dead_letter,
+  count,
+  probe,
+  verify
+};
 
 // How a copy is delivered to an output, and how it was stored.
 struct Delivery {
-  std::string copy_id = {};
-  std::string target = {};  // whom a fallback stores it for
+  std::string copy_id = {};  // empty: the message's own id
+  std::string target = {};   // whom a fallback stores it for
   uint64_t deadline_ms = 0;
   bool replay = false;
   std::string reason = {};  // why the last attempt failed
@@ -47,27 +60,44 @@ struct StoredCopy {
   int64_t time_ns = 0;  // 0: not known
   uint64_t bytes = 0;   // 0: not known
   bool in_doubt = false;
+  bool expired = false;  // it waits for longer than it should
 };
 
-// The answer to a call, with what came along.
+// The answer of a fallback to the calls that only it gets.
+struct StorageAnswer {
+  Delivery stored = {};                 // load(): as it was stored
+  std::vector<StoredCopy> copies = {};  // list()
+  bool end = false;                     // list(): nothing left
+  uint64_t waiting = 0;                 // list(): how many there are; 0: not known
+  uint64_t count = 0;                   // count()
+};
+
+// The answer to a call, with what came along. Each message's goes through several hands: what few
+// answers have is a pointer.
 struct Completion {
   Verdict verdict;  // deliver(): the worst of `recipients`, as the client sees it
   // Where it was edited (filter), annotated (output) or loaded (replay).
   std::optional<message::Message> message = {};
   std::vector<Verdict> recipients = {};  // deliver(): each one's own; empty: all have `verdict`
-  Delivery stored = {};                  // load(): as it was stored
-  std::vector<StoredCopy> copies = {};   // list()
-  bool end = false;                      // list(): nothing left
   // decide(): the session's, where they were changed.
   std::shared_ptr<const message::Annotations> annotations = {};
+  std::unique_ptr<StorageAnswer> storage_answer = {};
 
+  StorageAnswer& storage() {
+    if (!storage_answer) storage_answer = std::make_unique<StorageAnswer>();
+    return *storage_answer;
+  }
+  const StorageAnswer& storage() const {
+    static const StorageAnswer nothing;
+    return storage_answer ? *storage_answer : nothing;
+  }
   static Completion make(Kind kind, std::string detail) {
     return {Verdict::make(kind, std::move(detail))};
   }
 };
 using Done = std::function<void(Completion)>;
 
-// What a plugin is given with a call. Lives until the call is complete and the plugin's function
+// The arguments of a call to a plugin. Lives until the call is complete and the plugin's function
 // that got it has returned.
 struct Question {
   explicit Question(CallKind k) : kind(k) {}
@@ -85,11 +115,15 @@ struct Question {
   lsmtpd_filter_event filter{};
   Delivery delivery;
   lsmtpd_delivery abi_delivery{};
-  std::unique_ptr<const message::Envelope> envelope;
+  std::shared_ptr<const message::Envelope> envelope;
   std::unique_ptr<EnvelopeView> envelope_view;
-  std::unique_ptr<Notes> notes;  // of the session
+  std::unique_ptr<AnnotationEdits> annotation_edits;  // of the session
   lsmtpd_session_event event{};
   std::string copy_id, reason;
+  std::string authorization, user;
+  Secret password;
+  lsmtpd_credentials credentials{};
+  Reservation memory;  // of the envelope, once its session no longer counts it
 };
 
 class Calls {
@@ -103,6 +137,9 @@ class Calls {
   Calls(io::Loop& loop, Instance& instance, uint32_t worker);
   Calls(const Calls&) = delete;
   Calls& operator=(const Calls&) = delete;
+
+  // From now on the time until each answer to a filter, session filter or output is counted.
+  void measure(metrics::Histogram duration) { duration_ = duration; }
 
   // Opens a call and puts it: `give(call, question)` hands it to the plugin and returns false where
   // the plugin threw. Returns the completion, or nothing and `call` is open.
@@ -127,6 +164,7 @@ class Calls {
     uint32_t generation = 1;
     bool open = false;
     bool abandoned = false;
+    uint64_t asked_ms = 0;
     Done done;
     std::unique_ptr<Question> question;
   };
@@ -146,12 +184,14 @@ class Calls {
   CallId id_of(uint32_t index) const;
   Slot* find(CallId call);
   void hand_on_ready();
+  void observe(const Slot& slot, CallKind kind) const;
 
   io::Loop& loop_;
   Instance& instance_;
   const uint32_t worker_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;
+  metrics::Histogram duration_;
   uint32_t stuck_ = 0;
   Putting* putting_ = nullptr;
   std::vector<Ready> ready_;  // answered, handed on at the end of this turn
@@ -172,6 +212,7 @@ std::optional<Completion> Calls::put(std::unique_ptr<Question> question, Done do
   Slot& slot = slots_[*index];
   slot.open = true;
   slot.abandoned = false;
+  slot.asked_ms = loop_.now_ms();
   ++instance_.open_calls();
   slot.done = std::move(done);
   slot.question = std::move(question);

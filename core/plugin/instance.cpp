@@ -2,7 +2,6 @@
 #include "plugin/instance.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <initializer_list>
 
 #include "log/log.hpp"
@@ -16,41 +15,6 @@
 namespace lsmtpd::plugin {
 
 namespace {
-
-log::Level level_of(uint32_t level) {
-  switch (level) {
-    case LSMTPD_LOG_DEBUG:
-      return log::Level::debug;
-    case LSMTPD_LOG_INFO:
-      return log::Level::info;
-    case LSMTPD_LOG_WARN:
-      return log::Level::warn;
-    default:
-      return log::Level::error;
-  }
-}
-
-int32_t reserve(const lsmtpd_host* host, uint64_t bytes) {
-  const auto& self = *static_cast<HostSelf*>(host->self);
-  if (!self.process->resources.memory.reserve(bytes)) return -1;
-  *self.reserved += bytes;
-  return 0;
-}
-
-// What was never reserved is not given back: the budget would count below nothing, and refuse all.
-void release(const lsmtpd_host* host, uint64_t bytes) {
-  const auto& self = *static_cast<HostSelf*>(host->self);
-  uint64_t held = *self.reserved;
-  while (!self.reserved->compare_exchange_weak(held, held - std::min(held, bytes))) {
-  }
-  self.process->resources.memory.release(std::min(held, bytes));
-  if (bytes > held) {
-    log::error("memory_released_twice",
-               {{"plugin", view(host->name)},
-                {"bytes", bytes - held},
-                {"hint", "the plugin released more memory than it had reserved"}});
-  }
-}
 
 // Each that may not be NULL.
 struct Member {
@@ -66,57 +30,24 @@ Status require(const Settings& settings, std::initializer_list<Member> members) 
   return {};
 }
 
-void write_log(const lsmtpd_host* host, uint32_t level, lsmtpd_str message,
-               const lsmtpd_log_field* fields, uint32_t stride, uint32_t count) {
-  constexpr uint32_t kMost = 32;
-  std::vector<log::Field> all;
-  all.reserve(count + 1);
-  all.push_back({"plugin", view(host->name)});
-  const char* at = reinterpret_cast<const char*>(fields);
-  if (stride < sizeof(lsmtpd_log_field)) count = 0;
-  for (uint32_t i = 0; i < count && i < kMost; ++i, at += stride) {
-    const auto& field = *reinterpret_cast<const lsmtpd_log_field*>(at);
-    all.emplace_back(log::Key::foreign(view(field.key)), view(field.value));
-  }
-  log::write(level_of(level), log::Event::foreign(view(message)), all);
-}
-
-const void* instance_extension(const lsmtpd_host*, const char* id) {
-  if (std::strcmp(id, LSMTPD_LOG) == 0) return &kLogTable;
-  if (std::strcmp(id, LSMTPD_MEMORY) == 0) return &kMemoryTable;
-  return message_extension(id);
-}
-
 }  // namespace
-
-const void* message_extension(const char* id) {
-  if (std::strcmp(id, LSMTPD_MESSAGE) == 0) return &View::kMessageTable;
-  if (std::strcmp(id, LSMTPD_ANNOTATIONS) == 0) return &kAnnotationsTable;
-  if (std::strcmp(id, LSMTPD_EDITS) == 0) return &View::kEditsTable;
-  if (std::strcmp(id, LSMTPD_HEADER) == 0) return &View::kHeaderTable;
-  return nullptr;
-}
-
-const lsmtpd_log_1 kLogTable = {.enabled = [](const lsmtpd_host*, uint32_t level) -> uint32_t {
-                                  return log::enabled(level_of(level));
-                                },
-                                .write = write_log};
-
-const lsmtpd_memory_1 kMemoryTable = {.reserve = reserve, .release = release};
 
 Instance::Instance(std::unique_ptr<Options> options, Settings settings, const Process& process)
     : options_(std::move(options)),
-      settings_(std::move(settings)),
+      all_settings_{std::move(settings)},
+      settings_(&all_settings_.front()),
       process_(process),
+      metrics_(*process.metrics, name()),
       work_(*process.pool),
-      self_(process, reserved_) {
+      lookups_(*process.lookups),
+      self_(process, reserved_, metrics_, mistakes_) {
   host_ = {
       .size = sizeof(lsmtpd_host),
       .worker = 0,
       .workers = process.workers,
       .reserved = 0,
       .self = &self_,
-      .name = str(settings_.name),
+      .name = str(name()),
       .hostname = str(process.hostname),
       .version = str(process.version),
       .get_extension = instance_extension,
@@ -136,7 +67,9 @@ Result<std::unique_ptr<Instance>> Instance::create(const Library& library,
                                                    Settings settings, const Process& process) {
   std::unique_ptr<Instance> instance(
       new Instance(std::move(options), std::move(settings), process));
-  const Settings& entry = instance->settings_;
+  const Settings& entry = instance->settings();
+  instance->library_ = &library;
+  const Running running(instance->lasting_name_, "create");
   try {
     instance->instance_ = library.factory().create(&instance->host_, instance->options_->abi());
     if (!instance->instance_)
@@ -156,36 +89,39 @@ Result<std::unique_ptr<Instance>> Instance::create(const Library& library,
 
 LaneHost& Instance::new_lane_host() {
   std::lock_guard lock(lane_hosts_mutex_);
-  return *lane_hosts_.emplace_back(std::make_unique<LaneHost>(process_, reserved_));
+  return *lane_hosts_.emplace_back(
+      std::make_unique<LaneHost>(process_, reserved_, metrics_, mistakes_));
 }
 
 Status Instance::validate_functions() const {
-  return require(settings_, {{"instance.start", instance_->start != nullptr},
-                             {"instance.stop", instance_->stop != nullptr},
-                             {"instance.destroy", instance_->destroy != nullptr},
-                             {"instance.get_extension", instance_->get_extension != nullptr},
-                             {"instance.open_lane", instance_->open_lane != nullptr}});
+  return require(settings(), {{"instance.start", instance_->start != nullptr},
+                              {"instance.stop", instance_->stop != nullptr},
+                              {"instance.destroy", instance_->destroy != nullptr},
+                              {"instance.get_extension", instance_->get_extension != nullptr},
+                              {"instance.open_lane", instance_->open_lane != nullptr}});
 }
 
 Status Instance::validate_extensions() const {
-  return require(
-      settings_,
-      {{"filter.message", !filter_ || filter_->message},
-       {"session.decide", !session_ || session_->decide},
-       {"admission.get", !admission_ || admission_->get},
-       {"output.deliver", !output_ || output_->deliver},
-       {"replay.list, load, forget or dead_letter",
-        !replay_ || (replay_->list && replay_->load && replay_->forget && replay_->dead_letter)},
-       {"probe.probe", !probe_ || probe_->probe},
-       {"control.retry_now", !control_ || control_->retry_now},
-       {"reload.prepare, commit or abort",
-        !reload_ || (reload_->prepare && reload_->commit && reload_->abort)}});
+  return require(settings(),
+                 {{"filter.message", !filter_ || filter_->message},
+                  {"session.decide", !session_filter_ || session_filter_->decide},
+                  {"auth.verify", !auth_ || auth_->verify},
+                  {"admission.get", !admission_ || admission_->get},
+                  {"output.deliver", !output_ || output_->deliver},
+                  {"replay.list, load, forget, dead_letter or count",
+                   !replay_ || (replay_->list && replay_->load && replay_->forget &&
+                                replay_->dead_letter && replay_->count)},
+                  {"probe.probe", !probe_ || probe_->probe},
+                  {"control.retry_now", !control_ || control_->retry_now},
+                  {"reload.prepare, commit or abort",
+                   !reload_ || (reload_->prepare && reload_->commit && reload_->abort)}});
 }
 
 void Instance::find_extensions() {
   const auto get = [this](const char* id) { return instance_->get_extension(instance_, id); };
   filter_ = static_cast<const lsmtpd_filter_1*>(get(LSMTPD_FILTER));
-  session_ = static_cast<const lsmtpd_session_filter_1*>(get(LSMTPD_SESSION_FILTER));
+  session_filter_ = static_cast<const lsmtpd_session_filter_1*>(get(LSMTPD_SESSION_FILTER));
+  auth_ = static_cast<const lsmtpd_auth_1*>(get(LSMTPD_AUTH));
   admission_ = static_cast<const lsmtpd_admission_1*>(get(LSMTPD_ADMISSION));
   output_ = static_cast<const lsmtpd_output_1*>(get(LSMTPD_OUTPUT));
   replay_ = static_cast<const lsmtpd_replay_1*>(get(LSMTPD_REPLAY));
@@ -206,11 +142,12 @@ Instance::~Instance() {
 
 // At the end there is nobody left to tell but the log.
 void Instance::guarded(const char* what, void (*function)(const lsmtpd_instance*)) const {
-  const Running running(name(), what);
+  const Running running(lasting_name_, what);
   try {
     function(instance_);
   } catch (...) {
-    log::error("plugin_threw", {{"plugin", name()}, {"in", what}, {"what", thrown()}});
+    log::error("plugin_threw",
+               {{"plugin", name()}, {"what", fmt::format("{}: {}", what, thrown())}});
   }
 }
 
@@ -224,7 +161,7 @@ Status Instance::start() {
     }
   });
   int32_t status = -1;
-  const Running running(name(), "start");
+  const Running running(lasting_name_, "start");
   try {
     status = instance_->start(instance_, report.abi());
   } catch (...) {
@@ -238,6 +175,17 @@ Status Instance::start() {
   }
   started_ = true;
   return {};
+}
+
+bool Instance::has(const Options& options) const {
+  return options_->different(options).empty();
+}
+
+// A few at most: an operator who goes back to one that was there before adds none.
+void Instance::change_settings(Settings settings) {
+  const auto known = std::find(all_settings_.begin(), all_settings_.end(), settings);
+  settings_ =
+      known != all_settings_.end() ? &*known : &all_settings_.emplace_back(std::move(settings));
 }
 
 Status Instance::prepare(std::unique_ptr<Options> options) {
@@ -255,6 +203,7 @@ Status Instance::prepare(std::unique_ptr<Options> options) {
     }
   });
   int32_t status = -1;
+  const Running running(lasting_name_, "prepare");
   try {
     status = reload_->prepare(instance_, options->abi(), report.abi());
   } catch (...) {

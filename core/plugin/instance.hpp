@@ -1,59 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// The host's side of one `[plugin.NAME]`: its instance, and what is common to the instance's and
-// the lanes' hosts. [main]
+// The host's side of one `[plugin.NAME]`: its instance. [main]
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <mutex>
-#include <shared_mutex>
 #include <string>
 #include <vector>
 
+#include "io/dns.hpp"
+#include "io/lookups.hpp"
 #include "io/loop.hpp"
-#include "lsmtpd/lsmtpd.h"
-#include "message/resource_limits.hpp"
+#include "plugin/host_tables.hpp"
+#include "plugin/instance_settings.hpp"
 #include "plugin/library.hpp"
 #include "plugin/mistakes.hpp"
-#include "plugin/settings.hpp"
+#include "plugin/plugin_metrics.hpp"
 
 namespace lsmtpd::plugin {
 
 class Lane;
 class Options;
 struct LaneExtensions;
-
-// What every plugin's host says of the process.
-struct Process {
-  message::ResourceLimits& resources;
-  std::string hostname;
-  std::string version;
-  uint32_t workers = 1;
-  std::shared_ptr<io::Pool> pool = std::make_shared<io::Pool>();  // for what plugins offload
-};
-
-// What `self` of every host struct points to. Lives until the instance is destroyed.
-struct HostSelf {
-  HostSelf(const Process& p, std::atomic<uint64_t>& bytes) : process(&p), reserved(&bytes) {}
-
-  const Process* process;
-  std::atomic<uint64_t>* reserved;  // bytes that the plugin holds of the budget
-  // Null: the instance's host, or the lane is gone. Written on the loop and read on it; other
-  // threads read it, and use the lane, under `mutex`.
-  Lane* lane = nullptr;
-  std::shared_mutex mutex;
-};
-struct LaneHost {
-  LaneHost(const Process& process, std::atomic<uint64_t>& reserved) : self(process, reserved) {}
-  HostSelf self;
-  lsmtpd_host abi{};
-};
-
-// lsmtpd.log/1 and lsmtpd.memory/1, which instances and lanes share.
-extern const lsmtpd_log_1 kLogTable;
-extern const lsmtpd_memory_1 kMemoryTable;
-// The tables that have to do with messages, which instances and lanes share; null: none of them.
-const void* message_extension(const char* id);
 
 class Instance {
  public:
@@ -75,21 +44,38 @@ class Instance {
   void abort();
   // A second started instance of the same name may be alive beside this one.
   bool may_be_doubled() const { return !exclusive_; }
+  // It was made of such an entry: another generation may have it too.
+  bool has(const Library& library, const Settings& settings) const {
+    return library_ == &library && this->settings() == settings;
+  }
+  bool has(const Options& options) const;
+  const Library& library() const { return *library_; }
+  bool started() const { return started_; }
+  // The host's part of the entry has changed; name and use stay. [main], while others read it.
+  void change_settings(Settings settings);
 
   Result<std::unique_ptr<Lane>> open_lane(io::Loop& loop, uint32_t worker);  // [loop]
 
+  message::ResourceLimits& resources() const { return process_.resources; }
   // Mistakes that the plugin makes again and again. [any]
   Mistakes& mistakes() { return mistakes_; }
-  // What a stop waits for: calls that are open, and lanes that are asked to close. [any]
-  bool is_busy() const { return open_calls_ > 0 || lanes_closing_ > 0; }
+  // A stop waits for calls that are open, and lanes that are asked to close. [any]
+  // And work that is offloaded, which nobody can take back.
+  bool is_busy() const { return open_calls_ > 0 || lanes_closing_ > 0 || open_work_ > 0; }
+  bool has_work() const { return open_work_ > 0; }  // [any]
   std::atomic<uint32_t>& open_calls() { return open_calls_; }
+  uint32_t open_lanes() const { return lanes_open_; }                // [any]
+  bool is_held() const { return process_.holds->contains(name()); }  // by an operator [any]
 
-  const std::string& name() const { return settings_.name; }
-  const Settings& settings() const { return settings_; }
+  const std::string& name() const { return all_settings_.front().name; }
+  const char* lasting_name() const { return lasting_name_; }  // for Running
+  // Lives as long as the instance. [any]
+  const Settings& settings() const { return *settings_.load(std::memory_order_acquire); }
 
   // The plugin's tables; null where it does not have them.
   const lsmtpd_filter_1* filter() const { return filter_; }
-  const lsmtpd_session_filter_1* session() const { return session_; }
+  const lsmtpd_session_filter_1* session_filter() const { return session_filter_; }
+  const lsmtpd_auth_1* auth() const { return auth_; }
   const lsmtpd_admission_1* admission() const { return admission_; }
   const lsmtpd_output_1* output() const { return output_; }
   const lsmtpd_replay_1* replay() const { return replay_; }
@@ -107,12 +93,19 @@ class Instance {
   LaneHost& new_lane_host();  // [any]
 
   std::unique_ptr<Options> options_;
-  const Settings settings_;
+  const Library* library_ = nullptr;
+  std::deque<Settings> all_settings_;  // each that there was, since somebody may read it still
+  std::atomic<const Settings*> settings_;
+  const char* const lasting_name_ = lsmtpd::lasting_name(all_settings_.front().name.c_str());
   const Process& process_;
   std::atomic<uint64_t> reserved_{0};
-  std::atomic<uint32_t> open_calls_{0}, lanes_closing_{0};
+  std::atomic<uint32_t> open_calls_{0}, lanes_closing_{0}, lanes_open_{0}, open_work_{0};
   Mistakes mistakes_;
-  io::Pool::Queue work_;  // what its lanes offload
+  PluginMetrics metrics_;
+  static constexpr uint32_t kMostQuestions = 1000;
+  io::DnsResolver::Limit dns_limit_{kMostQuestions};  // of its lanes together
+  io::Pool::Queue work_;                              // what its lanes offload
+  io::Lookups::Queue lookups_;                        // what they resolve
   HostSelf self_;
   lsmtpd_host host_;
   std::mutex lane_hosts_mutex_;
@@ -120,7 +113,8 @@ class Instance {
   const lsmtpd_instance* instance_ = nullptr;
   bool started_ = false;
   const lsmtpd_filter_1* filter_ = nullptr;
-  const lsmtpd_session_filter_1* session_ = nullptr;
+  const lsmtpd_session_filter_1* session_filter_ = nullptr;
+  const lsmtpd_auth_1* auth_ = nullptr;
   const lsmtpd_admission_1* admission_ = nullptr;
   const lsmtpd_output_1* output_ = nullptr;
   const lsmtpd_replay_1* replay_ = nullptr;

@@ -2,6 +2,7 @@
 #include "plugin/lane.hpp"
 
 #include "log/log.hpp"
+#include "metrics/families.hpp"
 #include "plugin/lane_extensions.hpp"
 #include "plugin/thrown.hpp"
 
@@ -13,6 +14,10 @@ Lane::Lane(Instance& instance, io::Loop& loop, uint32_t worker)
       host_(instance.new_lane_host()),
       calls_(loop, instance, worker),
       resources_(std::make_unique<Resources>()) {
+  ++instance.lanes_open_;
+  calls_.measure(instance.process_.metrics->histogram(metrics::kPluginDuration, {instance.name()},
+                                                      metrics::slot_of(worker)));
+  host_.self.slot = metrics::slot_of(worker);
   host_.self.lane = this;
   host_.abi = instance.host_;
   host_.abi.self = &host_.self;
@@ -25,12 +30,16 @@ Lane::Lane(Instance& instance, io::Loop& loop, uint32_t worker)
 
 // The host outlives the lane: a thread of the plugin may hold it still.
 Lane::~Lane() {
-  const std::unique_lock lock(host_.self.mutex);
-  host_.self.lane = nullptr;
+  {
+    const std::unique_lock lock(host_.self.mutex);
+    host_.self.lane = nullptr;
+  }
+  --instance_.lanes_open_;  // the last: the instance may end
 }
 
 Result<std::unique_ptr<Lane>> Instance::open_lane(io::Loop& loop, uint32_t worker) {
   auto lane = std::make_unique<Lane>(*this, loop, worker);
+  const Running running(lasting_name_, "open_lane");
   try {
     lane->lane_ = instance_->open_lane(instance_, &lane->host_.abi);
   } catch (...) {
@@ -41,126 +50,9 @@ Result<std::unique_ptr<Lane>> Instance::open_lane(io::Loop& loop, uint32_t worke
   return lane;
 }
 
-static_assert(static_cast<uint32_t>(message::Phase::connect) == LSMTPD_PHASE_CONNECT &&
-              static_cast<uint32_t>(message::Phase::helo) == LSMTPD_PHASE_HELO &&
-              static_cast<uint32_t>(message::Phase::auth) == LSMTPD_PHASE_AUTH &&
-              static_cast<uint32_t>(message::Phase::mail) == LSMTPD_PHASE_MAIL &&
-              static_cast<uint32_t>(message::Phase::rcpt) == LSMTPD_PHASE_RCPT &&
-              static_cast<uint32_t>(message::Phase::data) == LSMTPD_PHASE_DATA);
 static_assert(static_cast<uint32_t>(message::TransactionEnd::accepted) == LSMTPD_ENDED_ACCEPTED &&
               static_cast<uint32_t>(message::TransactionEnd::refused) == LSMTPD_ENDED_REFUSED &&
               static_cast<uint32_t>(message::TransactionEnd::reset) == LSMTPD_ENDED_RESET);
-
-template <class Give>
-std::optional<Completion> Lane::put(std::unique_ptr<Question> question, Done done, CallId& call,
-                                    Give&& give) {
-  call = 0;
-  if (is_closed_) return Completion::make(Kind::tempfail, "the lane is closed");
-  return calls_.put(std::move(question), std::move(done), call, [&](CallId c, const Question& q) {
-    return guarded("a call", [&] { give(c, q); });
-  });
-}
-
-std::optional<Completion> Lane::filter(const message::Message& message, uint64_t deadline_ms,
-                                       Done done, CallId& call) {
-  auto question = std::make_unique<Question>(CallKind::filter);
-  question->view =
-      View::make(message, View::Rights::edit, loop_, instance_.process_.resources, lent_);
-  question->filter = {.size = sizeof(lsmtpd_filter_event),
-                      .reserved = 0,
-                      .edits = question->view->edits_abi(),
-                      .annotations = question->view->notes().abi(),
-                      .deadline_ms = deadline_ms};
-  return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
-    instance_.filter_->message(lane_, c, q.view->abi(), &q.filter);
-  });
-}
-
-std::optional<Completion> Lane::decide(const SessionEvent& event, Done done, CallId& call) {
-  auto question = std::make_unique<Question>(CallKind::decide);
-  // A copy: the session may be gone before the plugin answers.
-  question->envelope = std::make_unique<const message::Envelope>(*event.envelope);
-  question->envelope_view = std::make_unique<EnvelopeView>(*question->envelope);
-  question->notes = std::make_unique<Notes>(event.annotations, instance_.process_.resources.memory);
-  question->event = {.size = sizeof(lsmtpd_session_event),
-                     .phase = static_cast<uint32_t>(event.phase),
-                     .session = event.session,
-                     .declared_size = event.declared_size,
-                     .envelope = question->envelope_view->get(),
-                     .annotations = question->notes->abi(),
-                     .deadline_ms = event.deadline_ms};
-  return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
-    instance_.session_->decide(lane_, c, &q.event);
-  });
-}
-
-std::optional<Completion> Lane::deliver(const message::Message& message, Delivery delivery,
-                                        Done done, CallId& call) {
-  auto question = std::make_unique<Question>(CallKind::deliver);
-  question->view =
-      View::make(message, View::Rights::annotate, loop_, instance_.process_.resources, lent_);
-  question->delivery = std::move(delivery);
-  const Delivery& d = question->delivery;
-  question->abi_delivery = {.size = sizeof(lsmtpd_delivery),
-                            .flags = (d.replay ? LSMTPD_DELIVERY_REPLAY : 0) |
-                                     (d.in_doubt ? LSMTPD_DELIVERY_IN_DOUBT : 0),
-                            .copy_id = str(d.copy_id),
-                            .target = str(d.target),
-                            .reason = str(d.reason),
-                            .deadline_ms = d.deadline_ms,
-                            .attempts = d.attempts,
-                            .reserved = 0,
-                            .annotations = question->view->notes().abi()};
-  return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
-    instance_.output_->deliver(lane_, c, q.view->abi(), &q.abi_delivery);
-  });
-}
-
-std::optional<Completion> Lane::list(bool restart, uint32_t most, Done done, CallId& call) {
-  return put(std::make_unique<Question>(CallKind::list), std::move(done), call,
-             [&](CallId c, const Question&) { instance_.replay_->list(lane_, c, restart, most); });
-}
-
-std::optional<Completion> Lane::load(const std::string& copy_id, Done done, CallId& call) {
-  auto question = std::make_unique<Question>(CallKind::load);
-  question->copy_id = copy_id;
-  return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
-    instance_.replay_->load(lane_, c, str(q.copy_id));
-  });
-}
-
-std::optional<Completion> Lane::forget(const std::string& copy_id, Done done, CallId& call) {
-  auto question = std::make_unique<Question>(CallKind::forget);
-  question->copy_id = copy_id;
-  return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
-    instance_.replay_->forget(lane_, c, str(q.copy_id));
-  });
-}
-
-std::optional<Completion> Lane::dead_letter(const std::string& copy_id, const std::string& reason,
-                                            Done done, CallId& call) {
-  auto question = std::make_unique<Question>(CallKind::dead_letter);
-  question->copy_id = copy_id;
-  question->reason = reason;
-  return put(std::move(question), std::move(done), call, [this](CallId c, const Question& q) {
-    instance_.replay_->dead_letter(lane_, c, str(q.copy_id), str(q.reason));
-  });
-}
-
-std::optional<Completion> Lane::probe(const lsmtpd_probe_report* report, Done done, CallId& call) {
-  return put(std::make_unique<Question>(CallKind::probe), std::move(done), call,
-             [&](CallId c, const Question&) { instance_.probe_->probe(lane_, c, report); });
-}
-
-void Lane::abandon(CallId call, Done late) {
-  const auto kind = calls_.abandon(call, std::move(late));
-  if (!kind) return;
-  const auto cancel = *kind == CallKind::filter    ? instance_.filter_->cancel
-                      : *kind == CallKind::decide  ? instance_.session_->cancel
-                      : *kind == CallKind::deliver ? instance_.output_->cancel
-                                                   : nullptr;
-  if (cancel) guarded("cancel", [&] { cancel(lane_, call); });
-}
 
 Admission Lane::admission() {
   if (is_closed_) return {false, 0, "the lane is closed"};
@@ -171,13 +63,17 @@ Admission Lane::admission() {
   return {out.ready != 0, out.max_message_size, std::string(view(out.reason))};
 }
 
+uint32_t Lane::mechanisms() const {
+  return instance_.auth_ ? instance_.auth_->mechanisms : 0;
+}
+
 void Lane::transaction_ended(uint64_t session, const std::string& id, message::TransactionEnd how) {
-  if (!instance_.session_ || !instance_.session_->ended || is_closed_) return;
+  if (!instance_.session_filter_ || !instance_.session_filter_->ended || is_closed_) return;
   const lsmtpd_transaction_end end{.size = sizeof(lsmtpd_transaction_end),
                                    .how = static_cast<uint32_t>(how),
                                    .session = session,
                                    .id = str(id)};
-  guarded("ended", [&] { instance_.session_->ended(lane_, &end); });
+  guarded("ended", [&] { instance_.session_filter_->ended(lane_, &end); });
 }
 
 void Lane::retry_now() {
@@ -186,8 +82,8 @@ void Lane::retry_now() {
 }
 
 void Lane::session_closed(uint64_t session) {
-  if (instance_.session_ && instance_.session_->closed && !is_closed_) {
-    guarded("closed", [&] { instance_.session_->closed(lane_, session); });
+  if (instance_.session_filter_ && instance_.session_filter_->closed && !is_closed_) {
+    guarded("closed", [&] { instance_.session_filter_->closed(lane_, session); });
   }
 }
 
@@ -203,7 +99,6 @@ void Lane::close(io::Task closed, uint64_t deadline_ms) {
 }
 
 void Lane::blocked(const char* what, uint64_t ms) {
-  if (!loop_.on_thread()) return;  // offloaded work may
   log::warn("loop_blocked",
             {{"plugin", name()},
              {"in", what},
@@ -231,7 +126,8 @@ void Lane::lane_closed() {
                  " until a restart"}});
   }
   if (close_asked_) --instance_.lanes_closing_;
-  const size_t watches = resources_->watches.size(), timers = resources_->timers.size();
+  const size_t watches = resources_->watches.size(), timers = resources_->timers.size(),
+               questions = resources_->dns ? resources_->dns->open() : 0, work = resources_->work;
   resources_->clear();
   if (const size_t open = calls_.fail_open()) {
     log::error("calls_left_open", {{"plugin", name()},
@@ -239,11 +135,13 @@ void Lane::lane_closed() {
                                    {"hint", "the plugin closed its lane without completing them"}});
   }
   const uint32_t messages = *lent_;
-  if (watches + timers + messages > 0) {
+  if (watches + timers + questions + messages + work > 0) {
     log::error("left_behind", {{"plugin", name()},
                                {"watches", watches},
                                {"timers", timers},
                                {"messages", messages},
+                               {"questions", questions},
+                               {"work", work},
                                {"hint", "the plugin closed its lane without ending them"}});
   }
   loop_.defer([this] {

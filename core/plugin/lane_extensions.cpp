@@ -2,7 +2,6 @@
 #include "plugin/lane_extensions.hpp"
 
 #include <fcntl.h>
-#include <netinet/in.h>
 
 #include <cstddef>
 #include <cstring>
@@ -20,7 +19,10 @@ const lsmtpd_loop_1 kLoopTable = {LaneExtensions::now_ms,  LaneExtensions::watch
                                   LaneExtensions::defer,   LaneExtensions::post,
                                   LaneExtensions::offload, LaneExtensions::resolve};
 
-const lsmtpd_replay_host_1 kReplayHostTable = {LaneExtensions::listed, LaneExtensions::loaded};
+const lsmtpd_dns_1 kDnsTable = {LaneExtensions::dns_query, LaneExtensions::dns_cancel};
+
+const lsmtpd_replay_host_1 kReplayHostTable = {LaneExtensions::listed, LaneExtensions::loaded,
+                                               LaneExtensions::counted};
 
 const lsmtpd_making_1 kMakingTable = {
     .make = LaneExtensions::make,
@@ -37,7 +39,9 @@ const lsmtpd_making_1 kMakingTable = {
 const void* LaneExtensions::get(const lsmtpd_host*, const char* id) {
   if (std::strcmp(id, LSMTPD_LOG) == 0) return &kLogTable;
   if (std::strcmp(id, LSMTPD_MEMORY) == 0) return &kMemoryTable;
+  if (std::strcmp(id, LSMTPD_METRICS) == 0) return &kMetricsTable;
   if (std::strcmp(id, LSMTPD_LOOP) == 0) return &kLoopTable;
+  if (std::strcmp(id, LSMTPD_DNS) == 0) return &kDnsTable;
   if (std::strcmp(id, LSMTPD_REPLAY_HOST) == 0) return &kReplayHostTable;
   if (std::strcmp(id, LSMTPD_MAKING) == 0) return &kMakingTable;
   return message_extension(id);
@@ -50,18 +54,17 @@ void LaneExtensions::answer(const lsmtpd_host* host, lsmtpd_call call, Completio
     self.lane->calls_.complete_from_any(call, std::move(completion));
     return;
   }
-  log::error("call_not_open", {{"plugin", view(host->name)},
-                               {"call", call},
-                               {"hint", "the plugin completed a call after its lane was closed"}});
+  self.mistakes->note(view(host->name), "call_not_open", "complete after the lane was closed",
+                      "the plugin completed a call after its lane was closed");
 }
 
 namespace {
 
 void check_size(const lsmtpd_host* host, const lsmtpd_verdict* verdict) {
   if (verdict && verdict->size >= offsetof(lsmtpd_verdict, code)) return;
-  log::error("verdict_without_size",
-             {{"plugin", view(host->name)},
-              {"hint", "set verdict.size to sizeof(lsmtpd_verdict); it counts as TEMPFAIL"}});
+  static_cast<HostSelf*>(host->self)
+      ->mistakes->note(view(host->name), "verdict_without_size", "complete",
+                       "set verdict.size to sizeof(lsmtpd_verdict); it counts as TEMPFAIL");
 }
 
 }  // namespace
@@ -106,17 +109,6 @@ Lane* LaneExtensions::on_loop(const lsmtpd_host* host, const char* function) {
 Lane* LaneExtensions::still_open(const lsmtpd_host* host) {
   Lane* const lane = static_cast<HostSelf*>(host->self)->lane;
   return lane && !lane->is_closed_ ? lane : nullptr;
-}
-
-template <class Task>
-void LaneExtensions::do_on_loop(const lsmtpd_host* host, const char* function, Task&& task) {
-  if (Lane* lane = on_loop(host, function)) return task(*lane);
-  auto& self = *static_cast<HostSelf*>(host->self);
-  const std::shared_lock lock(self.mutex);
-  if (!self.lane || self.lane->is_closed_ || self.lane->loop_.on_thread()) return;
-  self.lane->loop_.post([host, task = std::forward<Task>(task)] {
-    if (Lane* lane = still_open(host)) task(*lane);
-  });
 }
 
 bool LaneExtensions::given(const lsmtpd_host* host, bool there, const char* function) {
@@ -209,56 +201,25 @@ int32_t LaneExtensions::post(const lsmtpd_host* host, lsmtpd_task task, void* da
   return 0;
 }
 
-int32_t LaneExtensions::offload(const lsmtpd_host* host, lsmtpd_task work, lsmtpd_task done,
-                                void* data) {
-  if (!given(host, work && done, "offload")) return -1;
-  Lane* const open = on_loop(host, "offload");
-  if (!open) return -1;
-  Lane& lane = *open;
-  const bool taken = lane.loop_.offload(
-      lane.instance_.work_,
-      [&lane, work, data] { call_back(lane, "offloaded work", [&] { work(data); }); },
-      [&lane, done, data] { call_back(lane, "the end of offloaded work", [&] { done(data); }); });
-  return taken ? 0 : -1;
-}
-
-int32_t LaneExtensions::resolve(const lsmtpd_host* host, lsmtpd_str name, uint32_t port,
-                                lsmtpd_resolved resolved, void* data) {
-  if (!given(host, resolved != nullptr, "resolve")) return -1;
-  Lane* const open = on_loop(host, "resolve");
-  if (!open || port > UINT16_MAX) return -1;
-  Lane& lane = *open;
-  lane.loop_.resolve(std::string(view(name)), static_cast<uint16_t>(port),
-                     [&lane, resolved, data](Result<std::vector<sockaddr_storage>> result) {
-                       std::vector<lsmtpd_address> addresses;
-                       if (result) {
-                         for (const auto& a : *result) {
-                           const auto length =
-                               a.ss_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
-                           addresses.push_back({reinterpret_cast<const sockaddr*>(&a),
-                                                static_cast<uint32_t>(length), 0});
-                         }
-                       }
-                       const std::string error = result ? "" : result.error().message;
-                       call_back(lane, "resolved", [&] {
-                         resolved(data, str(error), addresses.data(), sizeof(lsmtpd_address),
-                                  static_cast<uint32_t>(addresses.size()));
-                       });
-                     });
-  return 0;
-}
-
 void LaneExtensions::listed(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_copy* copies,
-                            uint32_t stride, uint32_t count, uint32_t end) {
+                            uint32_t stride, uint32_t count, uint32_t end, uint64_t waiting) {
   Completion completion{Verdict::make(Kind::proceed)};
-  completion.end = end != 0;
+  completion.storage().end = end != 0;
+  completion.storage().waiting = waiting;
   const char* at = reinterpret_cast<const char*>(copies);
   if (!copies || stride < sizeof(lsmtpd_copy)) count = 0;
   for (uint32_t i = 0; i < count; ++i, at += stride) {
     const auto& copy = *reinterpret_cast<const lsmtpd_copy*>(at);
-    completion.copies.push_back({std::string(view(copy.copy_id)), copy.time_ns, copy.bytes,
-                                 (copy.flags & LSMTPD_COPY_IN_DOUBT) != 0});
+    completion.storage().copies.push_back({std::string(view(copy.copy_id)), copy.time_ns,
+                                           copy.bytes, (copy.flags & LSMTPD_COPY_IN_DOUBT) != 0,
+                                           (copy.flags & LSMTPD_COPY_EXPIRED) != 0});
   }
+  answer(host, call, std::move(completion));
+}
+
+void LaneExtensions::counted(const lsmtpd_host* host, lsmtpd_call call, uint64_t count) {
+  Completion completion{Verdict::make(Kind::proceed)};
+  completion.storage().count = count;
   answer(host, call, std::move(completion));
 }
 
@@ -285,10 +246,10 @@ void LaneExtensions::loaded(const lsmtpd_host* host, lsmtpd_call call, lsmtpd_ma
   Completion completion{Verdict::make(Kind::proceed)};
   completion.message = std::move(*result);
   if (stored && stored->size >= sizeof(lsmtpd_delivery)) {
-    completion.stored.target = view(stored->target);
-    completion.stored.reason = view(stored->reason);
-    completion.stored.attempts = stored->attempts;
-    completion.stored.in_doubt = (stored->flags & LSMTPD_DELIVERY_IN_DOUBT) != 0;
+    completion.storage().stored.target = view(stored->target);
+    completion.storage().stored.reason = view(stored->reason);
+    completion.storage().stored.attempts = stored->attempts;
+    completion.storage().stored.in_doubt = (stored->flags & LSMTPD_DELIVERY_IN_DOUBT) != 0;
   }
   answer(host, call, std::move(completion));
 }

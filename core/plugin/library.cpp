@@ -104,7 +104,7 @@ void Library::deinit() const {
   try {
     entry_->deinit();
   } catch (...) {
-    log::error("plugin_threw", {{"plugin", file_}, {"in", "deinit"}, {"what", thrown()}});
+    log::error("plugin_threw", {{"plugin", file_}, {"what", "deinit: " + thrown()}});
   }
 }
 

@@ -20,7 +20,7 @@ Making::Making(std::shared_ptr<const message::Envelope> envelope, io::Loop& loop
     : envelope_(std::move(envelope)),
       loop_(loop),
       writer_(resources),
-      notes_(nullptr, resources.memory) {}
+      annotation_edits_(nullptr, resources.memory) {}
 
 bool Making::append(std::string_view content) {
   if (writer_.wants_flush() && (loop_.on_thread() || !writer_.flush())) return false;
@@ -34,7 +34,7 @@ Result<message::Message> Making::finish() {
   message::Message message;
   message.envelope = envelope_;
   message.body = writer_.finish();
-  message.annotations = notes_.result();
+  message.annotations = annotation_edits_.result();
   return message;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a plugin holds as `lsmtpd_making`: a message that a spool puts together from what it stored.
+// The object behind `lsmtpd_making`: a message that a spool makes from its stored copy.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 #include "io/loop.hpp"
 #include "lsmtpd/replay.h"
 #include "message/message.hpp"
-#include "plugin/notes.hpp"
+#include "plugin/annotation_edits.hpp"
 
 namespace lsmtpd::plugin {
 
@@ -25,7 +25,9 @@ class Making {
   static Making* of(lsmtpd_making* m) { return reinterpret_cast<Making*>(m); }
 
   bool append(std::string_view content);
-  bool annotate(std::string_view key, std::string_view value) { return notes_.set(key, value); }
+  bool annotate(std::string_view key, std::string_view value) {
+    return annotation_edits_.set(key, value);
+  }
   // The message. May block on the disk.
   Result<message::Message> finish();
 
@@ -33,7 +35,7 @@ class Making {
   std::shared_ptr<const message::Envelope> envelope_;
   io::Loop& loop_;
   message::BodyWriter writer_;
-  Notes notes_;
+  AnnotationEdits annotation_edits_;
 };
 
 }  // namespace lsmtpd::plugin

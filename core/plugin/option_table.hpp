@@ -16,7 +16,7 @@ std::vector<lsmtpd_option> rows_of(const lsmtpd_option* options, uint32_t stride
 std::vector<lsmtpd_option> rows_of(const lsmtpd_options_1* table);   // null: none
 std::vector<lsmtpd_option> columns_of(const lsmtpd_option& option);  // of a list of tables
 
-// What is wrong with the table itself, which no configuration can mend; empty: nothing.
+// Returns the fault of the table itself, which no configuration can mend; empty if there is none.
 std::string fault_of(const lsmtpd_options_1& table);
 
 // An option's default, as the file would give it; text where it is none of its type, which then is
@@ -26,7 +26,7 @@ decltype(config::OptionValue::value) default_of(const lsmtpd_option& option);
 // Whether a value that the file gives is the same as the default. Only where there is one.
 bool is_default(const lsmtpd_option& option, const config::OptionValue& value);
 
-// What a table's type is called in messages and by `lsmtpd plugins`: "size", "list", ...
+// Returns a type's name in messages and in `lsmtpd plugins`: "size", "list", ...
 std::string_view type_name(uint32_t type);
 
 }  // namespace lsmtpd::plugin

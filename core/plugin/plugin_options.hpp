@@ -10,7 +10,7 @@
 
 #include "config/config.hpp"
 #include "lsmtpd/options.h"
-#include "plugin/settings.hpp"
+#include "plugin/instance_settings.hpp"
 
 namespace lsmtpd::plugin {
 
@@ -60,7 +60,7 @@ class OptionSet {
 class Options {
  public:
   // Checks `entry.options` against `table` (null: no options are allowed) and then with the
-  // plugin's own validate(). What is wrong is appended to `diagnostics`. [main]
+  // plugin's own validate(). Appends each fault to `diagnostics`. [main]
   static std::unique_ptr<Options> validate(const config::Plugin& entry,
                                            const lsmtpd_options_1* table,
                                            std::vector<config::Diagnostic>& diagnostics);

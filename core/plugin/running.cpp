@@ -7,8 +7,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 
+#include "base/heartbeat.hpp"
 #include "log/log.hpp"
 
 namespace lsmtpd::plugin {
@@ -23,13 +23,7 @@ constexpr int kRefused = 1;
 
 std::atomic<bool> exit_allowed{true};
 
-uint64_t coarse_ms() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
-}
-
-// Async-signal-safe. What does not fit is cut.
+// Async-signal-safe. Cuts text that does not fit.
 class Line {
  public:
   void add(const char* text) noexcept {
@@ -81,13 +75,18 @@ void exited() {
 
 }  // namespace
 
-Running::Running(const std::string& plugin, const char* function) noexcept
-    : plugin_(plugin.c_str()), function_(function), outer_(innermost), since_ms_(coarse_ms()) {
+Running::Running(const char* plugin, const char* function) noexcept
+    : plugin_(plugin), function_(function), outer_(innermost), since_ms_(Heartbeat::now_ms()) {
   innermost = this;
+  if (Heartbeat* heartbeat = Heartbeat::here()) heartbeat->enter({plugin_, function_, since_ms_});
 }
 
 Running::~Running() {
   innermost = outer_;
+  Heartbeat* heartbeat = Heartbeat::here();
+  if (!heartbeat) return;
+  heartbeat->enter(outer_ ? Heartbeat::Place{outer_->plugin_, outer_->function_, outer_->since_ms_}
+                          : Heartbeat::Place{});
 }
 
 const Running* Running::here() noexcept {
@@ -95,7 +94,7 @@ const Running* Running::here() noexcept {
 }
 
 uint64_t Running::elapsed_ms() const noexcept {
-  return coarse_ms() - since_ms_;
+  return Heartbeat::now_ms() - since_ms_;
 }
 
 // The sanitizers have handlers of their own, which say more.

@@ -4,15 +4,15 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 
 namespace lsmtpd::plugin {
 
 // While one lives, its thread runs `function` of `plugin`. They nest.
 class Running {
  public:
-  // Both must outlive this.
-  Running(const std::string& plugin, const char* function) noexcept;
+  // Both live as long as the process (lasting_name()): other threads read them, see
+  // base/heartbeat.hpp.
+  Running(const char* plugin, const char* function) noexcept;
   ~Running();
   Running(const Running&) = delete;
   Running& operator=(const Running&) = delete;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an exception that came out of a plugin says.
+// Describes an exception that came out of a plugin.
 #pragma once
 
 #include <exception>

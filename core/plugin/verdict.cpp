@@ -81,6 +81,7 @@ Verdict Verdict::from(const lsmtpd_verdict* v) {
   if (v->size < offsetof(lsmtpd_verdict, detail) + sizeof(v->detail)) return verdict;
   verdict.in_doubt = verdict.kind == Kind::tempfail && (v->flags & LSMTPD_IN_DOUBT);
   verdict.cause_passes = verdict.in_doubt && (v->flags & LSMTPD_CAUSE_PASSES);
+  verdict.unknown_user = verdict.kind == Kind::reject && (v->flags & LSMTPD_UNKNOWN_USER);
   if (klass != 2 && is_enhanced(view(v->enhanced), static_cast<char>('0' + klass))) {
     verdict.enhanced = view(v->enhanced);
   } else if (klass != 2 && v->enhanced.size != 0 && verdict.nonsense == nullptr) {

@@ -35,6 +35,7 @@ struct Verdict {
   std::string detail;  // for the log
   bool in_doubt = false;           // tempfail: it was sent, and its outcome is unknown
   bool cause_passes = false;       // in doubt, and not by the message's doing
+  bool unknown_user = false;       // reject, of credentials
   const char* nonsense = nullptr;  // what of the plugin's verdict cannot be meant; null: nothing
 
   // Why, in the plugin's words.
@@ -42,7 +43,7 @@ struct Verdict {
 
   static Verdict from(const lsmtpd_verdict* verdict);
   static Verdict make(Kind kind, std::string detail = {}) {
-    return {kind, 0, {}, {}, std::move(detail), false, false, nullptr};
+    return {kind, 0, {}, {}, std::move(detail), false, false, false, nullptr};
   }
 };
 

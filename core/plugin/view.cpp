@@ -18,7 +18,7 @@ View::View(const message::Message& message, Rights rights, io::Loop& loop,
       resources_(resources),
       message_(message),
       envelope_(*message.envelope),
-      notes_(message.annotations, resources.memory),
+      annotation_edits_(message.annotations, resources.memory),
       header_memory_(resources.memory) {
   if (lent_) ++*lent_;
 }
@@ -66,10 +66,10 @@ View::Edits* View::edits() {
 
 std::optional<message::Message> View::close(bool keep_edits) {
   open_.store(false, std::memory_order_release);
-  notes_.close();
-  if (!keep_edits || (!edits_ && !notes_.changed())) return std::nullopt;
+  annotation_edits_.close();
+  if (!keep_edits || (!edits_ && !annotation_edits_.changed())) return std::nullopt;
   message::Message result = message_;
-  if (notes_.changed()) result.annotations = notes_.result();
+  if (annotation_edits_.changed()) result.annotations = annotation_edits_.result();
   if (!edits_) return result;
   if (edits_->edits_envelope()) result.envelope = edited_envelope();
   apply_content(result);
@@ -90,7 +90,7 @@ void View::apply_content(message::Message& result) {
     if (header->bytes() < old_prefix) return;
     result.skip += header->bytes() - old_prefix;
     edits_->prefix += edits_->header.apply(*header);
-    // What the edits reserved is at least what they became.
+    // The edits reserved at least the memory that the result takes.
     edits_->prefix_memory.join(std::move(edits_->header_memory));
     result.prefix = hold_reserved(std::move(edits_->prefix), std::move(edits_->prefix_memory));
     return;

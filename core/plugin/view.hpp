@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a plugin holds as `lsmtpd_message`: its own view of a message; and, for a filter, as
-// `lsmtpd_edits`: the changes it makes on the side. Counted: the call holds one reference, each
-// pin() another.
+// The object behind `lsmtpd_message`: the plugin's own view of a message; and, for a filter, behind
+// `lsmtpd_edits`: the changes that it makes. Counted: the call holds one reference, each pin()
+// another.
 #pragma once
 
 #include <atomic>
@@ -16,9 +16,9 @@
 #include "lsmtpd/header.h"
 #include "lsmtpd/message.h"
 #include "message/message.hpp"
+#include "plugin/annotation_edits.hpp"
 #include "plugin/envelope_view.hpp"
 #include "plugin/header_fields.hpp"
-#include "plugin/notes.hpp"
 
 namespace lsmtpd::plugin {
 
@@ -40,7 +40,7 @@ class View {
   lsmtpd_edits* edits_abi() {
     return rights_ == Rights::edit ? reinterpret_cast<lsmtpd_edits*>(this) : nullptr;
   }
-  Notes& notes() { return notes_; }
+  AnnotationEdits& annotation_edits() { return annotation_edits_; }
 
   void pin() const;  // the plugin's
   // False: it has no pin left.
@@ -84,7 +84,7 @@ class View {
   message::ResourceLimits& resources_;
   message::Message message_;
   EnvelopeView envelope_;
-  Notes notes_;
+  AnnotationEdits annotation_edits_;
   std::unique_ptr<Edits> edits_;
   mutable std::mutex header_mutex_;
   mutable std::unique_ptr<const HeaderFields> header_;  // guarded by header_mutex_ until it is set

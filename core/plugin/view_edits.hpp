@@ -6,8 +6,19 @@
 
 namespace lsmtpd::plugin {
 
-// What a plugin adds counts against the memory budget from the moment it is added, for as long as
-// anybody holds the message that it became part of.
+// Whether a text that comes in pieces has a CR without an LF behind it, or an LF without a CR
+// before it.
+class LineEnds {
+ public:
+  void add(std::string_view piece);
+  bool clean() const { return !bare_ && !after_cr_; }
+
+ private:
+  bool bare_ = false, after_cr_ = false;
+};
+
+// Added octets count against the memory budget from the moment a plugin adds them, for as long as
+// anybody holds the message that they became part of.
 struct View::Edits {
   explicit Edits(Budget& budget)
       : envelope_memory(budget), prefix_memory(budget), header_memory(budget) {}
@@ -20,7 +31,9 @@ struct View::Edits {
   Reservation envelope_memory;
   Reservation prefix_memory;
   Reservation header_memory;
+  uint64_t header_octets = 0;  // that were added to the header, or put there for others
   std::unique_ptr<message::BodyWriter> writer;
+  LineEnds line_ends;  // of what was appended
   std::shared_ptr<const message::Body> body;
 
   bool edits_envelope() const { return !removed.empty() || !added.empty() || reverse_path; }

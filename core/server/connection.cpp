@@ -14,44 +14,55 @@ namespace {
 // makes the client wait.
 constexpr size_t kRepliesAtOnce = 16u << 10;
 constexpr size_t kSlice = 4096;  // input the session gets at a time: it works through all of it
-constexpr size_t kRepliesKept = 512;  // what an idle connection's buffer may keep
 
 }  // namespace
 
-Connection::Connection(const Service& service, std::unique_ptr<io::Stream> stream,
-                       std::shared_ptr<Peer> peer)
-    : service_(service),
+Connection::Connection(std::shared_ptr<const Service> service, std::unique_ptr<io::Stream> stream,
+                       std::shared_ptr<Peer> peer, Origin origin)
+    : service_(std::move(service)),
+      account_(std::move(peer)),
       stream_(std::move(stream)),
       peer_(stream_->peer()),
-      account_(std::move(peer)),
-      session_(service.listener.smtp),
-      memory_(service.resources, account_),
-      timers_(service.limits, service.timeouts,
+      origin_(std::move(origin)),
+      session_(service_->listener.smtp),
+      memory_(service_->resources, account_),
+      timers_(service_->limits, service_->timeouts,
               {[this] { idle_too_long(); },
                [this] { shut_down(because(smtp::replies::kSessionTooLong)); },
                [this] { shut_down(because(smtp::replies::kDataTooSlow)); }}),
-      turn_(service.limits.turn_ns),
-      receiver_(service.resources, account_) {
+      turn_(service_->limits.turn_ns),
+      receiver_(service_->resources, account_),
+      number_(service_->next_session++),
+      connected_ms_(service_->loop.now_ms()) {
+  service_->metrics.connections.add(1);
   stream_->set_handler(*this);
-  session_.set_origin(service.listener.name, peer_.address, peer_.port);
-  const uint64_t number = service.next_session++;
+  session_.set_origin(service_->listener.name, peer_.address, peer_.port);
+  if (origin_.proxied) session_.set_proxy(origin_.proxy.address, origin_.tls);
+  if (any_contains(service_->listener.xclient_from, peer_.address)) session_.allow_xclient();
+  offer_auth();
   io::Endpoint local = stream_->local();
-  session_.set_connection(number, std::move(local.address), local.port);
-  if (!service.chain.sessions.empty()) {
-    session_filters_ = std::make_unique<pipeline::SessionFilters>(service.chain, number);
+  session_.set_connection(number_, std::move(local.address), local.port);
+  if (!service_->chain.session_filters.empty()) {
+    session_filters_ = std::make_unique<pipeline::SessionFilters>(chain(), number_);
   }
+  if (service_->traces && !service_->traces->empty()) begin_traces();
 }
 
 Connection::~Connection() {
+  if (trace_) trace_->event("the session is over");
+  auth_call_.abandon(nullptr);
   log_refusals();
   end_transaction();
-  service_.peers.leave(account_);
+  service_->metrics.connections.add(-1);
+  if (in_tls_) service_->metrics.tls_sessions.add(-1);
+  service_->peers.leave(account_);
 }
 
 // Between commands: the session may have forgotten the transaction, whoever was the reason. While
 // the chain has its message it goes on.
 void Connection::tell_transaction_end() {
-  if (!envelope_ && session_.envelope().id != transaction_id_) end_transaction();
+  if (transaction_id_.empty() || envelope_) return;
+  if (session_.envelope().id != transaction_id_) end_transaction();
 }
 
 void Connection::end_transaction() {
@@ -61,9 +72,24 @@ void Connection::end_transaction() {
       std::exchange(transaction_end_, message::TransactionEnd::reset));
 }
 
+SessionInfo Connection::describe() const {
+  return {.worker = 0,
+          .number = number_,
+          .peer = peer_.text(),
+          .listener = service_->listener.name,
+          .state = state_name(state_),
+          .seconds = (service_->loop.now_ms() - connected_ms_) / 1000,
+          .octets = session_.message_octets(),
+          .id = envelope_ ? envelope_->id : session_.envelope().id};
+}
+
 void Connection::start() {
   timers_.begin_session(deadlines());
-  drive({});
+  if (service_->listener.implicit_tls) {
+    begin_with_tls();
+  } else {
+    drive({});
+  }
 }
 
 // A step that the table does not know is a fault of ours: the session ends as soon as it can.
@@ -92,12 +118,13 @@ void Connection::on_read(std::string_view bytes) {
     return;
   }
   drive(bytes);
+  if (session_.take_secret_seen()) clear(bytes);
 }
 
-// Lets the session eat `input` until it waits for something or its share of this turn is used up,
+// Lets the session consume `input` until it waits or its share of this turn is used up,
 // then writes what it has to say.
 void Connection::drive(std::string_view input) {
-  turn_.begin(service_.loop.turn(), !input.empty());
+  turn_.begin(service_->loop.turn(), !input.empty());
   bool more = true;
   do {
     while (state_ == State::reading) {
@@ -108,6 +135,7 @@ void Connection::drive(std::string_view input) {
       input.remove_prefix(size - part.size());
       if (action == Action::need_input && !end_if_due()) {
         more = !input.empty();
+        turn_.step();  // a slice that is thrown away costs time too
         if (!more || turn_.spent()) break;
         continue;
       }
@@ -120,7 +148,7 @@ void Connection::drive(std::string_view input) {
     if (state_ == State::reading && receiver_.wants_flush()) flush_body();
     // Where there is no memory to wait with, it goes on at once.
   } while (state_ == State::reading && !wait_for_turn(input) && more);
-  if (state_ == State::turn) {
+  if (state_ == State::turn || state_ == State::handshake) {
     input = {};
   } else if (!input.empty() && !keep(input)) {
     return;
@@ -138,7 +166,7 @@ bool Connection::wait_for_turn(std::string_view input) {
   if (session_.closing() || !turn_.spent() || !memory_.keep_input(input.size())) return false;
   hold_back(input);
   advance(Event::turn_spent);
-  service_.loop.post([this] {
+  service_->loop.post([this] {
     advance(Event::turn_begun);
     if (over()) {
       go_if_idle();
@@ -178,6 +206,17 @@ bool Connection::act(Action action) {
     case Action::body_end:
       end_body();
       break;
+    case Action::authenticate:
+      authenticate();
+      break;
+    case Action::phase_auth:
+      ask_phase(smtp::Phase::auth);
+      break;
+    case Action::new_client:
+      change_client();
+      break;
+    case Action::start_tls:
+      return start_tls();
     case Action::refused:
       if (session_.refusal().of_message) transaction_end_ = message::TransactionEnd::refused;
       log_refusal(session_.refusal());
@@ -189,61 +228,33 @@ bool Connection::act(Action action) {
   return true;
 }
 
-// What was waited for is there.
-void Connection::resume() {
-  const std::string input = std::exchange(kept_, {});
-  memory_.release_input();
-  drive(input);
-  const bool reads = state_ == State::reading || (state_ != State::turn && kept_.empty());
-  if (!half_closed_ && reads) stream_->read_start();
-}
-
-// False, here and below: the connection is closing.
-bool Connection::keep(std::string_view input) {
-  if (ending_ && !ending_->after_transaction) {  // nobody will look at it
-    stream_->read_stop();
-    return waits_for_us();
+// XCLIENT has named another client, whom session filters, limits and the log see from now on.
+void Connection::change_client() {
+  end_transaction();
+  memory_.release_envelope();
+  if (!std::exchange(origin_.proxied, true)) origin_.proxy = peer_;
+  named_by_xclient_ = true;
+  peer_ = {session_.envelope().peer_address, session_.envelope().peer_port};
+  const bool proxy = peer_.address == origin_.proxy.address;
+  auto [admission, peer] =
+      service_->peers.enter(peer_.address, proxy ? Peers::Kind::proxy : Peers::Kind::client);
+  if (admission != Peers::Admission::yes) {
+    const auto& reply = peer ? smtp::replies::kTooManyFromPeer : smtp::replies::kTooManyConnections;
+    if (!ending_) ending_ = std::make_unique<const Ending>(because(reply, log::Level::warn));
+    return;
   }
-  if (!memory_.keep_input(input.size())) {
-    stream_->read_stop();
-    return out_of_memory();
+  memory_.hand_to(peer);
+  receiver_.hand_to(peer);
+  if (service_->traces && !service_->traces->empty()) begin_traces();
+  log_refusals();
+  refused_ = 0;
+  service_->peers.leave(std::exchange(account_, std::move(peer)));
+  number_ = service_->next_session++;
+  session_.set_session_number(number_);
+  missed_.clear();
+  if (session_filters_) {
+    session_filters_ = std::make_unique<pipeline::SessionFilters>(chain(), number_);
   }
-  hold_back(input);
-  return true;
-}
-
-void Connection::hold_back(std::string_view input) {
-  stream_->read_stop();
-  kept_.append(input);
-}
-
-bool Connection::write_replies() {
-  if (session_.replies().empty()) return true;
-  // What was left unread before counts, not this batch: in LMTP one message may have very many
-  // replies. The last reply of all is no reason to give up those before it.
-  if (stream_->unsent() > service_.limits.unread_replies && !session_.closing()) {
-    log_closed(log::Level::warn, "limits.unread_replies passed");
-    close();
-    return false;
-  }
-  send_replies();
-  if (stream_->unsent() > 0 && state_ == State::reading) advance(Event::replies_unread);
-  return true;
-}
-
-void Connection::send_replies() {
-  auto& replies = session_.replies();
-  if (replies.empty()) return;
-  stream_->write(replies);
-  replies.clear();
-  if (replies.capacity() > kRepliesKept) replies.shrink_to_fit();
-}
-
-void Connection::on_drained() {
-  timers_.forget_idle();  // the time that the client took to read is not its next command's
-  if (state_ != State::unread) return;
-  advance(Event::replies_read);
-  resume();
 }
 
 }  // namespace lsmtpd::server

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "log/log.hpp"
+#include "message/traceparent.hpp"
 #include "server/connection.hpp"
 
 namespace lsmtpd::server {
@@ -18,27 +19,27 @@ std::string_view text_of(const std::string& text) {
   return text;
 }
 
-// The addresses of so many recipients, or a text for each of them, as a log line has them.
-class Addresses {
+// Many texts as a log line has them: the first ten, and how many there are.
+class Texts {
  public:
   template <class Each>
-  explicit Addresses(std::span<const Each> recipients) {
+  explicit Texts(std::span<const Each> recipients) {
     for (size_t i = 0; i < recipients.size() && i < kMost; ++i) {
-      addresses_[count_++] = text_of(recipients[i]);
+      texts_[count_++] = text_of(recipients[i]);
     }
     if (recipients.size() <= kMost) return;
     more_ = fmt::format("... ({} in all)", recipients.size());
-    addresses_[count_++] = more_;
+    texts_[count_++] = more_;
   }
-  explicit Addresses(const std::vector<message::Recipient>& recipients)
-      : Addresses(std::span<const message::Recipient>(recipients)) {}
-  Addresses(const Addresses&) = delete;
-  Addresses& operator=(const Addresses&) = delete;
-  log::List list() const { return {addresses_.data(), count_}; }
+  explicit Texts(const std::vector<message::Recipient>& recipients)
+      : Texts(std::span<const message::Recipient>(recipients)) {}
+  Texts(const Texts&) = delete;
+  Texts& operator=(const Texts&) = delete;
+  log::List list() const { return {texts_.data(), count_}; }
 
  private:
   static constexpr size_t kMost = 10;
-  std::array<std::string_view, kMost + 1> addresses_;
+  std::array<std::string_view, kMost + 1> texts_;
   size_t count_ = 0;
   std::string more_;
 };
@@ -54,11 +55,14 @@ std::string_view place_of(const smtp::Session::Refusal& refusal) {
 
 // An envelope with what its message counts for its peer, as long as somebody has it.
 struct HeldEnvelope {
-  HeldEnvelope(message::Envelope&& e, MemoryAccount::Envelope&& m, PeerShare&& b, Reservation&& s)
-      : envelope(std::move(e)), memory(std::move(m)), body(std::move(b)), spill(std::move(s)) {}
+  HeldEnvelope(smtp::Session& session, MemoryAccount& account, MessageReceiver::Received&& received)
+      : envelope(session.take_envelope()),
+        memory(account.take_envelope()),
+        body(std::move(received.memory)),
+        spill(std::move(received.spill)) {}
   message::Envelope envelope;
   MemoryAccount::Envelope memory;
-  PeerShare body;  // its peer outlives `spill`
+  PeerReservation body;  // its peer outlives `spill`
   Reservation spill;
 };
 
@@ -75,8 +79,9 @@ void Connection::take_body(std::string_view piece) {
 
 // Nothing can keep this message.
 void Connection::log_dropped(std::string_view why) {
-  log::warn("message_dropped",
-            {{"id", session_.envelope().id}, {"peer", peer_.text()}, {"why", why}});
+  const std::string peer = peer_.text();
+  log_line(log::Level::warn, "message_dropped",
+           {{"id", session_.envelope().id}, {"peer", peer}, {"why", why}});
 }
 
 // Memory is short: what there is of the body goes to its file, and reading waits for that, and for
@@ -91,8 +96,8 @@ void Connection::flush_body() {
   advance(Event::spill_begun);
   stream_->read_stop();
   auto status = std::make_shared<Status>();
-  service_.loop.offload([this, status] { *status = receiver_.flush(); },
-                        [this, status] { flushed(*status); });
+  service_->loop.offload([this, status] { *status = receiver_.flush(); },
+                         [this, status] { flushed(*status); });
 }
 
 void Connection::flushed(const Status& status) {
@@ -117,6 +122,7 @@ void Connection::end_body() {
   if (receiver_.given_up()) {
     receiver_.set_complete(false);
     const auto& reply = smtp::replies::kNoRoomForBody;
+    service_->metrics.count_refusal(RefusedAt::data, code_of(reply), Reason::memory);
     log_refused("data", make(reply), reason_of(reply));
     transaction_end_ = message::TransactionEnd::refused;
     session_.finish(make(reply));
@@ -131,15 +137,14 @@ void Connection::run_chain() {
   message::Message message;
   message_size_ = receiver_.size();
   auto received = receiver_.finish();
-  message.body = received.body;
-  const auto held =
-      std::make_shared<HeldEnvelope>(session_.take_envelope(), memory_.take_envelope(),
-                                     std::move(received.memory), std::move(received.spill));
+  message.body = std::move(received.body);
+  const auto held = std::make_shared<HeldEnvelope>(session_, memory_, std::move(received));
   envelope_ = {held, &held->envelope};
   message.envelope = envelope_;
   if (session_filters_) message.annotations = session_filters_->annotations();
-  body_end_ms_ = service_.loop.now_ms();
-  chain_run_ = pipeline::ChainRun::make(service_.chain, std::move(message));
+  if (service_->listener.traceparent) add_traceparent(message);
+  body_end_ms_ = service_->loop.now_ms();
+  chain_run_ = pipeline::ChainRun::make(chain(), std::move(message));
   auto outcome = chain_run_->run([this](const pipeline::Outcome& later) {
     advance(Event::chain_done);
     finish(later);
@@ -156,8 +161,18 @@ void Connection::run_chain() {
   }
 }
 
+// Its own, where its client is trusted and it is valid; else a new one, as the specification asks.
+void Connection::add_traceparent(message::Message& message) {
+  std::optional<std::string> own;
+  if (any_contains(service_->listener.traceparent_from, peer_.address))
+    own = message::parse_traceparent(session_.traceparent());
+  traceparent_ = own ? *std::move(own) : message::new_traceparent(message.envelope->id);
+  message::set_traceparent(message, traceparent_);
+}
+
 void Connection::finish(const pipeline::Outcome& outcome) {
   chain_run_.reset();
+  count(outcome);
   log_outcome(outcome);
   envelope_.reset();
   session_.finish(outcome.reply, outcome.recipients);
@@ -166,10 +181,23 @@ void Connection::finish(const pipeline::Outcome& outcome) {
   end_transaction();
 }
 
+void Connection::count(const pipeline::Outcome& outcome) {
+  const ListenerMetrics& metrics = service_->metrics;
+  metrics.count(outcome);
+  metrics.received_bytes.add(message_size_);
+  metrics.data_duration.observe(static_cast<double>(body_end_ms_ - mail_at_ms_) / 1000);
+  metrics.chain_duration.observe(static_cast<double>(service_->loop.now_ms() - body_end_ms_) /
+                                 1000);
+  if (outcome.fate == pipeline::Fate::rejected || outcome.fate == pipeline::Fate::tempfail) {
+    metrics.count_refusal(RefusedAt::data, static_cast<uint32_t>(outcome.reply.code),
+                          outcome.by_filter ? Reason::filter : Reason::output);
+  }
+}
+
 // Neither a connection nor a peer can fill the log: what has no line is counted.
 bool Connection::may_log_refusal(uint64_t& held_back) {
   if (!log::enabled(log::Level::info) || ++refused_ > kRefusalLines) return false;
-  const auto admitted = account_->refusals.admit(service_.loop.now_ms());
+  const auto admitted = account_->refusals.admit(service_->loop.now_ms());
   held_back = admitted.value_or(0);
   return admitted.has_value();
 }
@@ -181,50 +209,54 @@ void Connection::log_refused(std::string_view at, const smtp::Reply& reply, std:
   if (!may_log_refusal(held_back)) return;
   const auto& recipients = session_.envelope().recipients;
   const bool one = at == "rcpt" && !recipients.empty();
-  const Addresses to(one ? std::span(&recipients.back(), 1) : std::span(recipients));
+  const Texts to(one ? std::span(&recipients.back(), 1) : std::span(recipients));
   write_refused(at, to.list(), {{"code", reply.code}, {"reply", reply.text}, {"why", why}},
                 held_back);
 }
 
 // A refusal by the session itself.
 void Connection::log_refusal(const smtp::Session::Refusal& refusal) {
+  service_->metrics.count_refusal(refused_at(place_of(refusal)), refusal.code,
+                                  reason_of(refusal.code, refusal.enhanced));
   uint64_t held_back = 0;
   if (!may_log_refusal(held_back)) return;
-  std::vector<log::Field> fields = {{"code", refusal.code}, {"why", refusal.why}};
-  if (!refusal.verb.empty()) fields.push_back({"verb", refusal.verb});
-  if (!refusal.argument.empty()) fields.push_back({"argument", refusal.argument});
-  if (refusal.too_large) fields.push_back({"limit", size_limit_by_});
-  const Addresses to(session_.envelope().recipients);
-  write_refused(place_of(refusal), to.list(), std::move(fields), held_back);
+  log::Fields more = {{"code", refusal.code}, {"why", refusal.why}};
+  if (!refusal.verb.empty()) more.add({"verb", refusal.verb});
+  if (!refusal.argument.empty()) more.add({"argument", refusal.argument});
+  if (refusal.too_large) more.add({"limit", size_limit_by_});
+  const Texts to(session_.envelope().recipients);
+  write_refused(place_of(refusal), to.list(), more, held_back);
 }
 
-void Connection::write_refused(std::string_view at, log::List to, std::vector<log::Field> more,
+void Connection::write_refused(std::string_view at, log::List to, const log::Fields& more,
                                uint64_t held_back) {
   const auto& e = session_.envelope();
   const std::string peer = peer_.text();
-  std::vector<log::Field> fields = {{"at", at},
-                                    {"id", e.id},
-                                    {"from", e.reverse_path},
-                                    {"to", to},
-                                    {"size", session_.message_octets()},
-                                    {"peer", peer},
-                                    {"helo", e.helo},
-                                    {"listener", service_.listener.name}};
-  fields.insert(fields.end(), more.begin(), more.end());
-  if (held_back) fields.push_back({"held_back", held_back});
-  log::write(log::Level::info, "refused", fields);
+  log::Fields fields = {{"at", at},
+                        {"id", e.id},
+                        {"from", e.reverse_path},
+                        {"to", to},
+                        {"size", session_.message_octets()},
+                        {"peer", peer},
+                        {"helo", e.helo},
+                        {"listener", service_->listener.name}};
+  for (const log::Field& field : std::span<const log::Field>(more)) fields.add(field);
+  if (held_back) fields.add({"held_back", held_back});
+  log_line(log::Level::info, "refused", fields);
 }
 
 // Those of one connection that had no line, in one.
 void Connection::log_refusals() {
   if (refused_ <= kRefusalLines) return;
   const uint64_t without_line = refused_ - kRefusalLines;
-  const auto held_back = account_->refusals.admit(service_.loop.now_ms(), without_line);
+  const auto held_back = account_->refusals.admit(service_->loop.now_ms(), without_line);
   if (!held_back) return;
-  log::info("refused_more", {{"peer", peer_.text()},
-                             {"listener", service_.listener.name},
-                             {"count", without_line},
-                             {"held_back", *held_back}});
+  const std::string peer = peer_.text();
+  log_line(log::Level::info, "refused_more",
+           {{"peer", peer},
+            {"listener", service_->listener.name},
+            {"count", without_line},
+            {"held_back", *held_back}});
 }
 
 void Connection::log_outcome(const pipeline::Outcome& outcome) {
@@ -232,29 +264,39 @@ void Connection::log_outcome(const pipeline::Outcome& outcome) {
   const auto& e = *envelope_;
   const bool accepted =
       outcome.fate == pipeline::Fate::stored || outcome.fate == pipeline::Fate::discarded;
-  const uint64_t now = service_.loop.now_ms();
+  uint64_t held_back = 0;
+  if (!accepted && !may_log_refusal(held_back)) return;
+  const uint64_t now = service_->loop.now_ms();
   const log::Event event = accepted ? log::Event("accepted") : log::Event("refused");
-  const Addresses to(e.recipients);
+  const Texts to(e.recipients);
   const std::string peer = peer_.text();
-  const Addresses told(std::span<const std::string>(outcome.told));
-  std::vector<log::Field> fields = {{"id", e.id},
-                                    {"outcome", pipeline::outcome_name(outcome)},
-                                    {"from", e.reverse_path},
-                                    {"to", to.list()},
-                                    {"size", message_size_},
-                                    {"message_id", session_.message_id()},
-                                    {"peer", peer},
-                                    {"helo", e.helo},
-                                    {"protocol", e.protocol},
-                                    {"listener", e.listener},
-                                    {"code", outcome.reply.code},
-                                    {"reply", outcome.reply.text},
-                                    {"by", outcome.detail},
-                                    {"receive_ms", body_end_ms_ - mail_at_ms_},
-                                    {"chain_ms", now - body_end_ms_},
-                                    {"reply_lost", over()}};
-  if (!outcome.told.empty()) fields.push_back({"recipients", told.list()});
-  log::write(log::Level::info, event, fields);
+  const Texts told(std::span<const std::string>(outcome.told));
+  log::Fields fields = {{"id", e.id},
+                        {"outcome", pipeline::outcome_name(outcome)},
+                        {"from", e.reverse_path},
+                        {"to", to.list()},
+                        {"size", message_size_},
+                        {"message_id", session_.message_id()},
+                        {"peer", peer},
+                        {"helo", e.helo},
+                        {"protocol", e.protocol},
+                        {"listener", e.listener},
+                        {"code", outcome.reply.code},
+                        {"reply", outcome.reply.text},
+                        {"by", outcome.detail},
+                        {"receive_ms", body_end_ms_ - mail_at_ms_},
+                        {"chain_ms", now - body_end_ms_},
+                        {"reply_lost", over()}};
+  const Texts outputs(std::span<const std::string>(outcome.outputs));
+  const Texts fallbacks(std::span<const std::string>(outcome.fallbacks));
+  if (outcome.size != message_size_) fields.add({"size_after_filters", outcome.size});
+  if (!outcome.outputs.empty()) fields.add({"output", outputs.list()});
+  if (!outcome.fallbacks.empty()) fields.add({"fallback", fallbacks.list()});
+  if (!outcome.reason.empty()) fields.add({"reason", outcome.reason});
+  if (!outcome.told.empty()) fields.add({"recipients", told.list()});
+  if (held_back) fields.add({"held_back", held_back});
+  if (!traceparent_.empty()) fields.add({"traceparent", traceparent_});
+  log_line(log::Level::info, event, fields);
 }
 
 }  // namespace lsmtpd::server

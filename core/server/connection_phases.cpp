@@ -19,31 +19,73 @@ int64_t now_ns() {
 }  // namespace
 
 void Connection::ask_phase(smtp::Phase phase) {
-  if (!session_filters_) {
-    decided(phase, {});
-    return;
+  if (phase == smtp::Phase::mail) {
+    end_transaction();  // RSET and MAIL may have come at once: filters hear of the end first
+    go_over_at_mail();
+    session_.begin_transaction(new_uuid(), now_ns());
   }
-  auto result = session_filters_->run(phase, session_.declared_size(), session_.envelope(),
-                                      [this, phase](const pipeline::SessionFilters::Result& later) {
-                                        if (over()) return;
-                                        advance(Event::filters_answered);
-                                        decided(phase, later);
-                                        if (state_ == State::reading) resume();
-                                      });
-  if (result) {
-    decided(phase, *result);
+  if (session_filters_) {
+    ask_filters(phase);
   } else {
-    advance(Event::filters_asked);
+    decided(phase, {});
   }
+}
+
+// About the phases that they missed too, one after the other, and about that one last.
+void Connection::ask_filters(smtp::Phase phase) {
+  for (bool decided_it = false; !decided_it;) {
+    const smtp::Phase asked = missed_.empty() ? phase : missed_.front();
+    auto envelope = asked == phase
+                        ? session_.share_envelope()
+                        : std::make_shared<const message::Envelope>(without_transaction());
+    auto result = session_filters_->run(
+        asked, asked == phase ? session_.declared_size() : 0, std::move(envelope),
+        [this, asked, phase](const pipeline::SessionFilters::Result& later) {
+          if (over()) return;
+          advance(Event::filters_answered);
+          if (!heard(asked, phase, later)) ask_filters(phase);
+          if (state_ == State::reading) resume();
+        });
+    if (!result) {
+      advance(Event::filters_asked);
+      // Before the banner nobody reads yet, and a client that leaves is to be noticed.
+      if (phase == smtp::Phase::connect) stream_->read_start();
+      return;
+    }
+    decided_it = heard(asked, phase, *result);
+  }
+}
+
+// False: the next one is to be asked about.
+bool Connection::heard(smtp::Phase asked, smtp::Phase phase,
+                       const pipeline::SessionFilters::Result& result) {
+  if (asked != phase && !result.refusal) {
+    missed_.erase(missed_.begin());
+    return false;
+  }
+  decided(phase, result);
+  return true;
+}
+
+// As a filter sees the session before MAIL.
+message::Envelope Connection::without_transaction() const {
+  message::Envelope envelope = session_.envelope();
+  envelope.id.clear();
+  envelope.time_ns = 0;
+  envelope.reverse_path.clear();
+  envelope.parameters.clear();
+  return envelope;
 }
 
 void Connection::decided(smtp::Phase phase, const pipeline::SessionFilters::Result& result) {
   if (result.refusal) {
-    refuse(smtp::phase_name(phase), *result.refusal, result.detail);
+    refuse(smtp::phase_name(phase), *result.refusal, result.detail, Reason::filter);
   } else if (phase == smtp::Phase::connect) {
     greet();
   } else if (phase == smtp::Phase::data) {
     start_body();
+  } else if (phase == smtp::Phase::auth) {
+    session_.proceed();
   } else if (phase == smtp::Phase::rcpt ? keep_recipient() : admit(phase)) {
     session_.proceed();
   }
@@ -53,24 +95,32 @@ void Connection::decided(smtp::Phase phase, const pipeline::SessionFilters::Resu
 // one that did not.
 void Connection::greet() {
   stream_->read_start();
-  if (stream_->has_unread_bytes()) {
+  if (early_talk()) {
     session_.early_talker();
     return;
   }
-  if (service_.listener.greet_delay == 0) {
+  if (service_->listener.greet_delay == 0 || named_by_xclient_) {
     session_.proceed();
     return;
   }
   advance(Event::delay_begun);
-  timers_.begin_delay(deadlines(), service_.listener.greet_delay);
+  timers_.begin_delay(deadlines(), service_->listener.greet_delay);
 }
 
-// What the chain can take decides at HELO what EHLO announces, and at MAIL whether there is any
-// point in going on.
+// A proxy may send its header and its client's first octets at once, and an old health check does:
+// without greet_delay nothing says that the client was to wait.
+bool Connection::early_talk() const {
+  if (named_by_xclient_) return false;  // the proxy was greeted before
+  const bool may_come = origin_.proxied && service_->listener.greet_delay == 0;
+  return !may_come && (stream_->has_unread_bytes() || !kept_.empty());
+}
+
+// The chain's admission decides at HELO what EHLO announces, and at MAIL whether the transaction
+// may go on.
 bool Connection::admit(smtp::Phase phase) {
   const plugin::Lane* limited_by = nullptr;
-  const auto admission = service_.chain.admission(&limited_by);
-  uint64_t limit = service_.limits.message_size;
+  const auto admission = service_->chain.admission(&limited_by);
+  uint64_t limit = service_->limits.message_size;
   size_limit_by_ = "limits.message_size";
   if (admission.max_message_size && admission.max_message_size < limit) {
     limit = admission.max_message_size;
@@ -80,29 +130,30 @@ bool Connection::admit(smtp::Phase phase) {
   if (phase == smtp::Phase::helo) return true;
 
   if (ending_) {
-    refuse("mail", ending_->reply, ending_->why);
+    log_closed(ending_->level, ending_->why);  // this reply is the session's last
+    refuse("mail", ending_->reply, ending_->why, ending_->reason);
     return false;
   }
   if (!admission.ready) {
-    refuse("mail", make(smtp::replies::kNotReady), admission.reason);
+    refuse("mail", make(smtp::replies::kNotReady), admission.reason, Reason::not_ready);
     return false;
   }
   memory_.release_envelope();  // the last one's: a pipelining client may never pause between them
-  end_transaction();           // RSET and MAIL may have come at once
-  session_.begin_transaction(new_uuid(), now_ns());
   if (session_filters_) transaction_id_ = session_.envelope().id;
-  mail_at_ms_ = service_.loop.now_ms();
+  mail_at_ms_ = service_->loop.now_ms();
   return true;
 }
 
 bool Connection::keep_recipient() {
   if (memory_.add_recipient(message::memory_of(session_.envelope().recipients.back()))) return true;
   const auto& reply = smtp::replies::kNoRoomForRecipient;
-  refuse("rcpt", make(reply), reason_of(reply));
+  refuse("rcpt", make(reply), reason_of(reply), Reason::memory);
   return false;
 }
 
-void Connection::refuse(std::string_view at, const smtp::Reply& reply, std::string_view why) {
+void Connection::refuse(std::string_view at, const smtp::Reply& reply, std::string_view why,
+                        Reason reason) {
+  service_->metrics.count_refusal(refused_at(at), static_cast<uint32_t>(reply.code), reason);
   log_refused(at, reply, why);
   if (at == "data") transaction_end_ = message::TransactionEnd::refused;
   session_.refuse(reply);

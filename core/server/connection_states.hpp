@@ -2,7 +2,7 @@
 // The states of a connection and what leads from one to another, as a table. The connection changes
 // its state only by it; what the table calls impossible is a broken invariant, answered with 421.
 //
-// TLS joins as a state of its own for the handshake, entered from `reading` only.
+// The handshake of TLS is a state of its own, entered from `reading` only.
 #pragma once
 
 #include <array>
@@ -13,11 +13,12 @@ namespace lsmtpd::server {
 enum class ConnectionState : uint8_t {
   reading,      // the client is to send something: input goes to the session as it comes
   banner,       // greet_delay: a client that sends now is an early talker
-  filters,      // session filters decide
+  filters,      // session filters decide, or a plugin checks credentials
   spill,        // the body's file is written to, on the pool
   chain,        // the chain has the message
   unread,       // the client has to take its replies first
   turn,         // its share of this turn is used up: it goes on in the next one
+  handshake,    // of TLS
   closing,      // the last reply is on its way
   ended,        // the client's part is over: the stream closes or is closed
   ended_spill,  // the same, and the pool still uses the body
@@ -41,6 +42,8 @@ enum class ConnectionEvent : uint8_t {
   replies_read,
   turn_spent,
   turn_begun,
+  handshake_begun,
+  handshake_done,
   client_given_up,  // the session ends: what the client was to do first does not matter any more
   last_reply,
   over,  // the connection is closed, by us or by the client
@@ -55,22 +58,24 @@ inline constexpr std::array<std::array<ConnectionState, kConnectionStateCount>, 
   using enum ConnectionState;
   constexpr ConnectionState kNever = impossible;
   return std::array<std::array<ConnectionState, kConnectionStateCount>, kConnectionEventCount>{{
-    // reading banner   filters  spill        chain        unread   turn        closing ended  ended_spill  ended_chain  ended_turn
-    {  banner,  kNever,   kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // delay_begun
-    {  kNever,   reading, kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // delay_over
-    {  filters, kNever,   kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // filters_asked
-    {  kNever,   kNever,   reading, kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // filters_answered
-    {  spill,   kNever,   kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // spill_begun
-    {  kNever,   kNever,   kNever,   reading,     kNever,       kNever,   kNever,      kNever,  kNever, ended,       kNever,       kNever      },  // spill_done
-    {  chain,   kNever,   kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // chain_begun
-    {  kNever,   kNever,   kNever,   kNever,       reading,     kNever,   kNever,      kNever,  kNever, kNever,       ended,       kNever      },  // chain_done
-    {  unread,  kNever,   kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // replies_unread
-    {  kNever,   kNever,   kNever,   kNever,       kNever,       reading, kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // replies_read
-    {  turn,    kNever,   kNever,   kNever,       kNever,       kNever,   kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // turn_spent
-    {  kNever,   kNever,   kNever,   kNever,       kNever,       kNever,   reading,    kNever,  kNever, kNever,       kNever,       ended      },  // turn_begun
-    {  reading, reading, kNever,   kNever,       kNever,       reading, kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // client_given_up
-    {  closing, kNever,   kNever,   kNever,       kNever,       closing, kNever,      kNever,  kNever, kNever,       kNever,       kNever      },  // last_reply
-    {  ended,   ended,   ended,   ended_spill, ended_chain, ended,   ended_turn, ended,  ended, ended_spill, ended_chain, ended_turn },  // over
+    // reading  banner   filters  spill        chain        unread   turn        handshake closing ended  ended_spill  ended_chain  ended_turn
+    {  banner,    kNever,  kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // delay_begun
+    {  kNever,    reading, kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // delay_over
+    {  filters,   kNever,  kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // filters_asked
+    {  kNever,    kNever,  reading, kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // filters_answered
+    {  spill,     kNever,  kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // spill_begun
+    {  kNever,    kNever,  kNever,  reading,     kNever,      kNever,  kNever,     kNever,   kNever, kNever, ended,       kNever,      kNever     },  // spill_done
+    {  chain,     kNever,  kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // chain_begun
+    {  kNever,    kNever,  kNever,  kNever,      reading,     kNever,  kNever,     kNever,   kNever, kNever, kNever,      ended,       kNever     },  // chain_done
+    {  unread,    kNever,  kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // replies_unread
+    {  kNever,    kNever,  kNever,  kNever,      kNever,      reading, kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // replies_read
+    {  turn,      kNever,  kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // turn_spent
+    {  kNever,    kNever,  kNever,  kNever,      kNever,      kNever,  reading,    kNever,   kNever, kNever, kNever,      kNever,      ended      },  // turn_begun
+    {  handshake, kNever,  kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // handshake_begun
+    {  kNever,    kNever,  kNever,  kNever,      kNever,      kNever,  kNever,     reading,  kNever, kNever, kNever,      kNever,      kNever     },  // handshake_done
+    {  reading,   reading, kNever,  kNever,      kNever,      reading, kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // client_given_up
+    {  closing,   kNever,  kNever,  kNever,      kNever,      closing, kNever,     closing,  kNever, kNever, kNever,      kNever,      kNever     },  // last_reply
+    {  ended,     ended,   ended,   ended_spill, ended_chain, ended,   ended_turn, ended,    ended,  ended,  ended_spill, ended_chain, ended_turn },  // over
   }};
 }();
 // clang-format on
@@ -81,10 +86,19 @@ constexpr ConnectionState after(ConnectionEvent event, ConnectionState state) {
   return table::kConnectionTransitions[static_cast<unsigned>(event)][static_cast<unsigned>(state)];
 }
 
-// The client has no part in what is waited for: what it is told must wait for that.
+// Returns true while lsmtpd has to act and not the client: a reply that ends the session waits.
 constexpr bool waits_for_us(ConnectionState state) {
   return state == ConnectionState::filters || state == ConnectionState::spill ||
          state == ConnectionState::chain || state == ConnectionState::turn;
+}
+
+// For an operator.
+constexpr const char* state_name(ConnectionState state) {
+  constexpr auto kNames =
+      std::to_array<const char*>({"client", "banner", "filters", "disk", "chain", "replies", "turn",
+                                  "handshake", "closing", "ended", "ended", "ended", "ended"});
+  static_assert(kNames.size() == kConnectionStateCount);
+  return kNames[static_cast<unsigned>(state)];
 }
 
 constexpr bool is_over(ConnectionState state) {

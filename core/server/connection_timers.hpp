@@ -32,11 +32,18 @@ class ConnectionTimers {
     uint64_t octets;    // of the message so far
   };
 
-  // `limits` and `timeouts` must outlive it.
+  // `limits` and `timeouts` must outlive it, here and below.
   ConnectionTimers(const Limits& limits, const Timeouts& timeouts, Expired expired);
+
+  // Counts from the next deadline that is armed.
+  void set_limits(const Limits& limits, const Timeouts& timeouts) {
+    limits_ = &limits;
+    timeouts_ = &timeouts;
+  }
 
   void begin_session(Deadlines& deadlines);
   void begin_delay(Deadlines& deadlines, uint64_t greet_delay);
+  void expect_handshake(Deadlines& deadlines);
   // It is the client's turn. A command has its time from the end of the one before, however many
   // octets of it come; what comes too slowly within data is limits.data_rate's.
   void expect_client(Deadlines& deadlines, const Progress& at);
@@ -52,8 +59,8 @@ class ConnectionTimers {
   void arm_idle(Deadlines& deadlines, uint64_t delay);
   void check_rate(Deadlines& deadlines);
 
-  const Limits& limits_;
-  const Timeouts& timeouts_;
+  const Limits* limits_;
+  const Timeouts* timeouts_;
   const std::function<void()> too_slow_;
   Deadlines* rate_deadlines_ = nullptr;
   Deadlines::Entry idle_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one connection holds of the memory budget beside the body of its message: input that waits,
-// half a command, replies that are not taken, and the recipients; and its peer's share in that.
-// [loop]
+// The part of the memory budget that one connection holds beside the body of its message: input
+// that waits, half a command, replies that are not taken, and the recipients. The peer's
+// reservation includes it. [loop]
 #pragma once
 
 #include <cstdint>
@@ -22,33 +22,40 @@ class MemoryAccount {
   // An envelope below this needs no share of its peer: a relay's bodies fill that share.
   static constexpr uint64_t kFirstRecipients = 4u << 10;
 
-  // What the recipients take, for whoever has them.
+  // The reservation for the recipients; moves with them.
   struct Envelope {
     Reservation memory;
-    PeerShare share;
+    PeerReservation share;
   };
 
   MemoryAccount(message::ResourceLimits& resources, std::shared_ptr<Peer> peer)
       : resources_(&resources),
         peer_(std::move(peer)),
         input_(resources.memory),
-        input_share_(peer_),
+        peer_input_(peer_),
         held_(resources.memory),
         envelope_(resources.memory),
-        envelope_share_(peer_) {}
+        peer_envelope_(peer_) {}
+
+  // It is another peer's from now on.
+  void hand_to(const std::shared_ptr<Peer>& peer) {
+    peer_input_.hand_to(peer);
+    peer_envelope_.hand_to(peer);
+    peer_ = peer;
+  }
 
   // Input that has to wait. False, here and below: there is no room.
   [[nodiscard]] bool keep_input(uint64_t octets) {
-    if (!peer_->may_take(*resources_, octets) || !input_.reserve(octets)) return false;
-    input_share_.add(octets);
+    if (!peer_->may_reserve(*resources_, octets) || !input_.reserve(octets)) return false;
+    peer_input_.add(octets);
     return true;
   }
   void release_input() {
     input_.release();
-    input_share_.release();
+    peer_input_.release();
   }
 
-  // What the session and the stream hold for a client in the middle of things.
+  // Reserves the octets that the session and the stream hold between two reads.
   [[nodiscard]] bool hold(uint64_t octets) { return held_.resize(octets - octets % kStep); }
   // The same for the last reply, which is part of a connection's price.
   [[nodiscard]] bool hold_last(uint64_t octets) {
@@ -68,26 +75,26 @@ class MemoryAccount {
     if (used > zones.shared_out && of_peer + octets > zones.share && of_envelope > kFirstRecipients)
       return false;
     if (used > resources_->soft_limit() && of_envelope > kFairEnvelope) return false;
-    if (!peer_->may_take(*resources_, octets) || !envelope_.reserve(octets)) return false;
-    envelope_share_.add(octets);
+    if (!peer_->may_reserve(*resources_, octets) || !envelope_.reserve(octets)) return false;
+    peer_envelope_.add(octets);
     return true;
   }
   void release_envelope() {
     envelope_.release();
-    envelope_share_.release();
+    peer_envelope_.release();
   }
   Envelope take_envelope() {
-    return {std::exchange(envelope_, Reservation(resources_->memory)), std::move(envelope_share_)};
+    return {std::exchange(envelope_, Reservation(resources_->memory)), std::move(peer_envelope_)};
   }
 
  private:
   message::ResourceLimits* resources_;
   std::shared_ptr<Peer> peer_;
   Reservation input_;
-  PeerShare input_share_;
+  PeerReservation peer_input_;
   Reservation held_;
   Reservation envelope_;
-  PeerShare envelope_share_;
+  PeerReservation peer_envelope_;
 };
 
 }  // namespace lsmtpd::server

@@ -21,15 +21,18 @@ class MessageReceiver {
   // A body, with its peer's share of memory and spill.
   struct Received {
     std::shared_ptr<const message::Body> body;
-    PeerShare memory;
+    PeerReservation memory;
     Reservation spill;
   };
 
   MessageReceiver(message::ResourceLimits& resources, std::shared_ptr<Peer> peer)
       : resources_(resources),
         peer_(std::move(peer)),
-        memory_share_(peer_),
-        spill_share_(peer_->spill) {}
+        peer_memory_(peer_),
+        peer_spill_(peer_->spill) {}
+
+  // It is another peer's from now on. Between messages only.
+  void hand_to(const std::shared_ptr<Peer>& peer);
 
   void begin();
   // False: there was no room, and the message has just been given up.
@@ -45,7 +48,7 @@ class MessageReceiver {
   [[nodiscard]] bool reserve_spill();
   // Blocks on the disk: from the pool, and nothing else is called meanwhile.
   Status flush() { return body_->flush(); }
-  void flushed() { memory_share_.release(); }
+  void flushed() { peer_memory_.release(); }
   // All of it has come, and waits for its file.
   void set_complete(bool complete) { complete_ = complete; }
   bool complete() const { return complete_; }
@@ -59,8 +62,8 @@ class MessageReceiver {
   message::ResourceLimits& resources_;
   std::shared_ptr<Peer> peer_;
   std::optional<message::BodyWriter> body_;
-  PeerShare memory_share_;
-  Reservation spill_share_;
+  PeerReservation peer_memory_;
+  Reservation peer_spill_;
   uint64_t uncounted_ = 0;  // octets since the last step
   bool given_up_ = false;
   bool complete_ = false;

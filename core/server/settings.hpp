@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the server is told, in its own words: app makes these out of the configuration, and nothing
+// The server's settings, in its own words: app makes these out of the configuration, and nothing
 // here has a default. Durations are milliseconds, sizes octets.
 #pragma once
 
@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/network.hpp"
+#include "io/tls_stream.hpp"
 #include "smtp/session.hpp"
 
 namespace lsmtpd::server {
@@ -22,13 +24,26 @@ struct Timeouts {
   uint64_t command;
   uint64_t data_idle;
   uint64_t session;  // 0: none
+  uint64_t proxy;    // for the PROXY header
+  uint64_t tls;      // for a handshake
 };
 
 struct ListenerSettings {
   std::string name;
+  std::string address;  // as configured, with the name where the port is 0: what is the same in two
+                        // generations
   std::string chain;
   uint64_t greet_delay;  // 0: none
+  std::vector<Network> proxy_protocol_from;
+  bool tls_by_proxy;  // every client comes through them, and they have ended TLS
+  std::vector<Network> xclient_from;
+  std::string auth_plugin;  // the instance that checks credentials; empty: no AUTH
+  bool require_auth;
+  bool traceparent;                       // each message gets one
+  std::vector<Network> traceparent_from;  // whose mails may bring their own
   smtp::Settings smtp;
+  bool implicit_tls;
+  io::ClientCertificate client_certificate;
 };
 
 struct ChainSettings {

@@ -12,6 +12,8 @@ namespace lsmtpd::server {
 class TurnBudget {
  public:
   static constexpr uint32_t kStride = 32;  // the clock is asked once for so many steps
+  // Fewer steps in a turn are not worth a look at the clock: most turns have one or two.
+  static constexpr uint32_t kFree = 8;
 
   explicit TurnBudget(uint64_t nanoseconds) : nanoseconds_(nanoseconds) {}
 
@@ -21,14 +23,16 @@ class TurnBudget {
       turn_ = turn;
       steps_ = 0;
       worked_ = spent_ = false;
-      ends_at_ = now() + nanoseconds_;
     }
     worked_ = worked_ || work;
   }
   // After each step.
-  bool step() { return ++steps_ % kStride == 0 ? spent() : spent_; }
+  bool step() {
+    if (++steps_ == kFree) ends_at_ = now() + nanoseconds_;
+    return steps_ % kStride == 0 ? spent() : spent_;
+  }
   bool spent() {
-    spent_ = spent_ || (worked_ && now() >= ends_at_);
+    spent_ = spent_ || (worked_ && steps_ >= kFree && now() >= ends_at_);
     return spent_;
   }
 

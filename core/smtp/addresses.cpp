@@ -44,13 +44,13 @@ bool is_label(char c) {
 
 // Each eat_ function takes what it knows off the front of `text`, and says whether it was there.
 
-bool eat(std::string_view& text, char c) {
+bool consume(std::string_view& text, char c) {
   if (text.empty() || text.front() != c) return false;
   text.remove_prefix(1);
   return true;
 }
 
-bool eat_quoted(std::string_view& text) {
+bool consume_quoted(std::string_view& text) {
   for (size_t i = 1; i < text.size(); ++i) {
     if (text[i] == '"') {
       text.remove_prefix(i + 1);
@@ -64,15 +64,15 @@ bool eat_quoted(std::string_view& text) {
 }
 
 // Dots may stand anywhere: some providers gave out such addresses.
-bool eat_dot_string(std::string_view& text) {
+bool consume_dot_string(std::string_view& text) {
   size_t length = 0;
   while (length < text.size() && (is_atext(text[length]) || text[length] == '.')) ++length;
   text.remove_prefix(length);
   return length > 0;
 }
 
-bool eat_local_part(std::string_view& text) {
-  return !text.empty() && text.front() == '"' ? eat_quoted(text) : eat_dot_string(text);
+bool consume_local_part(std::string_view& text) {
+  return !text.empty() && text.front() == '"' ? consume_quoted(text) : consume_dot_string(text);
 }
 
 bool is_address(int family, std::string_view text) {
@@ -90,7 +90,7 @@ bool is_literal(std::string_view text) {
   return colon > 0 && colon + 1 < text.size();  // General-address-literal
 }
 
-bool eat_literal(std::string_view& text) {
+bool consume_literal(std::string_view& text) {
   const size_t end = text.find(']');
   if (end == std::string_view::npos) return false;
   const std::string_view content = text.substr(1, end - 1);
@@ -102,30 +102,30 @@ bool eat_literal(std::string_view& text) {
   return is_literal(content);
 }
 
-bool eat_domain(std::string_view& text) {
-  if (!text.empty() && text.front() == '[') return eat_literal(text);
+bool consume_domain(std::string_view& text) {
+  if (!text.empty() && text.front() == '[') return consume_literal(text);
   do {
     size_t length = 0;
     while (length < text.size() && is_label(text[length])) ++length;
     if (length == 0) return false;
     text.remove_prefix(length);
-  } while (eat(text, '.'));
+  } while (consume(text, '.'));
   return true;
 }
 
 // "@a,@b:" before the mailbox; RFC 5321 appendix C: must be understood, should be ignored.
-bool eat_source_route(std::string_view& text) {
+bool consume_source_route(std::string_view& text) {
   if (text.empty() || text.front() != '@') return true;
   do {
-    if (!eat(text, '@') || !eat_domain(text)) return false;
-  } while (eat(text, ','));
-  return eat(text, ':');
+    if (!consume(text, '@') || !consume_domain(text)) return false;
+  } while (consume(text, ','));
+  return consume(text, ':');
 }
 
-bool eat_mailbox(std::string_view& text) {
+bool consume_mailbox(std::string_view& text) {
   const std::string_view start = text;
-  if (!eat_local_part(text)) return false;
-  if (eat(text, '@')) return eat_domain(text);
+  if (!consume_local_part(text)) return false;
+  if (consume(text, '@')) return consume_domain(text);
   return equals_ignoring_case(start.substr(0, start.size() - text.size()), kPostmaster);
 }
 
@@ -142,18 +142,18 @@ PathFault check(std::string_view whole, std::string_view address, Path& path) {
 
 PathFault parse_path(std::string_view text, Path& path) {
   path = {};
-  const bool bracket = eat(text, '<');
+  const bool bracket = consume(text, '<');
   std::string_view whole;
   std::string_view address;
   if (!bracket || text.empty() || text.front() != '>') {
     whole = text;
-    if (!eat_source_route(text)) return PathFault::syntax;
+    if (!consume_source_route(text)) return PathFault::syntax;
     address = text;
-    if (!eat_mailbox(text)) return PathFault::syntax;
+    if (!consume_mailbox(text)) return PathFault::syntax;
     address.remove_suffix(text.size());
     whole.remove_suffix(text.size());
   }
-  if (bracket && !eat(text, '>')) return PathFault::syntax;
+  if (bracket && !consume(text, '>')) return PathFault::syntax;
   if (!text.empty() && !is_blank(text.front())) return PathFault::syntax;
   path.rest = text;
   return check(whole, address, path);

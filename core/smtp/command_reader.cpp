@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "smtp/command_reader.hpp"
 
+#include "base/secret.hpp"
+
 namespace lsmtpd::smtp {
 
 CommandReader::Found CommandReader::read(std::string_view& input) {
@@ -12,12 +14,12 @@ CommandReader::Found CommandReader::read(std::string_view& input) {
   if (line_feed != std::string_view::npos) {
     input.remove_prefix(line_feed + 1);
     if (kept_.empty()) return end_line(part.substr(0, line_feed));
-    kept_.append(part.substr(0, line_feed));
+    keep(part.substr(0, line_feed));
     kept_is_whole_ = true;
     return end_line(kept_);
   }
   input.remove_prefix(part.size());
-  kept_.append(part);
+  keep(part);
   if (kept_.size() < kLineLimit) return Found::nothing;
   line_ = kept_;
   kept_is_whole_ = skipping_ = true;
@@ -44,11 +46,16 @@ CommandReader::Found CommandReader::skip(std::string_view& input) {
   return Found::skipped;
 }
 
+void CommandReader::keep(std::string_view part) {
+  append_and_wipe(kept_, part);
+}
+
 void CommandReader::release() {
   line_ = {};
   kept_is_whole_ = false;
+  if (kept_.empty()) return;
+  wipe(kept_);
   if (kept_.capacity() > std::string().capacity()) std::string().swap(kept_);
-  kept_.clear();
 }
 
 }  // namespace lsmtpd::smtp

@@ -22,7 +22,7 @@ class CommandReader {
     too_long,  // line() is its beginning: the rest is skipped
     skipped,   // the end of a line that was too long
   };
-  // Eats from the front of `input`.
+  // Consumes from the front of `input`.
   Found read(std::string_view& input);
 
   // Without its line end; valid until the next call of read() or release(), and as long as the
@@ -33,11 +33,12 @@ class CommandReader {
   // Part of a line was read.
   bool within_line() const { return skipping_ || !kept_.empty(); }
 
-  // Forgets the line that was returned last, half a line too.
+  // Forgets and clears the line that was returned last, half a line too: it may be a password.
   void release();
   uint64_t held() const { return kept_.capacity(); }
 
  private:
+  void keep(std::string_view part);
   Found end_line(std::string_view line);
   Found skip(std::string_view& input);
 

@@ -20,6 +20,9 @@ enum class Verb : uint8_t {
   lhlo,
   vrfy,
   help,
+  xclient,
+  starttls,
+  auth,
   missing,  // known, not implemented: 502
   unknown,  // 500
 };
@@ -35,16 +38,16 @@ struct Command {
 // `line` is without its line end.
 Command parse_command(std::string_view line);
 
-// What kinds of octets a line has, in one look.
+// The kinds of octets in a line, found in one pass.
 struct LineKind {
   bool control = false;  // below 0x20 except tab, or 0x7f
   bool eight_bit = false;
 };
 LineKind kind_of(std::string_view line);
 
-// "FROM:" or "TO:" at the front of the argument of MAIL or RCPT is eaten, with blanks around the
+// Consumes "FROM:" or "TO:" at the front of the argument of MAIL or RCPT, with blanks around the
 // colon: old clients write "MAIL FROM: <a@b>". False: it is not there.
-bool eat_keyword(std::string_view keyword, std::string_view& argument);
+bool consume_keyword(std::string_view keyword, std::string_view& argument);
 
 // An HTTP request, sent here by mistake or through a browser that is made to: never to be read as
 // commands.

@@ -8,6 +8,7 @@ namespace lsmtpd::smtp {
 void ContentReceiver::begin(const Rules& rules, Scanner::Framing framing) {
   octets_ = 0;
   header_ = {};
+  if (rules.traceparent) header_.want_traceparent();
   received_headers_ = rules.received_headers;
   scanner_ = Scanner(framing, rules.normalize_bare_lf);
 }
@@ -68,9 +69,9 @@ Scanner::Found ContentReceiver::scan(std::string_view& input, std::string_view& 
   } else {
     found = scanner_.scan(part, piece);
   }
-  const size_t eaten = size - part.size();
-  input.remove_prefix(eaten);
-  left_ -= eaten;
+  const size_t consumed = size - part.size();
+  input.remove_prefix(consumed);
+  left_ -= consumed;
   return found;
 }
 
@@ -85,8 +86,8 @@ ContentReceiver::Found ContentReceiver::count(std::string_view piece) {
   return before ? Found::nothing : Found::condemned;
 }
 
-// What comes first in the message is told, wherever the network cut it: so only what is within the
-// size limit is looked at for a loop.
+// The first fault in the message is the one that is reported, wherever the network cut it: so only
+// content within the size limit is searched for a loop.
 void ContentReceiver::inspect(std::string_view piece) {
   const uint64_t over = too_large(octets_) ? octets_ - size_limit_ : 0;
   header_.feed(piece.substr(0, piece.size() - std::min<uint64_t>(over, piece.size())));
@@ -99,8 +100,8 @@ void ContentReceiver::inspect(std::string_view piece) {
 
 void ContentReceiver::condemn(const replies::Fixed& reply, Condemned kind) {
   fault_ = &reply;
-  // Where lines frame the message, one that blurs them is smuggling or a broken client: nothing
-  // that follows is to be trusted. A chunk's end is certain, so there the session may go on.
+  // Where lines frame the message, a bare CR or LF is smuggling or a broken client: nothing that
+  // follows is to be trusted. A chunk's end is certain, so there the session may go on.
   closes_ = kind == Condemned::lines && !chunked_;
   told_at_last_ = kind != Condemned::at_once;
   scanner_.drain();

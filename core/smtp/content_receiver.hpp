@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes the octets of one message: DATA (RFC 5321 4.1.1.4) or the chunks of BDAT (RFC 3030). Gives
-// on pieces of content, and finds what must not be accepted: lines that are not CRLF's, a mail
-// loop, too many octets. A message that is condemned is drained: the client hears of it at its true
-// end.
+// Takes the octets of one message: DATA (RFC 5321 4.1.1.4) or the chunks of BDAT (RFC 3030). Passes
+// on pieces of content, and finds what must not be accepted: lines that do not end in CRLF, a mail
+// loop, too many octets. A message that is refused is read to its end, and the client gets the
+// reply then.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@ class ContentReceiver {
   struct Rules {
     bool normalize_bare_lf;
     uint32_t received_headers;  // more are a mail loop
+    bool traceparent;           // that field is kept
   };
   enum class Found : uint8_t {
     nothing,    // all input is used up
@@ -45,11 +46,11 @@ class ContentReceiver {
   void begin_chunk(uint64_t octets, bool last);
   void begin_chunks(const Rules& rules, bool binary);
 
-  // Eats from the front of `input`.
+  // Consumes from the front of `input`.
   Found take(std::string_view& input, std::string_view& piece);
 
-  // What is wrong is found by take(), or said from outside: by the session, of the command that
-  // began a chunk, or by the caller, who cannot keep it.
+  // Called by take() for a fault that it finds, by the session for a fault of the command that
+  // began a chunk, and by the caller when it cannot keep the content.
   void condemn(const replies::Fixed& reply, Condemned kind);
   void refuse(const Reply& reply);  // of a chunk that is condemned: tells it in other words
   bool condemned() const { return fault_ != nullptr || refusal_; }
@@ -61,6 +62,7 @@ class ContentReceiver {
 
   bool last() const { return !chunked_ || last_; }
   std::string_view message_id() const { return header_.message_id(); }
+  std::string_view traceparent() const { return header_.traceparent(); }
   // Octets of content so far, those that were drained too.
   uint64_t octets() const { return octets_; }
   void forget_verdict();

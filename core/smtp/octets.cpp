@@ -75,7 +75,7 @@ inline size_t find_in_block(const Masks& masks, size_t count, Want want, LineCon
   return count;
 }
 
-// How many octets at the front certainly hold nothing to report, in whole blocks of 64; two octets
+// How many octets at the front certainly hold nothing to report, in whole blocks; two octets
 // stand before `data`. Every LF counts as a line end here: where that is wrong, the block is looked
 // at again, exactly.
 size_t clean_sse2(const char* data, size_t size) {
@@ -102,27 +102,28 @@ size_t clean_sse2(const char* data, size_t size) {
   return done;
 }
 
-[[gnu::target("avx2")]] size_t clean_avx2(const char* data, size_t size) {
-  const __m256i cr = _mm256_set1_epi8('\r');
+[[gnu::target("avx2"), gnu::always_inline]] inline __m256i suspicious_avx2(const char* data) {
+  const __m256i now = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(data));
+  const __m256i before = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(data - 1));
   const __m256i lf = _mm256_set1_epi8('\n');
-  const __m256i dot = _mm256_set1_epi8('.');
-  const __m256i nul = _mm256_setzero_si256();
-  size_t done = 0;
-  for (; size - done >= 64; done += 64) {
-    __m256i found = nul;
-    for (size_t part = done; part < done + 64; part += 32) {
-      const __m256i now = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(data + part));
-      const __m256i before = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(data + part - 1));
-      const __m256i bare =
-          _mm256_xor_si256(_mm256_cmpeq_epi8(before, cr), _mm256_cmpeq_epi8(now, lf));
-      const __m256i wanted =
-          _mm256_or_si256(_mm256_cmpeq_epi8(now, dot), _mm256_cmpeq_epi8(now, nul));
-      const __m256i at_start = _mm256_and_si256(_mm256_cmpeq_epi8(before, lf), wanted);
-      found = _mm256_or_si256(found, _mm256_or_si256(bare, at_start));
-    }
-    if (_mm256_movemask_epi8(found) != 0) break;
+  const __m256i bare = _mm256_xor_si256(_mm256_cmpeq_epi8(before, _mm256_set1_epi8('\r')),
+                                        _mm256_cmpeq_epi8(now, lf));
+  // A dot or NUL is what its lower four bits find in this table; no other octet is.
+  const __m256i table = _mm256_broadcastsi128_si256(
+      _mm_setr_epi8(0, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, '.', -1));
+  const __m256i wanted = _mm256_cmpeq_epi8(_mm256_shuffle_epi8(table, now), now);
+  return _mm256_or_si256(bare, _mm256_and_si256(_mm256_cmpeq_epi8(before, lf), wanted));
+}
+
+[[gnu::target("avx2")]] size_t clean_avx2(const char* data, size_t size) {
+  const char* at = data;
+  for (size_t pairs = size / 128; pairs > 0; --pairs, at += 128) {
+    const __m256i first = _mm256_or_si256(suspicious_avx2(at), suspicious_avx2(at + 32));
+    const __m256i second = _mm256_or_si256(suspicious_avx2(at + 64), suspicious_avx2(at + 96));
+    const __m256i found = _mm256_or_si256(first, second);
+    if (_mm256_testz_si256(found, found) == 0) break;
   }
-  return done;
+  return static_cast<size_t>(at - data);
 }
 
 LineContext context_after(const char* end) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Finds the few octets of mail content that mean something, in blocks of 64: the inner loop of
-// Scanner::scan(). What it looks for, given what stands before:
+// Scanner::scan(). It looks for these, given the octets before:
 // - a CR that no LF follows, an LF that no CR precedes (RFC 5321 2.3.8: neither is sent as
 // content);
 // - a '.' or a NUL as the first octet of a line (RFC 5321 4.5.2, and the tricks played with it).
@@ -12,8 +12,7 @@
 
 namespace lsmtpd::smtp {
 
-// What the octet before the next one was. Exactly one or none of the two is 1, the other bits are
-// 0.
+// The kind of the octet before the next one. At most one of the two is 1, the other bits are 0.
 struct LineContext {
   uint64_t after_cr = 0;
   uint64_t line_start = 0;  // after CRLF, or at the very start

@@ -15,6 +15,7 @@ enum class Place : uint8_t { mail, rcpt };
 struct Context {
   MailParameters mail;
   bool has_value = false;  // there was a '='
+  bool auth = false;       // AUTH= is allowed
 };
 using Check = bool (*)(std::string_view value, Context& context);
 
@@ -80,6 +81,10 @@ bool check_smtputf8(std::string_view, Context& context) {
   return !context.has_value;
 }
 
+bool check_auth(std::string_view value, Context&) {
+  return value == "<>" || (!value.empty() && value.size() <= 500 && is_xtext(value));
+}
+
 bool check_ret(std::string_view value, Context&) {
   return equals_ignoring_case(value, "FULL") || equals_ignoring_case(value, "HDRS");
 }
@@ -126,13 +131,13 @@ struct Entry {
   Check check;
 };
 
-// AUTH= joins here together with the AUTH command.
-constexpr std::array<Entry, 7> kEntries{{
+constexpr std::array<Entry, 8> kEntries{{
     {"SIZE", Place::mail, check_size},
     {"BODY", Place::mail, check_body},
     {"SMTPUTF8", Place::mail, check_smtputf8},
     {"RET", Place::mail, check_ret},
     {"ENVID", Place::mail, check_envid},
+    {"AUTH", Place::mail, check_auth},
     {"NOTIFY", Place::rcpt, check_notify},
     {"ORCPT", Place::rcpt, check_orcpt},
 }};
@@ -153,6 +158,7 @@ ParameterFault parse_one(std::string_view word, Place place, unsigned& seen, Con
   if (!is_keyword(keyword)) return ParameterFault::syntax;
   for (unsigned i = 0; i < kEntries.size(); ++i) {
     if (kEntries[i].place != place || !equals_ignoring_case(kEntries[i].keyword, keyword)) continue;
+    if (kEntries[i].check == check_auth && !context.auth) return ParameterFault::unknown;
     const bool twice = (seen >> i & 1) != 0;
     seen |= 1U << i;
     const std::string_view value = context.has_value ? word.substr(equals + 1) : std::string_view{};
@@ -175,8 +181,9 @@ ParameterFault parse_all(std::string_view text, Place place, Context& context) {
 
 }  // namespace
 
-ParameterFault parse_mail_parameters(std::string_view text, MailParameters& parameters) {
+ParameterFault parse_mail_parameters(std::string_view text, MailParameters& parameters, bool auth) {
   Context context;
+  context.auth = auth;
   const ParameterFault fault = parse_all(text, Place::mail, context);
   parameters = context.mail;
   return fault;

@@ -19,7 +19,9 @@ struct MailParameters {
   bool smtputf8 = false;  // SMTPUTF8 (RFC 6531)
 };
 
-ParameterFault parse_mail_parameters(std::string_view text, MailParameters& parameters);
+// `auth`: the client may authenticate, so that AUTH= may stand there (RFC 4954 5).
+ParameterFault parse_mail_parameters(std::string_view text, MailParameters& parameters,
+                                     bool auth = false);
 
 // `smtputf8`: the transaction has SMTPUTF8, so that ORCPT may hold UTF-8 (RFC 6533).
 ParameterFault parse_rcpt_parameters(std::string_view text, bool smtputf8);

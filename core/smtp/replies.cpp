@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/printable.hpp"
+#include "smtp/xclient.hpp"
+
 namespace lsmtpd::smtp {
 
 namespace {
@@ -39,6 +42,10 @@ uint32_t code_of(const Fixed& reply) {
   return code;
 }
 
+std::string_view enhanced_of(const Fixed& reply) {
+  return enhanced_in(reply.line.substr(4));
+}
+
 Reply make(const Fixed& reply) {
   std::string_view rest = reply.line.substr(4);
   const std::string_view enhanced = enhanced_in(rest);
@@ -50,12 +57,20 @@ Reply shutting_down(std::string_view hostname) {
   return {421, "4.3.2", std::string(hostname) + " is shutting down"};
 }
 
+Reply configuration_changed(std::string_view hostname) {
+  return {421, "4.3.2", std::string(hostname) + " has a new configuration, connect again"};
+}
+
 Reply chunk_failed_with(std::string_view first_reply) {
   return {503, "5.5.1", "An earlier BDAT failed (" + std::string(first_reply) + "): send RSET"};
 }
 
 Reply queued(std::string_view id) {
-  return {250, "2.0.0", "Ok: queued as " + std::string(id)};
+  constexpr std::string_view kText = "Ok: queued as ";
+  Reply reply{250, "2.0.0"};
+  reply.text.reserve(kText.size() + id.size());
+  reply.text.append(kText).append(id);
+  return reply;
 }
 
 }  // namespace replies
@@ -96,10 +111,19 @@ void ReplyWriter::write_line(const Reply& reply, std::string_view text, bool las
     first = false;
   }
   if (first && !last) text_ += '-';
-  std::replace_if(
-      text_.data() + start, text_.data() + text_.size(), [](char c) { return !is_printable(c); },
-      '?');
+  if (!is_printable_but<>(std::string_view(text_).substr(start))) {
+    std::replace_if(
+        text_.data() + start, text_.data() + text_.size(), [](char c) { return !is_printable(c); },
+        '?');
+  }
   if (text_.size() - start > kLineLimit - 2) text_.resize(start + kLineLimit - 2);
+  text_ += "\r\n";
+}
+
+// RFC 4954 4: the blank is there without text too.
+void ReplyWriter::write_challenge(std::string_view base64) {
+  text_ += "334 ";
+  text_ += base64;
   text_ += "\r\n";
 }
 
@@ -117,10 +141,16 @@ void ReplyWriter::write_greeting(const Announcement& announcement) {
   if (!announcement.extended) return;
   text_ +=
       "250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-ENHANCEDSTATUSCODES\r\n"
-      "250-CHUNKING\r\n250-BINARYMIME\r\n250-DSN\r\n250-SIZE ";
+      "250-CHUNKING\r\n250-BINARYMIME\r\n250-DSN\r\n";
+  if (announcement.starttls) text_ += "250-STARTTLS\r\n";
+  text_ += "250-SIZE ";
   text_ += std::to_string(announcement.message_size);
   text_ += "\r\n250-LIMITS RCPTMAX=";
   text_ += std::to_string(std::min(announcement.recipients, kLimitValue));
+  if (!announcement.mechanisms.empty()) {
+    text_.append("\r\n250-AUTH").append(announcement.mechanisms);
+  }
+  if (announcement.xclient) text_.append("\r\n250-XCLIENT ").append(kXclientAttributes);
   text_ += "\r\n250-VRFY\r\n250 HELP\r\n";
 }
 

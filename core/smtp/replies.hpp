@@ -24,6 +24,7 @@ struct Fixed {
 };
 std::string_view reason_of(const Fixed& reply);
 uint32_t code_of(const Fixed& reply);
+std::string_view enhanced_of(const Fixed& reply);  // empty: it has none
 // The same as a value.
 Reply make(const Fixed& reply);
 
@@ -35,9 +36,9 @@ inline constexpr Fixed kBye{"221 2.0.0 Bye"};
 inline constexpr Fixed kGoAhead{"354 End data with <CR><LF>.<CR><LF>"};
 inline constexpr Fixed kCannotVerify{"252 2.5.2 Cannot VRFY user, but will accept mail for it"};
 inline constexpr Fixed kHelp{
-    "214 2.0.0 EHLO HELO MAIL RCPT DATA BDAT RSET VRFY NOOP HELP QUIT: see RFC 5321"};
+    "214 2.0.0 EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET VRFY NOOP HELP QUIT: see RFC 5321"};
 inline constexpr Fixed kLmtpHelp{
-    "214 2.0.0 LHLO MAIL RCPT DATA BDAT RSET VRFY NOOP HELP QUIT: see RFC 2033"};
+    "214 2.0.0 LHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET VRFY NOOP HELP QUIT: see RFC 2033"};
 
 // Lines.
 inline constexpr Fixed kLineTooLong{"500 5.5.2 Command line too long"};
@@ -75,6 +76,35 @@ inline constexpr Fixed kChunkFailed{"503 5.5.1 An earlier BDAT failed: send RSET
 Reply chunk_failed_with(std::string_view first_reply);
 inline constexpr Fixed kBinaryNeedsBdat{"503 5.5.1 BODY=BINARYMIME needs BDAT"};
 
+// AUTH (RFC 4954 4 and 6).
+inline constexpr Fixed kAuthOk{"235 2.7.0 Authentication successful"};
+inline constexpr Fixed kAuthFailed{"535 5.7.8 Authentication credentials invalid"};
+inline constexpr Fixed kAuthTempfail{"454 4.7.0 Temporary authentication failure"};
+inline constexpr Fixed kAuthMalformed{"501 5.5.2 Cannot decode the response"};
+inline constexpr Fixed kAuthCancelled{"501 5.7.0 Authentication cancelled"};
+inline constexpr Fixed kAuthTooLong{"500 5.5.6 Authentication exchange line is too long"};
+inline constexpr Fixed kAuthUnknown{"504 5.5.4 Unrecognized authentication type"};
+inline constexpr Fixed kAuthNeedsTls{
+    "538 5.7.11 Encryption required for requested authentication mechanism"};
+inline constexpr Fixed kAuthActive{"503 5.5.1 Already authenticated"};
+inline constexpr Fixed kAuthNeedsEhlo{"503 5.5.1 Send EHLO first"};
+inline constexpr Fixed kAuthNested{"503 5.5.1 AUTH inside a transaction: send RSET first"};
+inline constexpr Fixed kAuthRequired{"530 5.7.0 Authentication required"};
+inline constexpr Fixed kTooManyGuesses{
+    "421 4.7.0 Too many failed authentications, closing connection"};
+
+// XCLIENT.
+inline constexpr Fixed kXclientRefused{"550 5.7.0 Not authorized to use XCLIENT",
+                                       "the peer is not in xclient_from"};
+inline constexpr Fixed kBadXclient{"501 5.5.4 Bad XCLIENT attribute"};
+// TLS (RFC 3207 4).
+inline constexpr Fixed kReadyForTls{"220 2.0.0 Ready to start TLS"};
+inline constexpr Fixed kNoTlsNow{"454 4.7.0 TLS not available, try again later",
+                                 "limits.tls_memory is used up"};
+inline constexpr Fixed kTlsActive{"503 5.5.1 TLS is active already"};
+inline constexpr Fixed kTlsNested{"503 5.5.1 STARTTLS inside a transaction: send RSET first"};
+inline constexpr Fixed kTlsRequired{"530 5.7.0 Must issue a STARTTLS command first"};
+
 // MAIL and RCPT.
 inline constexpr Fixed kMailSyntax{"501 5.5.4 Syntax: MAIL FROM:<address>"};
 inline constexpr Fixed kRcptSyntax{"501 5.5.4 Syntax: RCPT TO:<address>"};
@@ -88,9 +118,14 @@ inline constexpr Fixed kNeedsSmtputf8{"553 5.6.7 Address needs SMTPUTF8"};
 inline constexpr Fixed kBadParameter{"501 5.5.4 Bad parameter"};
 inline constexpr Fixed kUnknownParameter{"555 5.5.4 Unsupported parameter"};
 inline constexpr Fixed kTooManyRecipients{"452 4.5.3 Too many recipients"};
+// Beyond limits.errors while recipients are held, so that these get their message.
+inline constexpr Fixed kTooManyRefused{"452 4.5.3 Too many recipients were refused"};
 
 // Content.
 inline constexpr Fixed kBadChunkSize{"501 5.5.4 Syntax: BDAT size [LAST]"};
+// Sent by session_envelope.cpp (SIZE at MAIL), session_content.cpp (the size of a BDAT chunk) and
+// content_receiver.cpp (the octets received). Plugins have a text of their own: filter_size,
+// sink/copy_outcome.cpp, output_amqp/disposition.cpp.
 inline constexpr Fixed kTooLarge{"552 5.3.4 Message too large"};
 inline constexpr Fixed kLoop{"554 5.4.6 Too many Received fields: mail loop"};
 // 5.6.0: no code for this one is registered; 5.6.11, seen elsewhere, belongs to one vendor.
@@ -120,6 +155,7 @@ inline constexpr Fixed kSessionTooLong{"421 4.4.2 Session took too long",
 inline constexpr Fixed kInternalError{"421 4.3.0 Internal error, try again later",
                                       "an invariant is broken: see the line before"};
 Reply shutting_down(std::string_view hostname);
+Reply configuration_changed(std::string_view hostname);
 
 // The message or a recipient finds no room, or the chain does not take it.
 inline constexpr Fixed kNoRoomForRecipient{"452 4.3.1 Out of memory, try again later",
@@ -135,21 +171,25 @@ Reply queued(std::string_view id);
 
 }  // namespace replies
 
-// What EHLO announces; without `extended`, and for HELO, only the name.
+// The keywords that EHLO announces; without `extended`, and for HELO, only the name.
 struct Announcement {
   std::string_view hostname;
   bool extended = false;
+  bool starttls = false;
   uint64_t message_size = 0;
   uint32_t recipients = 0;
+  bool xclient = false;
+  std::string_view mechanisms = {};  // of AUTH, each with a blank before it; empty: not offered
 };
 
-// Collects replies in the order in which they are given. Whatever a reply holds, it comes out as
-// lines of printable ASCII of at most 512 octets (RFC 5321 4.5.3.1.5): nothing that a plugin or a
-// broker says can break out of its line.
+// Collects replies in the order in which they are given. Writes any reply as lines of printable
+// ASCII of at most 512 octets (RFC 5321 4.5.3.1.5): no text of a plugin or a broker can break out
+// of its line.
 class ReplyWriter {
  public:
   void write(const replies::Fixed& reply, uint32_t times = 1);
   void write(const Reply& reply, uint32_t times = 1);
+  void write_challenge(std::string_view base64);
   void write_banner(std::string_view hostname, bool lmtp);
   void write_greeting(const Announcement& announcement);
 

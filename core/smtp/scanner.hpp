@@ -34,7 +34,7 @@ class Scanner {
   // the end of data; a bare CR stays a violation, since no client that sends LF line ends needs it.
   Scanner(Framing framing, bool normalize);
 
-  // Eats from the front of `input`; `piece` is valid as long as what `input` views.
+  // Consumes from the front of `input`; `piece` is valid as long as what `input` views.
   Found scan(std::string_view& input, std::string_view& piece);
 
   // From now on nothing is a violation; only the end counts, and pieces are only good for counting

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of smtp::Session that reads command lines and does what they ask for.
 #include <array>
-#include <charconv>
 
 #include "base/invariant.hpp"
 #include "base/text.hpp"
@@ -31,21 +30,6 @@ bool may_have_eight_bit(const Command& command) {
          (command.verb == Verb::vrfy && has_smtputf8(command.argument));
 }
 
-struct ChunkSize {
-  uint64_t octets = 0;
-  bool last = false;
-};
-
-bool parse_chunk_size(std::string_view argument, ChunkSize& size) {
-  const char* end = argument.data() + argument.size();
-  const auto [rest, error] = std::from_chars(argument.data(), end, size.octets);
-  if (error != std::errc{}) return false;
-  const std::string_view word(rest, static_cast<size_t>(end - rest));
-  if (word.empty()) return true;
-  size.last = is_blank(word.front()) && equals_ignoring_case(trim_left(word), "LAST");
-  return size.last;
-}
-
 }  // namespace
 
 // The commands, by Verb: who runs each where the table of states lets it run, and whether it
@@ -69,6 +53,9 @@ const Session::Rule& Session::rule_of(Verb verb) {
       {&Session::greet, true},  // LHLO
       {&Session::vrfy, true},
       {&Session::help, true},
+      {&Session::xclient, true},
+      {&Session::starttls, true},
+      {&Session::auth, true},
       {&Session::never, true},  // known, not implemented
       {&Session::never, true},  // unknown
   }};
@@ -88,13 +75,13 @@ Session::Step Session::read_command(std::string_view& input) {
       break;
     case CommandReader::Found::skipped:  // the line has its reply already
       ++progress_;
-      if (reader_.bare_lf() && !settings_.normalize_bare_lf) {
+      if (reader_.bare_lf() && !settings_->normalize_bare_lf) {
         deny_and_close(replies::kBareLfInCommand);
       }
       break;
     case CommandReader::Found::line: {
       ++progress_;
-      if (reader_.bare_lf() && !settings_.normalize_bare_lf) {
+      if (reader_.bare_lf() && !settings_->normalize_bare_lf) {
         deny_and_close(replies::kBareLfInCommand);
         break;
       }
@@ -108,6 +95,7 @@ Session::Step Session::read_command(std::string_view& input) {
 
 void Session::begin_skipping() {
   const bool bdat = parse_command(reader_.line()).verb == Verb::bdat;
+  if (dialogue_) dialogue_->hidden("(a line that is too long)", replies_.text());
   reader_.release();
   if (bdat) {  // as in execute()
     deny_and_close(replies::kLineTooLong);
@@ -123,6 +111,8 @@ Session::Step Session::execute(std::string_view line) {
     ~During() { at_ = nullptr; }
     const Command*& at_;
   } during(command_, command);
+  if (command.verb == Verb::auth || command.verb == Verb::unknown) secret_seen_ = true;
+  if (dialogue_) dialogue_->command(command, line, replies_.text());
   const Rule& rule = rule_of(command.verb);
   if (rule.idle && !count_idle()) return {};
   const bool known = command.verb != Verb::unknown;
@@ -144,27 +134,40 @@ Session::Step Session::execute(std::string_view line) {
   return (this->*rule.run)(command);
 }
 
-// What is wrong with a line in itself, and with its place; BDAT says so only after it took its
-// octets.
+// Returns the fault of a line in itself or at its place; null if there is none. BDAT reports it
+// only after it took its octets.
 const replies::Fixed* Session::fault_of(std::string_view line, const Command& command) const {
   const LineKind kind = kind_of(line);
   const bool known = command.verb != Verb::unknown;
-  if (is_http_request(line)) return &replies::kNotSmtp;
+  if (!known && is_http_request(line)) return &replies::kNotSmtp;
   if (!spoken_ && !known && (kind.control || kind.eight_bit)) return &replies::kNotSmtp;
   if (kind.control) return &replies::kControlCharacter;
   if (kind.eight_bit && !may_have_eight_bit(command)) return &replies::kEightBit;
-  if (trim_left(line).empty()) return &replies::kEmptyLine;
+  if (!known && trim_left(line).empty()) return &replies::kEmptyLine;
+  if (command.verb == Verb::xclient && !xclient_allowed_) return &replies::kXclientRefused;
   if (!command.argument_fits) {
     return command.argument.empty() ? &replies::kArgumentMissing : &replies::kArgumentUnexpected;
   }
-  return command.verb == Verb::bdat ? nullptr : refusal_of(command.verb, state_, settings_.lmtp);
+  if (command.verb == Verb::bdat) return nullptr;
+  if (must_start_tls(command.verb)) return &replies::kTlsRequired;
+  if (must_authenticate(command.verb)) return &replies::kAuthRequired;
+  if (command.verb == Verb::starttls) {
+    if (envelope_->tls) return &replies::kTlsActive;
+    if (!settings_->starttls) return &replies::kNotImplemented;
+    if (!command.argument.empty()) return &replies::kArgumentUnexpected;
+  }
+  if (command.verb == Verb::auth) {
+    if (const replies::Fixed* fault = auth_fault(command.argument)) return fault;
+  }
+  return refusal_of(command.verb, state_, settings_->lmtp);
 }
 
-// False: the client sent too many commands that carry no mail forward, and has been told so.
-bool Session::count_idle() {
-  if (++commands_ <= settings_.commands) return true;
-  deny_and_close(replies::kTooManyCommands);
-  return false;
+// RFC 3207 4: what a client may say before TLS where it is required. A line that is no command is
+// refused as such.
+bool Session::must_start_tls(Verb verb) const {
+  if (!settings_->require_tls || envelope_->tls) return false;
+  return verb != Verb::noop && verb != Verb::ehlo && verb != Verb::lhlo && verb != Verb::starttls &&
+         verb != Verb::rset && verb != Verb::quit && verb != Verb::help && verb != Verb::unknown;
 }
 
 Session::Step Session::rset(const Command&) {
@@ -184,8 +187,12 @@ Session::Step Session::vrfy(const Command&) {
 }
 
 Session::Step Session::help(const Command&) {
-  answer(settings_.lmtp ? replies::kLmtpHelp : replies::kHelp);
+  answer(settings_->lmtp ? replies::kLmtpHelp : replies::kHelp);
   return {};
+}
+
+Session::Step Session::starttls(const Command&) {
+  return wait(Waiting::tls, Action::start_tls);
 }
 
 Session::Step Session::quit(const Command&) {
@@ -202,8 +209,8 @@ Session::Step Session::never(const Command&) {
 }
 
 Session::Step Session::greet(const Command& command) {
-  if (settings_.lmtp != (command.verb == Verb::lhlo)) {
-    deny(settings_.lmtp ? replies::kWrongGreetingLmtp : replies::kWrongGreeting);
+  if (settings_->lmtp != (command.verb == Verb::lhlo)) {
+    deny(settings_->lmtp ? replies::kWrongGreetingLmtp : replies::kWrongGreeting);
     return {};
   }
   if (command.argument.size() > kGreetingLimit) {
@@ -211,9 +218,9 @@ Session::Step Session::greet(const Command& command) {
     return {};
   }
   greeting_ = command.verb;
-  former_helo_ = std::move(envelope_.helo);
-  envelope_.helo = command.argument;
-  envelope_.protocol = settings_.lmtp ? "LMTP" : greeting_ == Verb::helo ? "SMTP" : "ESMTP";
+  former_helo_ = std::move(envelope_.change().helo);
+  envelope_.change().helo = command.argument;
+  envelope_.change().protocol = protocol(greeting_ != Verb::helo, false);
   return wait(Waiting::helo, Action::phase_helo);
 }
 
@@ -224,50 +231,10 @@ void Session::greeted() {
   extended_ = greeting_ != Verb::helo;
   reset_transaction();
   state_ = after(Event::greeted, state_);
-  replies_.write_greeting(
-      {settings_.hostname, extended_, content_.size_limit(), settings_.recipients});
-}
-
-Session::Step Session::data(const Command&) {
-  if (mail_.binary) {
-    deny(replies::kBinaryNeedsBdat);
-    return {};
-  }
-  chunk_ = false;
-  return wait(Waiting::body_start, Action::body_start);
-}
-
-Session::Step Session::bdat(const Command& command) {
-  ChunkSize size;
-  if (!parse_chunk_size(command.argument, size)) {
-    deny_and_close(replies::kBadChunkSize);
-    return {};
-  }
-  const replies::Fixed* fault = refusal_of(Verb::bdat, state_, settings_.lmtp);
-  // A pipelining client cannot know yet that an earlier chunk failed: those behind it are no errors
-  // of its own.
-  const bool error = fault != nullptr && state_ != State::failed;
-  const bool idle = state_ == State::failed || (size.octets == 0 && !size.last);
-  if ((error && count_error()) || (idle && !count_idle())) return {};
-  content_.begin_chunk(size.octets, size.last);
-  chunk_ = true;
-  mode_ = Mode::content;
-  if (fault == nullptr && content_.condemned()) return {};  // it waits for LAST
-  const uint64_t octets = content_.octets();
-  if (fault == nullptr &&
-      (content_.too_large(size.octets) || content_.too_large(octets + size.octets))) {
-    fault = &replies::kTooLarge;
-  }
-  if (fault != nullptr) {
-    content_.condemn(*fault, ContentReceiver::Condemned::at_once);
-    if (fault == &replies::kChunkFailed && !failed_chunk_.empty()) {
-      content_.refuse(replies::chunk_failed_with(failed_chunk_));
-    }
-    discard();
-    return {};
-  }
-  if (state_ == State::rcpt) return wait(Waiting::body_start, Action::body_start);
-  return {};
+  const std::string mechanisms = offered_mechanisms();
+  replies_.write_greeting({settings_->hostname, extended_, settings_->starttls && !envelope_->tls,
+                           content_.size_limit(), settings_->recipients, xclient_allowed_,
+                           mechanisms});
 }
 
 }  // namespace lsmtpd::smtp

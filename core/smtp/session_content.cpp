@@ -1,9 +1,87 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of smtp::Session that answers content: what ContentReceiver finds in DATA (RFC 5321
-// 4.1.1.4) and BDAT (RFC 3030). What came of a message that is condemned is discarded at once.
+// The part of smtp::Session that takes content: DATA (RFC 5321 4.1.1.4), BDAT (RFC 3030), and what
+// ContentReceiver finds behind them. Content of a message that is refused is discarded at once.
+#include <charconv>
+
+#include "base/text.hpp"
+#include "smtp/blanks.hpp"
 #include "smtp/session.hpp"
 
 namespace lsmtpd::smtp {
+namespace {
+
+struct ChunkSize {
+  uint64_t octets = 0;
+  bool last = false;
+};
+
+bool parse_chunk_size(std::string_view argument, ChunkSize& size) {
+  const char* end = argument.data() + argument.size();
+  const auto [rest, error] = std::from_chars(argument.data(), end, size.octets);
+  if (error != std::errc{}) return false;
+  const std::string_view word(rest, static_cast<size_t>(end - rest));
+  if (word.empty()) return true;
+  size.last = is_blank(word.front()) && equals_ignoring_case(trim_left(word), "LAST");
+  return size.last;
+}
+
+}  // namespace
+
+Session::Step Session::data(const Command&) {
+  if (mail_.binary) {
+    deny(replies::kBinaryNeedsBdat);
+    return {};
+  }
+  chunk_ = false;
+  return wait(Waiting::body_start, Action::body_start);
+}
+
+Session::Step Session::bdat(const Command& command) {
+  ChunkSize size;
+  if (!parse_chunk_size(command.argument, size)) {
+    deny_and_close(replies::kBadChunkSize);
+    return {};
+  }
+  const replies::Fixed* fault = must_start_tls(Verb::bdat)
+                                    ? &replies::kTlsRequired
+                                    : refusal_of(Verb::bdat, state_, settings_->lmtp);
+  // A pipelining client cannot know yet that an earlier chunk failed: those behind it are no errors
+  // of its own.
+  const bool error = fault != nullptr && state_ != State::failed;
+  const bool idle = state_ == State::failed || (size.octets == 0 && !size.last);
+  if ((error && count_error()) || (idle && !count_idle())) return {};
+  content_.begin_chunk(size.octets, size.last);
+  chunk_ = true;
+  mode_ = Mode::content;
+  if (fault == nullptr && content_.condemned()) return {};  // it waits for LAST
+  const uint64_t octets = content_.octets();
+  if (fault == nullptr &&
+      (content_.too_large(size.octets) || content_.too_large(octets + size.octets))) {
+    fault = &replies::kTooLarge;
+  }
+  if (fault != nullptr) {
+    content_.condemn(*fault, ContentReceiver::Condemned::at_once);
+    if (fault == &replies::kChunkFailed && !failed_chunk_.empty()) {
+      content_.refuse(replies::chunk_failed_with(failed_chunk_));
+    }
+    discard();
+    return {};
+  }
+  if (state_ == State::rcpt) return wait(Waiting::body_start, Action::body_start);
+  return {};
+}
+
+void Session::start_body() {
+  stored_ = true;
+  if (chunk_) {
+    state_ = after(Event::chunk_accepted, state_);
+    content_.begin_chunks(content_rules(), mail_.binary);
+    return;
+  }
+  answer(replies::kGoAhead);
+  mode_ = Mode::content;
+  content_.begin_data(content_rules());
+}
 
 Session::Step Session::take_content(std::string_view& input) {
   std::string_view piece;
@@ -23,6 +101,10 @@ Session::Step Session::take_content(std::string_view& input) {
     case ContentReceiver::Found::end:
       ++progress_;
       mode_ = Mode::commands;
+      if (dialogue_) {
+        dialogue_->hidden("(content, " + std::to_string(content_.octets()) + " octets)",
+                          replies_.text());
+      }
       return chunk_ ? end_chunk() : end_data();
   }
   return {};
@@ -74,11 +156,11 @@ void Session::end_refused() {
 
 // RFC 2033 4.2: in LMTP the end of a message has one reply for each recipient that was accepted.
 uint32_t Session::recipients_to_answer() const {
-  return settings_.lmtp && accepted_ > 0 ? accepted_ : 1;
+  return settings_->lmtp && accepted_ > 0 ? accepted_ : 1;
 }
 
 ContentReceiver::Rules Session::content_rules() const {
-  return {settings_.normalize_bare_lf, settings_.received_headers};
+  return {settings_->normalize_bare_lf, settings_->received_headers, settings_->traceparent};
 }
 
 }  // namespace lsmtpd::smtp

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of smtp::Session that builds the envelope: MAIL and RCPT.
+#include <array>
+
 #include "smtp/addresses.hpp"
 #include "smtp/blanks.hpp"
 #include "smtp/session.hpp"
@@ -41,31 +43,32 @@ Session::Step Session::mail(const Command& command) {
   if (helo_refusal_) {
     if (helo_refusal_->code >= 500 && count_error()) return {};
     replies_.write(*helo_refusal_);
-    tell_refusal("HELO was refused", static_cast<uint32_t>(helo_refusal_->code), false);
+    tell_refusal("HELO was refused", static_cast<uint32_t>(helo_refusal_->code),
+                 helo_refusal_->enhanced, false);
     return {};
   }
   Path path;
   MailParameters parameters;
   const replies::Fixed* fault = mail_fault(command.argument, path, parameters);
-  envelope_.reverse_path = path.address;  // the log has it too where MAIL is refused
+  envelope_.change().reverse_path = path.address;  // the log has it too where MAIL is refused
   if (fault != nullptr) {
     deny(*fault);
     reset_due_ = true;
     return {};
   }
   mail_ = parameters;
-  envelope_.parameters = trim_left(path.rest);
+  envelope_.change().parameters = trim_left(path.rest);
   return wait(Waiting::mail, Action::phase_mail);
 }
 
 const replies::Fixed* Session::mail_fault(std::string_view argument, Path& path,
                                           MailParameters& parameters) const {
-  if (!eat_keyword("FROM", argument)) return &replies::kMailSyntax;
+  if (!consume_keyword("FROM", argument)) return &replies::kMailSyntax;
   const replies::Fixed* fault = reply_to(parse_path(argument, path), replies::kBadSender,
                                          replies::kSenderTooLong, replies::kSenderNotUtf8);
   if (fault != nullptr) return fault;
   if (kind_of(path.rest).eight_bit) return &replies::kEightBit;
-  fault = reply_to(parse_mail_parameters(path.rest, parameters));
+  fault = reply_to(parse_mail_parameters(path.rest, parameters, mechanisms_ != 0));
   if (fault != nullptr) return fault;
   if (path.utf8 && !parameters.smtputf8) return &replies::kNeedsSmtputf8;
   return content_.too_large(parameters.size) ? &replies::kTooLarge : nullptr;
@@ -76,16 +79,23 @@ void Session::mail_accepted() {
     reset_due_ = true;
     return deny(replies::kTooLarge);
   }
-  envelope_.protocol = protocol();
+  envelope_.change().protocol = protocol();
   state_ = after(Event::mail_accepted, state_);
   answer(replies::kSenderOk);
 }
 
-// RFC 3848, RFC 6531 4.3. TLS and AUTH add their letters here.
-std::string_view Session::protocol() const {
-  if (settings_.lmtp) return mail_.smtputf8 ? "UTF8LMTP" : "LMTP";
-  if (mail_.smtputf8) return "UTF8SMTP";
-  return extended_ ? "ESMTP" : "SMTP";
+// RFC 3848, RFC 6531 4.3. There is no name for HELO with TLS or AUTH.
+std::string_view Session::protocol(bool extended, bool utf8) const {
+  static constexpr std::array<std::string_view, 4> kEsmtp{"ESMTP", "ESMTPS", "ESMTPA", "ESMTPSA"};
+  static constexpr std::array<std::string_view, 4> kLmtp{"LMTP", "LMTPS", "LMTPA", "LMTPSA"};
+  static constexpr std::array<std::string_view, 4> kUtf8{"UTF8SMTP", "UTF8SMTPS", "UTF8SMTPA",
+                                                         "UTF8SMTPSA"};
+  static constexpr std::array<std::string_view, 4> kUtf8Lmtp{"UTF8LMTP", "UTF8LMTPS", "UTF8LMTPA",
+                                                             "UTF8LMTPSA"};
+  const size_t letters = (envelope_->tls ? 1 : 0) + (envelope_->auth ? 2 : 0);
+  if (settings_->lmtp) return (utf8 ? kUtf8Lmtp : kLmtp)[letters];
+  if (utf8) return kUtf8[letters];
+  return extended ? kEsmtp[letters] : "SMTP";
 }
 
 Session::Step Session::rcpt(const Command& command) {
@@ -95,12 +105,13 @@ Session::Step Session::rcpt(const Command& command) {
     deny(*fault);  // one too many is no error: those before it are to get their message
     return {};
   }
-  envelope_.recipients.push_back({std::string(path.address), std::string(trim_left(path.rest))});
+  envelope_.change().recipients.push_back(
+      {std::string(path.address), std::string(trim_left(path.rest))});
   return wait(Waiting::rcpt, Action::phase_rcpt);
 }
 
 const replies::Fixed* Session::rcpt_fault(std::string_view argument, Path& path) const {
-  if (!eat_keyword("TO", argument)) return &replies::kRcptSyntax;
+  if (!consume_keyword("TO", argument)) return &replies::kRcptSyntax;
   const replies::Fixed* fault = reply_to(parse_path(argument, path), replies::kBadRecipient,
                                          replies::kRecipientTooLong, replies::kRecipientNotUtf8);
   if (fault != nullptr) return fault;
@@ -109,7 +120,8 @@ const replies::Fixed* Session::rcpt_fault(std::string_view argument, Path& path)
   if (kind_of(path.rest).eight_bit && !mail_.smtputf8) return &replies::kEightBit;
   fault = reply_to(parse_rcpt_parameters(path.rest, mail_.smtputf8));
   if (fault != nullptr) return fault;
-  return accepted_ >= settings_.recipients ? &replies::kTooManyRecipients : nullptr;
+  if (accepted_ > 0 && errors_ >= settings_->errors) return &replies::kTooManyRefused;
+  return accepted_ >= settings_->recipients ? &replies::kTooManyRecipients : nullptr;
 }
 
 }  // namespace lsmtpd::smtp

@@ -4,8 +4,7 @@
 // command only where the first says `run`, else it sends what stands there; it changes its state
 // only by the second.
 //
-// STARTTLS joins as a verb allowed in start and ready only, and leads back to start (RFC 3207 4.2);
-// AUTH as one allowed in ready only, once (RFC 4954 4).
+// STARTTLS leads back to start (RFC 3207 4.2). AUTH is allowed in ready only (RFC 4954 4).
 #pragma once
 
 #include <array>
@@ -38,6 +37,9 @@ inline constexpr Refusal kRcpt = &replies::kNeedRcpt;
 inline constexpr Refusal kNone = &replies::kNoValidRecipients;
 inline constexpr Refusal kChunk = &replies::kChunking;
 inline constexpr Refusal kAfter = &replies::kChunkFailed;
+inline constexpr Refusal kTls = &replies::kTlsNested;
+inline constexpr Refusal kEhlo = &replies::kAuthNeedsEhlo;
+inline constexpr Refusal kAuth = &replies::kAuthNested;
 inline constexpr Refusal kAbsent = &replies::kNotImplemented;
 inline constexpr Refusal kWhat = &replies::kUnknownCommand;
 
@@ -56,7 +58,10 @@ inline constexpr std::array<Row, kVerbCount> kRows{{
     {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // LHLO
     {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // VRFY
     {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // HELP
-    {  kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent },  // EXPN, STARTTLS, AUTH, TURN, ...
+    {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // XCLIENT: forgets the transaction
+    {  kRun,   kRun,    kTls,    kTls,     kTls,    kChunk,  kAfter },  // STARTTLS
+    {  kEhlo,  kRun,    kAuth,   kAuth,    kAuth,   kChunk,  kAfter },  // AUTH
+    {  kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent },  // EXPN, TURN, ...
     {  kWhat,  kWhat,   kWhat,   kWhat,    kWhat,   kWhat,   kWhat  },  // anything else
 }};
 // clang-format on

@@ -32,7 +32,7 @@
  * notice: a plugin of another minor version is refused then too. From 1 on, a new minor version
  * only adds extensions and is no reason to refuse. */
 #define LSMTPD_ABI_MAJOR 0u
-#define LSMTPD_ABI_MINOR 2u
+#define LSMTPD_ABI_MINOR 3u
 
 #if defined(__cplusplus)
 #define LSMTPD_EXPORT extern "C" __attribute__((visibility("default")))
@@ -75,12 +75,16 @@ typedef uint64_t lsmtpd_call;
   2u /* output, with IN_DOUBT: the cause passes by itself (a broker that is full or shuts down), \
         whatever the message is: it is not counted against the message */
 
+#define LSMTPD_UNKNOWN_USER                                                                      \
+  4u /* auth, with REJECT: there is no such user; the log does not show the name, which may be a \
+        password that was typed in the wrong field */
+
 typedef struct lsmtpd_verdict {
   uint32_t size;       /* sizeof(lsmtpd_verdict) */
   uint32_t kind;       /* LSMTPD_CONTINUE ... LSMTPD_ACCEPT */
   uint32_t code;       /* SMTP reply code, 0 = the default for the kind; 4xx for TEMPFAIL, 5xx for
                           REJECT, else ignored */
-  uint32_t flags;      /* LSMTPD_IN_DOUBT, LSMTPD_CAUSE_PASSES or 0 */
+  uint32_t flags;      /* LSMTPD_IN_DOUBT, LSMTPD_CAUSE_PASSES, LSMTPD_UNKNOWN_USER or 0 */
   lsmtpd_str enhanced; /* RFC 3463 code, "5.7.1"; its class must match `code`, else it is ignored;
                           may be empty */
   lsmtpd_str text;     /* for the client: up to 8 lines, separated by LF or CRLF; in each line

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.annotations/1" [host]: text by key that belongs to a message: later filters read it, and
- * outputs pass it on. Keys are the plugin's: "NAME.key", NAME best being that of its entry
- * ([plugin.NAME]), so that two entries of one plugin do not overwrite each other's. The host does
+ * outputs pass it on. Keys are the plugin's: "NAME.key", NAME best being that of its instance
+ * ([plugin.NAME]), so that two instances of one plugin do not overwrite each other's. The host does
  * not check keys. Values may hold any byte: outputs escape both.
  *
  * Reading goes through the message. Setting goes through a handle that comes with a call of a

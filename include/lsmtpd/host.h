@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The host's side: the functions for every instance and every lane. Extensions of the host are in
- * log.h, message.h, annotations.h, edits.h, header.h, loop.h, memory.h and replay.h.
+ * log.h, message.h, annotations.h, edits.h, header.h, loop.h, dns.h, memory.h, metrics.h and
+ * replay.h.
  */
 #ifndef LSMTPD_HOST_H
 #define LSMTPD_HOST_H

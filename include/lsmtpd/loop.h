@@ -65,7 +65,7 @@ typedef struct lsmtpd_loop_1 {
    * one instance takes all threads of the pool (server.pool_threads) but one. */
   int32_t (*offload)(const lsmtpd_host* host, lsmtpd_task work, lsmtpd_task done, void* data);
   /* [loop] Resolves a host name (or a literal address) and a port number; `resolved` always comes.
-   * 0 is success. */
+   * 0 is success. Two lookups of an instance run at a time; where 1,000 wait it gets an error. */
   int32_t (*resolve)(const lsmtpd_host* host, lsmtpd_str name, uint32_t port,
                      lsmtpd_resolved resolved, void* data);
 } lsmtpd_loop_1;

@@ -22,6 +22,8 @@ typedef struct lsmtpd_memory_1 {
    * logged.
    */
   void (*release)(const lsmtpd_host* host, uint64_t bytes);
+  /* [any] The whole budget in bytes. */
+  uint64_t (*limit)(const lsmtpd_host* host);
 } lsmtpd_memory_1;
 
 #ifdef __cplusplus

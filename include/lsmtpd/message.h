@@ -67,7 +67,8 @@ typedef struct lsmtpd_envelope {
   lsmtpd_str protocol;      /* RFC 3848: "ESMTP", "ESMTPS", "LMTP", ... */
   lsmtpd_str listener;      /* [[listener]] name */
   lsmtpd_str peer_address;  /* "192.0.2.1" */
-  lsmtpd_str peer_name; /* the peer's host name, confirmed by a look-up both ways; empty: none */
+  lsmtpd_str
+      peer_name; /* the peer's host name, as a trusted proxy gave it with XCLIENT; else empty */
   lsmtpd_str local_address; /* ours, that the peer connected to */
   lsmtpd_str proxy_address; /* of the trusted proxy in front, which named the peer; empty: none */
   uint32_t peer_port;

@@ -24,7 +24,7 @@ typedef struct lsmtpd_delivery {
   uint32_t flags;       /* LSMTPD_DELIVERY_... */
   lsmtpd_str copy_id;   /* names this copy, the same at every resend: the envelope's id (a UUID);
                            where the chain has several outputs, "." and the name of the output's
-                           entry follow, also when its fallback stores it. A name has up to 64 of
+                           instance follow, also when its fallback stores it. A name has up to 64 of
                            A-Z a-z 0-9 - _, so the copy_id is fit for a file's name */
   lsmtpd_str target;    /* a fallback stores it on behalf of this output; empty: for itself */
   lsmtpd_str reason;    /* the output's reason for the last failed attempt; empty: none failed */

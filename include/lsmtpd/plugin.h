@@ -66,7 +66,7 @@ struct lsmtpd_instance {
   /* [main] Frees the instance. */
   void (*destroy)(const lsmtpd_instance* instance);
   /* [main] Tables whose functions take a lane: LSMTPD_FILTER, LSMTPD_SESSION_FILTER,
-   * LSMTPD_ADMISSION, LSMTPD_OUTPUT, LSMTPD_REPLAY, LSMTPD_PROBE, LSMTPD_CONTROL; and
+   * LSMTPD_AUTH, LSMTPD_ADMISSION, LSMTPD_OUTPUT, LSMTPD_REPLAY, LSMTPD_PROBE, LSMTPD_CONTROL; and
    * LSMTPD_RELOAD, whose functions take the instance. NULL where the plugin has none. They live
    * until the instance is destroyed. */
   const void* (*get_extension)(const lsmtpd_instance* instance, const char* id);

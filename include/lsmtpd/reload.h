@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* "lsmtpd.reload/1" [instance]: new options for an instance that goes on.
  *
- * When the configuration is reloaded, an entry whose options changed gets a second instance beside
+ * When the configuration is reloaded, a changed [plugin.NAME] gets a second instance beside
  * the first, and the first ends when its last session has. A plugin whose descriptor says
  * LSMTPD_EXCLUSIVE cannot be started twice: it offers this extension, and its instance takes the
  * new options. Without it the changed options are named as needing a restart.

@@ -21,6 +21,10 @@ extern "C" {
 #define LSMTPD_MAKING "lsmtpd.making/1"
 
 #define LSMTPD_COPY_IN_DOUBT 1u /* it was stored with LSMTPD_DELIVERY_IN_DOUBT */
+/* It waits for longer than the storage's operator wants mail to wait. Where its output took other
+ * mail since, the host makes it a dead letter once it is refused; where not, the host takes no new
+ * mail for that output while the output is not ready. */
+#define LSMTPD_COPY_EXPIRED 2u
 
 /* One stored copy, as list() names it. */
 typedef struct lsmtpd_copy {
@@ -47,6 +51,9 @@ typedef struct lsmtpd_replay_1 {
    * it. Answer STORED when done. */
   void (*dead_letter)(const lsmtpd_lane* lane, lsmtpd_call call, lsmtpd_str copy_id,
                       lsmtpd_str reason);
+  /* [loop] Counts the copies that wait for `target`, up to `max` of them: answer with
+   * replay_host->counted(), or with TEMPFAIL. Asked before a reload takes that output away. */
+  void (*count)(const lsmtpd_lane* lane, lsmtpd_call call, lsmtpd_str target, uint64_t max);
 } lsmtpd_replay_1;
 
 typedef struct lsmtpd_making lsmtpd_making; /* opaque: a message that is being put together */
@@ -66,15 +73,17 @@ typedef struct lsmtpd_making_1 {
 
 typedef struct lsmtpd_replay_host_1 {
   /* [any] Answers list(): completes the call. `copies` are copied. `end` = 1: nothing is left to
-   * list.
-   */
+   * list. `waiting`: how many copies there are in all, for the log, where restart was 1 and it is
+   * known; else 0. */
   void (*listed)(const lsmtpd_host* host, lsmtpd_call call, const lsmtpd_copy* copies,
-                 uint32_t stride, uint32_t count, uint32_t end);
+                 uint32_t stride, uint32_t count, uint32_t end, uint64_t waiting);
   /* [any] Answers load(): completes the call and takes the message over. `stored` is the delivery
    * that it was stored with: flags, target, reason and attempts are read; the target is empty where
    * it is not known (a file of LSMTPD's own). */
   void (*loaded)(const lsmtpd_host* host, lsmtpd_call call, lsmtpd_making* message,
                  const lsmtpd_delivery* stored);
+  /* [any] Answers count(): completes the call. */
+  void (*counted)(const lsmtpd_host* host, lsmtpd_call call, uint64_t count);
 } lsmtpd_replay_host_1;
 
 #ifdef __cplusplus

@@ -64,10 +64,10 @@ typedef struct lsmtpd_session_filter_1 {
    * after the other. */
   void (*decide)(const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_session_event* event);
   /* [loop] The host no longer waits for this call: the plugin's `deadline` passed, timeouts.drain
-   * passed, or the connection broke (a reset, not a mere end, and only while the host reads from
-   * it: not at CONNECT, and not after a client that has pipelined more commands). Otherwise a
-   * client that is gone is found out after the answer, and there is no cancel(). Stop the work and
-   * complete the call soon, with any verdict. May be NULL. */
+   * passed, or the connection broke (a reset; at CONNECT also an end). Stop the work and complete
+   * the call soon, with any verdict. May be NULL.
+   * The host does not read from a client that has already sent its next command. It notices that
+   * such a client is gone only after the answer, and does not call cancel() then. */
   void (*cancel)(const lsmtpd_lane* lane, lsmtpd_call call);
   /* [loop] A transaction of the session ended. May be NULL. */
   void (*ended)(const lsmtpd_lane* lane, const lsmtpd_transaction_end* end);

@@ -15,7 +15,7 @@
  *     lsmtpd_test_free(t);
  *
  * Time stands still unless lsmtpd_test_advance() moves it (or lsmtpd_test_real_time() lets it run).
- * Posts, deferred tasks, offloaded work, watches and look-ups of the plugin run inside
+ * Posts, deferred tasks, offloaded work, watches, look-ups and DNS questions of the plugin run inside
  * lsmtpd_test_turn(), which all waiting functions call. The thread that called lsmtpd_test_new() is
  * [main] and [loop]; functions of this header belong to it, those of the ABI's tables to the
  * threads their comments name. Reported as failures: a call completed twice, never, or with an
@@ -24,8 +24,9 @@
  * tasks left over; lane_closed missing, twice or followed by more. Faults to inject:
  * lsmtpd_test_memory_limit(), and the members of lsmtpd_test under "faults".
  *
- * Parts, in testing/: run.h, ask.h, mail.h and turn.h have what tests call, base.h the structs, the
- * others the ABI's tables.
+ * Parts, in testing/: run.h, ask.h (with ask_session.h, ask_replay.h and wait.h), mail.h and turn.h
+ * have what tests call, base.h the structs, config.h and scopes.h the options, the others the ABI's
+ * tables.
  */
 /* clang-format on */
 #ifndef LSMTPD_TESTING_H

@@ -59,12 +59,12 @@ void Connection::on_connection_open(proton::connection& connection) {
     return;
   }
   product_ = identify(property(connection, "product"), property(connection, "version"));
-  timer_.cancel();
+  dialer_.opened();
   open_ = true;
   report_before(Step::open);
-  owner_.step_done(Step::open, product_.name.empty() ? "the broker does not say what it is"
-                                                     : product_.name + " " + product_.version);
-  owner_.connection_open();
+  lane_.step_done(Step::open, product_.name.empty() ? "the broker does not say what it is"
+                                                    : product_.name + " " + product_.version);
+  lane_.connection_open();
 }
 
 std::string Connection::unusable_open(const proton::connection& connection) const {
@@ -96,7 +96,10 @@ void Connection::intruded(const std::string& what) {
 }
 
 void Connection::on_session_open(proton::session& session) {
+  if (!transport_) return;
   if (session.uninitialized()) return intruded("opened a session that it was not asked for");
+  // Proton 0.37 counts each Begin, and when such a session is freed it frees its links twice.
+  if (!begun_sessions_.insert(reach(session)).second) return intruded("began a session twice");
   begun_ = true;
 }
 
@@ -105,52 +108,53 @@ void Connection::on_receiver_open(proton::receiver& receiver) {
 }
 
 void Connection::on_receiver_error(proton::receiver& receiver) {
-  if (transport_) owner_.link_closed(reach(receiver), printed(receiver.error()));
+  if (transport_) events_.link_closed(reach(receiver), printed(receiver.error()));
 }
 
 void Connection::on_receiver_close(proton::receiver& receiver) {
-  if (transport_) owner_.link_closed(reach(receiver), "");
+  if (transport_) events_.link_closed(reach(receiver), "");
 }
 
 void Connection::on_receiver_detach(proton::receiver& receiver) {
-  if (transport_) owner_.link_closed(reach(receiver), "");
+  if (transport_) events_.link_closed(reach(receiver), "");
 }
 
 void Connection::on_message(proton::delivery& delivery, proton::message& message) {
   if (!transport_) return;
-  if (!owner_.message_arrived(reach(delivery.receiver()), message))
+  if (!events_.message_arrived(reach(delivery.receiver()), message))
     intruded("sent a message that it was not asked for");
 }
 
 void Connection::on_session_error(proton::session& session) {
-  if (transport_) owner_.session_closed(reach(session), printed(session.error()));
+  if (transport_) events_.session_closed(reach(session), printed(session.error()));
 }
 
 void Connection::on_session_close(proton::session& session) {
   if (!transport_) return;
-  owner_.session_closed(reach(session), "");
+  events_.session_closed(reach(session), "");
   if (!transport_) return;
   // Both sides have ended it; Proton would keep it, and its link, until the connection ends.
   pn_session_close(reach(session));
+  begun_sessions_.erase(reach(session));
   pn_session_free(reach(session));
   if (unended_ > 0) --unended_;
 }
 
 void Connection::on_sender_open(proton::sender& sender) {
   if (sender.uninitialized()) return intruded("opened a link that it was not asked for");
-  if (transport_) owner_.sender_open(reach(sender));
+  if (transport_) events_.sender_open(reach(sender));
 }
 
 void Connection::on_sender_error(proton::sender& sender) {
-  if (transport_) owner_.link_closed(reach(sender), printed(sender.error()));
+  if (transport_) events_.link_closed(reach(sender), printed(sender.error()));
 }
 
 void Connection::on_sender_close(proton::sender& sender) {
-  if (transport_) owner_.link_closed(reach(sender), "");
+  if (transport_) events_.link_closed(reach(sender), "");
 }
 
 void Connection::on_sender_detach(proton::sender& sender) {
-  if (transport_) owner_.link_closed(reach(sender), "");
+  if (transport_) events_.link_closed(reach(sender), "");
 }
 
 void Connection::on_sendable(proton::sender&) {}  // refill() looks at the credit itself
@@ -169,7 +173,7 @@ void Connection::on_tracker_settle(proton::tracker& tracker) {
 }
 
 void Connection::updated(const proton::tracker& tracker) {
-  if (transport_) owner_.delivery_updated(reach(tracker));
+  if (transport_) events_.delivery_updated(reach(tracker));
 }
 
 void Connection::on_error(const proton::error_condition& error) {

@@ -6,6 +6,8 @@
 
 namespace lsmtpd::amqp {
 
+using sink::tempfail;
+
 namespace {
 
 enum class Meaning { final, passes, inner };
@@ -84,7 +86,7 @@ Outcome rejected(const Rejection& rejection, Broker broker, bool replay) {
   Outcome outcome;
   outcome.detail = printed(rejection, broker);
   if (meaning == Meaning::passes || (meaning == Meaning::inner && !replay)) {
-    outcome.kind = Kind::later;
+    outcome.kind = Kind::tempfail;
     outcome.code = 451;
     outcome.enhanced = "4.3.0";
     outcome.text =
@@ -110,15 +112,6 @@ bool ends_by_itself(std::string_view why) {
              std::end(kEndsThatPass);
 }
 
-Outcome tempfail(std::uint32_t code, const char* enhanced, const char* text, std::string detail) {
-  Outcome outcome;
-  outcome.code = code;
-  outcome.enhanced = enhanced;
-  outcome.text = text;
-  outcome.detail = std::move(detail);
-  return outcome;
-}
-
 }  // namespace
 
 Outcome settle_outcome(State state, const Rejection& rejection, Broker broker, bool replay) {
@@ -141,27 +134,12 @@ Outcome settle_outcome(State state, const Rejection& rejection, Broker broker, b
   return tempfail(451, "4.3.0", "Message broker: no outcome", "settled without a state");
 }
 
-Outcome not_sent(std::string_view why) {
-  return tempfail(451, "4.4.1", "Message broker not available", std::string(why));
-}
-
 Outcome lost_unsettled(std::string_view why) {
   const bool passes = ends_by_itself(why);
   Outcome outcome = tempfail(451, passes ? "4.3.0" : "4.4.2", "Message broker not available",
                              "link lost while unsettled: " + std::string(why));
   outcome.in_doubt = true;
   outcome.cause_passes = passes;
-  return outcome;
-}
-
-Outcome too_large(std::uint64_t encoded, std::uint64_t limit) {
-  Outcome outcome;
-  outcome.kind = Kind::rejected;
-  outcome.code = 552;
-  outcome.enhanced = "5.3.4";
-  outcome.text = "Message too large for the message broker";
-  outcome.detail =
-      std::to_string(encoded) + " bytes as encoded, the link takes " + std::to_string(limit);
   return outcome;
 }
 

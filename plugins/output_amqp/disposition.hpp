@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What becomes of a delivery: from what the broker said to the plugin's verdict. One table; pure.
+// The outcome of a delivery: from the broker's answer to the plugin's verdict. One table; pure.
 #pragma once
 
-#include <cstdint>
+#include <sink/copy_outcome.hpp>
 #include <string>
 #include <string_view>
 
@@ -10,20 +10,11 @@
 
 namespace lsmtpd::amqp {
 
+using sink::Kind;
+using sink::Outcome;
+
 // The terminal states of AMQP 1.0 (3.4), and what can stand in their place.
 enum class State { accepted, rejected, released, modified, none };
-
-enum class Kind { stored, rejected, later };
-
-struct Outcome {
-  Kind kind = Kind::later;
-  bool in_doubt = false;      // later: it was sent, and nobody said what became of it
-  bool cause_passes = false;  // in doubt, and not by the message's doing
-  std::uint32_t code = 0;     // SMTP reply code, 0: the host's default
-  const char* enhanced = "";
-  std::string text;    // for the client: never more than the AMQP condition
-  std::string detail;  // for the log: the description too
-};
 
 // The error of a rejected state; all empty where there is none.
 struct Rejection {
@@ -39,12 +30,9 @@ struct Rejection {
 // that a broker which is closing down bounces nothing.
 Outcome settle_outcome(State state, const Rejection& rejection, Broker broker, bool replay);
 
-// Nothing was sent, or nobody said what became of it.
-Outcome not_sent(std::string_view why);  // 4.4.1: no connection, no credit, no room
 // Sent, and the link or connection ended before the outcome; `why` begins with the condition where
 // there is one. 4.4.2 counts against the message when it is lost so alone; where the condition says
 // that the link will be back by itself (a full queue, a broker that closes down) it is 4.3.0.
 Outcome lost_unsettled(std::string_view why);
-Outcome too_large(std::uint64_t encoded, std::uint64_t limit);  // 552 5.3.4
 
 }  // namespace lsmtpd::amqp

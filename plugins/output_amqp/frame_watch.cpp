@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::size_t kHeader = 8;  // of a protocol and of a frame (part 2, 2.2 and 2.3)
 constexpr std::size_t kLongestSasl = 512;
-// Room for the extended header that nobody uses, and a descriptor in its long form.
-constexpr std::size_t kLongestHead = 64;
+// A descriptor in its long form.
+constexpr std::size_t kLongestDescriptor = 16;
 constexpr unsigned char kSasl = 1;
 constexpr unsigned kTransfer = 0x14;
 constexpr unsigned kMechanisms = 0x40;
@@ -25,17 +25,17 @@ std::uint64_t number(std::string_view text, std::size_t at, std::size_t size) {
   return value;
 }
 
-// The performative's code, and what follows it in `body`; 0 where there is none.
-unsigned performative(std::string_view frame, std::string_view* body) {
-  const std::size_t start = std::size_t{4} * octet(frame, 4);
-  if (start < kHeader || frame.size() < start + 3 || octet(frame, start) != 0) return 0;
-  if (octet(frame, start + 1) == 0x53) {
-    *body = frame.substr(start + 3);
-    return octet(frame, start + 2);
+// The code of the performative that `text` begins with, and the rest in `body`; 0 where there is
+// none.
+unsigned performative(std::string_view text, std::string_view* body) {
+  if (text.size() < 3 || octet(text, 0) != 0) return 0;
+  if (octet(text, 1) == 0x53) {
+    *body = text.substr(3);
+    return octet(text, 2);
   }
-  if (octet(frame, start + 1) != 0x80 || frame.size() < start + 10) return 0;
-  *body = frame.substr(start + 10);
-  return static_cast<unsigned>(number(frame, start + 2, 8) & 0xff);
+  if (octet(text, 1) != 0x80 || text.size() < 10) return 0;
+  *body = text.substr(10);
+  return static_cast<unsigned>(number(text, 2, 8) & 0xff);
 }
 
 // Takes the head of a value off: its constructor, a size, and where `counts` a count, each of one
@@ -73,54 +73,64 @@ std::string read_mechanisms(std::string_view text) {
 
 }  // namespace
 
-// How much of the present frame is looked at.
+// How much of the present frame is kept: its header, and the beginning of its body.
 std::size_t FrameWatch::wanted() const {
-  if (head_.size() < kHeader) return kHeader;
-  const std::size_t most = octet(head_, 5) == kSasl ? kLongestSasl : kLongestHead;
-  return static_cast<std::size_t>(std::min<std::uint64_t>(frame_, most));
+  if (frame_ == 0) return kHeader;
+  const std::uint64_t body = frame_ - std::min(frame_, body_at());
+  const std::size_t most = octet(head_, 5) == kSasl ? kLongestSasl : kLongestDescriptor;
+  return kHeader + static_cast<std::size_t>(std::min<std::uint64_t>(body, most));
+}
+
+// Where the body begins: behind an extended header of up to 1012 bytes, which nobody uses.
+std::uint64_t FrameWatch::body_at() const {
+  return std::max<std::uint64_t>(std::uint64_t{4} * octet(head_, 4), kHeader);
 }
 
 void FrameWatch::feed(std::string_view bytes) {
   if (greeting_.size() < kHeader) greeting_.append(bytes.substr(0, kHeader - greeting_.size()));
+  const auto pass = [&](std::uint64_t most) {
+    const std::size_t size = std::min<std::uint64_t>(bytes.size(), most);
+    const std::string_view taken = bytes.substr(0, size);
+    passed_ += size;
+    bytes.remove_prefix(size);
+    return taken;
+  };
   while (!bytes.empty() && !broken_) {
-    if (frame_ == 0 || head_.size() < wanted()) {
-      const std::size_t size = std::min(bytes.size(), wanted() - head_.size());
-      head_.append(bytes.substr(0, size));
-      passed_ += size;
-      bytes.remove_prefix(size);
-      if (head_.size() < wanted()) return;
-      head_complete();
+    if (frame_ != 0 && passed_ < std::min(frame_, body_at())) {
+      pass(std::min(frame_, body_at()) - passed_);
+    } else if (head_.size() < wanted()) {
+      head_.append(pass(wanted() - head_.size()));
     } else {
-      const auto size =
-          static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), frame_ - passed_));
-      passed_ += size;
-      bytes.remove_prefix(size);
+      pass(frame_ - passed_);
     }
-    if (frame_ != 0 && passed_ == frame_) {
+    if (frame_ == 0 && head_.size() == kHeader) header_complete();
+    if (frame_ == 0 || passed_ < std::min(frame_, body_at())) continue;
+    if (!seen_ && head_.size() == wanted()) body_begun();
+    if (passed_ == frame_) {
       head_.clear();
       frame_ = passed_ = 0;
+      seen_ = false;
     }
   }
 }
 
-void FrameWatch::head_complete() {
-  if (frame_ == 0) {
-    if (head_.starts_with("AMQP")) {  // a protocol header, before SASL and before the rest
-      head_.clear();
-      passed_ = 0;
-      return;
-    }
-    frame_ = number(head_, 0, 4);
-    broken_ = frame_ < kHeader;
-    if (broken_ || head_.size() < wanted()) return;
+void FrameWatch::header_complete() {
+  if (head_.starts_with("AMQP")) {  // a protocol header, before SASL and before the rest
+    head_.clear();
+    passed_ = 0;
+    return;
   }
+  frame_ = number(head_, 0, 4);
+  broken_ = frame_ < kHeader;
+}
+
+// The type of the frame decides nothing here: the engine does not look at it.
+void FrameWatch::body_begun() {
+  seen_ = true;
   std::string_view body;
-  const unsigned code = performative(head_, &body);
-  if (octet(head_, 5) == kSasl) {
-    if (code == kMechanisms) mechanisms_ = read_mechanisms(body);
-  } else if (code == kTransfer) {
-    ++transfers_;
-  }
+  const unsigned code = performative(std::string_view(head_).substr(kHeader), &body);
+  if (code == kMechanisms) mechanisms_ = read_mechanisms(body);
+  if (code == kTransfer) ++transfers_;
 }
 
 }  // namespace lsmtpd::amqp

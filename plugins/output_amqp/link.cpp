@@ -7,10 +7,6 @@
 #include <proton/session.h>
 #include <proton/terminus.h>
 
-#include <algorithm>
-#include <cstring>
-
-#include "producer.hpp"
 #include "reach.hpp"
 
 namespace lsmtpd::amqp {
@@ -23,35 +19,15 @@ constexpr std::uint64_t kSettledIn = 5000;
 }  // namespace
 
 Link::Link(sdk::LaneHost host, const Options& options, Target target, std::string name,
-           Connection& connection, Owner& owner)
-    : host_(host),
+           Connection& connection, Outlet::Owner& lane, Sessions& sessions)
+    : Outlet(std::move(host), lane),
       options_(options),
       target_(std::move(target)),
       name_(std::move(name)),
       connection_(connection),
-      owner_(owner),
-      own_annotations_(std::string(host.name()) + "."),
+      sessions_(sessions),
       pauses_(1, static_cast<std::uint64_t>(options.reconnect_first.count()),
               static_cast<std::uint64_t>(options.reconnect_last.count())) {}
-
-void Link::enqueue(Part* part) {
-  part->link = this;
-  (part->job->replay ? replay_ : live_).push_back(part);
-}
-
-void Link::forget(Part* part) {
-  auto& queue = part->job->replay ? replay_ : live_;
-  const auto found = std::find(queue.begin(), queue.end(), part);
-  if (found != queue.end()) queue.erase(found);
-}
-
-void Link::fail_queued(const Outcome& outcome) {
-  for (auto* queue : {&live_, &replay_}) {
-    std::deque<Part*> parts;
-    parts.swap(*queue);
-    for (Part* part : parts) owner_.part_done(*part, outcome);
-  }
-}
 
 void Link::opened() {
   // A refusal: an attach without a target, and the reason in the detach that follows.
@@ -63,7 +39,7 @@ void Link::opened() {
   attached_at_ = host_.now_ms();
   connection_.proved();
   warn_of_target();
-  owner_.link_attached(*this);
+  sessions_.link_attached(*this);
   connection_.wake();
 }
 
@@ -71,6 +47,7 @@ void Link::closed(std::string_view why) {
   const bool was_attached = phase_ == Phase::attached;
   if (phase_ != Phase::attaching && !was_attached) return;
   const std::string reason(why.empty() ? "the broker detached the link" : why);
+  forget_deliveries();
   detach();
   lose_sent(reason);
   if (was_attached && host_.now_ms() - attached_at_ >= kSettledIn) {
@@ -103,7 +80,7 @@ void Link::release() {
 void Link::connection_lost(std::string_view why) {
   timer_.cancel();
   // The engine may live on for a last word to the broker, and hand out what comes meanwhile.
-  for (Part* part : sent_) pn_delivery_set_context(part->delivery, nullptr);
+  forget_deliveries();
   phase_ = Phase::idle;
   judged_ = false;
   starved_ = false;
@@ -113,19 +90,19 @@ void Link::connection_lost(std::string_view why) {
   session_ = nullptr;
   proton_sender_ = {};
   proton_session_ = {};
-  for (Part* part : sent_) part->delivery = nullptr;
   lose_sent(why);
+}
+
+// The engine may name them again, and their parts are gone then.
+void Link::forget_deliveries() {
+  for (const Sent& each : sent_) pn_delivery_set_context(each.delivery, nullptr);
 }
 
 void Link::lose_sent(std::string_view why) {
   current_ = nullptr;
-  std::vector<Part*> parts;
-  parts.swap(sent_);
-  for (Part* part : parts) {
-    if (part->delivery != nullptr) pn_delivery_set_context(part->delivery, nullptr);
-    part->delivery = nullptr;
-    owner_.part_done(*part, lost_unsettled(why));
-  }
+  std::vector<Sent> lost;
+  lost.swap(sent_);
+  for (const Sent& each : lost) lane_.part_done(*each.part, lost_unsettled(why));
 }
 
 std::uint64_t Link::max_message_size() const {

@@ -40,9 +40,9 @@ void Link::attach() {
       !connection_.is_open())
     return;
   timer_.cancel();
-  if (!owner_.has_session()) {
+  if (!sessions_.has_session()) {
     if (connection_.ending() != 0) return attach_soon();
-    if (owner_.asks()) return wait_for_session();
+    if (sessions_.asks()) return wait_for_session();
     return pause(too_many_sessions(connection_.sessions()));
   }
   if (!judged_ && !judge_target()) return;
@@ -77,7 +77,7 @@ bool Link::judge_target() {
     return true;
   }
   phase_ = Phase::asking;
-  owner_.ask_queue(*this, path);
+  sessions_.ask_queue(*this, path);
   return false;
 }
 
@@ -109,7 +109,7 @@ void Link::unanswered() {
   detach();
   pause("no answer to the attach within " + std::to_string(options_.connect_timeout.count()) +
         " ms");
-  owner_.attach_unanswered();
+  sessions_.attach_unanswered();
 }
 
 std::string Link::open_sender() {
@@ -144,9 +144,9 @@ void Link::pause(std::string_view why) {
   judged_ = false;
   refusal_ = why;
   const std::uint64_t ms = pauses_.failed(attached_at_ + next_tag_ + host_.now_ms());
-  timer_ = host_.timer(std::chrono::milliseconds(ms), [this] { owner_.link_rested(*this); });
+  timer_ = host_.timer(std::chrono::milliseconds(ms), [this] { lane_.outlet_rested(*this); });
   fail_queued(not_sent(refusal_));
-  owner_.link_refused(*this, refusal_);
+  lane_.outlet_refused(*this, refusal_);
 }
 
 std::string Link::promises() const {

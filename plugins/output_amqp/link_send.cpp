@@ -11,22 +11,17 @@
 #include <cstring>
 #include <ctime>
 
+#include <sink/producer.hpp>
 #include "link.hpp"
-#include "producer.hpp"
 
 namespace lsmtpd::amqp {
 
 namespace {
 
-// Content above this, or in a file, goes through a Producer.
-constexpr std::uint64_t kSmallContent = 64 * 1024;
 // Given to the engine at a time. Its buffers for a delivery grow to this and are kept for the next.
 constexpr std::size_t kPiece = 32 * 1024;
 // Unsent bytes inside the engine.
 constexpr std::uint64_t kWindow = 256 * 1024;
-// Large messages that are measured before their turn.
-constexpr int kAhead = 4;
-
 // A link without credit for less than this is merely busy, in milliseconds.
 constexpr std::uint64_t kDry = 1000;
 
@@ -107,7 +102,7 @@ bool Link::feed() {
       // stays small.
       return stream() || fed;
     }
-    Part* part = choose();
+    Part* part = choose(static_cast<std::uint32_t>(std::max(0, pn_link_credit(link_))));
     if (part == nullptr) return return_credit() || fed;
     if (!begin(part)) break;
     fed = true;
@@ -156,55 +151,21 @@ void Link::deadline_passed() {
   fail_queued(not_sent(refusal_));
 }
 
-// Live mail first; replay has a share of what is left.
-Part* Link::choose() {
-  const int credit = pn_link_credit(link_);
-  if (credit <= 0) return nullptr;
-  if (Part* part = take(&live_)) return part;
-  if (!live_.empty() ||
-      owner_.replaying() >= owner_.replay_limit(static_cast<std::uint32_t>(credit)))
-    return nullptr;
-  return take(&replay_);
-}
-
-// The first part that is ready and that there is room for; large ones are overtaken while they are
-// measured.
-Part* Link::take(std::deque<Part*>* queue) {
-  int ahead = 0;
-  for (auto it = queue->begin(); it != queue->end() && ahead <= kAhead; ++it) {
-    Part* part = *it;
-    if (!ready(part)) {
-      ++ahead;
-      continue;
-    }
-    if (!owner_.may_send(part->job->message.size())) return nullptr;
-    queue->erase(it);
-    return part;
-  }
-  return nullptr;
-}
-
 EncoderOptions Link::encoder_options() const {
-  return {host_.message_table(),    options_.format,         options_.extra,
-          options_.copy_message_id, options_.property_limit, own_annotations_};
+  return {host_.message_table(), options_.format, options_.extra, options_.copy_message_id,
+          options_.property_limit};
 }
 
-// False: it is large and still being measured.
-bool Link::ready(Part* part) {
-  const sdk::Message& message = part->job->message;
-  if (part->producer == nullptr) {
-    if (message.size() <= kSmallContent && message.in_memory()) return true;
-    part->producer = std::make_shared<Producer>(host_, message, [this] { connection_.wake(); });
-    part->producer->prepare(encoder_options(), copy_id(*part), address_, part->recipients);
-  }
-  return part->producer->prepared() || part->producer->failed();
+std::unique_ptr<Source> Link::source(const Part& part, const sdk::Message& message) const {
+  return std::make_unique<Encoder>(message, encoder_options(), part.copy_id, address_,
+                                   part.recipients);
 }
 
 // False: nothing was given to the engine.
 bool Link::begin(Part* part) {
   if (part->producer == nullptr) return send_small(part);
   if (part->producer->failed()) {
-    owner_.part_done(*part, not_sent("the content could not be read"));
+    lane_.part_done(*part, not_sent("the content could not be read"));
     return true;
   }
   if (too_large_for_link(part, part->producer->size())) return true;
@@ -216,7 +177,7 @@ bool Link::begin(Part* part) {
 bool Link::too_large_for_link(Part* part, std::uint64_t bytes) {
   const std::uint64_t limit = max_message_size();
   if (limit == 0 || bytes <= limit) return false;
-  owner_.part_done(*part, too_large(bytes, limit));
+  lane_.part_done(*part, too_large(bytes, limit));
   return true;
 }
 
@@ -224,21 +185,20 @@ void Link::begin_delivery(Part* part, std::uint64_t bytes) {
   char tag[8];
   const std::uint64_t number = next_tag_++;
   std::memcpy(tag, &number, sizeof tag);
-  part->delivery = pn_delivery(link_, pn_dtag(tag, sizeof tag));
-  pn_delivery_set_context(part->delivery, part);
+  pn_delivery_t* delivery = pn_delivery(link_, pn_dtag(tag, sizeof tag));
+  pn_delivery_set_context(delivery, part);
   part->phase = Part::Phase::sent;
   part->bytes = bytes;
   part->slot = sent_.size();
-  sent_.push_back(part);
-  owner_.part_sent(*part);
+  sent_.push_back({part, delivery});
+  lane_.part_sent(*part);
 }
 
 bool Link::send_small(Part* part) {
-  std::string& buffer = *owner_.scratch();
-  Encoder encoder(part->job->message, encoder_options(), copy_id(*part), address_,
-                  part->recipients);
+  std::string& buffer = *lane_.scratch();
+  Encoder encoder(part->job->message, encoder_options(), part->copy_id, address_, part->recipients);
   if (!encoder.prepare()) {
-    owner_.part_done(*part, not_sent("the content could not be read"));
+    lane_.part_done(*part, not_sent("the content could not be read"));
     return true;
   }
   if (too_large_for_link(part, encoder.size())) return true;
@@ -253,30 +213,15 @@ bool Link::send_small(Part* part) {
 
 // One piece of the large message under way. False: it must be produced first.
 bool Link::stream() {
-  Producer& producer = *current_->producer;
-  const std::string_view piece = producer.bytes().substr(0, kPiece);
-  if (piece.empty()) {
-    if (producer.failed()) {
-      owner_.give_up("the content of a message could not be read");
-    } else {
-      producer.fill();
-    }
-    return false;
-  }
+  const std::string_view piece = next_piece(kPiece);
+  if (piece.empty()) return false;
   pn_link_send(link_, piece.data(), piece.size());
-  producer.consume(piece.size());
   connection_.transport().add_buffered(piece.size());
-  if (producer.finished()) {
-    pn_link_advance(link_);
-    current_->producer->forget();
-    current_->producer.reset();
-    current_ = nullptr;
-  }
+  if (took(piece.size())) pn_link_advance(link_);
   return true;
 }
 
-void Link::settled(Part& part) {
-  pn_delivery_t* delivery = part.delivery;
+void Link::settled(pn_delivery_t* delivery, Part& part) {
   const std::uint64_t remote = pn_delivery_remote_state(delivery);
   const State state = state_of(remote);
   // A receiver in mode `second` settles after the sender; all others at once, and until then
@@ -290,8 +235,7 @@ void Link::settled(Part& part) {
                      connection_.product().broker, part.job->replay);
   outcome.detail += outcome.detail.empty() ? where_ : " (" + where_ + ")";
   pn_delivery_set_context(delivery, nullptr);
-  part.delivery = nullptr;
-  sent_.back()->slot = part.slot;
+  sent_.back().part->slot = part.slot;
   std::swap(sent_[part.slot], sent_.back());
   sent_.pop_back();
   const bool aborted = current_ == &part || pn_delivery_pending(delivery) != 0;
@@ -304,10 +248,10 @@ void Link::settled(Part& part) {
   } else {
     pn_delivery_settle(delivery);
   }
-  owner_.part_done(part, std::move(outcome));
+  lane_.part_done(part, std::move(outcome));
   // RabbitMQ 3 does not know aborted transfers.
   if (aborted && connection_.product().broker == Broker::rabbitmq3)
-    owner_.give_up("a message was aborted");
+    lane_.give_up("a message was aborted");
 }
 
 }  // namespace lsmtpd::amqp

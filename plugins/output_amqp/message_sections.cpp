@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "message_sections.hpp"
 
-#include <algorithm>
-#include <cctype>
-#include <mail_json/utf8.hpp>
-
 namespace lsmtpd::amqp {
 
 namespace {
@@ -58,44 +54,14 @@ void put_compound(std::string* out, unsigned code, std::uint32_t count, std::str
   out->append(items);
 }
 
-std::string_view view(lsmtpd_str text) {
-  return {text.data, text.size};
-}
-
-std::string clean(std::string_view text) {
-  return mail_json::utf8_lossy(text);
-}
-
-// `whole`: whether none is missing.
-std::string joined_recipients(const lsmtpd_envelope& envelope, std::size_t limit, bool* whole) {
-  std::string out;
-  *whole = true;
-  for (std::uint64_t i = 0; i < envelope.recipient_count; ++i) {
-    const auto address = view(lsmtpd_recipient_at(&envelope, i)->address);
-    *whole = out.size() + 1 + address.size() <= limit;
-    if (!*whole) break;
-    if (i != 0) out += ',';
-    out += address;
-  }
-  return out;
-}
-
-// Protocol and cipher; empty: clear text.
-std::string tls_text(const lsmtpd_envelope& envelope) {
-  if (envelope.tls == nullptr) return {};
-  std::string text(view(envelope.tls->version));
-  if (envelope.tls->cipher.size != 0) text.append(" ").append(view(envelope.tls->cipher));
-  return text;
-}
-
-class Map {
+class Map : public sink::PropertyVisitor {
  public:
-  void text(std::string_view key, std::string_view value) {
+  void text(std::string_view key, std::string_view value) override {
     put_string(&items_, key);
     put_string(&items_, value);
     count_ += 2;
   }
-  void number(std::string_view key, std::int32_t value) {
+  void number(std::string_view key, std::int32_t value) override {
     put_string(&items_, key);
     put_int(&items_, value);
     count_ += 2;
@@ -106,15 +72,6 @@ class Map {
   std::string items_;
   std::uint32_t count_ = 0;
 };
-
-// JMS selectors know letters, digits and "_" in names.
-std::string property_name(std::string_view key) {
-  std::string name = "annotation_" + std::string(key);
-  std::replace_if(
-      name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0 && c != '_'; },
-      '_');
-  return name;
-}
 
 void put_properties(std::string* out, const Copy& copy) {
   std::string items;
@@ -130,24 +87,9 @@ void put_properties(std::string* out, const Copy& copy) {
 }
 
 void put_application_properties(std::string* out, const Copy& copy) {
-  const lsmtpd_envelope& envelope = *copy.envelope;
   Map map;
-  map.text("smtp_mail_from", clean(view(envelope.reverse_path)));
-  bool whole = true;
-  const std::string recipients = joined_recipients(envelope, copy.property_limit, &whole);
-  if (whole || !copy.body_has_recipients) map.text("smtp_rcpt_to", clean(recipients));
-  map.number("smtp_rcpt_count", static_cast<std::int32_t>(envelope.recipient_count));
-  map.text("smtp_helo", clean(view(envelope.helo)));
-  map.text("smtp_client_ip", clean(view(envelope.peer_address)));
-  map.text("smtp_tls", clean(tls_text(envelope)));
-  map.text("smtp_auth_user", clean(view(lsmtpd_auth_user(&envelope))));
+  visit_properties(copy, &map);
   map.text("_AMQ_DUPL_ID", copy.copy_id);
-  std::size_t room = copy.property_limit;
-  for (const auto& [key, value] : copy.annotations) {
-    if (key.size() + value.size() > room) break;
-    room -= key.size() + value.size();
-    map.text(property_name(key), clean(value));
-  }
   put_descriptor(out, kApplicationProperties);
   map.write(out);
 }

@@ -9,10 +9,9 @@
 #include <lsmtpd/message.h>
 
 #include <cstdint>
+#include <sink/mail_properties.hpp>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 namespace lsmtpd::amqp {
 
@@ -22,16 +21,12 @@ void put_symbol(std::string* out, std::string_view text);
 void put_int(std::string* out, std::int32_t value);
 void put_timestamp(std::string* out, std::int64_t milliseconds);
 
-// What the sections say of one copy. Views live during the call only.
-struct Copy {
-  const lsmtpd_envelope* envelope = nullptr;  // with the recipients of this copy
+// The facts that the sections have of one copy. Views live during the call only.
+struct Copy : sink::MailProperties {
   std::string_view message_id;
   std::string_view copy_id;  // _AMQ_DUPL_ID
   std::string_view address;
   std::string_view content_type;
-  std::size_t property_limit = 64 * 1024;
-  bool body_has_recipients = false;
-  std::vector<std::pair<std::string_view, std::string_view>> annotations;
 };
 
 // A whole message without content for an AMQP 1.0 management node: `operation` on `path`, answered

@@ -3,10 +3,10 @@
 // See docs/amqp.md.
 #include <lsmtpd/sdk/plugin.hpp>
 
+#include <sink/credential_files.hpp>
 #include "amqp_lane.hpp"
 #include "amqp_option_table.hpp"
 #include "amqp_options.hpp"
-#include "credential_files.hpp"
 
 namespace lsmtpd::amqp {
 

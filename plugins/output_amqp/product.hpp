@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is known of the brokers: who is at the other end (from the properties of its Open), how it
-// writes an exchange or a queue as an address, and which targets lose messages that they accepted.
+// Facts of the brokers: the product at the other end (from the properties of its Open), its way to
+// write an exchange or a queue as an address, and the targets that lose messages they accepted.
 //
 // Used by Connection once the Open arrived, and by Link before each attach. Pure.
 #pragma once
@@ -30,7 +30,7 @@ struct Attach {
   std::vector<std::string> capabilities;
 };
 
-// What is known of a queue from RabbitMQ 4's management.
+// The facts of a queue that RabbitMQ 4's management gives.
 struct QueueFacts {
   std::string type;  // "quorum", "classic", "stream"
   bool durable = true;
@@ -39,7 +39,7 @@ struct QueueFacts {
   std::string unknown;      // empty, or why nothing above is known
 };
 
-// What is known of a target. All empty: nothing is known against it.
+// The facts against a target. All empty: there are none.
 struct Judgement {
   std::string loses;     // why it is known to lose what it accepts
   std::string unsynced;  // why what it accepts does not survive a power cut

@@ -23,7 +23,7 @@ constexpr std::size_t kTlsPiece = 16 * 1024;
 
 }  // namespace
 
-Transport::Transport(sdk::LaneHost host, int fd, std::unique_ptr<Tls> tls, Owner& owner)
+Transport::Transport(sdk::LaneHost host, int fd, std::unique_ptr<sink::Tls> tls, Owner& owner)
     : host_(std::move(host)), owner_(owner), fd_(fd), tls_(std::move(tls)) {}
 
 Transport::~Transport() {

@@ -17,8 +17,8 @@
 #include <string>
 #include <string_view>
 
+#include <sink/tls.hpp>
 #include "frame_watch.hpp"
-#include "tls.hpp"
 
 namespace lsmtpd::amqp {
 
@@ -29,13 +29,13 @@ class Transport {
     virtual ~Owner() = default;
     // Puts into the engine what there is room for. True: something was put.
     virtual bool refill() = 0;
-    // What was changed in the engine so far has become frames.
+    // All changes in the engine have become frames.
     virtual void processed() = 0;
     // The engine has ended, nothing will come any more. stop() is called by the owner.
     virtual void transport_ended() = 0;
   };
 
-  Transport(sdk::LaneHost host, int fd, std::unique_ptr<Tls> tls, Owner& owner);
+  Transport(sdk::LaneHost host, int fd, std::unique_ptr<sink::Tls> tls, Owner& owner);
   ~Transport();
   Transport(const Transport&) = delete;
   Transport& operator=(const Transport&) = delete;
@@ -50,12 +50,12 @@ class Transport {
   // Bytes given to the engine that the socket has not taken yet; the framing is not counted.
   std::uint64_t buffered() const { return buffered_; }
   void add_buffered(std::uint64_t bytes) { buffered_ += bytes; }
-  // What the peer said, in clear text.
+  // The frames of the peer, in clear text.
   const FrameWatch& said() const { return said_; }
   // So many more messages may come; lsmtpd only sends, so others end the connection.
   void expect_transfers(std::uint64_t count) { expected_transfers_ += count; }
   // Null without TLS.
-  const Tls* tls() const { return tls_.get(); }
+  const sink::Tls* tls() const { return tls_.get(); }
 
  private:
   void pump();
@@ -75,7 +75,7 @@ class Transport {
   sdk::LaneHost host_;
   Owner& owner_;
   int fd_;
-  std::unique_ptr<Tls> tls_;
+  std::unique_ptr<sink::Tls> tls_;
   proton::io::connection_driver driver_;
   sdk::Watch watch_;
   sdk::Timer timer_;

@@ -42,10 +42,13 @@ std::optional<Archive::Page> Archive::list(bool restart, std::uint32_t max) {
     if (window_.empty()) {
       page.end = window_has_all_;
       if (page.end) break;
-      if (!fill_window()) {
+      const bool first = !listed_ && page.copies.empty();
+      std::uint64_t found = 0;
+      if (!fill_window(found)) {
         window_has_all_ = true;  // until list() begins again
         return std::nullopt;
       }
+      if (first) page.waiting = found;
       continue;
     }
     page.copies.push_back(std::move(window_.back()));
@@ -58,7 +61,7 @@ std::optional<Archive::Page> Archive::list(bool restart, std::uint32_t max) {
 
 // Reads the whole directory for the next copies in order, as many as the window holds: memory is
 // bounded for a spool of any size.
-bool Archive::fill_window() {
+bool Archive::fill_window(std::uint64_t& found) {
   const auto listing = files_.list(directory_.messages());
   if (!listing) return false;
   const auto later = [](const Copy& a, const Copy& b) { return Place::of(a) < Place::of(b); };
@@ -67,6 +70,7 @@ bool Archive::fill_window() {
   while (listing->next(name)) {
     auto id = id_of(name);
     if (!id) continue;
+    ++found;
     FileInfo info;  // on failure, loading the file reports the error
     files_.info_in(directory_.messages(), name.c_str(), info);
     Copy copy{std::move(*id), info.changed_ns, info.size, info.marked};
@@ -80,6 +84,31 @@ bool Archive::fill_window() {
   }
   std::sort(window_.begin(), window_.end(),
             [](const Copy& a, const Copy& b) { return Place::of(b) < Place::of(a); });
+  return true;
+}
+
+bool Archive::is_expired(const Copy& copy) const {
+  const std::int64_t most_ms = capacity_.max_age_ms();
+  return most_ms > 0 && (files_.now_ns() - copy.time_ns) / 1'000'000 > most_ms;
+}
+
+std::unique_ptr<Listing> Archive::all() const {
+  return files_.list(directory_.messages());
+}
+
+bool Archive::count_next(Listing& listing, const std::string& target, std::uint64_t& found) {
+  std::string name;
+  if (!listing.next(name)) return false;
+  if (!id_of(name)) return true;
+  const int fd = files_.open_existing(directory_.messages(), name.c_str());
+  if (fd == -ENOENT) return true;
+  const File file(files_, fd);
+  FileInput input(files_, fd);
+  const auto mail = mail_json::Reader(input).open();
+  // Files of LSMTPD's own name no target: they go wherever there is only one.
+  const bool waits =
+      !mail || mail->bookkeeping.target == target || mail->bookkeeping.target.empty();
+  if (waits) ++found;
   return true;
 }
 
@@ -157,8 +186,8 @@ int Archive::dead_letter(const std::string& id, std::string_view reason) {
   const std::uint64_t size = size_of(name);
   error = files_.rename(directory_.messages(), name.c_str(), directory_.dead(), name.c_str());
   if (error == -ENOENT) {
-    FileInfo buried;  // by an earlier try, which could not make it durable
-    if (files_.info_in(directory_.dead(), name.c_str(), buried) < 0) {
+    FileInfo dead_letter;  // by an earlier try, which could not make it durable
+    if (files_.info_in(directory_.dead(), name.c_str(), dead_letter) < 0) {
       files_.unlink(directory_.dead(), reason_name(id).c_str());
       return 0;
     }

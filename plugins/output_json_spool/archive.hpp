@@ -17,6 +17,7 @@
 #include "capacity.hpp"
 #include "directory.hpp"
 #include "files.hpp"
+#include "log_lines/line_limit.hpp"
 
 namespace lsmtpd::json_spool {
 
@@ -56,6 +57,7 @@ class Archive {
   struct Page {
     std::vector<Copy> copies;
     bool end = false;
+    std::uint64_t waiting = 0;  // in the directory, where it was read from the start; else 0
   };
   static constexpr std::size_t kWindow = 4096;  // copies that are put in order at a time
 
@@ -63,17 +65,27 @@ class Archive {
 
   // Copies in doubt first, then the oldest. Empty where the directory cannot be read.
   std::optional<Page> list(bool restart, std::uint32_t max);
+  // It waits for longer than max_age.
+  bool is_expired(const Copy& copy) const;
+
+  // For a count: all names, in no order; null: the directory cannot be read.
+  std::unique_ptr<Listing> all() const;
+  // Looks at the next of them, and adds one to `found` where it waits for `target` or cannot be
+  // read. False: there was none.
+  bool count_next(Listing& listing, const std::string& target, std::uint64_t& found);
 
   // broken: the file was put into quarantine, problem() says why.
   Loaded load(const std::string& id, const Make& make);
   const std::string& problem() const { return problem_; }
+  // Of the log's lines about files that cannot be read for now.
+  log_lines::SharedLineLimit& unreadable() { return unreadable_; }
 
   // 0, or an errno as a negative number. A file that is gone already counts as done.
   int forget(const std::string& id);
   int dead_letter(const std::string& id, std::string_view reason);
 
  private:
-  bool fill_window();
+  bool fill_window(std::uint64_t& found);
   Loaded read(const std::string& id, const Make& make);
   Loaded unreadable(std::int64_t error);
   int write_reason(const std::string& id, std::string_view reason);
@@ -97,6 +109,7 @@ class Archive {
   std::optional<Place> listed_;  // the last copy that was listed
   std::vector<Copy> window_;     // the next copies, in reverse order
   bool window_has_all_ = false;  // the window has all copies that are left
+  log_lines::SharedLineLimit unreadable_{3, 60'000};
   std::string problem_;
 };
 

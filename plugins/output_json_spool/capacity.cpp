@@ -3,7 +3,16 @@
 
 namespace lsmtpd::json_spool {
 
-Capacity::Capacity(const Settings& settings) : settings_(settings) {}
+Capacity::Capacity(const Settings& settings) {
+  change(settings);
+}
+
+void Capacity::change(const Settings& settings) {
+  min_free_ = settings.min_free;
+  min_free_inodes_ = settings.min_free_inodes;
+  max_bytes_ = settings.max_bytes;
+  max_age_ms_ = settings.max_age_ms;
+}
 
 std::string Capacity::reason() const {
   const std::lock_guard lock(mutex_);
@@ -11,26 +20,26 @@ std::string Capacity::reason() const {
 }
 
 bool Capacity::has_room(std::uint64_t bytes) const {
-  if (settings_.max_bytes == 0) return true;
+  const std::uint64_t most = max_bytes_.load(std::memory_order_relaxed);
+  if (most == 0) return true;
   return used_.load(std::memory_order_relaxed) + static_cast<std::int64_t>(bytes) <=
-         static_cast<std::int64_t>(settings_.max_bytes);
+         static_cast<std::int64_t>(most);
 }
 
 std::optional<Capacity::Change> Capacity::saw_space(const FreeSpace& space) {
   const std::lock_guard lock(mutex_);
   space_.clear();
-  if (space.bytes < settings_.min_free || space.bytes == 0) {
+  if (space.bytes < min_free_ || space.bytes == 0) {
     space_ = "free space is " + std::to_string(space.bytes) + " bytes, min_free is " +
-             std::to_string(settings_.min_free);
-  } else if (space.counts_inodes &&
-             (space.inodes < settings_.min_free_inodes || space.inodes == 0)) {
+             std::to_string(min_free_);
+  } else if (space.counts_inodes && (space.inodes < min_free_inodes_ || space.inodes == 0)) {
     space_ = "free inodes are " + std::to_string(space.inodes) + ", min_free_inodes is " +
-             std::to_string(settings_.min_free_inodes);
+             std::to_string(min_free_inodes_);
   }
   bytes_.clear();
   if (!has_room(0)) {
     bytes_ = "the messages take " + std::to_string(used()) + " bytes, max_bytes is " +
-             std::to_string(settings_.max_bytes);
+             std::to_string(max_bytes_);
   }
   return decide();
 }
@@ -48,24 +57,14 @@ std::optional<Capacity::Change> Capacity::saw_place(std::string problem) {
   return decide();
 }
 
-std::optional<Capacity::Change> Capacity::saw_messages(std::uint64_t bytes,
-                                                       std::int64_t oldest_age_ms) {
+std::optional<Capacity::Change> Capacity::saw_messages(std::uint64_t bytes) {
   const std::lock_guard lock(mutex_);
   used_ = static_cast<std::int64_t>(bytes);
-  age_.clear();
-  if (counts_age() && oldest_age_ms > settings_.max_age_ms) {
-    age_ = "the oldest message waits for " + std::to_string(oldest_age_ms / 1000) +
-           " seconds, max_age is " + std::to_string(settings_.max_age_ms / 1000) +
-           ": see why the output it waits for does not take it";
-  }
   return decide();
 }
 
 std::optional<Capacity::Change> Capacity::decide() {
-  const std::string& shown = !place_.empty()   ? place_
-                             : !space_.empty() ? space_
-                             : !bytes_.empty() ? bytes_
-                                               : age_;
+  const std::string& shown = !place_.empty() ? place_ : !space_.empty() ? space_ : bytes_;
   const bool was_ready = ready_.load();
   reason_ = shown;
   ready_ = reason_.empty();

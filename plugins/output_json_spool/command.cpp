@@ -4,12 +4,18 @@
 #include <fcntl.h>
 
 #include <cerrno>
-#include <functional>
+#include <memory>
 #include <string>
 
+#include "chooser.hpp"
 #include "directory.hpp"
 #include "entry.hpp"
-#include "file_names.hpp"
+#include "export_folder.hpp"
+#include "file_store.hpp"
+#include "operator_log.hpp"
+#include "progress.hpp"
+#include "relocation.hpp"
+#include "summary.hpp"
 #include "terminal_text.hpp"
 
 namespace lsmtpd::json_spool {
@@ -21,76 +27,95 @@ class Command {
  public:
   Command(Files& files, const Directory& directory, const CommandLine& line,
           const sdk::Terminal& terminal)
-      : files_(files), directory_(directory), line_(line), terminal_(terminal) {
-    if (line.waiting) places_.push_back({"waiting", directory.messages()});
-    if (line.dead) places_.push_back({"dead", directory.dead()});
-    if (line.quarantine) places_.push_back({"quarantine", directory.quarantine()});
-  }
+      : files_(files),
+        directory_(directory),
+        line_(line),
+        terminal_(terminal),
+        store_(files, directory),
+        log_(files, directory.messages()),
+        progress_(terminal, [this] { return Chooser::total(*source_, line_); }) {}
 
   int run() {
-    const auto step = [this](const Place& place, const std::string& id) { return act(place, id); };
-    if (line_.all || line_.action == Action::ls) {
-      for (const Place& place : places_) each(place, step);
-    } else {
-      for (const std::string& id : line_.ids) named(id, step);
+    const Interrupt interrupt;
+    switch (line_.action) {
+      case Action::summary:
+        summary();
+        break;
+      case Action::move:
+        move();
+        break;
+      case Action::import:
+        import();
+        break;
+      case Action::export_:
+        if (!line_.directory.empty()) {
+          export_all();
+          break;
+        }
+        [[fallthrough]];
+      default:
+        selected([this](const CopyKey& key) { return act(key); });
     }
+    finish();
     return failed_ ? 1 : 0;
   }
 
  private:
-  // False: there is no such message (any more).
-  using Step = std::function<bool(const Place&, const std::string&)>;
-
-  void each(const Place& place, const Step& step) {
-    if (place.directory < 0) return;
-    const std::unique_ptr<Listing> listing = files_.list(place.directory);
-    if (!listing) return error("cannot read the directory of " + std::string(place.state));
-    std::string name;
-    while (listing->next(name)) {
-      if (const auto id = id_of(name)) step(place, *id);
-    }
+  void selected(const Chooser::Step& step) {
+    Chooser chooser(*source_, line_, files_.now_ns(),
+                    [this](const std::string& text) { error(text); });
+    chooser.each(step, [this] { progress_.step(); });
+    gone_ = chooser.gone();
   }
 
-  void named(const std::string& id, const Step& step) {
-    for (const Place& place : places_) {
-      if (place.directory >= 0 && step(place, id)) return;
-    }
-    error("there is no message " + id);
-  }
-
-  bool act(const Place& place, const std::string& id) {
+  bool act(const CopyKey& key) {
     switch (line_.action) {
-      case Action::ls:
-      case Action::show:
-        return print(place, id);
-      case Action::export_:
-        return export_one(place, id);
       case Action::rm:
-        return remove(place, id);
+        return changed(key, store_.remove(key), "removed", "cannot remove ");
       case Action::retry:
-        return retry(place, id);
+        return changed(key, store_.retry(key), "put back", "cannot put back ");
+      case Action::export_:
+        return export_one(key);
+      default:
+        return print(key);
     }
-    return false;
   }
 
-  bool print(const Place& place, const std::string& id) {
-    const auto entry = read_entry(files_, place, id);
+  bool changed(const CopyKey& key, int error_code, const char* done, const char* trouble) {
+    if (error_code == -ENOENT) return false;
+    if (error_code < 0) {
+      error(trouble + key.id + ": " + error_text(error_code));
+    } else {
+      took(done, key, {});
+    }
+    return true;
+  }
+
+  void took(const char* done, const CopyKey& key, const std::string& place) {
+    verb_ = done;
+    ++done_;
+    log_.add(done, key, place);
+  }
+
+  bool print(const CopyKey& key) {
+    const auto entry = store_.read(key, Store::Detail::header);
     if (!entry) return false;
     if (line_.action == Action::show && !entry->problem.empty()) failed_ = true;
+    progress_.clear();
     if (line_.json) {
-      terminal_.out(entry_json(*entry));
+      terminal_.out(entry_json(*entry, line_.subject));
     } else if (line_.action == Action::ls) {
-      terminal_.out(entry_line(*entry));
+      terminal_.out(entry_line(*entry, line_.subject));
     } else {
-      terminal_.out(entry_text(*entry) + "\n" + header(place, id) + "\n");
+      terminal_.out(entry_text(*entry) + "\n" + header(key) + "\n");
     }
     return true;
   }
 
   // The message's own header, up to kHeaderMax.
-  std::string header(const Place& place, const std::string& id) {
+  std::string header(const CopyKey& key) {
     std::string text;
-    const auto done = read_content(files_, place, id, [&](std::string_view piece) {
+    const auto done = store_.content(key, [&](std::string_view piece) {
       text.append(piece.substr(0, kHeaderMax - text.size()));
       return text.size() < kHeaderMax && text.find("\r\n\r\n") == std::string::npos;
     });
@@ -99,67 +124,125 @@ class Command {
     return terminal_lines(text.substr(0, end == std::string::npos ? end : end + 2));
   }
 
-  bool export_one(const Place& place, const std::string& id) {
-    FileInfo info;
-    if (files_.info_in(place.directory, file_name(id).c_str(), info) < 0) return false;
+  void summary() {
+    Summary summary(files_.now_ns());
+    for (const State state : kStates) {
+      if (!line_.states.has(state)) summary.set_count(state, store_.count(state));
+    }
+    selected([&](const CopyKey& key) {
+      const auto entry = store_.read(key, Store::Detail::envelope);
+      if (entry) summary.add(*entry);
+      return entry.has_value();
+    });
+    progress_.clear();
+    if (!Interrupt::asked()) terminal_.out(line_.json ? summary.json() : summary.text());
+  }
+
+  bool export_one(const CopyKey& key) {
+    if (!store_.has(key)) return false;
     if (line_.output.empty()) {
-      finish_export(id, read_content(files_, place, id, [this](std::string_view piece) {
-                      terminal_.out(piece);
-                      return true;
-                    }));
+      const auto done = store_.content(key, [this](std::string_view piece) {
+        terminal_.out(piece);
+        return true;
+      });
+      finish_export(key, done ? "" : done.error());
+    } else {  // the caller's own path: relative to the working directory
+      finish_export(key, export_file(files_, store_, key, AT_FDCWD, line_.output));
+    }
+    return true;
+  }
+
+  void finish_export(const CopyKey& key, const std::string& problem) {
+    if (problem.empty()) return log_.add("exported", key, line_.output);
+    const std::string place = line_.output.empty() ? "" : " to " + line_.output;
+    error("cannot export " + key.id + place + ": " + problem);
+  }
+
+  void export_all() {
+    ExportFolder folder(
+        files_, [this](const CopyKey& key, ExportFolder::Done done, const std::string& problem) {
+          exported(key, done, problem);
+        });
+    if (const std::string problem = folder.open(line_.directory); !problem.empty())
+      return error(problem);
+    selected([&](const CopyKey& key) {
+      if (!store_.has(key)) return false;
+      folder.add(store_, key);
       return true;
+    });
+    folder.finish();
+  }
+
+  void exported(const CopyKey& key, ExportFolder::Done done, const std::string& problem) {
+    if (done == ExportFolder::Done::failed) {
+      error("cannot export " + key.id + ": " + problem);
+    } else if (done == ExportFolder::Done::was_there) {
+      ++there_;
+    } else {
+      took("exported", key, line_.directory);
     }
-    // The caller's own path: relative to the working directory.
-    const int fd = files_.open_new(AT_FDCWD, line_.output.c_str());
-    if (fd < 0) {
-      error("cannot make " + line_.output + ": " + error_text(fd));
+  }
+
+  void move() {
+    const auto target = Directory::open_for_storing(files_, line_.directory, directory_.messages());
+    if (!target) return error(target.error());
+    if (files_.leads_to(line_.directory, directory_.messages()) >= 0)
+      return error(line_.directory + " is the spool itself");
+    if (!line_.held && !directory_.keep_others_out()) {
+      return error(
+          "a daemon uses the spool, and may deliver a message that is moved: stop it, or hold its "
+          "outputs (lsmtpd ctl hold) and give --held");
+    }
+    relocate(directory_, *target, {}, "moved");
+  }
+
+  void import() {
+    const auto source = Directory::open_for_reading(files_, line_.directory);
+    if (!source) return error(source.error());
+    const auto target = Directory::open_for_storing(files_, directory_.path());
+    if (!target) return error(target.error());
+    if (files_.leads_to(line_.directory, directory_.messages()) >= 0)
+      return error(line_.directory + " is the spool itself");
+    if (!source->keep_others_out())
+      return error("a daemon uses " + line_.directory + ": stop it first");
+    FileStore store(files_, *source);
+    source_ = &store;
+    relocate(*source, *target, {.check = true, .link = false, .new_time = true}, "imported");
+    progress_.clear();
+    source_ = &store_;
+  }
+
+  void relocate(const Directory& from, const Directory& to, Relocation::Settings settings,
+                const char* done) {
+    Relocation relocation(files_, from, to, settings,
+                          [&](const CopyKey& key, const std::string& problem) {
+                            if (problem.empty()) return took(done, key, line_.directory);
+                            error(key.id + " stays where it is: " + problem);
+                          });
+    selected([&](const CopyKey& key) {
+      relocation.add(key);
       return true;
-    }
-    const File file(files_, fd);
-    finish_export(id, read_content(files_, place, id,
-                                   [&](std::string_view piece) { return write_all(fd, piece); }));
-    return true;
+    });
+    relocation.finish();
   }
 
-  bool write_all(int fd, std::string_view piece) {
-    while (!piece.empty()) {
-      const std::int64_t count = files_.write(fd, piece.data(), piece.size());
-      if (count <= 0) return false;
-      piece.remove_prefix(static_cast<std::size_t>(count));
-    }
-    return true;
-  }
-
-  void finish_export(const std::string& id, const mail_json::Result<void>& done) {
-    if (!done) error("cannot export " + id + ": " + done.error());
-  }
-
-  bool remove(const Place& place, const std::string& id) {
-    const int error_code = files_.unlink(place.directory, file_name(id).c_str());
-    if (error_code == -ENOENT) return false;
-    if (error_code < 0) {
-      error("cannot remove " + id + ": " + error_text(error_code));
-    } else {
-      files_.unlink(place.directory, reason_name(id).c_str());
-    }
-    return true;
-  }
-
-  bool retry(const Place& place, const std::string& id) {
-    const std::string name = file_name(id);
-    const int error_code =
-        files_.rename_new(place.directory, name.c_str(), directory_.messages(), name.c_str());
-    if (error_code == -ENOENT) return false;
-    if (error_code < 0) {
-      error("cannot put " + id + " back: " + error_text(error_code));
-    } else {
-      files_.unlink(place.directory, reason_name(id).c_str());
-    }
-    return true;
+  void finish() {
+    progress_.clear();
+    log_.flush();
+    if (!log_.problem().empty())
+      terminal_.error("lsmtpd spool: " + terminal_text(log_.problem()) + "\n");
+    if (Interrupt::asked()) error("interrupted; the same command goes on where this one ended");
+    const bool many = line_.selects() || line_.ids_from_input;
+    if (!many || (done_ + there_ + gone_ == 0 && verb_.empty())) return;
+    std::string text = std::to_string(done_) + " " + (verb_.empty() ? "done" : verb_);
+    if (there_ > 0) text += ", " + std::to_string(there_) + " were there already";
+    if (gone_ > 0) text += ", " + std::to_string(gone_) + " not found";
+    terminal_.error("lsmtpd spool: " + text + "\n");
   }
 
   void error(const std::string& text) {
     failed_ = true;
+    progress_.clear();
     terminal_.error("lsmtpd spool: " + terminal_text(text) + "\n");
   }
 
@@ -167,7 +250,12 @@ class Command {
   const Directory& directory_;
   const CommandLine& line_;
   const sdk::Terminal& terminal_;
-  std::vector<Place> places_;
+  FileStore store_;
+  Store* source_ = &store_;  // of what is chosen
+  OperatorLog log_;
+  Progress progress_;
+  std::string verb_;  // what was done
+  std::uint64_t done_ = 0, there_ = 0, gone_ = 0;
   bool failed_ = false;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// `lsmtpd spool`: works beside a running daemon. Reading takes no lock, rm unlinks, retry renames
-// back into the spool; files that vanished meanwhile are skipped; files are read one by one, in
-// bounded memory. [main]
+// `lsmtpd spool`: works beside a running daemon. Messages that vanished meanwhile are skipped; they
+// are read one by one, in bounded memory. Only move and import keep a daemon out, of the directory
+// from which messages go. [main]
 #pragma once
 
 #include <lsmtpd/sdk/config.hpp>
@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "command_line.hpp"
-#include "settings.hpp"
+#include "spool_settings.hpp"
 
 namespace lsmtpd::json_spool {
 

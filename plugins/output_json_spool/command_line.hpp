@@ -2,24 +2,34 @@
 // The arguments of `lsmtpd spool`.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "selection.hpp"
+#include "store.hpp"
+
 namespace lsmtpd::json_spool {
 
-enum class Action { ls, show, export_, rm, retry };
+enum class Action { summary, ls, show, export_, rm, retry, import, move };
 
 struct CommandLine {
   Action action = Action::ls;
-  std::vector<std::string> ids;
-  bool waiting = false;  // which of the three folders; set by the parser where none was named
-  bool dead = false;
-  bool quarantine = false;
-  bool all = false;  // every message there, not only those named
+  std::vector<std::string> ids;  // each may be the beginning of an ID
+  bool ids_from_input = false;   // "-": a line each on standard input
+  States states;                 // where to look; never none after parsing
+  bool all = false;              // every message there
+  Selection selection;
   bool json = false;
-  std::string output;  // -o; empty: standard output
+  bool subject = false;
+  bool held = false;      // the operator says that nothing is under way
+  std::string output;     // -o; empty: standard output
+  std::string directory;  // of export, import and move; empty: none
+
+  // True where the messages come from a selection and not from IDs.
+  bool selects() const { return ids.empty() && !ids_from_input; }
 };
 
 extern const char* const kCommandUsage;

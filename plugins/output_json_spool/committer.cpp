@@ -155,11 +155,14 @@ void Committer::answer(StoreJob& job, const StagedFile& file) {
 }
 
 void Committer::alarm(const StoreJob& job, const StagedFile::Failure& failure) {
+  const auto left_out = alarms_.admit();
+  if (!left_out) return;
   host_.error("the disk failed: the message was refused; check the disk and the directory",
               {{"id", job.copy_id},
                {"directory", directory_.path()},
                {"what", failure.what},
-               {"error", error_text(failure.error)}});
+               {"error", error_text(failure.error)},
+               {"left_out", *left_out}});
 }
 
 }  // namespace lsmtpd::json_spool

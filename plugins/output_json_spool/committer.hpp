@@ -10,6 +10,7 @@
 
 #include <lsmtpd/sdk/host.hpp>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -22,6 +23,7 @@
 #include "capacity.hpp"
 #include "directory.hpp"
 #include "files.hpp"
+#include "log_lines/line_limit.hpp"
 #include "staged_file.hpp"
 #include "tally.hpp"
 
@@ -49,6 +51,7 @@ class Committer {
 
   void start();
   void stop();
+  void set_extra(bool extra) { extra_ = extra; }  // of messages that are written from now on
   // False: the queue is full, `job` is unchanged.
   bool submit(StoreJob& job);
   // Removes a job that is not begun and returns its call. An empty call: the job is begun or done.
@@ -69,8 +72,9 @@ class Committer {
   const Directory& directory_;
   Capacity& capacity_;
   const sdk::Host host_;
-  const bool extra_;
+  std::atomic<bool> extra_;
   const std::uint32_t thread_count_;
+  log_lines::SharedLineLimit alarms_{3, 60'000};  // a failing disk fails each message
 
   std::mutex mutex_;
   std::condition_variable queued_;

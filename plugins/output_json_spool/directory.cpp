@@ -67,6 +67,26 @@ tl::expected<Directory, std::string> Directory::open_for_reading(Files& files,
   return directory;
 }
 
+tl::expected<Directory, std::string> Directory::open_for_storing(Files& files,
+                                                                 const std::string& path,
+                                                                 int like) {
+  Directory directory;
+  directory.path_ = without_final_slashes(path);
+  const int made = like < 0 ? 0 : files.make_directory(directory.path_);
+  if (made < 0 && made != -EEXIST) return problem("cannot make the directory " + path, made);
+  const int fd = files.open_directory(directory.path_);
+  if (fd < 0) return problem("cannot open the directory " + path, fd);
+  directory.messages_ = File(files, fd);
+  if (like >= 0 && made >= 0) files.give_to_owner(fd, like);
+  if (const Step step = directory.make_folders(files); !step)
+    return tl::make_unexpected(step.error());
+  return directory;
+}
+
+bool Directory::keep_others_out() const {
+  return ::flock(messages_.get(), LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
+}
+
 Directory::Step Directory::make(Files& files) {
   int fd = files.open_directory(path_);
   if (fd == -ENOENT) {
@@ -129,6 +149,7 @@ Directory::Step Directory::make_folders(Files& files) {
     const int fd = files.open_directory_in(messages_.get(), name);
     if (fd < 0) return problem("cannot open " + path_ + "/" + name, fd);
     file = File(files, fd);
+    if (made >= 0) files.give_to_owner(fd, messages_.get());
     return {};
   };
   Step step = open("tmp", temporary_);

@@ -6,11 +6,13 @@
 //   DIRECTORY/dead/            dead letters, each with <copy_id>.reason
 //   DIRECTORY/quarantine/      files that could not be read
 //   DIRECTORY/.lock            one daemon a directory; holds its pid
+//   DIRECTORY/.operator-log    what `lsmtpd spool` did, until the daemon has logged it
 //
 // The directory itself is locked too, so that removing .lock lets no second daemon in.
 //
 // The daemon uses open_for_daemon() [main]; the command line open_for_reading(), which takes no
-// lock and makes nothing. Closing gives up the lock. The descriptors may be used from any thread.
+// lock and makes nothing, and open_for_storing(). Closing gives up the lock. The descriptors may be
+// used from any thread.
 #pragma once
 
 #include <string>
@@ -26,6 +28,16 @@ class Directory {
                                                               const std::string& path);
   static tl::expected<Directory, std::string> open_for_reading(Files& files,
                                                                const std::string& path);
+
+  // As the command line needs it to store messages: without a lock, but with all folders, which it
+  // makes where they are missing; `path` itself too where `like` is given: a directory whose owner
+  // it gets.
+  static tl::expected<Directory, std::string> open_for_storing(Files& files,
+                                                               const std::string& path,
+                                                               int like = -1);
+  // False: a daemon uses the directory, or another command that must be alone. While it is true
+  // neither can begin.
+  bool keep_others_out() const;
 
   const std::string& path() const { return path_; }
   int messages() const { return messages_.get(); }

@@ -1,33 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "entry.hpp"
 
-#include <cjson/cJSON.h>
-
-#include <cerrno>
+#include <algorithm>
+#include <cstdio>
+#include <iterator>
 #include <mail_json/json_text.hpp>
 #include <mail_json/timestamp.hpp>
 
-#include "archive.hpp"
-#include "file_names.hpp"
 #include "terminal_text.hpp"
 
 namespace lsmtpd::json_spool {
 namespace {
 
 using mail_json::format_timestamp;
-
-// The "reason" of a dead letter's sidecar, empty where there is none.
-std::string read_reason(Files& files, int directory, const std::string& id) {
-  const File file(files, files.open_existing(directory, reason_name(id).c_str()));
-  if (!file) return {};
-  std::string text(64 * 1024, '\0');
-  const std::int64_t size = files.read_at(file.get(), 0, text.data(), text.size());
-  cJSON* json = cJSON_ParseWithLength(text.data(), static_cast<std::size_t>(size < 0 ? 0 : size));
-  const cJSON* item = cJSON_GetObjectItemCaseSensitive(json, "reason");
-  std::string reason = cJSON_IsString(item) ? item->valuestring : "";
-  cJSON_Delete(json);
-  return reason;
-}
 
 void field(std::string& out, const char* name, std::string_view value) {
   if (value.empty()) return;
@@ -39,50 +24,14 @@ void field(std::string& out, const char* name, std::string_view value) {
 
 }  // namespace
 
-std::optional<Entry> read_entry(Files& files, const Place& place, const std::string& id) {
-  const int fd = files.open_existing(place.directory, file_name(id).c_str());
-  if (fd == -ENOENT) return std::nullopt;
-  Entry entry;
-  entry.id = id;
-  entry.state = place.state;
-  const File file(files, fd);
-  FileInfo info;
-  if (fd < 0 || files.info(fd, info) < 0 || !info.regular) {
-    entry.problem = fd < 0 ? error_text(fd) : "it is no regular file";
-    return entry;
-  }
-  entry.size = info.size;
-  FileInput input(files, fd);
-  auto mail = mail_json::Reader(input).open();
-  if (mail) {
-    entry.mail = std::move(*mail);
-  } else {
-    entry.problem = mail.error();
-  }
-  entry.reason = read_reason(files, place.directory, id);
-  return entry;
-}
-
-mail_json::Result<void> read_content(Files& files, const Place& place, const std::string& id,
-                                     const mail_json::Reader::Sink& sink) {
-  const int fd = files.open_existing(place.directory, file_name(id).c_str());
-  if (fd < 0) return tl::make_unexpected(error_text(fd));
-  const File file(files, fd);
-  FileInput input(files, fd);
-  mail_json::Reader reader(input);
-  const auto mail = reader.open();
-  if (!mail) return tl::make_unexpected(mail.error());
-  return reader.content(sink);
-}
-
-std::string entry_line(const Entry& entry) {
-  std::string line = entry.id + "  " + entry.state;
+std::string entry_line(const Entry& entry, bool with_subject) {
+  std::string line = entry.id + "  " + name_of(entry.state);
   if (!entry.problem.empty()) {
     return line + "  " + std::to_string(entry.size) +
            "  cannot be read: " + terminal_text(entry.problem) + "\n";
   }
   const mail_json::StoredMail& mail = entry.mail;
-  line += "  " + format_timestamp(mail.time_ns).substr(0, 19) + "Z";
+  line += "  " + format_timestamp(entry.first_ns).substr(0, 19) + "Z";
   line += "  " + std::to_string(entry.size);
   line += "  <" + terminal_text(mail.sender) + "> -> <";
   line += terminal_text(mail.recipients[0].address) + ">";
@@ -90,19 +39,24 @@ std::string entry_line(const Entry& entry) {
   if (!mail.bookkeeping.target.empty()) {
     line += "  for " + terminal_text(mail.bookkeeping.target);
   }
+  if (entry.attempts > 0) line += "  attempts " + std::to_string(entry.attempts);
   if (!entry.reason.empty()) line += "  " + terminal_text(entry.reason);
+  if (!entry.message_id.empty()) line += "  Message-ID: " + terminal_text(entry.message_id);
+  if (with_subject) line += "  Subject: " + terminal_text(entry.subject);
   return line + "\n";
 }
 
 std::string entry_text(const Entry& entry) {
   std::string out;
   field(out, "id", entry.id);
-  field(out, "state", entry.state);
+  field(out, "state", name_of(entry.state));
   field(out, "reason", entry.reason);
+  if (entry.attempts > 0) field(out, "attempts", std::to_string(entry.attempts));
   field(out, "size", std::to_string(entry.size));
   field(out, "cannot be read", entry.problem);
   if (!entry.problem.empty()) return out;
   const mail_json::StoredMail& mail = entry.mail;
+  field(out, "first", format_timestamp(entry.first_ns));
   field(out, "message_id", mail.id);
   field(out, "time", format_timestamp(mail.time_ns));
   field(out, "from", "<" + mail.sender + ">");
@@ -118,7 +72,7 @@ std::string entry_text(const Entry& entry) {
   field(out, "tls", tls.cipher.empty() ? tls.version : tls.version + " " + tls.cipher);
   field(out, "auth_user", mail.auth_user);
   field(out, "target", mail.bookkeeping.target);
-  field(out, "last attempt", mail.bookkeeping.reason);
+  if (mail.bookkeeping.reason != entry.reason) field(out, "last attempt", mail.bookkeeping.reason);
   if (mail.bookkeeping.in_doubt)
     field(out, "in doubt", "yes: it was sent, and its outcome is unknown");
   for (const auto& [key, value] : mail.bookkeeping.annotations) {
@@ -127,17 +81,21 @@ std::string entry_text(const Entry& entry) {
   return out;
 }
 
-std::string entry_json(const Entry& entry) {
+std::string entry_json(const Entry& entry, bool with_subject) {
   mail_json::Text text;
   text.open('{');
   text.key("id").string(entry.id);
-  text.key("state").string(entry.state);
+  text.key("state").string(name_of(entry.state));
   text.key("size").number(entry.size);
   if (!entry.reason.empty()) text.key("reason").string(entry.reason);
   if (!entry.problem.empty()) {
     text.key("problem").string(entry.problem);
   } else {
+    text.key("first").string(format_timestamp(entry.first_ns));
+    text.key("attempts").number(entry.attempts);
     text.key("message_id").string(entry.mail.id);
+    text.key("message_id_field").string(entry.message_id);
+    if (with_subject) text.key("subject").string(entry.subject);
     text.key("timestamp").string(format_timestamp(entry.mail.time_ns));
     text.key("sender").string(entry.mail.sender);
     text.key("recipients").open('[');
@@ -149,6 +107,29 @@ std::string entry_json(const Entry& entry) {
   }
   text.close('}');
   return text.take() + "\n";
+}
+
+std::string size_text(std::uint64_t bytes) {
+  if (bytes < 1024) return std::to_string(bytes) + " B";
+  constexpr const char* kUnits[] = {"KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = static_cast<double>(bytes) / 1024;
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
+    value /= 1024;
+    ++unit;
+  }
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.1f %s", value, kUnits[unit]);
+  return text;
+}
+
+std::string age_text(std::int64_t ns) {
+  const std::int64_t seconds = std::max<std::int64_t>(0, ns / 1'000'000'000);
+  if (seconds < 120) return std::to_string(seconds) + " s";
+  if (seconds < 7200) return std::to_string(seconds / 60) + " min";
+  const std::int64_t hours = seconds / 3600;
+  if (hours < 48) return std::to_string(hours) + " h " + std::to_string(seconds / 60 % 60) + " min";
+  return std::to_string(hours / 24) + " d " + std::to_string(hours % 24) + " h";
 }
 
 }  // namespace lsmtpd::json_spool

@@ -1,44 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// One file of the spool as the command line shows it. Everything is read at once, in bounded
-// memory, and may have vanished by then. [main]
+// One stored message as the command line prints it. [main]
 #pragma once
 
-#include <mail_json/mail_reader.hpp>
-#include <optional>
+#include <cstdint>
 #include <string>
-#include <vector>
 
-#include "directory.hpp"
-#include "files.hpp"
+#include "store.hpp"
 
 namespace lsmtpd::json_spool {
 
-// One of the three places where messages are.
-struct Place {
-  const char* state;  // "waiting", "dead", "quarantine"
-  int directory;      // -1: it is not there
-};
-
-struct Entry {
-  std::string id;
-  const char* state = "";
-  std::uint64_t size = 0;  // of the file
-  std::string problem;     // why it cannot be read; then `mail` is empty
-  mail_json::StoredMail mail;
-  std::string reason;  // of a dead letter
-};
-
-// Returns nothing if the file has vanished.
-std::optional<Entry> read_entry(Files& files, const Place& place, const std::string& id);
-
-// The content, in pieces; the error says what is wrong with the file.
-mail_json::Result<void> read_content(Files& files, const Place& place, const std::string& id,
-                                     const mail_json::Reader::Sink& sink);
-
 // A line for `ls`, and the whole for `show`; safe for a terminal.
-std::string entry_line(const Entry& entry);
+std::string entry_line(const Entry& entry, bool with_subject);
 std::string entry_text(const Entry& entry);
 // One JSON object and a line end.
-std::string entry_json(const Entry& entry);
+std::string entry_json(const Entry& entry, bool with_subject);
+
+// "1.5 KiB"
+std::string size_text(std::uint64_t bytes);
+// "3 d 4 h", "12 min"; of a time in the future: "0 s".
+std::string age_text(std::int64_t ns);
 
 }  // namespace lsmtpd::json_spool

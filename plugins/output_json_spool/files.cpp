@@ -56,13 +56,16 @@ class PosixListing : public Listing {
   DIR* stream_;
 };
 
+std::int64_t read_clock(clockid_t clock) {
+  timespec now{};
+  ::clock_gettime(clock, &now);
+  return now.tv_sec * kSecond + now.tv_nsec;
+}
+
 class PosixFiles : public Files {
  public:
-  std::int64_t now_ns() override {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return now.tv_sec * kSecond + now.tv_nsec;
-  }
+  std::int64_t now_ns() override { return read_clock(CLOCK_REALTIME); }
+  std::int64_t stamp_ns() override { return read_clock(CLOCK_REALTIME_COARSE); }
 
   int open_directory(const std::string& path) override {
     return result(again([&] { return ::open(path.c_str(), kDirectory); }));
@@ -89,7 +92,7 @@ class PosixFiles : public Files {
     constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
     return result(again([&] { return ::openat(directory, name, kFlags); }));
   }
-  void close(int fd) override { ::close(fd); }
+  int close(int fd) override { return result(::close(fd)); }
 
   std::int64_t write(int fd, const char* data, std::size_t size) override {
     const ssize_t count = again([&] { return ::write(fd, data, size); });
@@ -101,6 +104,18 @@ class PosixFiles : public Files {
     return count < 0 ? -errno : count;
   }
   int mark(int fd) override { return result(::fchmod(fd, 0700)); }
+  int set_time(int fd, std::int64_t changed_ns) override {
+    const timespec when{static_cast<time_t>(changed_ns / kSecond), changed_ns % kSecond};
+    const timespec times[] = {when, when};
+    return result(::futimens(fd, times));
+  }
+  int give_to_owner(int fd, int directory) override {
+    struct stat owner {};
+    struct stat file {};
+    if (::fstat(directory, &owner) != 0 || ::fstat(fd, &file) != 0) return -errno;
+    if (owner.st_uid == file.st_uid) return 0;
+    return result(::fchown(fd, owner.st_uid, owner.st_gid));
+  }
   int start_writeback(int fd) override {
     return result(::sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE));
   }
@@ -130,6 +145,9 @@ class PosixFiles : public Files {
   }
   int rename_new(int from, const char* old_name, int to, const char* new_name) override {
     return result(::renameat2(from, old_name, to, new_name, RENAME_NOREPLACE));
+  }
+  int link(int from, const char* old_name, int to, const char* new_name) override {
+    return result(::linkat(from, old_name, to, new_name, 0));
   }
   int unlink(int directory, const char* name) override {
     return result(::unlinkat(directory, name, 0));

@@ -36,6 +36,9 @@ class Files {
   virtual ~Files() = default;
 
   virtual std::int64_t now_ns() = 0;  // since the epoch, as FileInfo
+  // The time that the kernel gives to a file that is changed now: some milliseconds behind
+  // now_ns().
+  virtual std::int64_t stamp_ns() = 0;
 
   // Descriptors of the caller. Directories are opened once and never through a link.
   virtual int open_directory(const std::string& path) = 0;
@@ -45,13 +48,16 @@ class Files {
   virtual int open_unnamed(int directory) = 0;                     // O_TMPFILE, 0600
   virtual int open_new(int directory, const char* name) = 0;       // must not exist, 0600
   virtual int open_existing(int directory, const char* name) = 0;  // for reading
-  virtual void close(int fd) = 0;
+  virtual int close(int fd) = 0;  // on an error too the descriptor is closed
 
   virtual std::int64_t write(int fd, const char* data, std::size_t size) = 0;
   virtual std::int64_t read_at(int fd, std::uint64_t offset, char* data, std::size_t size) = 0;
   // Marks a file, so that a listing need not open it: its owner may execute it, mode 0700. Only a
   // hint: it is not synced.
   virtual int mark(int fd) = 0;
+  virtual int set_time(int fd, std::int64_t changed_ns) = 0;  // FileInfo::changed_ns
+  // Gives a file to the owner of `directory`, where this process may (root).
+  virtual int give_to_owner(int fd, int directory) = 0;
   virtual int start_writeback(int fd) = 0;  // asks the kernel to begin; does not wait
   virtual int sync_data(int fd) = 0;        // fdatasync
   virtual int sync_directory(int directory) = 0;
@@ -61,6 +67,8 @@ class Files {
   virtual int rename(int from, const char* old_name, int to, const char* new_name) = 0;
   // As rename, but -EEXIST where the new name is taken.
   virtual int rename_new(int from, const char* old_name, int to, const char* new_name) = 0;
+  // A second name of the same file. -EEXIST: the new name is taken; -EXDEV: another file system.
+  virtual int link(int from, const char* old_name, int to, const char* new_name) = 0;
   virtual int unlink(int directory, const char* name) = 0;
 
   virtual int info(int fd, FileInfo& info) = 0;
@@ -98,9 +106,11 @@ class File {
 
   int get() const { return fd_; }
   explicit operator bool() const { return fd_ >= 0; }
-  void close() {
-    if (fd_ >= 0) files_->close(fd_);
+  // The result matters for a file that was written: some file systems report an error only here.
+  int close() {
+    const int result = fd_ >= 0 ? files_->close(fd_) : 0;
     fd_ = -1;
+    return result;
   }
 
  private:

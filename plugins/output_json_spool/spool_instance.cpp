@@ -10,10 +10,22 @@ struct Instance::Running {
       : directory(std::move(opened)),
         capacity(settings),
         archive(files, directory, capacity),
-        sweep(files, directory, capacity,
-              [host, this](const Capacity::Change& change) { say(host, change); }),
+        metrics(host),
+        sweep(
+            files, directory, capacity,
+            [host, this](const Capacity::Change& change) { say(host, change); }, &metrics,
+            [host](const OperatorLines::Line& line) { say_operator(host, line); }),
         committer(files, directory, capacity, host, settings.extra, settings.threads),
         keeper(sweep) {}
+
+  static void say_operator(const sdk::Host& host, const OperatorLines::Line& line) {
+    host.info("an operator changed or exported a message", {{"action", line.action},
+                                                            {"id", line.id},
+                                                            {"state", line.state},
+                                                            {"place", line.place},
+                                                            {"by", line.by},
+                                                            {"at", line.time}});
+  }
 
   void say(const sdk::Host& host, const Capacity::Change& change) const {
     if (change.ready) {
@@ -27,6 +39,7 @@ struct Instance::Running {
   Directory directory;
   Capacity capacity;
   Archive archive;
+  SpoolMetrics metrics;
   Sweep sweep;
   Committer committer;
   Keeper keeper;
@@ -74,9 +87,29 @@ void Instance::stop() {
 
 std::unique_ptr<Lane> Instance::open_lane(sdk::LaneHost host) {
   Running& running = *running_;
-  return std::make_unique<Lane>(
-      std::move(host),
-      Shared{running.capacity, running.committer, running.keeper, running.sweep, running.archive});
+  return std::make_unique<Lane>(std::move(host), Shared{running.capacity, running.committer,
+                                                        running.keeper, running.archive});
+}
+
+bool Instance::prepare(sdk::Config config, sdk::Report& report) {
+  Settings next = read_settings(config);
+  if (next.directory != settings_.directory) {
+    report.error("directory",
+                 "cannot change while lsmtpd runs: restart it, or give the new "
+                 "directory an entry of its own");
+  }
+  if (next.threads != settings_.threads)
+    report.error("commit_threads", "cannot change while lsmtpd runs: restart it");
+  if (next.directory != settings_.directory || next.threads != settings_.threads) return false;
+  next_ = std::move(next);
+  return true;
+}
+
+void Instance::commit() {
+  settings_ = std::move(*next_);
+  next_.reset();
+  running_->capacity.change(settings_);
+  running_->committer.set_extra(settings_.extra);
 }
 
 }  // namespace lsmtpd::json_spool

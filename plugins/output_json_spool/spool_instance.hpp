@@ -14,13 +14,13 @@
 #include "directory.hpp"
 #include "files.hpp"
 #include "keeper.hpp"
-#include "settings.hpp"
 #include "spool_lane.hpp"
+#include "spool_settings.hpp"
 #include "sweep.hpp"
 
 namespace lsmtpd::json_spool {
 
-class Instance : public sdk::Instance {
+class Instance : public sdk::Instance, public sdk::Reload {
  public:
   static constexpr const auto& options = Settings::options;
   static void validate(sdk::Config config, sdk::Report report) { check_settings(config, report); }
@@ -37,6 +37,11 @@ class Instance : public sdk::Instance {
   void stop() override;
   std::unique_ptr<Lane> open_lane(sdk::LaneHost host);
 
+  // All options may change but the directory and the number of threads.
+  bool prepare(sdk::Config config, sdk::Report& report) override;
+  void commit() override;
+  void abort() override { next_.reset(); }
+
  protected:
   // For tests: file operations that fail.
   Instance(sdk::Host host, sdk::Config config, std::unique_ptr<Files> files);
@@ -47,6 +52,7 @@ class Instance : public sdk::Instance {
   Settings settings_;
   std::unique_ptr<Files> files_;
   std::unique_ptr<Running> running_;
+  std::optional<Settings> next_;
 };
 
 }  // namespace lsmtpd::json_spool

@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <memory>
+#include <string>
 
 #include "file_names.hpp"
 
@@ -38,9 +39,11 @@ void load_now(Archive& archive, const sdk::LaneHost& host, sdk::Call& call, cons
                  {{"id", id}, {"error", archive.problem()}});
       return call.reject({}, 0, {}, archive.problem());
     case Archive::Loaded::tempfail:
-      if (!archive.problem().empty())
+      if (archive.problem().empty()) return call.tempfail({}, 0, {}, {});
+      // Each such file, in each pass.
+      if (const auto left_out = archive.unreadable().admit())
         host.warn("a file in the spool cannot be read now; it is tried again",
-                  {{"id", id}, {"error", archive.problem()}});
+                  {{"id", id}, {"error", archive.problem()}, {"left_out", *left_out}});
       return call.tempfail({}, 0, {}, archive.problem());
   }
 }
@@ -48,6 +51,32 @@ void load_now(Archive& archive, const sdk::LaneHost& host, sdk::Call& call, cons
 void answer(sdk::Call& call, int error) {
   if (error >= 0) return call.stored();
   call.tempfail({}, 0, {}, error_text(error));
+}
+
+// A count under way. Its ticket ends last.
+struct Count {
+  Tally::Ticket ticket;
+  sdk::Call call;
+  std::string target;
+  std::uint64_t max;
+  std::unique_ptr<Listing> listing;
+  std::uint64_t found;
+};
+
+constexpr int kCountStep = 500;  // files
+
+// In steps, between which the keeper does its other work.
+void count_on(const sdk::LaneHost& host, const Shared& shared, std::shared_ptr<Count> count) {
+  shared.keeper.run([host, shared, count = std::move(count)]() mutable {
+    if (!count->listing) count->listing = shared.archive.all();
+    if (!count->listing)
+      return count->call.tempfail({}, 0, {}, "the spool directory cannot be read");
+    bool more = true;
+    for (int i = 0; i < kCountStep && more && count->found < count->max; ++i)
+      more = shared.archive.count_next(*count->listing, count->target, count->found);
+    if (more && count->found < count->max) return count_on(host, shared, std::move(count));
+    host.counted(std::move(count->call), count->found);
+  });
 }
 
 }  // namespace
@@ -113,13 +142,14 @@ void Lane::on_keeper(sdk::Call call, Work work) {
 void Lane::list(sdk::Call call, bool restart, std::uint32_t max) {
   on_keeper(std::move(call),
             [shared = shared_, restart, max](const sdk::LaneHost& host, sdk::Call& asked) {
-              shared.sweep.watch_age();
+              shared.capacity.serve_as_fallback();
               const auto page = shared.archive.list(restart, max);
               if (!page) return asked.tempfail({}, 0, {}, "the spool directory cannot be read");
               std::vector<sdk::Copy> copies;
               for (const auto& copy : page->copies)
-                copies.push_back({copy.id, copy.time_ns, copy.bytes, copy.in_doubt});
-              host.listed(std::move(asked), copies, page->end);
+                copies.push_back({copy.id, copy.time_ns, copy.bytes, copy.in_doubt,
+                                  shared.archive.is_expired(copy)});
+              host.listed(std::move(asked), copies, page->end, page->waiting);
             });
 }
 
@@ -146,10 +176,16 @@ void Lane::dead_letter(sdk::Call call, std::string_view copy_id, std::string_vie
                 const sdk::LaneHost& host, sdk::Call& asked) {
               const int error = shared.archive.dead_letter(id, why);
               if (error >= 0) {
-                host.error("a message was put to the dead letters", {{"id", id}, {"reason", why}});
+                host.info("a message was put to the dead letters", {{"id", id}, {"reason", why}});
               }
               answer(asked, error);
             });
+}
+
+void Lane::count(sdk::Call call, std::string_view target, std::uint64_t max) {
+  count_on(host(), shared_,
+           std::make_shared<Count>(
+               Count{tally_.ticket(), std::move(call), std::string(target), max, nullptr, 0}));
 }
 
 }  // namespace lsmtpd::json_spool

@@ -21,7 +21,6 @@ struct Shared {
   Capacity& capacity;
   Committer& committer;
   Keeper& keeper;
-  Sweep& sweep;      // keeper's thread only
   Archive& archive;  // keeper's thread only
 };
 
@@ -39,6 +38,7 @@ class Lane : public sdk::Lane, public sdk::Output, public sdk::Admission, public
   void load(sdk::Call call, std::string_view copy_id) override;
   void forget(sdk::Call call, std::string_view copy_id) override;
   void dead_letter(sdk::Call call, std::string_view copy_id, std::string_view reason) override;
+  void count(sdk::Call call, std::string_view target, std::uint64_t max) override;
 
  private:
   template <class Work>

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <mail_json/writer.hpp>
 
+#include "archive.hpp"
 #include "file_names.hpp"
 
 namespace lsmtpd::json_spool {
@@ -33,12 +34,23 @@ class SdkContent : public json::Content {
 
 json::Bookkeeping bookkeeping(const sdk::Message& message, std::string_view copy_id,
                               const Purpose& purpose) {
-  json::Bookkeeping book{std::string(copy_id), purpose.target,   purpose.reason,
-                         purpose.attempts,     purpose.in_doubt, {}};
+  json::Bookkeeping book{std::string(copy_id),
+                         purpose.target,
+                         purpose.reason,
+                         purpose.attempts,
+                         purpose.in_doubt,
+                         0,
+                         {}};
   message.each_annotation([&](std::string_view key, std::string_view value) {
     book.annotations.emplace_back(key, value);
   });
   return book;
+}
+
+std::string_view traceparent_of(const json::Bookkeeping& book) {
+  for (const auto& [key, value] : book.annotations)
+    if (key == json::kTraceparent) return value;
+  return {};
 }
 
 }  // namespace
@@ -87,20 +99,40 @@ bool StagedFile::open() {
 bool StagedFile::write(const sdk::Message& message, std::string_view copy_id,
                        const Purpose& purpose, bool extra, char* buffer, std::size_t buffer_size) {
   name_ = file_name(copy_id);
-  const json::Bookkeeping book = bookkeeping(message, copy_id, purpose);
+  json::Bookkeeping book = bookkeeping(message, copy_id, purpose);
   // A fallback's file must have all that replay needs; for other files these keys are extra.
   const bool keep_book = extra || !purpose.target.empty();
+  std::int64_t stored_before_ns = 0;
+  if (!purpose.target.empty()) {
+    stored_before_ns = first_time_of_older();
+    book.first_ns = stored_before_ns != 0 ? stored_before_ns : files_.now_ns();
+  }
   SdkContent content(message);
-  json::Writer writer(message.envelope(), {extra, keep_book ? &book : nullptr});
+  json::Writer writer(message.envelope(),
+                      {extra, keep_book ? &book : nullptr, traceparent_of(book)});
   if (!writer.measure(content)) return fail("cannot read the message", -EIO);
   if (!open()) return false;
   if (purpose.in_doubt) files_.mark(file_.get());  // the file itself says so too
   for (;;) {
     const std::int64_t made = writer.produce(content, buffer, buffer_size);
-    if (made == 0) return true;
+    if (made == 0) {
+      // It keeps its place among those that wait, and its age. Only a hint.
+      if (stored_before_ns != 0) files_.set_time(file_.get(), stored_before_ns);
+      return true;
+    }
     if (made < 0) return fail("cannot read the message", -EIO);
     if (!write_all(buffer, static_cast<std::size_t>(made))) return false;
   }
+}
+
+// When the copy that this one replaces was first stored; 0: there is none.
+std::int64_t StagedFile::first_time_of_older() {
+  const File older(files_, files_.open_existing(directory_.messages(), name_.c_str()));
+  FileInfo info;
+  if (!older || files_.info(older.get(), info) < 0) return 0;
+  FileInput input(files_, older.get());
+  const auto mail = json::Reader(input).open_head();
+  return mail && mail->bookkeeping.first_ns != 0 ? mail->bookkeeping.first_ns : info.changed_ns;
 }
 
 bool StagedFile::write_all(const char* data, std::size_t size) {

@@ -62,6 +62,7 @@ class StagedFile {
   bool fail(const char* what, std::int64_t error, bool sync = false);
   void drop_temporary();
   bool open();
+  std::int64_t first_time_of_older();
   bool write_all(const char* data, std::size_t size);
   bool replace();
 

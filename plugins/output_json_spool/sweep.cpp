@@ -7,17 +7,26 @@
 
 namespace lsmtpd::json_spool {
 
-Sweep::Sweep(Files& files, const Directory& directory, Capacity& capacity, Log log)
-    : files_(files), directory_(directory), capacity_(capacity), log_(std::move(log)) {}
+Sweep::Sweep(Files& files, const Directory& directory, Capacity& capacity, Log log,
+             const SpoolMetrics* metrics, LogLine log_line)
+    : files_(files),
+      directory_(directory),
+      capacity_(capacity),
+      log_(std::move(log)),
+      metrics_(metrics),
+      operator_lines_(
+          files, directory.messages(),
+          log_line ? std::move(log_line) : [](const OperatorLines::Line&) {}) {}
 
 std::int64_t Sweep::turn(std::int64_t now_ms) {
   if (now_ms >= space_due_) {
     look_at_place();
     look_at_space();
-    space_due_ = now_ms + kSpaceMs;
+    publish();
+    // Where tools wrote much, the rest follows soon.
+    space_due_ = now_ms + (operator_lines_.take() ? kStepMs : kSpaceMs);
   }
-  const bool sweeps = capacity_.counts_bytes() || (watch_age_ && capacity_.counts_age());
-  if (!sweeps) return space_due_ - now_ms;
+  if (!metrics_ && !capacity_.counts_bytes()) return space_due_ - now_ms;
   if (now_ms >= step_due_) step(now_ms);
   return std::max<std::int64_t>(0, std::min(space_due_, step_due_) - now_ms);
 }
@@ -36,9 +45,11 @@ void Sweep::look_at_space() {
 void Sweep::begin(std::int64_t now_ms) {
   listing_ = files_.list(directory_.messages());
   began_ms_ = now_ms;
-  began_ns_ = files_.now_ns();
+  began_ns_ = files_.stamp_ns();  // by another clock a file stored next would be counted twice
   used_before_ = capacity_.used();
+  messages_before_ = capacity_.messages();
   bytes_ = 0;
+  messages_ = 0;
   oldest_ns_ = 0;
 }
 
@@ -54,21 +65,43 @@ void Sweep::step(std::int64_t now_ms) {
     if (oldest_ns_ == 0 || info.changed_ns < oldest_ns_) oldest_ns_ = info.changed_ns;
     // Files stored during the sweep are counted already. A file with a time in the future is from
     // before the clock was set back.
-    if (info.changed_ns < began_ns_ || info.changed_ns > files_.now_ns()) bytes_ += info.size;
+    if (info.changed_ns >= began_ns_ && info.changed_ns <= files_.now_ns()) continue;
+    bytes_ += info.size;
+    ++messages_;
   }
 }
 
 void Sweep::finish(std::int64_t now_ms) {
   listing_.reset();
+  const std::int64_t stored_since = capacity_.messages() - messages_before_;
+  capacity_.saw_count(std::max<std::int64_t>(0, messages_ + stored_since));
+  last_oldest_ns_ = oldest_ns_;
+  swept_ = true;
+  if (metrics_) metrics_->set_dead(count(directory_.dead()), count(directory_.quarantine()));
+  publish();
   const std::int64_t since = capacity_.used() - used_before_;
   const std::int64_t bytes = std::max<std::int64_t>(0, static_cast<std::int64_t>(bytes_) + since);
-  std::int64_t age_ms = 0;
-  if (watch_age_ && oldest_ns_ != 0) age_ms = (files_.now_ns() - oldest_ns_) / 1'000'000;
-  const auto change = capacity_.saw_messages(static_cast<std::uint64_t>(bytes), age_ms);
+  const auto change = capacity_.saw_messages(static_cast<std::uint64_t>(bytes));
   if (change) log_(*change);
   // At most a twentieth of one core; more where clients wait for the end of the sweep.
   const std::int64_t pause = capacity_.ready() ? kPauseMs : kPauseMs / 10;
   step_due_ = now_ms + std::max(pause, (now_ms - began_ms_) * 2);
+}
+
+std::size_t Sweep::count(int folder) {
+  std::size_t found = 0;
+  std::string name;
+  const auto listing = files_.list(folder);
+  while (listing && found < kMostDead && listing->next(name)) found += id_of(name) ? 1 : 0;
+  return found;
+}
+
+// Not before the first whole sweep: a graph that begins with 0 would be wrong.
+void Sweep::publish() const {
+  if (!metrics_ || !swept_) return;
+  metrics_->set(std::max<std::int64_t>(0, capacity_.messages()),
+                std::max<std::int64_t>(0, capacity_.used()), last_oldest_ns_,
+                capacity_.is_fallback());
 }
 
 }  // namespace lsmtpd::json_spool

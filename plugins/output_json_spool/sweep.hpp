@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks the spool in the background: every second the free space and whether the path still leads
-// to the directory; where a limit needs it, the size and age of all messages, in bounded steps.
-// Nothing is read at start. Keeper's thread only.
+// to the directory, and what operators did; for max_bytes and metrics the number, size and age of
+// all messages, in bounded steps. Nothing is read at start. Keeper's thread only.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,8 @@
 #include "capacity.hpp"
 #include "directory.hpp"
 #include "files.hpp"
+#include "operator_log.hpp"
+#include "spool_metrics.hpp"
 
 namespace lsmtpd::json_spool {
 
@@ -20,10 +22,14 @@ class Sweep {
   static constexpr std::size_t kStep = 200;       // files looked at in one turn
   static constexpr std::int64_t kStepMs = 20;     // between turns
   static constexpr std::int64_t kPauseMs = 10'000;
+  static constexpr std::size_t kMostDead = 10'000;  // dead letters and files in quarantine counted
 
   using Log = std::function<void(const Capacity::Change&)>;
+  using LogLine = OperatorLines::Write;
 
-  Sweep(Files& files, const Directory& directory, Capacity& capacity, Log log);
+  // Without `metrics` it looks at messages only where a limit needs that.
+  Sweep(Files& files, const Directory& directory, Capacity& capacity, Log log,
+        const SpoolMetrics* metrics = nullptr, LogLine log_line = nullptr);
 
   // Runs the checks due at `now_ms` (steady); returns the milliseconds until the next.
   std::int64_t turn(std::int64_t now_ms);
@@ -31,20 +37,20 @@ class Sweep {
   // Also called before the keeper starts, so that the first MAIL is answered correctly.
   void look_at_space();
 
-  // The spool is a fallback: age matters from now on.
-  void watch_age() { watch_age_ = true; }
-
  private:
   void look_at_place();
   void step(std::int64_t now_ms);
   void begin(std::int64_t now_ms);
   void finish(std::int64_t now_ms);
+  std::size_t count(int folder);
+  void publish() const;
 
   Files& files_;
   const Directory& directory_;
   Capacity& capacity_;
   Log log_;
-  bool watch_age_ = false;
+  const SpoolMetrics* const metrics_;
+  OperatorLines operator_lines_;
   std::int64_t space_due_ = 0;
   std::int64_t step_due_ = 0;
 
@@ -53,8 +59,12 @@ class Sweep {
   std::int64_t began_ms_ = 0;
   std::int64_t began_ns_ = 0;  // files changed later are counted by capacity itself
   std::int64_t used_before_ = 0;
+  std::int64_t messages_before_ = 0;
+  std::int64_t messages_ = 0;
   std::uint64_t bytes_ = 0;
-  std::int64_t oldest_ns_ = 0;  // 0: there is no message
+  std::int64_t oldest_ns_ = 0;       // 0: there is no message
+  std::int64_t last_oldest_ns_ = 0;  // of the last whole sweep
+  bool swept_ = false;               // there was one
 };
 
 }  // namespace lsmtpd::json_spool

@@ -18,7 +18,7 @@
 
 #if defined(__LP64__)
 
-CHECK(LSMTPD_ABI_MAJOR == 0u && LSMTPD_ABI_MINOR == 2u);
+CHECK(LSMTPD_ABI_MAJOR == 0u && LSMTPD_ABI_MINOR == 3u);
 CHECK(LSMTPD_CONTINUE == 1u && LSMTPD_STORED == 2u && LSMTPD_REJECT == 3u &&
       LSMTPD_TEMPFAIL == 4u && LSMTPD_DISCARD == 5u && LSMTPD_ACCEPT == 6u);
 CHECK(LSMTPD_IN_DOUBT == 1u && LSMTPD_EXCLUSIVE == 1u && LSMTPD_COPY_IN_DOUBT == 1u);
@@ -276,11 +276,12 @@ AT(struct lsmtpd_copy, bytes, 24);
 AT(struct lsmtpd_copy, flags, 32);
 AT(struct lsmtpd_copy, reserved, 36);
 
-SIZE(struct lsmtpd_replay_1, 32);
+SIZE(struct lsmtpd_replay_1, 40);
 AT(struct lsmtpd_replay_1, list, 0);
 AT(struct lsmtpd_replay_1, load, 8);
 AT(struct lsmtpd_replay_1, forget, 16);
 AT(struct lsmtpd_replay_1, dead_letter, 24);
+AT(struct lsmtpd_replay_1, count, 32);
 
 SIZE(struct lsmtpd_making_1, 32);
 AT(struct lsmtpd_making_1, make, 0);
@@ -288,9 +289,10 @@ AT(struct lsmtpd_making_1, append, 8);
 AT(struct lsmtpd_making_1, annotate, 16);
 AT(struct lsmtpd_making_1, drop, 24);
 
-SIZE(struct lsmtpd_replay_host_1, 16);
+SIZE(struct lsmtpd_replay_host_1, 24);
 AT(struct lsmtpd_replay_host_1, listed, 0);
 AT(struct lsmtpd_replay_host_1, loaded, 8);
+AT(struct lsmtpd_replay_host_1, counted, 16);
 
 SIZE(struct lsmtpd_control_1, 8);
 AT(struct lsmtpd_control_1, retry_now, 0);
@@ -325,9 +327,68 @@ AT(struct lsmtpd_loop_1, post, 56);
 AT(struct lsmtpd_loop_1, offload, 64);
 AT(struct lsmtpd_loop_1, resolve, 72);
 
-SIZE(struct lsmtpd_memory_1, 16);
+SIZE(struct lsmtpd_dns_record, 24);
+AT(struct lsmtpd_dns_record, ttl, 0);
+AT(struct lsmtpd_dns_record, preference, 4);
+AT(struct lsmtpd_dns_record, data, 8);
+
+SIZE(struct lsmtpd_dns_answer, 48);
+AT(struct lsmtpd_dns_answer, size, 0);
+AT(struct lsmtpd_dns_answer, status, 4);
+AT(struct lsmtpd_dns_answer, rcode, 8);
+AT(struct lsmtpd_dns_answer, ttl, 12);
+AT(struct lsmtpd_dns_answer, records, 16);
+AT(struct lsmtpd_dns_answer, stride, 24);
+AT(struct lsmtpd_dns_answer, count, 28);
+AT(struct lsmtpd_dns_answer, error, 32);
+
+SIZE(struct lsmtpd_dns_1, 16);
+AT(struct lsmtpd_dns_1, query, 0);
+AT(struct lsmtpd_dns_1, cancel, 8);
+
+SIZE(struct lsmtpd_memory_1, 24);
 AT(struct lsmtpd_memory_1, reserve, 0);
 AT(struct lsmtpd_memory_1, release, 8);
+AT(struct lsmtpd_memory_1, limit, 16);
+
+SIZE(struct lsmtpd_credentials, 80);
+AT(struct lsmtpd_credentials, size, 0);
+AT(struct lsmtpd_credentials, mechanism, 4);
+AT(struct lsmtpd_credentials, session, 8);
+AT(struct lsmtpd_credentials, authorization, 16);
+AT(struct lsmtpd_credentials, user, 32);
+AT(struct lsmtpd_credentials, password, 48);
+AT(struct lsmtpd_credentials, envelope, 64);
+AT(struct lsmtpd_credentials, deadline_ms, 72);
+
+SIZE(struct lsmtpd_auth_1, 24);
+AT(struct lsmtpd_auth_1, mechanisms, 0);
+AT(struct lsmtpd_auth_1, reserved, 4);
+AT(struct lsmtpd_auth_1, verify, 8);
+AT(struct lsmtpd_auth_1, cancel, 16);
+
+SIZE(struct lsmtpd_metric_label, 32);
+AT(struct lsmtpd_metric_label, name, 0);
+AT(struct lsmtpd_metric_label, value, 16);
+
+SIZE(struct lsmtpd_metric_info, 72);
+AT(struct lsmtpd_metric_info, size, 0);
+AT(struct lsmtpd_metric_info, type, 4);
+AT(struct lsmtpd_metric_info, combine, 8);
+AT(struct lsmtpd_metric_info, label_count, 12);
+AT(struct lsmtpd_metric_info, name, 16);
+AT(struct lsmtpd_metric_info, help, 32);
+AT(struct lsmtpd_metric_info, labels, 48);
+AT(struct lsmtpd_metric_info, bounds, 56);
+AT(struct lsmtpd_metric_info, bound_count, 64);
+AT(struct lsmtpd_metric_info, label_stride, 68);
+
+SIZE(struct lsmtpd_metrics_1, 40);
+AT(struct lsmtpd_metrics_1, declare, 0);
+AT(struct lsmtpd_metrics_1, count, 8);
+AT(struct lsmtpd_metrics_1, set, 16);
+AT(struct lsmtpd_metrics_1, add, 24);
+AT(struct lsmtpd_metrics_1, observe, 32);
 
 SIZE(struct lsmtpd_terminal, 24);
 AT(struct lsmtpd_terminal, self, 0);

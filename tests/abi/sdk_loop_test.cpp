@@ -32,6 +32,7 @@ struct Driven : sdk::SimpleFilter {
   sdk::Call held;
   sdk::Timer timer;
   sdk::Watch watch;
+  sdk::Question question;
   bool late = false;
   std::unique_ptr<sdk::Closed> closing;
 };
@@ -55,6 +56,72 @@ TEST_F(SdkLoop, TimerFiresOnceAndOnlyWhenItIsDue) {
   lsmtpd_test_advance(t(), 1000);
   EXPECT_EQ(fired, 1);
   EXPECT_FALSE(lane().timer);
+}
+
+std::string text_of(const lsmtpd_dns_answer& answer) {
+  std::string text = std::to_string(answer.status) + "/" + std::to_string(answer.rcode) + "/" +
+                     std::to_string(answer.ttl);
+  for (const lsmtpd_dns_record& record : sdk::DnsRecords(answer))
+    text += " " + std::to_string(record.preference) + " " + std::string(sdk::view(record.data));
+  return text;
+}
+
+TEST_F(SdkLoop, QuestionIsAnsweredOnceWithTheRecordsThatTheTestGave) {
+  lsmtpd_test_dns_text(t(), "a.example", LSMTPD_DNS_MX, 60, "10 mx.a.example");
+  lsmtpd_test_dns_text(t(), "a.example", LSMTPD_DNS_MX, 30, "20 mx.b.example");
+  lsmtpd_test_dns_text(t(), "a.example", LSMTPD_DNS_TXT, 5, "text");
+  lsmtpd_test_dns_rcode(t(), "b.example", 7, 2);
+  std::vector<std::string> seen;
+  const auto ask = [&](const char* name, uint32_t type) {
+    lane().question =
+        lane_host().query(name, type, milliseconds(1000),
+                          [&](const lsmtpd_dns_answer& a) { seen.push_back(text_of(a)); });
+    EXPECT_TRUE(lane().question);
+    lsmtpd_test_settle(t());
+    EXPECT_FALSE(lane().question);
+  };
+  ask("A.example.", LSMTPD_DNS_MX);
+  ask("a.example", LSMTPD_DNS_A);
+  ask("b.example", LSMTPD_DNS_A);
+  ask("c.example", LSMTPD_DNS_PTR);
+  EXPECT_EQ(seen, (std::vector<std::string>{"1/0/30 10 mx.a.example 20 mx.b.example", "1/0/0",
+                                            "1/2/7", "1/3/60"}));
+  EXPECT_EQ(t()->queries, 4u);
+}
+
+TEST_F(SdkLoop, QuestionWithoutAnAnswerEndsAtItsDeadline) {
+  t()->no_dns = 1;
+  std::string seen;
+  lane().question = lane_host().query("a.example", LSMTPD_DNS_A, milliseconds(100),
+                                      [&](const lsmtpd_dns_answer& a) { seen = text_of(a); });
+  lsmtpd_test_advance(t(), 99);
+  EXPECT_EQ(seen, "");
+  lsmtpd_test_advance(t(), 1);
+  EXPECT_EQ(seen, "2/0/0");
+}
+
+TEST_F(SdkLoop, DroppedQuestionIsCancelledAndRefusedOneIsEmpty) {
+  lane().question = lane_host().query("a.example", LSMTPD_DNS_A, milliseconds(100),
+                                      [](const lsmtpd_dns_answer&) { FAIL(); });
+  lane().question = {};
+  lsmtpd_test_advance(t(), 1000);
+  const auto fails = [](const lsmtpd_dns_answer&) { FAIL(); };
+  EXPECT_FALSE(lane_host().query("a b", LSMTPD_DNS_A, milliseconds(100), fails));
+  t()->no_query = 1;
+  EXPECT_FALSE(lane_host().query("a.example", LSMTPD_DNS_A, milliseconds(100), fails));
+}
+
+TEST_F(SdkLoop, QuestionMayBeReplacedInItsOwnCallback) {
+  int answers = 0;
+  std::function<void()> ask = [&] {
+    lane().question = lane_host().query("a.example", LSMTPD_DNS_A, milliseconds(100),
+                                        [&](const lsmtpd_dns_answer&) {
+                                          if (++answers < 3) ask();
+                                        });
+  };
+  ask();
+  lsmtpd_test_settle(t());
+  EXPECT_EQ(answers, 3);
 }
 
 TEST_F(SdkLoop, TimerMayReplaceItselfInItsOwnCallback) {

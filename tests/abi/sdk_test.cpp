@@ -18,6 +18,7 @@ struct OnlyFilter : sdk::SimpleFilter {
 struct Everything : sdk::Lane,
                     sdk::Filter,
                     sdk::SessionFilter,
+                    sdk::Auth,
                     sdk::Output,
                     sdk::Admission,
                     sdk::Replay,
@@ -28,6 +29,11 @@ struct Everything : sdk::Lane,
   void decide(sdk::Call call, const lsmtpd_session_event& event) override {
     if (event.phase == LSMTPD_PHASE_CONNECT) return call.proceed();
     call.tempfail("come back", 450, "4.7.1");
+  }
+  void verify(sdk::Call call, const lsmtpd_credentials& given) override {
+    if (sdk::view(given.password) == "secret")
+      return call.authenticated("the " + std::string(sdk::view(given.user)));
+    call.wrong_credentials(sdk::view(given.user) != "user");
   }
   void deliver(sdk::Call call, sdk::Message, sdk::Delivery delivery) override {
     call.stored(std::string(delivery.copy_id) + "/" + std::string(delivery.target) +
@@ -45,6 +51,9 @@ struct Everything : sdk::Lane,
     call.reject(std::string(copy_id) + " is gone");
   }
   void forget(sdk::Call call, std::string_view) override { call.stored(); }
+  void count(sdk::Call call, std::string_view target, uint64_t max) override {
+    host().counted(std::move(call), std::min<uint64_t>(target.size(), max));
+  }
   void dead_letter(sdk::Call call, std::string_view, std::string_view reason) override {
     call.stored(reason);
   }
@@ -57,8 +66,8 @@ struct Everything : sdk::Lane,
 };
 
 TEST(Extensions, FollowFromTheBaseClassesOfTheLane) {
-  const char* const ids[] = {LSMTPD_FILTER, LSMTPD_SESSION_FILTER, LSMTPD_OUTPUT, LSMTPD_ADMISSION,
-                             LSMTPD_REPLAY, LSMTPD_PROBE,          LSMTPD_CONTROL};
+  const char* const ids[] = {LSMTPD_FILTER, LSMTPD_SESSION_FILTER, LSMTPD_OUTPUT,  LSMTPD_ADMISSION,
+                             LSMTPD_REPLAY, LSMTPD_PROBE,          LSMTPD_CONTROL, LSMTPD_AUTH};
   FakeHost one = FakeHost::of<OnlyFilter>();
   FakeHost all = FakeHost::of<Everything>();
   for (const char* id : ids) {
@@ -81,6 +90,12 @@ TEST(Extensions, PassTheHostsQuestionsAndThePluginsAnswers) {
   verdict = lsmtpd_test_wait(
       *host, lsmtpd_test_ask_deliver(*host, host.mail(), "id", "broker", LSMTPD_DELIVERY_REPLAY));
   EXPECT_STREQ(verdict->detail, "id/broker/replay/0");
+  verdict = lsmtpd_test_verify(*host, LSMTPD_AUTH_PLAIN, "user", "secret", host.mail());
+  EXPECT_EQ(verdict->kind, LSMTPD_ACCEPT);
+  EXPECT_STREQ(verdict->detail, "the user");
+  verdict = lsmtpd_test_verify(*host, LSMTPD_AUTH_LOGIN, "nobody", "x", host.mail());
+  EXPECT_EQ(verdict->kind, LSMTPD_REJECT);
+  EXPECT_EQ(verdict->flags, LSMTPD_UNKNOWN_USER);
   const lsmtpd_admission admission = lsmtpd_test_admission(*host);
   EXPECT_EQ(admission.ready, 0u);
   EXPECT_EQ(admission.max_message_size, 77u);

@@ -45,17 +45,29 @@ TEST(LayerSettings, TheServerGetsItsLimitsAndTimeouts) {
   EXPECT_EQ(settings.timeouts.session, 23u);
 }
 
+TEST(LayerSettings, ListenersThatTakeAFreePortEachAreTwo) {
+  auto config = some_config();
+  config.listeners.push_back(config.listeners.front());
+  config.listeners.back().name = "other";
+  const auto settings = server_settings(config);
+  EXPECT_NE(settings.listeners[0].address, settings.listeners[1].address);
+  config.listeners[0].host = config.listeners[1].host = "unix:/run/lmtp";
+  EXPECT_EQ(server_settings(config).listeners[1].address, "unix:/run/lmtp");
+}
+
 TEST(LayerSettings, PeersAreNetworks) {
   auto config = some_config();
   config.limits.connections = 41;
   config.limits.connections_per_peer = 42;
   config.limits.peer_prefix_v4 = 24;
   config.limits.peer_prefix_v6 = 56;
+  config.limits.exempt = {*parse_network("192.0.2.0/24")};
   const auto limits = peer_limits(config);
   EXPECT_EQ(limits.connections, 41u);
   EXPECT_EQ(limits.connections_per_peer, 42u);
   EXPECT_EQ(limits.prefix_v4, 24u);
   EXPECT_EQ(limits.prefix_v6, 56u);
+  EXPECT_EQ(limits.exempt, config.limits.exempt);
 }
 
 TEST(LayerSettings, AListenerGetsItsSession) {

@@ -6,12 +6,16 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <memory>
+#include <thread>
 #include <vector>
 
+#include "app/service_manager.hpp"
 #include "base/unique_fd.hpp"
 
 namespace lsmtpd::app {
@@ -29,6 +33,27 @@ TEST(CoresTest, WithoutALimitThereIsNone) {
   for (const char* text : {"max 100000\n", "", "\n", "max", "garbage", "100000", "100000 0\n"}) {
     EXPECT_EQ(cores_of_cpu_max(text), 0u) << text;
   }
+}
+
+TEST(ChildrenTest, BeginWithNoSignalBlocked) {
+  give_children_a_clean_mask();
+  bool clean = false;
+  std::thread([&] {  // as a worker's
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      sigset_t mask;
+      ::pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+      ::_exit(sigisemptyset(&mask) ? 0 : 1);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    clean = status == 0;
+  })
+      .join();
+  EXPECT_TRUE(clean);
 }
 
 TEST(CoresTest, FollowTheAffinityOfTheProcess) {
@@ -99,6 +124,29 @@ TEST(PrivilegesTest, AreKeptWithoutAUserAndAnUnknownUserIsAnError) {
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().message, "server.user = \"no-such-user-here\": there is no such user");
   EXPECT_EQ(::geteuid(), 0u);
+}
+
+TEST(ServiceManagerTest, PassedSocketsAreFoundByName) {
+  EXPECT_EQ(passed_sockets("mx").error().message,
+            "the service manager passed no socket named mx (FileDescriptorName= of the socket "
+            "unit); it passed none");
+  ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+  ::setenv("LISTEN_FDS", "2", 1);
+  ::setenv("LISTEN_FDNAMES", "mx:other", 1);
+  EXPECT_NE(passed_sockets("none").error().message.find("it passed mx, other"), std::string::npos);
+  ::setenv("LISTEN_PID", "1", 1);
+  EXPECT_FALSE(passed_sockets("mx"));
+  for (const char* name : {"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"}) ::unsetenv(name);
+}
+
+TEST(ServiceManagerTest, WatchdogTimeIsOfThisProcessOnly) {
+  EXPECT_EQ(watchdog_ms(), 0u);
+  ::setenv("WATCHDOG_USEC", "30000000", 1);
+  EXPECT_EQ(watchdog_ms(), 30'000u);
+  ::setenv("WATCHDOG_PID", "1", 1);
+  EXPECT_EQ(watchdog_ms(), 0u);
+  ::unsetenv("WATCHDOG_USEC");
+  ::unsetenv("WATCHDOG_PID");
 }
 
 TEST(ServiceManagerTest, IsNotifiedIfItAsks) {

@@ -65,5 +65,21 @@ TEST(Network, MalformedNetworkIsAnErrorWithAHint) {
             "\"192.0.2.1/24\" has bits set behind its prefix: the network is \"192.0.2.0/24\"");
 }
 
+TEST(SocketAddress, GetsItsPortAndBrackets) {
+  const auto of = [](std::string_view text) {
+    const auto address = parse_socket_address(text, 53);
+    return address ? *address : "none";
+  };
+  EXPECT_EQ(of("192.0.2.53"), "192.0.2.53:53");
+  EXPECT_EQ(of("192.0.2.53:5353"), "192.0.2.53:5353");
+  EXPECT_EQ(of("2001:DB8::53"), "[2001:db8::53]:53");
+  EXPECT_EQ(of("[2001:db8::53]"), "[2001:db8::53]:53");
+  EXPECT_EQ(of("[2001:db8::53]:5353"), "[2001:db8::53]:5353");
+  for (const char* bad : {"", "dns.example.org", "192.0.2.53:", "192.0.2.53:0", "192.0.2.53:65536",
+                          "192.0.2.53:5x", "[2001:db8::53", "[2001:db8::53]5353", "[192.0.2.53]:53",
+                          ":53", "192.0.2", "2001:db8::53:x"})
+    EXPECT_EQ(of(bad), "none") << bad;
+}
+
 }  // namespace
 }  // namespace lsmtpd

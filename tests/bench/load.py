@@ -42,7 +42,7 @@ class Load:
         self._popen = subprocess.Popen(
             [*options.pinned("client"), BUILD / "tests/smtp_load", "--step", "--mode", cell.mode, "--size",
              str(cell.size), "--connections", str(cell.connections), "--rtt", str(cell.rtt),
-             "--window", str(options.window), *map(str, amount), server.address],
+             "--window", str(options.window), *(["--tls"] if server.tls else []), *map(str, amount), server.address],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def _line(self):

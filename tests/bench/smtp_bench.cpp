@@ -85,7 +85,10 @@ Settings bench_settings() {
           .recipients = 1000,
           .commands = 1000,
           .errors = 20,
-          .received_headers = 100};
+          .received_headers = 100,
+          .starttls = false,
+          .require_tls = false,
+          .traceparent = false};
 }
 
 // A kept connection, a read for each command, content in reads of 64 KiB.

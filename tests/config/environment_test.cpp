@@ -11,10 +11,10 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 constexpr const char* all_variables[] = {
-    "SERVER_NAME",      "BIND_ADDRESS",     "BIND_PORT",  "MAX_EMAIL_SIZE_BYTES",
-    "MAX_TIMEOUT_SECS", "TEMP_EMAIL_DIR",   "AMQP_HOST",  "AMQP_PORT",
-    "AMQP_USERNAME",    "AMQP_PASSWORD",    "AMQP_VHOST", "AMQP_EXCHANGE",
-    "AMQP_ROUTING_KEY", "AMQP_BUFFER_SIZE", "RUST_LOG"};
+    "SERVER_NAME",      "BIND_ADDRESS",     "BIND_PORT",     "MAX_EMAIL_SIZE_BYTES",
+    "MAX_TIMEOUT_SECS", "TEMP_EMAIL_DIR",   "AMQP_HOST",     "AMQP_PORT",
+    "AMQP_USERNAME",    "AMQP_PASSWORD",    "AMQP_VHOST",    "AMQP_EXCHANGE",
+    "AMQP_ROUTING_KEY", "AMQP_BUFFER_SIZE", "AMQP_PROTOCOL", "RUST_LOG"};
 
 using Variables = std::map<std::string, std::string>;
 
@@ -81,7 +81,7 @@ TEST(Environment, WithABrokerTheSpoolIsItsFallback) {
   ASSERT_TRUE(loaded.ok());
   const Config& config = loaded.config;
   EXPECT_THAT(config.chain("default")->steps, ElementsAre("size", "broker"));
-  EXPECT_EQ(config.plugin("broker")->use, "output_amqp");
+  EXPECT_EQ(config.plugin("broker")->use, "output_amqp091");
   EXPECT_EQ(config.plugin("broker")->fallback, "spool");
   EXPECT_EQ(url(config), "amqp://rabbit.example.com:5672");
   EXPECT_EQ(text_option(config, "broker", "username"), "user");
@@ -94,6 +94,19 @@ TEST(Environment, WithABrokerTheSpoolIsItsFallback) {
   EXPECT_TRUE(options.contains("allow_unsynced_target")) << "LSMTPD's queues are classic";
   EXPECT_FALSE(options.contains("allow_lossy_target"));
   EXPECT_EQ(text_option(config, "spool", "directory"), "/var/spool/lsmtpd");
+}
+
+TEST(Environment, AmqpProtocolChoosesTheOutput) {
+  const auto plugin = [](const char* protocol) {
+    return load({{"AMQP_HOST", "h"}, {"AMQP_ROUTING_KEY", "q"}, {"AMQP_PROTOCOL", protocol}})
+        .config.plugin("broker")
+        ->use;
+  };
+  EXPECT_EQ(plugin(""), "output_amqp091");
+  EXPECT_EQ(plugin("0-9-1"), "output_amqp091");
+  EXPECT_EQ(plugin("1.0"), "output_amqp");
+  EXPECT_THAT(shown({{"AMQP_HOST", "h"}, {"AMQP_ROUTING_KEY", "q"}, {"AMQP_PROTOCOL", "1"}}),
+              ElementsAre("environment: error: AMQP_PROTOCOL is \"1\"; allowed: 0-9-1, 1.0"));
 }
 
 TEST(Environment, AnEmptyExchangeMeansTheQueueNamedByTheKey) {

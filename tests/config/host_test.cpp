@@ -20,7 +20,9 @@ TEST(ParseAddress, TakesNamesAndBothKindsOfNumbers) {
                         {"[::]:25", "::", 25},
                         {"mx.local:25", "mx.local", 25},
                         {"127.0.0.1:0", "127.0.0.1", 0},
-                        {"h:65535", "h", 65535}}) {
+                        {"systemd:mx", "systemd:mx", 0},
+                        {"h:65535", "h", 65535},
+                        {"unix:/run/lsmtpd/lmtp", "unix:/run/lsmtpd/lmtp", 0}}) {
     const auto address = parse_address(c.text);
     ASSERT_TRUE(address) << c.text << ": " << address.error().message;
     EXPECT_EQ(address->host, c.host);
@@ -37,6 +39,10 @@ struct Bad {
 TEST(ParseAddress, SaysWhatIsWrong) {
   for (const Bad& c : {
            Bad{"", "the port is missing, such as :2525"},
+           {"systemd:",
+            "\"systemd:\" names no socket: write systemd:NAME, as in FileDescriptorName="},
+           {"systemd:a:b",
+            "\"systemd:a:b\" names no socket: write systemd:NAME, as in FileDescriptorName="},
            {"127.0.0.1", "the port is missing, such as :2525"},
            {"[::1]", "the port is missing, such as :2525"},
            {"[::1:25", "a ] is missing"},
@@ -50,8 +56,8 @@ TEST(ParseAddress, SaysWhatIsWrong) {
            {"host:smtp", "\"smtp\" is not a port: 0 to 65535"},
            {"host:65536", "\"65536\" is not a port: 0 to 65535"},
            {"host:-1", "\"-1\" is not a port: 0 to 65535"},
-           {"unix:/run/lsmtpd.sock", "Unix sockets are not supported: write HOST:PORT"},
-           {"/run/lsmtpd.sock", "Unix sockets are not supported: write HOST:PORT"},
+           {"unix:run/lsmtpd.sock", "the path of a Unix socket begins with a slash"},
+           {"/run/lsmtpd.sock", "a Unix socket is written unix:/run/lsmtpd.sock"},
        }) {
     const auto address = parse_address(c.text);
     ASSERT_FALSE(address) << c.text;

@@ -16,6 +16,8 @@ inline const void* part(const Config& config, Section section) {
   switch (section) {
     case Section::server:
       return &config.server;
+    case Section::tls:
+      return &config.tls;
     case Section::listener:
       return &config.listeners.at(0);
     case Section::limits:
@@ -24,6 +26,8 @@ inline const void* part(const Config& config, Section section) {
       return &config.timeouts;
     case Section::log:
       return &config.log;
+    case Section::admin:
+      return &config.admin;
     case Section::plugin:
       return &config.plugins.at(0);
     default:
@@ -37,6 +41,7 @@ inline void* part(Config& config, Section section) {
 // Another value than the default: `number` where the type has numbers, as near to it as the range
 // allows.
 inline Value other_value(const Key& key, uint64_t number) {
+  if (key.type == Type::word && !key.computed.empty()) return std::string(key.words[1]);
   switch (key.type) {
     case Type::integer:
     case Type::size:
@@ -47,10 +52,16 @@ inline Value other_value(const Key& key, uint64_t number) {
     }
     case Type::word:
       return std::string(key.words[0] == key.default_value ? key.words[1] : key.words[0]);
+    case Type::truth:
+      return key.default_value != "true";
+    case Type::certificates:
+      return std::vector<CertificateFiles>{{"a.pem", "a.key", {}}};
     case Type::address:
       return std::string("[::1]:2526");
     case Type::texts:
       return std::vector<std::string>{"out"};
+    case Type::servers:
+      return std::vector<std::string>{"192.0.2.53:5353", "[2001:db8::53]:53"};
     case Type::networks:
       return std::vector<Network>{*parse_network("192.0.2.0/24")};
     default:

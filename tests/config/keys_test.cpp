@@ -40,7 +40,8 @@ std::string text_with(Section wanted, const std::string& line, std::string_view 
     text += header + "\n" + (section == wanted ? line + "\n" : "");
     if (section != wanted || key != without) text += rest + "\n";
   };
-  for (const Section section : {Section::server, Section::limits, Section::timeouts, Section::log})
+  for (const Section section : {Section::server, Section::tls, Section::limits, Section::timeouts,
+                                Section::log, Section::admin})
     add(section, std::string(info(section).header), {}, {});
   add(Section::listener, "[[listener]]", "address", "address = \"*:0\"");
   if (without != "chain") text += "chain = \"out\"\n";
@@ -61,7 +62,8 @@ TEST_P(EveryKey, HasAHelpTextThatFitsATableCell) {
 TEST_P(EveryKey, HasADefaultThatItAllows) {
   const Key& key = GetParam();
   if (key.required || !key.computed.empty() || key.type == Type::options) return;
-  if (key.type == Type::texts || key.type == Type::networks) return;
+  if (key.type == Type::texts || key.type == Type::networks || key.type == Type::servers) return;
+  if (key.type == Type::certificates) return;
   const auto value = parse_value(key, key.default_value);
   ASSERT_TRUE(value) << value.error().message;
   EXPECT_TRUE(check_value(key, *value));
@@ -94,6 +96,21 @@ TEST_P(EveryKey, RefusesAnotherTypeAtItsPlace) {
   ASSERT_EQ(errors.size(), 1u);
   EXPECT_THAT(errors[0], HasSubstr(fmt::format("{}: ", key.name.size() + 4)));
   EXPECT_THAT(errors[0], HasSubstr(std::string(key.name) + " must be "));
+}
+
+TEST_P(EveryKey, IsNamedWhereItChangesAndIsFixed) {
+  const Key& key = GetParam();
+  if (key.type == Type::options) return;
+  const Value value = other_value(key, 70'001);
+  const std::string line = fmt::format("{} = {}", key.name, toml_text(key, value));
+  const Loaded now = load_text(text_with(key.section, ""), "f");
+  const Loaded next = load_text(text_with(key.section, line, key.name), "f");
+  EXPECT_THAT(fixed_changes(next.config, next.config), IsEmpty());
+  const auto changes = fixed_changes(now.config, next.config);
+  ASSERT_EQ(changes.size(), key.fixed ? 1u : 0u);
+  if (!key.fixed) return;
+  EXPECT_EQ(full_name(changes[0].key), full_name(key));
+  EXPECT_GT(changes[0].at.line, 0u);
 }
 
 TEST_P(EveryKey, IsTheHintForAMistypedOne) {
@@ -148,7 +165,6 @@ TEST(Keys, OfASectionStandTogether) {
   EXPECT_EQ(count, all_keys().size());
 }
 
-// No key has the type yet.
 TEST(Keys, OfNetworksAreReadWithTheirMistakes) {
   struct Exempt {
     std::vector<Network> networks;
@@ -200,7 +216,7 @@ TEST(Reference, EveryKeyStandsInBothDocuments) {
 TEST(Reference, ADocumentThatLacksASectionIsAnError) {
   const auto made = with_key_tables("# Title\n<!-- keys: server -->\n<!-- end of keys -->\n");
   ASSERT_FALSE(made);
-  EXPECT_EQ(made.error().message, "no \"keys: chain\"");
+  EXPECT_EQ(made.error().message, "no \"keys: admin\"");
   EXPECT_FALSE(with_key_tables("<!-- keys: sever -->\n<!-- end of keys -->\n"));
   EXPECT_FALSE(with_key_tables("<!-- keys: server -->\n"));
 }

@@ -43,6 +43,7 @@ connections          = 200
 connections_per_peer = 10
 peer_prefix_v4 = 24
 peer_prefix_v6 = 56
+exempt = ["192.0.2.0/24", "2001:db8::1"]
 commands             = 50
 errors               = 5
 memory               = 33554432
@@ -125,6 +126,8 @@ TEST_F(ExampleTest, GivesLimitsInBytesAndTimeoutsInMilliseconds) {
   EXPECT_EQ(limits.connections_per_peer, 10u);
   EXPECT_EQ(limits.peer_prefix_v4, 24u);
   EXPECT_EQ(limits.peer_prefix_v6, 56u);
+  ASSERT_EQ(limits.exempt.size(), 2u);
+  EXPECT_EQ(format_network(limits.exempt[1]), "2001:db8::1/128");
   EXPECT_EQ(limits.commands, 50u);
   EXPECT_EQ(limits.errors, 5u);
   EXPECT_EQ(limits.memory, 32u << 20);
@@ -165,9 +168,9 @@ TEST_F(ExampleTest, GivesOptionsAsTheyStandWithTheirPositions) {
   const auto& urls = std::get<OptionValue::List>(options.at("urls").value.value);
   ASSERT_EQ(urls.size(), 2u);
   EXPECT_EQ(std::get<std::string>(urls[1].value), "amqps://broker-b:5671");
-  EXPECT_EQ(urls[1].position.line, 53u);
+  EXPECT_EQ(urls[1].position.line, 54u);
   EXPECT_EQ(urls[1].position.column, 34u);
-  EXPECT_EQ(options.at("urls").key_position.line, 53u);
+  EXPECT_EQ(options.at("urls").key_position.line, 54u);
   EXPECT_EQ(options.at("urls").key_position.column, 1u);
   EXPECT_EQ(std::get<std::string>(options.at("password").value.value), "s3cret");
   const auto& headers = std::get<OptionValue::Map>(options.at("headers").value.value);

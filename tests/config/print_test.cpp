@@ -22,8 +22,8 @@ Config unusual() {
   Config config;
   config.file = "x";
   uint64_t number = 65537;
-  for (const Section section :
-       {Section::server, Section::limits, Section::timeouts, Section::log}) {
+  for (const Section section : {Section::server, Section::tls, Section::limits, Section::timeouts,
+                                Section::log, Section::admin}) {
     for (const Key& key : keys_of(section))
       key.set(part(config, section), other_value(key, number++));
   }
@@ -31,6 +31,8 @@ Config unusual() {
   config.server.workers = 3;
   config.server.plugin_path = {"/a", "/b \"c\""};
   config.log.file = "/var/log/${x}";
+  config.admin.mode = "0600";
+  config.admin.http = "[::1]:9925";
   config.limits.memory = 1048577;
   config.limits.connections_per_peer = 103;
   config.listeners.resize(2);
@@ -38,6 +40,7 @@ Config unusual() {
     key.set(&config.listeners[0], other_value(key, number++));
   config.listeners[0].greet_delay = 1500;
   config.listeners[0].name = "one";
+  config.listeners[0].auth_plugin = "other";
   config.listeners[0].chain = config.listeners[1].chain = "main";
   config.listeners[1].name = "two";
   config.listeners[1].host = "*";
@@ -143,7 +146,7 @@ TEST(Print, OnlyChangedLeavesOutWhatHasItsDefault) {
   how.unset = {"out.key"};
   how.only_changed = true;
   EXPECT_EQ(print(config, how),
-            "# what differs from the defaults in the configuration of x\n"
+            "# changes from the defaults in the configuration of x\n"
             "\n[[listener]]\naddress = \"*:0\"\n"
             "\n[[listener]]\nname = \"listener-1\"\naddress = \"*:0\"\n"
             "\n[limits]\nmemory = \"64MiB\"\n"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "config/substitute.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -45,6 +46,19 @@ TEST_F(SubstituteTest, SaysWhatIsWrong) {
             "${} does not name an environment variable: write $${ for a literal ${");
   EXPECT_EQ(substitute("${A B}").error().message,
             "${A B} does not name an environment variable: write $${ for a literal ${");
+}
+
+TEST_F(SubstituteTest, ACredentialIsAFileOfTheService) {
+  setenv("CREDENTIALS_DIRECTORY", "/run/credentials/lsmtpd.service", 1);
+  EXPECT_EQ(substitute("credential:broker").value(), "/run/credentials/lsmtpd.service/broker");
+  EXPECT_EQ(substitute("a credential:broker").value(), "a credential:broker");
+  for (const char* name : {"", "..", ".", "a/b", "a b", "a:b", "\xff"})
+    EXPECT_THAT(substitute(std::string("credential:") + name).error().message,
+                testing::EndsWith("does not name a credential"))
+        << name;
+  unsetenv("CREDENTIALS_DIRECTORY");
+  EXPECT_EQ(substitute("credential:broker").error().message,
+            "credential:broker is of the service only: CREDENTIALS_DIRECTORY is not set");
 }
 
 TEST_F(SubstituteTest, ProtectIsTheOtherWay) {

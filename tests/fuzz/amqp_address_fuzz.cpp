@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "address.hpp"
+#include <sink/template.hpp>
+#include <sink/url.hpp>
+#include "amqp_options.hpp"
 #include "disposition.hpp"
 #include "fuzz_input.hpp"
-#include "job.hpp"
 #include "product.hpp"
-#include "url.hpp"
 
 namespace {
 

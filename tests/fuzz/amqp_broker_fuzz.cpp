@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // output_amqp on the fake host, against a hostile broker: the input says what the broker does, and
-// what the host asks meanwhile. Whatever comes,
+// what the host asks meanwhile. For any input,
 //   - a message counts as stored only when the broker accepted and settled every copy of it after
 //     it was sent whole (amqp_ledger.hpp reads that from the wire, apart from Proton);
 //   - each call is answered once, and all of them when the lane closes; nothing is left over;

@@ -65,6 +65,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   test::Host host;
   host.size_limit = input.flag(5) ? 64 : 0;
   if (input.flag(6)) host.answer = choose;
+  host.xclient = input.flag(7);
+  if (input.seed % 2 == 1) {  // the user is "user", the password "secret"
+    host.mechanisms = 7;
+    host.require_auth = input.seed % 4 == 1;
+    host.tls = std::make_shared<const message::Tls>();
+    host.users = [](smtp::Credentials& given) {
+      return given.password.view() == "secret" ? given.user : std::string();
+    };
+  }
 
   const test::Played whole = test::play_whole(settings, host, input.text);
   require_well_formed(whole.replies);

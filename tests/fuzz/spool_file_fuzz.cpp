@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A file of the spool: for any content, reading ends with a message or with an error. A message
-// that was read, written again and read again is the same.
+// that was read, written again and read again is the same, and its head alone has the same
+// beginning.
 #include <algorithm>
 #include <cstring>
 #include <mail_json/mail_reader.hpp>
@@ -51,6 +52,14 @@ std::optional<Read> read(std::string_view file, std::size_t most) {
   return got;
 }
 
+// The beginning of the content, without a look at the rest of the file.
+std::optional<std::string> beginning(std::string_view file, std::size_t most) {
+  Bytes input(file, most);
+  json::Reader reader(input);
+  if (!reader.open_head()) return std::nullopt;
+  return reader.beginning(1000);
+}
+
 std::string write(const Read& read) {
   const json::EnvelopeView envelope(read.mail);
   const json::Bookkeeping& book = read.mail.bookkeeping;
@@ -75,10 +84,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const std::string_view file(reinterpret_cast<const char*>(data) + 1, size - 1);
   const auto first = read(file, std::size_t{data[0]} + 1);
+  beginning(file, std::size_t{data[0]} + 1);
   // The size of each read makes no difference.
   lsmtpd::fuzz::require(read(file, SIZE_MAX).has_value() == first.has_value());
   if (!first) return 0;
-  const auto second = read(write(*first), 7);
+  const std::string again = write(*first);
+  const auto second = read(again, 7);
+  const auto head = beginning(again, std::size_t{data[0]} + 1);
+  lsmtpd::fuzz::require(head && first->content.starts_with(*head));
   lsmtpd::fuzz::require(second.has_value());
   lsmtpd::fuzz::require(second->content == first->content);
   lsmtpd::fuzz::require(second->mail.time_ns == first->mail.time_ns);

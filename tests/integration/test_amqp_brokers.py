@@ -8,7 +8,6 @@ import time
 import pytest
 
 from support import mails
-from support.daemon import run_cli
 from support.load import Ledger, Load
 from support.mails import as_sent
 from support.smtp import stuff

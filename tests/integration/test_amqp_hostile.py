@@ -9,7 +9,8 @@ import time
 import pytest
 from test_amqp_brokers import deliver
 
-from support.daemon import sanitized
+from support.daemon import merge, sanitized
+from support.relay import shut
 from support.wait import free_ports, wait_until
 
 SASL = b"AMQP\x03\x01\x00\x00"
@@ -83,6 +84,7 @@ class Hostile:
         return seen
 
     def end(self):
+        shut(self.listener)  # or the accept() that waits takes one more
         self.listener.close()
 
 
@@ -106,8 +108,8 @@ def config(port, **options):
         "chain": {"default": {"steps": ["broker"]}}}
 
 
-def flood(broker, client):
-    """Opens all that it is asked for, and sends messages on the link that only takes them."""
+def attach(broker, client):
+    """Lets the client attach its link, and grants no credit."""
     broker.read_until(client, b"\x00\x53\x10")
     client.sendall(OPEN)
     seen = broker.read_until(client, b"\x00\x53\x12")  # attach
@@ -117,6 +119,11 @@ def flood(broker, client):
     client.sendall(BEGIN + frame(0, performative(
         0x12, string(name), uint(0), TRUE, b"\x50\x02", b"\x50\x00",
         performative(0x28, NULL), performative(0x29, string(b"mail"), uint(1)), NULL, NULL, uint(0))))
+
+
+def flood(broker, client):
+    """Opens all that it is asked for, and sends messages on the link that only takes them."""
+    attach(broker, client)
     end = time.monotonic() + 5
     number = 0
     while time.monotonic() < end:
@@ -140,6 +147,31 @@ def test_a_broker_that_floods_us_gets_no_memory(daemon, hostile):
     assert broker.connections < 60, "reconnected without a pause"
     if not sanitized():
         assert max(memory) < 40 << 20
+
+
+def grants_nothing(broker, client):
+    attach(broker, client)
+    broker.read_until(client, b"never")
+
+
+def test_a_replayed_message_that_waits_for_credit_does_not_hold_a_stop(daemon, hostile):
+    broker = hostile(grants_nothing)
+    port = broker.port
+    broker.end()
+    made = daemon(merge(config(port, reconnect_last="200ms"),
+                        {"timeouts": {"drain": "120s"}, "plugin": {"broker": {"deadline": "60s"}}}))
+    made.wait_log("broker not reached", 20)
+    with made.client() as client:
+        client.command("EHLO client.example", 250)
+        assert deliver(client, b"x\r\n").startswith("250")
+    broker.listener = socket.create_server(("127.0.0.1", port))
+    threading.Thread(target=broker.serve, daemon=True).start()
+    made.wait_log("attached to the target", 20)
+    time.sleep(2)  # replay looks each second; that it waits for credit does not show from outside
+    begun = time.monotonic()
+    assert made.stop(30) == 0
+    assert time.monotonic() - begun < 10 and not made.log_lines("ending")
+    assert len(made.spool) == 1
 
 
 def idle_timeout_of_1_ms(broker, client):

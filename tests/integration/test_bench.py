@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 
 import pytest
 
+from support.certificates import Certificates, table
 from support.daemon import BUILD
 from support.faults import STRACED, can_mount
 
@@ -63,6 +65,28 @@ def test_every_message_of_the_load_is_in_the_spool(daemon, mode):
     stored = server.spool.messages()
     assert json.loads(done.stdout)["messages"] == len(stored) == 20
     assert {len(each.content) for each in stored} == {3000}
+
+
+def test_the_load_client_speaks_tls(daemon, tmp_path):
+    pair = Certificates(tmp_path / "certificates").issue()
+    server = daemon({"listener": [{"name": "mx", "address": "127.0.0.1:0", "chain": "default", "tls": "implicit"}],
+                     "tls": table(pair)})
+    for mode in ("kept", "one", "bdat"):
+        done = load(server.address()[1], "--tls", "--mode", mode, "--size", "20000", "--connections", "3", "--messages", "9")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert json.loads(done.stdout)["messages"] == 9
+    stored = server.spool.messages()
+    assert {(len(each.content), each.json["protocol"]) for each in stored} == {(20000, "ESMTPS")} and len(stored) == 27
+    assert load(server.address()[1], "--messages", "1", "--patience", "1").returncode == 1, "in the clear there is no banner"
+
+
+def test_the_bench_of_tls_measures_round_trips_beside_handshakes(tmp_path):
+    done = subprocess.run([sys.executable, BENCH / "bench_tls.py", "--rounds", "1", "--seconds", "1", "--parts", "latency",
+                           "--report", tmp_path / "report.md"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    worst = re.search(r"^\| worst round trip beside 200 handshakes/s, ms \| [^|]* \| ([\d.]+) \|$",
+                      (tmp_path / "report.md").read_text(), re.M)
+    assert worst and float(worst[1]) > 0
 
 
 class Liar:

@@ -118,6 +118,28 @@ def test_kill_9_of_the_broker(daemon, broker, queue):
             slowest_reply=f"{slowest:.1f} s", memory=watch.check())
 
 
+# `contrib/dev test faults -k id_cache`. Artemis remembers the ids of the last 20,000 messages of an address: a resend
+# that comes later is stored twice.
+@only_long
+@pytest.mark.parametrize("broker", ["artemis"], indirect=True)
+def test_three_kills_under_60_000_messages_stay_within_the_id_cache(daemon, broker, queue):
+    made = attached(prepared(daemon, broker, queue, deadline="3s"))
+    ledger, watch, most = Ledger(), Watch(made), 0
+    load = Load(made.address(), ledger, threads=8, sizes=SIZES, manners=MANNERS)
+    for _ in range(3):
+        accepts(load, watch, 15_000, 600)
+        broker.kill()
+        accepts(load, watch, 2_000, 300)  # the fallback has them
+        most = max(most, len(made.spool))
+        broker.start()
+    accepts(load, watch, max(10, 60_000 - len(ledger.accepted)), 600)
+    load.stop()
+    drained(made, 300)
+    assert len(ledger.accepted) >= 60_000
+    settled("three kills of the broker under 60,000 messages", broker, queue, made, ledger, kills=3,
+            in_the_spool=most, memory=watch.check())
+
+
 def back_under_load(made, broker, queue):
     """The broker has the live mail again; waiting messages are replayed meanwhile."""
     depth = broker.depth(queue)

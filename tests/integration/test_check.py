@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from support import sockets
 from support.daemon import BINARY, BUILD, Daemon, run_cli
 from support.hostile import H
 from support.wait import wait_until
@@ -143,6 +144,53 @@ def test_a_password_file_that_others_can_read_is_a_warning_at_its_line(daemon):
                and "can be read by every user" in each for each in lines), lines
 
 
+def test_mistakes_of_admin_are_found_with_their_line(daemon, tmp_path):
+    file = sockets.folder() / "file"
+    file.write_text("")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        server = daemon({"admin": {"http": f"127.0.0.1:{port}", "socket": str(file)}}, started=False)
+        both(server, place(server, "http", "Address already in use"), place(server, "socket", "is not a socket"))
+    for key, value, said in [("token_file", str(tmp_path / "none"), "cannot be read"),
+                             ("socket", str(tmp_path / ("x" * 200)), "longer than the 107 octets")]:
+        server = daemon({"admin": {"http": "127.0.0.1:0", key: value}}, started=False)
+        both(server, place(server, key, said))
+    path = sockets.folder() / "admin"
+    server = daemon({"admin": {"socket": str(path), "group": "no-such-group"}}, started=False)
+    both(server, place(server, "socket", "there is no group no-such-group"))
+    assert not path.exists()
+
+
+def test_the_admin_socket_of_the_running_daemon_is_a_warning(daemon):
+    server = daemon({"admin": {"socket": str(sockets.folder() / "admin")}})
+    shown = run_cli("check", "--config", server.config_file, check=0).stderr
+    assert any(": warning: " in each and "a process listens at" in each for each in shown.splitlines()), shown
+
+
+def test_an_admin_token_that_others_can_read_is_a_warning(daemon, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    token.chmod(0o644)
+    server = daemon({"admin": {"http": "127.0.0.1:0", "token_file": str(token)}}, started=False)
+    shown = run_cli("check", "--config", server.config_file, check=0).stderr
+    assert "can be read by every user" in shown and "secret" not in shown
+
+
+def test_a_missing_users_file_is_found_with_its_line(daemon, tmp_path):
+    server = daemon({"plugin": {"users": {"use": "auth_file", "options": {"file": str(tmp_path / "none")}}}},
+                    started=False)
+    both(server, place(server, "options", "No such file or directory", holds="none"))
+
+
+def test_two_spools_in_one_directory_are_found_with_their_line(daemon):
+    server = daemon(started=False)
+    directory = server.config["plugin"]["spool"]["options"]["directory"]
+    server.config["plugin"]["twice"] = {"use": "output_json_spool", "options": {"directory": directory + "/"}}
+    server.config["chain"]["default"]["steps"] = ["spool", "twice"]
+    server.write_config()
+    both(server, place(server, "options", "is the directory of plugin.spool already", holds=directory + "/"))
+
+
 def test_a_size_filter_that_contradicts_the_limit_is_a_warning(daemon):
     for most, said in [("1MiB", "is below limits.message_size (32MiB), so limits.message_size has no"),
                        ("64MiB", "is above limits.message_size (32MiB), so it has no effect")]:
@@ -173,36 +221,6 @@ def test_print_shows_every_key_and_changed_only_what_differs(daemon):
     again.write_text(changed)
     assert run_cli("check", "--changed", "--config", again, check=0).stdout.splitlines()[1:] == \
         changed.splitlines()[1:]
-
-
-def output_to(full, *argv, cwd=None):
-    """Runs lsmtpd with standard output on /dev/full, or closed."""
-    command = [BINARY, *map(str, argv)]
-    script = 'exec "$@" >/dev/full' if full else 'exec "$@" >&-'
-    return subprocess.run(["sh", "-c", script, "sh", *command], capture_output=True, text=True,
-                          timeout=60, cwd=cwd)
-
-
-@pytest.mark.parametrize("full", [True, False], ids=["full", "closed"])
-def test_a_command_that_cannot_write_its_output_fails_with_an_error(daemon, full):
-    server = daemon()
-    with server.client() as client:
-        client.envelope()
-        client.data(H + b"x\r\n")
-    mail = server.spool.ids()[0]
-    options = ["--config", server.config_file]
-    for argv in (["check", *options], ["check", "--print", *options], ["plugins"], ["--help"],
-                 ["--version"], ["check", "--help"], ["spool", "--help"], ["spool", "ls", *options],
-                 ["spool", "show", *options, mail], ["spool", "export", *options, mail]):
-        done = output_to(full, *argv)
-        assert done.returncode == 1, (argv, done)
-        assert "lsmtpd: cannot write to standard output" in done.stderr, (argv, done)
-
-
-def test_try_that_cannot_write_its_verdict_fails():
-    done = subprocess.run(["sh", "-c", f"{BINARY} try --plugin filter_size >/dev/full"], input="x\n",
-                          capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and "cannot write to standard output" in done.stderr
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

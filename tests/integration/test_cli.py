@@ -386,3 +386,29 @@ def test_a_port_that_is_taken_is_an_error_that_names_it(daemon):
     assert second.process.wait(20) not in (0, -signal.SIGABRT)
     assert str(port) in second.process.tail() + second._log_tail()
     second.process = None
+
+
+def test_migrate_prints_the_configuration_that_the_variables_make(tmp_path):
+    spool = tmp_path / "spool"
+    spool.mkdir(0o700)
+    variables = tmp_path / "environment"
+    variables.write_text('# of its package\n'
+                         f'SERVER_NAME=mx.test.example\nBIND_ADDRESS=127.0.0.1\nBIND_PORT=2525\nTEMP_EMAIL_DIR="{spool}"\n'
+                         "AMQP_HOST=broker.example\nAMQP_USERNAME=user\nAMQP_PASSWORD='p%40ss ${x}'\nAMQP_VHOST=%2f\n"
+                         "AMQP_ROUTING_KEY=mail \\\n  \nMAX_EMAIL_SIZE_BYTES=1000000\n")
+    done = run_cli("migrate", "--from-env", variables, check=0)
+    assert "password" in done.stderr
+    written = tmp_path / "lsmtpd.toml"
+    written.write_text(done.stdout)
+    assert 'hostname = "mx.test.example"' in done.stdout and "p@ss" in done.stdout
+    printed = run_cli("check", "--print", "--config", written)
+    assert "is not a" not in printed.stderr and "unknown" not in printed.stderr, printed.stderr
+    assert "admin.sock" not in done.stdout
+    service = run_cli("migrate", "--service", "--from-env", variables, check=0).stdout
+    assert 'socket = "/run/lsmtpd/admin.sock"' in service and 'state_directory = "/var/lib/lsmtpd"' in service
+    again = run_cli("migrate", "--from-env", env={**os.environ, "SERVER_NAME": "mx.test.example"}, check=0)
+    assert 'hostname = "mx.test.example"' in again.stdout
+    variables.write_text("SERVER_NAME='mx\n")
+    assert "line 1: SERVER_NAME: a quote is not closed" in run_cli("migrate", "--from-env", variables, check=2).stderr
+    variables.write_text("\nno variable\n")
+    assert "line 2: this is no NAME=VALUE" in run_cli("migrate", "--from-env", variables, check=2).stderr

@@ -67,12 +67,19 @@ def test_the_dev_script_names_its_commands_and_refuses_others():
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze")
 def test_the_systemd_unit_is_one_that_systemd_understands(tmp_path):
-    unit = (ROOT / "contrib/systemd/lsmtpd.service").read_text()
+    source = ROOT / "contrib/systemd"
+    unit = (source / "lsmtpd.service").read_text()
     (tmp_path / "lsmtpd.service").write_text(unit.replace("/usr/bin/lsmtpd", "/bin/true"))
-    done = subprocess.run(["systemd-analyze", "verify", tmp_path / "lsmtpd.service"],
-                          capture_output=True, text=True)
-    complaints = [line for line in done.stderr.splitlines() if "lsmtpd.service" in line]
-    assert not complaints
+    shutil.copy(source / "lsmtpd.socket", tmp_path)
+    for name in (None, "socket-activation.conf", "drop-in.conf"):
+        folder = tmp_path / "lsmtpd.service.d"
+        shutil.rmtree(folder, ignore_errors=True)
+        if name:
+            folder.mkdir()
+            (folder / name).write_text((source / name).read_text().replace("/usr/bin/lsmtpd", "/bin/true"))
+        done = subprocess.run(["systemd-analyze", "verify", tmp_path / "lsmtpd.service", tmp_path / "lsmtpd.socket"],
+                              capture_output=True, text=True)
+        assert not [line for line in done.stderr.splitlines() if "lsmtpd" in line], (name, done.stderr)
 
 
 # contrib/dev.
@@ -152,6 +159,34 @@ def test_a_package_of_an_untagged_commit_is_older_than_the_release(tmp_path):
     assert subprocess.run(["dpkg", "--compare-versions", named(), "lt", version]).returncode == 0
     subprocess.run([*git, "tag", "-a", "-m", "x", f"v{version}"], check=True, env=environment)
     assert named() == version
+
+
+DEBIAN = ROOT / "contrib/packaging/debian"
+
+
+def test_each_plugin_is_in_one_debian_package():
+    listed = re.search(r"foreach\(plugin (.*?)\)", (ROOT / "plugins/CMakeLists.txt").read_text())[1].split()
+    packed = re.findall(r"/lsmtpd/(\w+)\.so$", "".join(file.read_text() for file in DEBIAN.glob("*.install")), re.M)
+    assert sorted(packed) == sorted(set(listed) - {"common"})
+
+
+def test_the_libraries_of_contrib_dev_and_of_the_debian_packages_are_the_same():
+    control = (DEBIAN / "control").read_text()
+    needed = set(re.findall(r"[a-z0-9.+-]+(?=[ ,\n])", re.search(r"Build-Depends: (.*?)\n[A-Z]", control, re.S)[1] + "\n"))
+    listed = subprocess.run([ROOT / "contrib/dev", "packages", "--list", "build"], capture_output=True, text=True, check=True)
+    libraries = {name for name in listed.stdout.split() if name.startswith("lib")}
+    assert libraries == {name for name in needed if name.startswith("lib")} - {"libcrypt-dev"}  # comes with every compiler
+
+
+def test_the_source_of_the_debian_packages_has_the_version_of_the_commit(tmp_path):
+    done = subprocess.run([ROOT / "contrib/dev", "package", "--source", tmp_path / "source"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    parsed = subprocess.run(["dpkg-parsechangelog", "-l", tmp_path / "source/debian/changelog"], capture_output=True, text=True, check=True)
+    fields = dict(line.split(": ", 1) for line in parsed.stdout.splitlines() if re.match(r"\w[\w-]*: ", line))
+    assert fields["Version"] == shell('cd "$root"; package_version').stdout.strip()
+    committed = subprocess.run(["git", "-c", f"safe.directory={ROOT}", "-C", ROOT, "log", "-1", "--format=%ct"], capture_output=True, text=True)
+    assert fields["Timestamp"] == committed.stdout.strip()
+    assert not (tmp_path / "source/contrib/packaging").exists() and (tmp_path / "source/debian/rules").stat().st_mode & 0o111
 
 
 def test_lint_of_a_commit_without_sources_finds_nothing():

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from support.certificates import Certificates
 from support.daemon import BUILD, run_cli
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -57,23 +58,16 @@ def test_the_configuration_for_each_broker_is_right(tmp_path, file):
     assert checked.returncode == 0, checked.stderr
 
 
-def test_the_cluster_manifest_has_a_configuration_that_is_right(tmp_path):
-    yaml = pytest.importorskip("yaml")
-    parts = list(yaml.safe_load_all((ROOT / "contrib" / "cluster" / "lsmtpd.yaml").read_text()))
-    config, service, pods = ({part["kind"]: part for part in parts}[kind]
-                             for kind in ("ConfigMap", "Service", "StatefulSet"))
-    (tmp_path / "password").write_text("secret")
-    text = config["data"]["lsmtpd.toml"].replace("/run/secrets/lsmtpd", str(tmp_path))
+@pytest.mark.parametrize("file", sorted((ROOT / "contrib" / "config").glob("*.toml")), ids=lambda f: f.stem)
+def test_the_configuration_for_each_place_is_right(tmp_path, file):
+    certificate, key = Certificates(tmp_path).issue(names="DNS:mail.example.com,DNS:mx.example.com")
+    (tmp_path / "users").write_text(run_cli("auth", "hash", "user", input=b"secret\n", check=0).stdout)
+    text = file.read_text().replace("/var/spool/lsmtpd", str(tmp_path)).replace('user = "lsmtpd"\n', "")
+    for path, instead in (("tls/fullchain.pem", certificate), ("tls/privkey.pem", key), ("users", tmp_path / "users")):
+        text = text.replace(f"/etc/lsmtpd/{path}", str(instead))
     mine = tmp_path / "my.toml"
-    mine.write_text(text.replace("/var/spool/lsmtpd", str(tmp_path)))
-    checked = run_cli("check", "--config", mine, cwd=tmp_path)
-    assert checked.returncode == 0, checked.stderr
-    pod = pods["spec"]["template"]
-    assert service["spec"]["selector"] == pods["spec"]["selector"]["matchLabels"] == pod["metadata"]["labels"]
-    mounts = [mount["name"] for mount in pod["spec"]["containers"][0]["volumeMounts"]]
-    given = [each["name"] for each in pod["spec"]["volumes"]]
-    given += [each["metadata"]["name"] for each in pods["spec"]["volumeClaimTemplates"]]
-    assert sorted(mounts) == sorted(given)
+    mine.write_text(text)
+    assert "error" not in run_cli("check", "--config", mine, check=0).stderr
 
 
 def test_every_key_of_the_json_stands_in_its_document(daemon):
@@ -128,8 +122,15 @@ PAGES = [page for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((R
                            *sorted((ROOT / "docs" / "man").glob("*.[1-8]*"))]]
 LONGEST_CELL = 160
 RIDDLE = re.compile(r"(?:^[-*>#\d.\s]*|[.:;!?]\s+|\*\*)(?:What|Who|Whoever|Whatever|Whose)\b|\|\s*(?:what|who|whoever)\b(?! to do)")
-OLD_WORDS = re.compile(r"\b(stages?|abilit(?:y|ies)|try[ _]later|not now|bur(?:y|ied|ies|ying)|presets?|"
+OLD_WORDS = re.compile(r"\b(stages?|abilit(?:y|ies)|try[ _]later|not[- ]now|bur(?:y|ied|ies|ying)|presets?|"
                        r"pipeline::Transaction|message::Store)\b", re.I)
+CODE = [file for folder in ("core", "include", "plugins", "cmake", "contrib", "etc")
+        for file in sorted((ROOT / folder).rglob("*"))
+        if file.is_file() and file.suffix not in (".der", ".pem", ".json", ".md", ".html", ".pyc")]
+# Folders and files that are not clean yet, and the most comments in each that break the rule. Lower a number when you
+# mend one; no number may grow, and no line may be added.
+NOT_CLEAN = {"plugins/common/sink/": 4, "plugins/output_amqp/": 11, "plugins/output_amqp091/": 4,
+             "plugins/output_json_spool/": 4}
 
 
 def prose(page):
@@ -140,6 +141,29 @@ def prose(page):
             fenced = not fenced
         elif not fenced and not line.startswith(("    ", "\t")):
             yield number, re.sub(r"`[^`]*`", "``", line)
+
+
+def comments(file):
+    """(number, text) of each line of a comment, without its mark; inline code and strings are left out."""
+    c_like = file.suffix in (".c", ".h", ".cpp", ".hpp", ".rs")
+    mark = re.compile(r"(?:^|\s)//[/!]*(.*)|(?:^|\s)/\*+(.*?)(?:\*/|$)" if c_like else r"(?:^|\s)[#;]+(?=\s)(.*)")
+    within = False
+    for number, line in enumerate(file.read_text().splitlines(), 1):
+        line = re.sub(r"`[^`]*`", "``", line)
+        if within:
+            text = line.strip().lstrip("* ")
+        elif match := mark.search(re.sub(r'"(?:[^"\\]|\\.)*"', '""', line) if c_like else line):
+            text = match[match.lastindex]
+        else:
+            continue
+        within = c_like and "*/" not in line and (within or "/*" in line)
+        yield number, text.replace("*/", "").strip()
+
+
+def faults(file):
+    """A riddle at the begin of a sentence, or a word that was replaced, in a comment."""
+    return [f"{file.relative_to(ROOT)}:{number}: {text}" for number, text in comments(file)
+            if RIDDLE.search(text) or (OLD_WORDS.search(text) and "cmake" not in text.lower())]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -162,12 +186,34 @@ def test_words_that_were_replaced_do_not_come_back(page):
     assert not found
 
 
+def test_the_rule_of_prose_holds_in_comments():
+    found, left = [], dict.fromkeys(NOT_CLEAN, 0)
+    for file in CODE:
+        place = next((place for place in NOT_CLEAN if str(file.relative_to(ROOT)).startswith(place)), None)
+        if place:
+            left[place] += len(faults(file))
+        else:
+            found += faults(file)
+    assert not found
+    assert not [f"{place}: {count} faults" for place, count in left.items() if count > NOT_CLEAN[place]]
+
+
+def test_comments_are_found_in_code(tmp_path):
+    file = tmp_path / "a.cpp"
+    file.write_text('// One.\nint a = 1;  // Two: `code`.\n/* Three\n * four */ int b;\nauto c = "// no";\n')
+    assert list(comments(file)) == [(1, "One."), (2, "Two: ``."), (3, "Three"), (4, "four  int b;")]
+    file = tmp_path / "a.toml"
+    file.write_text('# One.\na = "#b"  # Two.\n')
+    assert list(comments(file)) == [(1, "One."), (2, "Two.")]
+
+
 def test_the_rule_of_prose_finds_riddles_and_old_words():
     for line in ("What it does.", "Text. Who asks gets it.", "| a | what happens |", "## What was tried", "- **Who** may"):
         assert RIDDLE.search(line), line
     for line in ("It says what happens.", "| line | what to do |", "Whole lines."):
         assert not RIDDLE.search(line), line
     assert OLD_WORDS.search("try later") and OLD_WORDS.search("A stage is") and not OLD_WORDS.search("staged")
+    assert OLD_WORDS.search("beats not-now") and OLD_WORDS.search("is buried")
 
 
 def links_of(page):
@@ -208,7 +254,7 @@ def test_the_fields_of_log_calls_stand_in_the_table_of_events():
     fields = {row[0].strip("| `"): set(row[3].split(", ")) for row in rows}
     checked = 0
     for file in (ROOT / "core").rglob("*.?pp"):
-        for call in re.finditer(r'log::(?:info|warn|error|write)\(([^;]*?)"(\w+)",\s*(\{\{[^;]*|std::vector[^;]*)\);',
+        for call in re.finditer(r'(?:log::(?:info|warn|error|write)|log_line)\(([^;]*?)"(\w+)",\s*(\{\{[^;]*|std::vector[^;]*)\);',
                                 file.read_text(), re.S):
             used = set(re.findall(r'\{"(\w+)",', call[3]))
             assert used <= fields[call[2]], f"{file.name}: {call[2]}: {used - fields[call[2]]}"
@@ -222,3 +268,26 @@ def test_the_operations_page_has_every_line_that_a_plugin_logs():
              for line in re.findall(r'host_?(?:\(\))?\.(?:info|warn|error)\(\s*"([^"]+)"', file.read_text())}
     assert len(lines) > 15
     assert not [line for line in lines if f"`{line}`" not in page and "LSMTPD_TEST" not in line]
+
+
+@pytest.mark.parametrize("number", range(len(blocks("docs/security.md", "toml"))))
+def test_the_files_for_the_internet_are_right(tmp_path, number):
+    """Without a warning, with certificates of the names that they have; as the user who runs the test."""
+    from support.certificates import Certificates
+    text = blocks("docs/security.md", "toml")[number]
+    made = Certificates(tmp_path / "tls")
+    name = re.search(r'hostname = "(.*?)"', text).group(1)
+    files = {"ecdsa/": made.issue("ecdsa", f"DNS:{name}"), "rsa/": made.issue("rsa", f"DNS:{name}", key="rsa")}
+    for folder, (certificate, key) in [*files.items(), ("", files["ecdsa/"])]:
+        text = text.replace(f"/etc/lsmtpd/tls/{folder}fullchain.pem", str(certificate))
+        text = text.replace(f"/etc/lsmtpd/tls/{folder}privkey.pem", str(key))
+    text = text.replace("/etc/lsmtpd/tls/devices-ca.pem", str(made.ca))
+    text = text.replace("/var/spool/lsmtpd", str(tmp_path / "spool")).replace('user     = "lsmtpd"', "")
+    for port in (25, 465, 587):
+        text = text.replace(f'"*:{port}"', '"127.0.0.1:0"')
+    mine = tmp_path / "my.toml"
+    mine.write_text(text)
+    checked = run_cli("check", "--config", mine, cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert "/etc/" not in text
+    assert [line for line in checked.stderr.splitlines() if "checked as root" not in line] == []

@@ -68,7 +68,7 @@ def test_an_error_of_the_disk_gives_451_and_the_next_message_is_stored(daemon, c
     assert "Input/output error" in server.log.read_text()
     assert deliver(server).startswith("250")
     stored = len(server.spool)
-    # What could not be made safe may be there or not, but is never taken for stored.
+    # Messages that could not be made safe may be there or not, but never count as stored.
     assert 3 <= stored <= 3 + len(refused)
     assert all(each.content == MAIL for each in server.spool.messages())
 
@@ -85,7 +85,7 @@ def test_a_disk_that_fails_now_and_then_under_load_loses_nothing(daemon, call):
     assert server.stop() == 0
     assert ledger.count(4) > 0
     assert "the disk failed: the message was refused; check the disk and the directory" in server.log.read_text()
-    # What could not be made safe may be there or not, but is never taken for stored.
+    # Messages that could not be made safe may be there or not, but never count as stored.
     found = ledger.check(server.spool.contents(), refused_may_stay=True)
     report.record(f"EIO of {call}, every seventh", "spool", ledger, found)
 

@@ -13,7 +13,7 @@ import pytest
 from support.daemon import Daemon, sanitized, unoptimised
 from support.flood import (MAIL_OF_4_KB, PER_ADDRESS, Crowd, Gauge, Regular, allow_descriptors, can_vanish,
                            percentile)
-from support.hostile import E, END, H, M, MAIL, R
+from support.hostile import E, END, H, M, MAIL
 from support.smtp import Client, queued_id, stuff
 from support.wait import wait_until
 
@@ -132,6 +132,8 @@ FLOODS = [
     ("a mail of 4 KB at once", EVERYBODY, 4_000, MAIL + stuff(MAIL_OF_4_KB), None, False),
     # One peer has limits.connections_per_peer, and cannot take everything from the others.
     ("long recipients of one peer", PER_ADDRESS, PER_ADDRESS, E + M + LONG_RECIPIENTS, None, True),
+    ("recipients of eight peers", 8 * PER_ADDRESS - 40, 8 * PER_ADDRESS - 40, E + M + b"RCPT TO:<a@b>\r\n" * 1000, None,
+     True),
     ("1 MB of data of one peer", PER_ADDRESS, PER_ADDRESS, MAIL + H + (b"x" * 998 + b"\r\n") * 1000, None, True),
     ("replies that one peer never reads", PER_ADDRESS, PER_ADDRESS, E * 3000, 4096, True),
 ]
@@ -247,6 +249,18 @@ def test_46_a_storm_leaves_nothing_behind(server, regular, baseline, figures, na
     wait_for_descriptors(server, baseline)
     _, replies = regular.measure(10)
     assert all(reply.startswith("250") for reply in replies), replies
+
+
+def test_two_peers_that_use_up_the_spill_leave_others_room(daemon):
+    made = daemon({"limits": {"message_size": "10MiB", "memory": "32MiB", "spill": "64MiB"}})
+    with Crowd(made, 2 * PER_ADDRESS) as crowd:
+        crowd.send_all(MAIL + H + (b"x" * 998 + b"\r\n") * 1000)
+        made.wait_log("message_dropped", 60)  # there is no room for all of theirs
+        for size in (4_000, 4_000, 100_000) * 3:
+            with made.client() as client:
+                client.envelope()
+                queued_id(client.data(H + (b"y" * 98 + b"\r\n") * (size // 100)))
+    wait_until(lambda: made.descriptors() < 100, 60, "the crowd to be gone")
 
 
 def test_memory_is_back_at_the_baseline(server, baseline):

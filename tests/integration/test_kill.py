@@ -3,10 +3,12 @@
 import random
 import signal
 import socket
+import time
 
 import pytest
 
 from support import report
+from support.daemon import BUILD
 from support.faults import HOOKED_SPOOL, STRACED, ThreadsTraced
 from support.hostile import H
 from support.load import Ledger, Load
@@ -127,6 +129,36 @@ def test_sigterm_does_not_wait_longer_than_drain(daemon, drain):
         server.process.signal(signal.SIGTERM)
         assert server.process.wait(20) == 0
     assert len(server.spool) == 0
+
+
+def test_ending_names_the_plugin_that_the_drain_waited_for(daemon):
+    fixture = {"use": str(BUILD / "tests/fixtures/bad_filter.so"), "options": {"mode": "never"}, "deadline": "300s"}
+    server = daemon({"server": {"workers": 1}, "timeouts": {"drain": "1s"}, "plugin": {"silent": fixture},
+                     "chain": {"default": {"steps": ["silent", "spool"]}}})
+    with server.client() as client:
+        client.envelope()
+        client.command("DATA", 354)
+        client.send(H + b"x\r\n.\r\n")
+        with server.client() as other:  # on the one worker, so that what was sent before is read by then
+            other.command("NOOP", 250)
+        server.process.signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+    ending, = server.log_lines("ending")
+    assert ending["plugins"] == "silent" and ending["why"] == "timeouts.drain passed", ending
+
+
+def test_idle_clients_that_ignore_their_421_do_not_hold_a_stop(daemon):
+    server = daemon({"timeouts": {"drain": "300s"}})
+    clients = [server.client(receive_buffer=2304) for _ in range(20)]
+    for client in clients[:10]:  # these do not read either, and their replies are stuck
+        client.send(b"EHLO c.example\r\n" * 900)
+    server.process.signal(signal.SIGTERM)
+    begun = time.monotonic()
+    assert server.process.wait(60) == 0
+    assert time.monotonic() - begun < 20
+    assert not server.log_lines("ending")
+    for client in clients:
+        client.close()
 
 
 def test_a_second_sigterm_ends_it_at_once(daemon):

@@ -12,6 +12,7 @@ from support.daemon import BINARY, run_cli
 ROOT = pathlib.Path(__file__).parents[2]
 COMMON = {"--config", "--help"}
 SPOOL = "spool"  # the command of a plugin, which has a page of its own
+OF_PLUGINS = {SPOOL, "map"}
 
 
 def section(text, title):
@@ -26,17 +27,30 @@ def own_options(command):
     """The long options of a command of the program, from its --help."""
     words = [command] if command else []
     lines = section(run_cli(*words, "--help", check=0).stdout, "Options")
-    return set(re.findall(r"^  (?:-\w,)?(--\w+)", lines, re.M)) | COMMON
+    return set(re.findall(r"^  (?:-\w,)?(--[a-z][a-z-]*)", lines, re.M)) | COMMON
 
 
 def spool_usage():
-    """{action: its options} from `lsmtpd spool --help`."""
+    """{action: its options} from `lsmtpd spool --help`. STATE and SELECT stand for options that several actions have."""
+    text = run_cli(SPOOL, "--help", check=0).stdout
+    groups = {name: set(re.findall(r"--[a-z-]+", re.search(rf"^  {name}: (.*?\.)$", text, re.M | re.S)[1].split("by default")[0]))
+              for name in ("STATE", "SELECT")}
     usage = {}
-    for line in run_cli(SPOOL, "--help", check=0).stdout.splitlines():
-        if match := re.match(r"  ([a-z]+) (.*?)(?:  |$)", line):
-            usage[match[1]] = set(re.findall(r"--\w+", match[2]))
+    for line in text.splitlines():
+        if match := re.match(r"  ([a-z]+) (.*?)    ", line):
+            options = set(re.findall(r"--[a-z-]+", match[2]))
+            for name, members in groups.items():
+                options |= members if name in match[2] else set()
+            usage.setdefault(match[1], set()).update(options)
             if "-o FILE" in match[2]:
                 usage[match[1]].add("--output")
+    for action, options in usage.items():
+        if action not in ("ls", "summary", "export", "rm", "retry", "move"):
+            options.discard("--all")
+        if action != "move":
+            options.discard("--recipient")
+        if action == "retry":
+            options.discard("--waiting")
     return usage
 
 
@@ -53,13 +67,13 @@ def page_options(text, command):
     start = r"^\.SH OPTIONS\n" if command is None else rf"^\.SS {command}\n"
     body = re.search(start + r"(.*?)(?=^\.S[SH] |\Z)", text, re.S | re.M)[1]
     entries = re.findall(r"^\.TP\n\.B\w* (.*)$", body, re.M)
-    return {option for entry in entries for option in re.findall(r"--\w+", entry)}
+    return {option for entry in entries for option in re.findall(r"--[a-z][a-z-]*", entry)}
 
 
 def test_commands_of_the_page_are_those_of_the_program():
     commands = own_commands()
     assert {"run", "check", "plugins", "try"} <= commands
-    assert page_commands(source("lsmtpd.8")) == commands | {SPOOL}
+    assert page_commands(source("lsmtpd.8")) == commands | OF_PLUGINS
 
 
 @pytest.mark.parametrize("command", [None, *sorted(own_commands())])
@@ -70,7 +84,7 @@ def test_options_of_the_page_are_those_of_the_program(command):
 
 def test_the_page_of_the_spool_has_its_actions_and_options():
     usage = spool_usage()
-    assert {"ls", "show", "export", "rm", "retry"} == set(usage)
+    assert {"summary", "ls", "show", "export", "rm", "retry", "import", "move"} == set(usage)
     text = source("lsmtpd-spool.8")
     assert set(re.findall(r"^\.B lsmtpd spool (\w+)", text, re.M)) == set(usage)
     assert set(re.findall(r"^\.TP\n\.B ([a-z]+)$", text, re.M)) == set(usage)
@@ -97,7 +111,7 @@ def complete(*words):
 
 
 def test_completion_offers_every_command():
-    assert complete("") == own_commands() | {SPOOL}
+    assert complete("") == own_commands() | OF_PLUGINS
     assert complete("ch") == {"check"}
 
 
@@ -110,13 +124,18 @@ def test_completion_offers_the_actions_of_the_spool_and_their_options():
     usage = spool_usage()
     assert complete(SPOOL, "") == set(usage)
     for action, options in usage.items():
-        offered = complete(SPOOL, action, "-") - COMMON - {"--plugin"}
-        # `retry --quarantine --all` is said in words only.
-        assert offered - ({"--quarantine"} if action == "retry" else set()) == options, action
+        assert complete(SPOOL, action, "-") - COMMON - {"--plugin"} == options, action
+
+
+def test_the_page_and_completion_have_the_options_of_map():
+    usage = set(re.findall(r"--[a-z-]+", run_cli("map", "--help", check=0).stdout))
+    assert usage == {"--look-up"}  # and -o
+    assert complete("map", "-") - COMMON - {"--plugin", "--output"} == usage
+    assert "--look-up" in source("lsmtpd.8") and "--output" in page_options(source("lsmtpd.8"), "map")
 
 
 def test_completion_looks_past_the_values_of_options():
-    assert complete("--config", "check", "") == own_commands() | {SPOOL}
+    assert complete("--config", "check", "") == own_commands() | OF_PLUGINS
     assert "--listening" in complete("-c", "some.toml", "check", "--")
     assert complete("try", "--from", "") == set()
 

@@ -8,7 +8,7 @@ import pytest
 
 from support.daemon import Daemon
 from support.faults import can_mount
-from support.flood import PER_ADDRESS, Crowd
+from support.flood import Crowd
 from support.hostile import MAIL, E, H, M
 from support.smtp import Client, queued_id
 from support.wait import wait_until
@@ -119,6 +119,23 @@ def test_the_addresses_of_a_network_are_one_peer(daemon):
         other.bind(("127.9.8.1", 0))
         other.connect(server.address())
         assert other.recv(512).startswith(b"220 ")
+    for made in held:
+        made.close()
+
+
+def test_an_exempt_network_has_as_many_connections_as_it_likes(daemon):
+    server = daemon({"limits": {"connections_per_peer": 2, "connections": 8, "exempt": ["127.9.9.0/24"]}})
+    replies = {}
+    held = []
+    for host in ("127.9.9.1", "127.9.8.1"):
+        for _ in range(4):
+            made = socket.socket()
+            made.bind((host, 0))
+            made.connect(server.address())
+            held.append(made)
+            replies.setdefault(host, []).append(made.recv(512)[:9])
+    assert [reply[:4] for reply in replies["127.9.9.1"]] == [b"220 "] * 4
+    assert replies["127.9.8.1"][2:] == [b"421 4.3.2"] * 2
     for made in held:
         made.close()
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The daemon with plugins that misbehave: a clear error or the right reply, and it goes on serving.
 tests/fixtures/README.md describes each fixture."""
+import signal
+import socket
+
 import pytest
 
 from support.daemon import BUILD, merge
@@ -88,6 +91,20 @@ def test_a_bad_filter_gets_the_right_reply_and_the_daemon_goes_on(daemon, option
         client.command("NOOP", 250)
 
 
+def test_a_plugin_that_blocks_its_loop_is_named_while_it_does(daemon):
+    server = daemon(filtered("bad_filter", {"mode": "blocks", "delay": "9s"}, deadline="30s"))
+    with server.client() as client:
+        client.envelope()
+        client.command("DATA", 354)
+        client.send(MAIL + b".\r\n")
+        stuck = server.wait_log("loop_stuck", plugin="filter", **{"in": "filter.message"})
+        assert stuck["level"] == "error" and stuck["worker"] in (0, 1) and 5000 <= stuck["ms"] < 9000
+        assert not server.log_lines("loop_turns_again") and not server.log_lines("loop_blocked")
+        again = server.wait_log("loop_turns_again", plugin="filter", worker=stuck["worker"])
+        assert again["ms"] >= 9000
+        queued_id(client.reply())
+
+
 @pytest.mark.parametrize("on_timeout, reply", [("tempfail", "451"), ("reject", "554"),
                                                ("continue", "250")])
 def test_on_timeout_decides_when_a_filter_never_answers(daemon, on_timeout, reply):
@@ -102,6 +119,8 @@ def test_edits_of_a_filter_are_stored(daemon):
     stored = server.spool.only()
     assert stored.content != MAIL
     assert stored.json["recipients"] != ["<r@example.org>"]
+    line = server.wait_log("accepted")
+    assert (line["size"], line["size_after_filters"]) == (len(MAIL), len(stored.content))
 
 
 def test_edits_of_a_filter_that_answers_tempfail_are_dropped(daemon):
@@ -110,14 +129,14 @@ def test_edits_of_a_filter_that_answers_tempfail_are_dropped(daemon):
     assert len(server.spool) == 0
 
 
-@pytest.mark.parametrize("where", ["check", "create", "message", "work", "done", "timer", "admission"])
+@pytest.mark.parametrize("where", ["validate", "create", "message", "work", "done", "timer", "admission"])
 def test_an_exception_in_the_sdk_is_tempfail_and_no_crash(daemon, where):
     server = daemon(filtered("throwing_filter", {"where": where}, deadline="500ms"), started=False)
     server.launch()
     try:
         wait_until(server._listening, 20, "to listen")
     except AssertionError:
-        assert where in ("check", "create")
+        assert where in ("validate", "create")
         assert server.process.returncode in (1, 2)
         assert "thrown on purpose" in server.process.tail() + server._log_tail()
         server.process = None
@@ -151,6 +170,26 @@ def test_a_session_filter_refuses_before_there_is_a_message(daemon, options, ref
         client.command("RSET", 250)
         client.envelope()
         queued_id(client.data(MAIL))
+
+
+def test_a_drain_without_time_left_cancels_session_filters(daemon):
+    server = daemon(filtered("session_filter", {"helo": "slow.example", "delay": "1h"}, deadline="1h")
+                    | {"timeouts": {"drain": "500ms"}})
+    with server.client() as client:
+        client.send(b"EHLO slow.example\r\n")
+        server.wait_log("thinking")
+        server.process.signal(signal.SIGTERM)
+        assert client.reply().startswith("421 4.3.2 ")
+    assert server.process.wait(20) == 0
+    assert "call cancelled" in server._log_tail()
+
+
+def test_a_client_that_leaves_while_it_waits_for_the_banner_is_noticed(daemon):
+    server = daemon(filtered("session_filter", {"peer": "127.0.0.1", "delay": "1h"}, deadline="1h"))
+    with socket.create_connection(server.address()):
+        server.wait_log("thinking")
+    server.wait_log("call cancelled")
+    server.wait_log("session closed")
 
 
 @pytest.mark.parametrize("options, reply", [

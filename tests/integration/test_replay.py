@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from support import report
-from support.daemon import sanitized
+from support.daemon import merge, sanitized
 from support.faults import STRACED, ThreadsTraced
 from support.load import Ledger, Load, number_of
 from support.matrix import pick
@@ -114,6 +114,59 @@ def test_a_message_that_is_always_refused_is_a_dead_letter_and_the_others_pass(d
     assert len(reasons) == 3 and all("told so" in each.read_text() for each in reasons)
     found = ledger.check(recorder.contents())
     report.record("three messages that are always refused", "spool", ledger, found, dead_letters=3)
+
+
+def deliver(server, recipient="r@example.org"):
+    """The reply to the first command that was refused, or to the content."""
+    with server.client() as client:
+        client.command("EHLO client.example", 250)
+        client.send(b"MAIL FROM:<s@example.org>\r\n")
+        if (reply := client.reply()).startswith("250"):
+            client.command(f"RCPT TO:<{recipient}>", 250)
+            reply = client.data(b"Subject: x\r\n\r\nx\r\n")
+    return reply
+
+
+def with_max_age(configuration, age):
+    return merge(configuration, {"plugin": {"spool": {"options": {"max_age": age}}}})
+
+
+def test_a_message_that_is_refused_for_max_age_is_a_dead_letter_and_stops_no_other(daemon, recorder):
+    recorder.up()
+    server = daemon(with_max_age(recorder.configuration(tempfail_to="poison@example.org"), "5s"))
+    assert deliver(server, "poison@example.org").startswith("250")
+    began = server.wait_log("backlog_began")
+    assert (began["fallback"], began["outputs"], began["waiting"]) == ("spool", ["recorder"], 1)
+    assert began["reason"] == "not this one"
+
+    def dead():
+        assert deliver(server).startswith("250")  # its output takes others meanwhile
+        return list(server.spool.dead())
+
+    wait_until(dead, 90, "the message to be a dead letter", every=0.5)
+    error, = [line for line in server.log_lines() if line["level"] == "error"]
+    assert (error["message"], error["outcome"]) == ("replayed", "dead_letter")
+    assert "max_age" in error["detail"] and "not this one" in error["detail"]
+    assert server.wait_log("backlog_gone")["dead_letters"] == 1
+    first, *others = server.log_lines("accepted")
+    assert (first["fallback"], first["reason"]) == (["spool"], "not this one") and "output" not in first
+    assert all(line["output"] == ["recorder"] and "fallback" not in line for line in others)
+
+
+def test_mail_is_refused_while_the_output_takes_nothing_for_max_age(daemon, recorder):
+    server = daemon(with_max_age(recorder.configuration(), "3s"))
+    assert deliver(server).startswith("250")
+    stopped = server.wait_log("fallback_stopped", 40, stopped=True)
+    assert (stopped["level"], stopped["fallback"], stopped["output"]) == ("error", "spool", "recorder")
+    assert stopped["oldest_s"] >= 3
+    assert deliver(server).startswith("452 4.3.1")
+    assert "max_age" in server.wait_log("refused")["why"]
+    recorder.up()
+    drained(server)
+    assert deliver(server).startswith("250")
+    server.wait_log("fallback_stopped", 40, stopped=False)
+    assert server.wait_log("backlog_gone", 40)["delivered"] == 1
+    assert not list(server.spool.dead())
 
 
 def test_torn_and_strange_files_go_to_quarantine_and_the_others_pass(daemon, recorder):

@@ -8,7 +8,8 @@
 #include <set>
 #include <string>
 
-#include "io/tcp.hpp"
+#include "io/endpoint.hpp"
+#include "io/socket_binding.hpp"
 
 namespace lsmtpd::io {
 namespace {

@@ -141,29 +141,6 @@ TEST(LoopTest, KnowsItsThread) {
   EXPECT_FALSE(outside);
 }
 
-TEST(LoopTest, ResolvesLiteralAddresses) {
-  Loop loop;
-  std::vector<sockaddr_storage> v4, v6;
-  loop.resolve("127.0.0.1", 2525, [&](auto found) { v4 = found.value(); });
-  loop.resolve("::1", 2525, [&](auto found) { v6 = found.value(); });
-  EXPECT_TRUE(v4.empty()) << "never from inside";
-  EXPECT_TRUE(run_until(loop, [&] { return !v4.empty() && !v6.empty(); }));
-  EXPECT_EQ(reinterpret_cast<const sockaddr_in&>(v4[0]).sin_port, htons(2525));
-  EXPECT_EQ(v6[0].ss_family, AF_INET6);
-}
-
-TEST(LoopTest, SaysWhyANameHasNoAddress) {
-  Loop loop;
-  std::string bad, too_long;
-  loop.resolve("256.256.256.256.invalid.", 25,
-               [&](auto found) { bad = found ? "found" : found.error().message; });
-  loop.resolve(std::string(300, 'x'), 25,
-               [&](auto found) { too_long = found ? "found" : found.error().message; });
-  EXPECT_TRUE(run_until(loop, [&] { return !bad.empty() && !too_long.empty(); }));
-  EXPECT_NE(bad, "found");
-  EXPECT_NE(too_long, "found");
-}
-
 TEST(LoopTest, DrivesDeadlines) {
   Loop loop;
   bool expired = false;

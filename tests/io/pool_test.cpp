@@ -11,28 +11,14 @@
 
 #include "io/loop.hpp"
 #include "run_loop.hpp"
+#include "task_gate.hpp"
 
 namespace lsmtpd::io {
 namespace {
 
+using test::Gate;
+
 constexpr auto kSoon = std::chrono::seconds(10);
-
-// Work that blocks until the gate opens.
-class Gate {
- public:
-  ~Gate() { open(); }
-  Pool::Task work() {
-    return [gate = opened_] { gate.wait(); };
-  }
-  void open() {
-    if (!std::exchange(is_open_, true)) promise_.set_value();
-  }
-
- private:
-  bool is_open_ = false;
-  std::promise<void> promise_;
-  std::shared_future<void> opened_ = promise_.get_future().share();
-};
 
 TEST(PoolTest, BlockedWorkOfOneQueueDoesNotDelayAnother) {
   Pool pool(4);
@@ -112,21 +98,20 @@ TEST(PoolTest, SignalsAreNotForItsThreads) {
   EXPECT_TRUE(blocked.get_future().get());
 }
 
-TEST(PoolTest, ALoopsOwnWorkAndLookupsGoOnWhileThePoolIsBlocked) {
+TEST(PoolTest, ALoopsOwnWorkGoesOnWhileThePoolIsBlocked) {
   Pool pool(2);
   Pool::Queue slow(pool, 2);
   Gate gate;
   Loop loop;
   int slow_done = 0, looks = 0;
-  bool own = false, looked_up = false, in_time = false;
+  bool own = false, in_time = false;
   loop.post([&] {
     for (int i = 0; i < 10; ++i) loop.offload(slow, gate.work(), [&] { ++slow_done; });
     loop.offload([] {}, [&] { own = true; });
-    loop.resolve("127.0.0.1", 25, [&](const auto&) { looked_up = true; });
-    EXPECT_EQ(loop.offloaded(), 12u);
+    EXPECT_EQ(loop.offloaded(), 11u);
   });
   Timer look(loop, [&] {
-    if (own && looked_up && slow_done == 0) in_time = true;
+    if (own && slow_done == 0) in_time = true;
     if (in_time || ++looks > 5000) gate.open();
   });
   look.start(1, 1);

@@ -7,6 +7,7 @@
 
 #include <functional>
 
+#include "io/proxied_stream.hpp"
 #include "memory_stream.hpp"
 #include "record_stream.hpp"
 #include "run_loop.hpp"
@@ -43,14 +44,19 @@ struct Owner final : Stream::Handler {
   Stream::End end = Stream::End::broken;
 };
 
-// `layered`: content goes in records.
-class StreamTest : public testing::TestWithParam<bool> {
+enum class Kind { below, above, proxied };
+
+// `above`: content goes in records.
+class StreamTest : public testing::TestWithParam<Kind> {
  protected:
   StreamTest() {
     auto [stream, client] = test::make_memory_stream(loop_);
     client_ = client;
-    if (GetParam()) {
+    if (records()) {
       owner_.own(std::make_unique<test::RecordStream>(loop_, std::move(stream)));
+    } else if (GetParam() == Kind::proxied) {
+      owner_.own(std::make_unique<ProxiedStream>(loop_, std::move(stream), Endpoint{}, Endpoint{},
+                                                 std::string_view{}));
     } else {
       owner_.own(std::move(stream));
     }
@@ -59,16 +65,17 @@ class StreamTest : public testing::TestWithParam<bool> {
     owner_.stream.reset();
     turn(loop_, 2);
   }
+  bool records() const { return GetParam() == Kind::above; }
   void send(std::string_view content) {
-    client_->send(GetParam() ? as_records(content) : std::string(content));
+    client_->send(records() ? as_records(content) : std::string(content));
   }
   void say_goodbye() {
-    if (GetParam()) client_->send(test::goodbye_record());
+    if (records()) client_->send(test::goodbye_record());
     client_->finish();
   }
   std::string received() {
     records_ += client_->take();
-    return GetParam() ? test::content_of_records(records_) : std::exchange(records_, {});
+    return records() ? test::content_of_records(records_) : std::exchange(records_, {});
   }
   bool eventually(const std::function<bool()>& condition) { return run_until(loop_, condition); }
 
@@ -78,8 +85,13 @@ class StreamTest : public testing::TestWithParam<bool> {
   std::string records_;
 };
 
-INSTANTIATE_TEST_SUITE_P(Layers, StreamTest, testing::Bool(),
-                         [](const auto& layer) { return layer.param ? "Above" : "Below"; });
+INSTANTIATE_TEST_SUITE_P(Layers, StreamTest,
+                         testing::Values(Kind::below, Kind::above, Kind::proxied),
+                         [](const auto& layer) {
+                           return layer.param == Kind::below   ? "Below"
+                                  : layer.param == Kind::above ? "Above"
+                                                               : "Proxied";
+                         });
 
 TEST_P(StreamTest, ContentGoesBothWays) {
   owner_.stream->read_start();
@@ -161,7 +173,7 @@ TEST_P(StreamTest, ReportsABrokenConnection) {
 }
 
 class LayeredStreamTest : public StreamTest {};
-INSTANTIATE_TEST_SUITE_P(Layers, LayeredStreamTest, testing::Values(true));
+INSTANTIATE_TEST_SUITE_P(Layers, LayeredStreamTest, testing::Values(Kind::above));
 
 TEST_P(LayeredStreamTest, AnEndBelowWithoutAGoodbyeIsSilent) {
   owner_.stream->read_start();
@@ -184,9 +196,10 @@ TEST_P(LayeredStreamTest, OctetsThatAreNoContentYetAreNotUnread) {
 // As STARTTLS does it.
 TEST(StreamUpgrade, TakesAStreamOverInTheMiddleOfARead) {
   Loop loop;
-  auto [stream, client] = test::make_memory_stream(loop);
+  auto ends = test::make_memory_stream(loop);
+  const auto& client = ends.client;  // a lambda of clang 14 captures no structured binding
   Owner owner;
-  owner.own(std::move(stream));
+  owner.own(std::move(ends.stream));
   owner.stream->read_start();
   owner.on_bytes = [&] {
     owner.on_bytes = nullptr;

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "io/tcp.hpp"
-
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -11,6 +9,8 @@
 #include <optional>
 #include <string>
 
+#include "io/socket_binding.hpp"
+#include "io/tcp_listener.hpp"
 #include "run_loop.hpp"
 
 namespace lsmtpd::io {
@@ -307,6 +307,37 @@ TEST_F(TcpTest, StreamThatIsNotTakenIsClosed) {
   Client client(port);
   EXPECT_TRUE(run_until(loop_, [&] { return client.ended(); }));
   EXPECT_EQ(client.receive(), "421 too many\r\n");
+}
+
+// Both hear of each connection; the first one would take it.
+TEST_F(TcpTest, ListenersOfOneSocketTakeTurns) {
+  auto socket = bind_tcp("127.0.0.1", 0);
+  ASSERT_TRUE(socket);
+  ASSERT_EQ(::listen(socket->get(), 16), 0);
+  const uint16_t port = local_endpoint(socket->get()).port;
+  const auto turns = std::make_shared<AcceptTurns>();
+  int taken[2] = {0, 0};
+  std::unique_ptr<Listener> listeners[2];
+  for (int i = 0; i < 2; ++i) {
+    auto shared = share(*socket);
+    ASSERT_TRUE(shared);
+    auto opened = Listener::open_shared(loop_, std::move(*shared), turns,
+                                        [&taken, i](std::unique_ptr<TcpStream>) { ++taken[i]; });
+    ASSERT_TRUE(opened);
+    listeners[i] = std::move(*opened);
+  }
+  for (int count = 1; count <= 20; ++count) {
+    Client client(port);
+    ASSERT_TRUE(run_until(loop_, [&] { return taken[0] + taken[1] == count; }));
+  }
+  EXPECT_EQ(taken[0], 10);
+  EXPECT_EQ(taken[1], 10);
+  listeners[1].reset();  // the other takes them all
+  for (int count = 21; count <= 30; ++count) {
+    Client client(port);
+    ASSERT_TRUE(run_until(loop_, [&] { return taken[0] + taken[1] == count; }));
+  }
+  EXPECT_EQ(taken[0], 20);
 }
 
 TEST_F(TcpTest, ConnectionWithoutAListenerIsRefused) {

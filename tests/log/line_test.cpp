@@ -9,6 +9,7 @@
 #include <memory>
 #include <random>
 
+#include "base/printable.hpp"
 #include "base/text.hpp"
 
 namespace lsmtpd::log {
@@ -52,6 +53,22 @@ std::string json_value(std::string_view value) {
   const Json parsed(cJSON_ParseWithLength(line.data(), line.size()));
   const char* found = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(parsed.get(), "k"));
   return found ? found : "(invalid: " + line + ")";
+}
+
+TEST(Printable, IsToldFromEachOtherOctetAtEachPlace) {
+  for (size_t size = 0; size <= 24; ++size) {
+    EXPECT_TRUE(is_printable_but<>(std::string(size, ' ')));
+    for (size_t at = 0; at < size; ++at) {
+      for (int octet = 0; octet < 256; ++octet) {
+        std::string text(size, '!');
+        text[at] = static_cast<char>(octet);
+        const bool printable = octet >= 0x20 && octet < 0x7f;
+        ASSERT_EQ(is_printable_but<>(text), printable) << size << " " << at << " " << octet;
+        ASSERT_EQ((is_printable_but<'"', '~'>(text)), printable && octet != '"' && octet != '~')
+            << size << " " << at << " " << octet;
+      }
+    }
+  }
 }
 
 TEST(TextLine, HasTimeLevelMessageAndFields) {

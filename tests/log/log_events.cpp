@@ -19,16 +19,20 @@ std::string levels_of(const EventRow& row) {
   return text;
 }
 
+// As much as a cell of the table may have; the text below the table has the others.
 std::string fields_of(const EventRow& row) {
+  constexpr size_t kLongestCell = 160;
   std::string text;
+  size_t last = 0;  // where the last field that leaves room for ", ..." ends
   for (const char c : row.fields) {
     if (c == ' ') {
+      if (text.size() + 5 <= kLongestCell) last = text.size();
       text += ", ";
     } else {
       text += c;
     }
   }
-  return text;
+  return text.size() <= kLongestCell ? text : text.substr(0, last) + ", ...";
 }
 
 }  // namespace

@@ -50,8 +50,9 @@ const char* const kExpected[kSpeakers] = {
     "go_on skip tempfail rejected tempfail discarded E T tempfail",
     "go_on skip tempfail rejected tempfail tempfail E T tempfail",
     "tempfail tempfail stored rejected tempfail tempfail E T tempfail",
-    "use_fallback use_fallback stored rejected use_fallback use_fallback use_fallback use_fallback "
-    "use_fallback",
+    ("use_fallback use_fallback stored rejected use_fallback use_fallback use_fallback "
+     "use_fallback "
+     "use_fallback"),
     "tempfail tempfail stored tempfail tempfail tempfail tempfail tempfail wait_on",
     "tempfail tempfail stored rejected tempfail tempfail tempfail tempfail wait_on"};
 

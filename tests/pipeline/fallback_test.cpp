@@ -270,7 +270,7 @@ TEST_F(FallbackTest, HasAllOfItsOwnDeadlineWhateverIsLeftOfTheChains) {
             "broker: its deadline passed; fallback spool: its deadline passed");
 }
 
-TEST_F(FallbackTest, GetsOnlyTheRecipientsThatWerePutOff) {
+TEST_F(FallbackTest, GetsOnlyTheTempfailedRecipients) {
   set_up({{"verdicts", "st"}});
   t_.start();
   EXPECT_EQ(t_.reply(), kQueued);

@@ -282,7 +282,7 @@ TEST_F(ReplayFaultsTest, RecipientsThatHaveItGoAndTheOthersKeepTheirNumbers) {
   EXPECT_TRUE(t_.replay_until([&] { return t_.broker.count("deliver id-1") >= 3; }));
   const auto seen = t_.broker.lines();
   EXPECT_NE(seen[0].find("to=<b@example.org> to=<c@example.org>"), std::string::npos);
-  // The second recipient's letter is the second one still, so it is put off again.
+  // The second recipient's letter is the second one still, so it gets tempfail again.
   for (size_t i = 1; i < 3; ++i) {
     EXPECT_EQ(seen[i].find("to=<b@example.org>"), std::string::npos) << seen[i];
     EXPECT_NE(seen[i].find("to=<c@example.org>"), std::string::npos) << seen[i];
@@ -323,6 +323,25 @@ TEST_F(ReplayFaultsTest, ALossWhoseCausePassesIsNotCountedAgainstTheMessage) {
   EXPECT_NE(t_.broker.lines()[1].find("in_doubt"), std::string::npos);
 }
 
+// The message may be the cause all the same: it must not keep live mail from the output for ever.
+TEST_F(ReplayFaultsTest, AMessageThatIsLostAloneAgainAndAgainWaitsOnItsOwn) {
+  t_.storage_with();
+  t_.target("broker", {{"verdict", "in_doubt_passes"}});
+  t_.keep("id-1", "broker");
+  t_.start_replay();
+  for (uint32_t i = 1; i <= Replay::kMostLostAlone; ++i) {
+    ASSERT_TRUE(t_.replay_until([&] { return t_.broker.count("deliver id-1") == i; }));
+  }
+  EXPECT_TRUE(t_.run_until([&] { return !t_.replay->goes_first("broker"); }));
+  t_.jump(9'000);
+  turn(t_.loop);
+  EXPECT_EQ(t_.broker.count("deliver id-1"), Replay::kMostLostAlone);
+  EXPECT_FALSE(t_.replay->goes_first("broker"));
+  t_.jump(2'000);
+  EXPECT_TRUE(t_.run_until([&] { return t_.broker.count("deliver id-1") == 4; }));
+  EXPECT_EQ(t_.spool.count("dead_letter"), 0u);
+}
+
 TEST_F(ReplayFaultsTest, ATempfailThatIsNotInDoubtIsNeverADeadLetter) {
   t_.storage_with();
   t_.target("broker", {{"fail_first", "5"}});
@@ -331,6 +350,24 @@ TEST_F(ReplayFaultsTest, ATempfailThatIsNotInDoubtIsNeverADeadLetter) {
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-1") == 1; }));
   EXPECT_EQ(t_.broker.count("deliver id-1"), 6u);
   EXPECT_NE(t_.broker.lines()[5].find("attempts=5"), std::string::npos);
+}
+
+// For the operator's tool, and for the next start.
+TEST_F(ReplayFaultsTest, AttemptsAreStoredEachTimeThatTheyHaveDoubled) {
+  t_.storage_with();
+  t_.target("broker", {{"fail_first", "9"}});
+  t_.keep("id-1", "broker");
+  t_.start_replay();
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-1") == 1; }));
+  std::vector<std::string> stored;
+  for (const auto& line : t_.spool.lines()) {
+    const size_t at = line.find("attempts=");
+    if (line.starts_with("deliver id-1 ") && at != std::string::npos)
+      stored.push_back(line.substr(at));
+  }
+  EXPECT_EQ(stored,
+            (std::vector<std::string>{"attempts=1", "attempts=2", "attempts=4", "attempts=8"}));
+  EXPECT_NE(t_.broker.lines()[9].find("attempts=9"), std::string::npos);
 }
 
 }  // namespace

@@ -37,6 +37,36 @@ TEST_F(ReplayTest, ReplaysStoredMessagesAtTheStartAndForgetsThem) {
   EXPECT_TRUE(t_.logged("replayed"));
 }
 
+TEST_F(ReplayTest, AnotherLaneOfTheSameOutputGetsWhatWaits) {
+  t_.storage_with();
+  t_.target("broker", {{"ready", "false"}});
+  t_.keep("id-1", "broker");
+  t_.start_replay();
+  turn(t_.loop);
+  EXPECT_EQ(t_.broker.lines().size(), 0u);
+  auto made = ReplayHost::entry("broker", "test_output", {{"record", t_.broker.file()}});
+  plugin::Lane& second = t_.lane(std::move(made));
+  on_loop(t_.loop, [&] { t_.replay->set_output(test::borrowed(second)); });
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-1") == 1; }));
+}
+
+TEST_F(ReplayTest, AnOutputThatWasRemovedGetsNothing) {
+  t_.storage_with();
+  plugin::Lane& lane = t_.target("broker");
+  t_.keep("id-1", "broker");
+  on_loop(t_.loop, [&] { t_.replay->remove_output(lane); });
+  t_.start_replay();
+  EXPECT_TRUE(t_.replay_until([&] {
+    t_.jump(1000);
+    turn(t_.loop);
+    return true;
+  }));
+  EXPECT_EQ(t_.broker.lines().size(), 0u);
+  EXPECT_EQ(t_.kept().size(), 1u);
+  on_loop(t_.loop, [&] { t_.replay->set_output(test::borrowed(lane)); });
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-1") == 1; }));
+}
+
 TEST_F(ReplayTest, SleepsUntilItIsWokenAndReplaysNewMessages) {
   t_.storage_with();
   t_.target("broker");
@@ -44,11 +74,22 @@ TEST_F(ReplayTest, SleepsUntilItIsWokenAndReplaysNewMessages) {
   t_.jump(30'000);
   turn(t_.loop);
   t_.keep("id-1", "broker");
-  t_.jump(30'000);
+  t_.jump(Replay::kSurveyMs / 2);
   turn(t_.loop);
   EXPECT_EQ(t_.broker.lines().size(), 0u);
   t_.replay->wake();
   t_.replay->wake();
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-1") == 1; }));
+}
+
+TEST_F(ReplayTest, FindsWhatAnOperatorPutIntoTheStorage) {
+  t_.storage_with();
+  t_.target("broker");
+  t_.start_replay();
+  t_.jump(30'000);
+  turn(t_.loop);
+  t_.keep("id-1", "broker");  // and nobody wakes it
+  t_.jump(Replay::kSurveyMs + 1000);
   EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-1") == 1; }));
 }
 
@@ -152,6 +193,26 @@ TEST_F(ReplayTest, AnUnknownTargetIsSkippedAndKept) {
   EXPECT_EQ(t_.kept(), (std::vector<std::string>{"id-1"}));
   EXPECT_TRUE(t_.logged("replay_skipped"));
   EXPECT_EQ(t_.broker.count("deliver"), 1u);
+}
+
+TEST_F(ReplayTest, CopiesOfAMissingOutputAreOneLineUntilItIsThereAgain) {
+  t_.storage_with();
+  t_.target("broker");
+  t_.keep("id-1", "renamed");
+  t_.keep("id-2", "renamed");
+  t_.keep("id-3", "broker");
+  t_.start_replay();
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-3") == 1; }));
+  t_.keep("id-4", "broker");
+  on_loop(t_.loop, [&] { t_.replay->wake(); });  // another pass
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-4") == 1; }));
+  const std::string log = t_.log();
+  const size_t first = log.find("replay_skipped");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_EQ(log.find("replay_skipped", first + 1), std::string::npos) << log;
+  // The output is there again.
+  t_.target("renamed");
+  EXPECT_TRUE(t_.replay_until([&] { return t_.spool.count("forget id-2") == 1; }));
 }
 
 TEST_F(ReplayTest, NoTargetMeansTheOnlyOneButNotOneOfSeveral) {

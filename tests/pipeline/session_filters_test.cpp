@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "chain_host.hpp"
+#include "message/shared_envelope.hpp"
 
 namespace lsmtpd::pipeline {
 namespace {
@@ -20,7 +21,7 @@ class SessionFiltersTest : public testing::Test {
   ~SessionFiltersTest() override {
     on_loop(t_.loop, [&] { session_filters_.reset(); });
   }
-  void add(config::Plugin entry) { t_.chain.sessions.push_back(&t_.lane(std::move(entry))); }
+  void add(config::Plugin entry) { t_.chain.session_filters.push_back(&t_.lane(std::move(entry))); }
   void add(const char* name, test::Settings settings) {
     add(t_.entry(name, "session_filter", settings));
   }
@@ -28,17 +29,19 @@ class SessionFiltersTest : public testing::Test {
   void start(Phase phase, uint64_t declared = 0) {
     result_.reset();
     times_ = 0;
-    envelope_.helo = "bad.example";
-    envelope_.reverse_path = "bad@example.org";
-    envelope_.peer_address = "192.0.2.1";
-    envelope_.recipients = {{"good@example.org", {}}, {"bad@example.com", {}}};
+    message::Envelope& envelope = envelope_.change();
+    envelope.helo = "bad.example";
+    envelope.reverse_path = "bad@example.org";
+    envelope.peer_address = "192.0.2.1";
+    envelope.recipients = {{"good@example.org", {}}, {"bad@example.com", {}}};
     on_loop(t_.loop, [&] {
-      if (!session_filters_) session_filters_ = std::make_unique<SessionFilters>(t_.chain, 7);
-      auto now =
-          session_filters_->run(phase, declared, envelope_, [this](SessionFilters::Result later) {
-            ++times_;
-            result_ = std::move(later);
-          });
+      if (!session_filters_)
+        session_filters_ = std::make_unique<SessionFilters>(pipeline::borrowed(t_.chain), 7);
+      auto now = session_filters_->run(phase, declared, envelope_.share(),
+                                       [this](SessionFilters::Result later) {
+                                         ++times_;
+                                         result_ = std::move(later);
+                                       });
       if (now) result_ = std::move(now);
     });
   }
@@ -57,7 +60,7 @@ class SessionFiltersTest : public testing::Test {
 
   ChainHost t_;
   std::unique_ptr<SessionFilters> session_filters_;
-  message::Envelope envelope_;
+  message::SharedEnvelope envelope_;
   std::optional<SessionFilters::Result> result_;
   int times_ = 0;
 };
@@ -108,7 +111,7 @@ TEST_F(SessionFiltersTest, A421OfTheirOwnIsKept) {
 TEST_F(SessionFiltersTest, DiscardAndExceptionsMeanTempfail) {
   add("s", {{"helo", "bad.example"}, {"verdict", "discard"}});
   EXPECT_EQ(ask(Phase::helo), "451 4.7.1 Try again later");
-  t_.chain.sessions.clear();
+  t_.chain.session_filters.clear();
   add("t", {{"helo", "bad.example"}, {"verdict", "throws"}});
   EXPECT_EQ(ask(Phase::helo), "451 4.7.1 Try again later");
 }
@@ -116,9 +119,20 @@ TEST_F(SessionFiltersTest, DiscardAndExceptionsMeanTempfail) {
 TEST_F(SessionFiltersTest, AnswersMayComeLater) {
   add("s", {{"from", "bad@example.org"}, {"delay", "2ms"}});
   start(Phase::mail);
-  envelope_.reverse_path = "changed meanwhile";
+  envelope_.change().reverse_path = "changed meanwhile";
   EXPECT_EQ(reply(), "554 5.7.1 refused by session_filter");
   EXPECT_EQ(times_, 1);
+}
+
+TEST_F(SessionFiltersTest, NothingOfTheEnvelopeIsKeptAfterTheAnswer) {
+  add("at once", {});
+  ask(Phase::mail);
+  EXPECT_EQ(envelope_.share().use_count(), 2);
+  add("later", {{"from", "bad@example.org"}, {"delay", "2ms"}});
+  start(Phase::mail);
+  EXPECT_GT(envelope_.share().use_count(), 2);
+  reply();
+  EXPECT_EQ(envelope_.share().use_count(), 2);
 }
 
 TEST_F(SessionFiltersTest, SeveralAreAskedInOrderAtOnceAndLater) {
@@ -141,7 +155,7 @@ TEST_F(SessionFiltersTest, SilenceIsTempfailedByDefaultOrByPolicy) {
   t_.advance(10'000);
   EXPECT_EQ(reply(), "451 4.7.1 Try again later");
   EXPECT_EQ(result_->detail, "s: its deadline passed");
-  t_.chain.sessions.clear();
+  t_.chain.session_filters.clear();
   auto strict =
       t_.entry("t", "session_filter", {{"rcpt", "bad@example.com"}, {"verdict", "never"}});
   strict.on_timeout = OnFailure::reject;
@@ -175,14 +189,15 @@ TEST_F(SessionFiltersTest, MayBeDestroyedByTheHandlerOfTheResult) {
   add("silent", {{"from", "bad@example.org"}, {"verdict", "never"}});
   for (const Phase phase : {Phase::helo, Phase::mail}) {
     int heard = 0;
-    envelope_.helo = "bad.example";
-    envelope_.reverse_path = "bad@example.org";
+    envelope_.change().helo = "bad.example";
+    envelope_.change().reverse_path = "bad@example.org";
     on_loop(t_.loop, [&] {
-      session_filters_ = std::make_unique<SessionFilters>(t_.chain, 8);
-      EXPECT_FALSE(session_filters_->run(phase, 0, envelope_, [&](const SessionFilters::Result&) {
-        session_filters_.reset();
-        ++heard;
-      }));
+      session_filters_ = std::make_unique<SessionFilters>(pipeline::borrowed(t_.chain), 8);
+      EXPECT_FALSE(
+          session_filters_->run(phase, 0, envelope_.share(), [&](const SessionFilters::Result&) {
+            session_filters_.reset();
+            ++heard;
+          }));
     });
     if (phase == Phase::mail) t_.advance(10'000);
     EXPECT_TRUE(t_.run_until([&] { return heard == 1; }));

@@ -43,9 +43,9 @@ class Report {
 void hosts(const lsmtpd_host* host, Report& report) {
   report.number("host.size", host->size);
   report.number("host.worker", host->worker);
-  for (const char* id :
-       {LSMTPD_LOG, LSMTPD_MEMORY, LSMTPD_MESSAGE, LSMTPD_ANNOTATIONS, LSMTPD_EDITS, LSMTPD_HEADER,
-        LSMTPD_LOOP, LSMTPD_REPLAY_HOST, LSMTPD_MAKING, "no.such.table/1"})
+  for (const char* id : {LSMTPD_LOG, LSMTPD_MEMORY, LSMTPD_MESSAGE, LSMTPD_ANNOTATIONS,
+                         LSMTPD_EDITS, LSMTPD_HEADER, LSMTPD_LOOP, LSMTPD_DNS, LSMTPD_METRICS,
+                         LSMTPD_REPLAY_HOST, LSMTPD_MAKING, "no.such.table/1"})
     report.number(id, host->get_extension(host, id) != nullptr);
 }
 
@@ -54,6 +54,49 @@ void memory(const lsmtpd_host* host, Report& report) {
   report.number("reserve", m->reserve(host, 1000));
   report.number("reserve too much", m->reserve(host, 1ull << 40));
   m->release(host, 1000);
+  report.number("limit", static_cast<int64_t>(m->limit(host)));
+}
+
+void log(const lsmtpd_host* host, Report& report) {
+  const auto* t = table<lsmtpd_log_1>(host, LSMTPD_LOG);
+  report.number("errors are logged", t->enabled(host, LSMTPD_LOG_ERROR));
+}
+
+// Its labels stand in rows that are longer than a label, as in a later version of the ABI.
+void metrics(const lsmtpd_host* host, Report& report) {
+  const auto* t = table<lsmtpd_metrics_1>(host, LSMTPD_METRICS);
+  struct Row {
+    lsmtpd_metric_label label;
+    uint64_t later;
+  };
+  const Row rows[] = {{{str("kind"), str("a")}, ~uint64_t{0}}, {{str("way"), str("b")}, 1}};
+  const double bounds[] = {1, 2};
+  lsmtpd_metric_info info{};
+  info.size = sizeof info;
+  info.help = str("Help.");
+  info.labels = &rows[0].label;
+  info.label_count = 2;
+  info.label_stride = sizeof(Row);
+  info.type = LSMTPD_METRIC_COUNTER;
+  info.name = str("both_total");
+  lsmtpd_metric* counter = t->declare(host, &info);
+  report.number("declare", counter != nullptr);
+  report.number("declare again", t->declare(host, &info) == counter);
+  info.type = LSMTPD_METRIC_GAUGE;
+  info.name = str("both_now");
+  lsmtpd_metric* gauge = t->declare(host, &info);
+  info.type = LSMTPD_METRIC_HISTOGRAM;
+  info.name = str("both_seconds");
+  info.bounds = bounds;
+  info.bound_count = 2;
+  lsmtpd_metric* histogram = t->declare(host, &info);
+  report.number("declare others", gauge != nullptr && histogram != nullptr);
+  for (lsmtpd_metric* each : {counter, gauge, histogram, static_cast<lsmtpd_metric*>(nullptr)}) {
+    t->count(each == counter ? each : nullptr, 1);
+    t->set(each == gauge ? each : nullptr, 1);
+    t->add(each == gauge ? each : nullptr, 1);
+    t->observe(each == histogram ? each : nullptr, 1);
+  }
 }
 
 void message(const lsmtpd_host* host, const lsmtpd_message* m, Report& report) {
@@ -122,19 +165,24 @@ void header(const lsmtpd_host* host, const lsmtpd_message* m, lsmtpd_edits* e, R
 
 void edits(const lsmtpd_host* host, lsmtpd_edits* e, Report& report) {
   const auto* t = table<lsmtpd_edits_1>(host, LSMTPD_EDITS);
-  for (const char* path : {"", "x@example.org", "<x@example.org>", "a b", "a\r\n"})
+  for (const char* path : {"", "x@example.org", "<x@example.org>", "a b", "a\r\n", "a@b c"})
     report.number("set_reverse_path", t->set_reverse_path(e, str(path)));
   report.number("remove 2", t->remove_recipient(e, 2));
   report.number("remove 0", t->remove_recipient(e, 0));
   report.number("remove 0 again", t->remove_recipient(e, 0));
   report.number("remove the last", t->remove_recipient(e, 1));
-  for (const char* address : {"", "a\r\n@b", "new@example.org"})
+  for (const char* address :
+       {"", "a\r\n@b", "a b@example.org", "<a@example.org>", "@b", "a@", "new@example.org"})
     report.number("add_recipient", t->add_recipient(e, str(address), {}));
   report.number("add with bad parameters", t->add_recipient(e, str("a@b"), str("X=\x7f")));
   report.number("remove 1", t->remove_recipient(e, 1));
   for (const char* fields : {"", "A: b", "A: b\r\n", "A: b\r\n\tc\r\nD: e\r\n", ": b\r\n", "\r\n"})
     report.number("prepend_header", t->prepend_header(e, str(fields)));
   report.number("body_commit of nothing", t->body_commit(e));
+  for (const char* content : {"a\r\n", "b", "\r\n"})
+    report.number("body_append", t->body_append(e, str(content)));
+  report.number("body_append of a bare LF", t->body_append(e, str("\n")));
+  report.number("body_commit with a bare LF", t->body_commit(e));
 }
 
 void loop(const lsmtpd_host* host, Report& report) {
@@ -150,6 +198,7 @@ void loop(const lsmtpd_host* host, Report& report) {
     const uint64_t one = t->watch(host, ends[0], 0, ready, nullptr);
     const uint64_t two = t->watch(host, ends[0], 0, ready, nullptr);
     report.number("two watches", one != 0 && two != 0 && one != two);
+    t->rewatch(host, one, LSMTPD_READABLE);
     ::close(ends[0]);  // before the watches end
     t->unwatch(host, one);
     t->unwatch(host, two);
@@ -167,6 +216,30 @@ void loop(const lsmtpd_host* host, Report& report) {
   const auto resolved = [](void*, lsmtpd_str, const lsmtpd_address*, uint32_t, uint32_t) {};
   report.number("resolve", t->resolve(host, str("127.0.0.1"), 25, resolved, nullptr));
   report.number("resolve a bad port", t->resolve(host, str("x"), 70000, resolved, nullptr));
+}
+
+void dns(const lsmtpd_host* host, Report& report) {
+  const auto* t = table<lsmtpd_dns_1>(host, LSMTPD_DNS);
+  const auto done = [](void*, const lsmtpd_dns_answer*) {};
+  const std::string long_label(64, 'a'), long_name = "a." + std::string(252, 'b');
+  for (const std::string_view name :
+       {std::string_view(""), std::string_view("."), std::string_view("a..b"),
+        std::string_view(".a"), std::string_view("a b"), std::string_view("a\\.b"),
+        std::string_view("\xc3\xbc.example"), std::string_view(long_label),
+        std::string_view(long_name)})
+    report.number("query of no name",
+                  t->query(host, str(name), LSMTPD_DNS_A, 1000, done, nullptr) != 0);
+  report.number("query of type 33", t->query(host, str("a.example"), 33, 1000, done, nullptr) != 0);
+  for (const uint32_t type :
+       {LSMTPD_DNS_A, LSMTPD_DNS_AAAA, LSMTPD_DNS_MX, LSMTPD_DNS_PTR, LSMTPD_DNS_TXT}) {
+    const uint64_t one = t->query(host, str("_a-1.0/25.EXAMPLE."), type, 1000, done, nullptr);
+    const uint64_t two = t->query(host, str("*"), type, 0, done, nullptr);
+    report.number("query", one != 0 && two != 0 && one != two);
+    t->cancel(host, one);
+    t->cancel(host, one);
+    t->cancel(host, two);
+  }
+  t->cancel(host, 0);
 }
 
 void making(const lsmtpd_host* host, Report& report) {
@@ -188,11 +261,14 @@ void on_message(const lsmtpd_lane* raw, lsmtpd_call call, const lsmtpd_message* 
   Report report;
   hosts(host, report);
   memory(host, report);
+  log(host, report);
+  metrics(host, report);
   message(host, m, report);
   annotations(host, m, event->annotations, report);
   header(host, m, event->edits, report);
   edits(host, event->edits, report);
   loop(host, report);
+  dns(host, report);
   making(host, report);
   lsmtpd_verdict verdict{};
   verdict.size = sizeof verdict;

@@ -58,6 +58,31 @@ void readable(void* data, uint32_t events) {
   answer(lane);
 }
 
+const lsmtpd_dns_1* dns_of(const Lane& lane) {
+  return static_cast<const lsmtpd_dns_1*>(lane.host->get_extension(lane.host, LSMTPD_DNS));
+}
+void dns_answered(void* data, const lsmtpd_dns_answer* got) {
+  auto& lane = *static_cast<Lane*>(data);
+  lane.seen += "status:" + std::to_string(got->status) + " rcode:" + std::to_string(got->rcode) +
+               " ttl:" + std::to_string(got->ttl) + " count:" + std::to_string(got->count);
+  if (got->count > 0) {
+    lane.seen += " preference:" + std::to_string(got->records[0].preference) + " data:";
+    lane.seen.append(got->records[0].data.data, got->records[0].data.size);
+  }
+  answer(lane);
+}
+// One question is cancelled, one left open when the lane closes, one answered.
+void ask_dns(Lane& lane) {
+  const auto* dns = dns_of(lane);
+  const auto never = [](void* data, const lsmtpd_dns_answer*) {
+    static_cast<Lane*>(data)->seen += "cancelled ";
+  };
+  dns->cancel(lane.host,
+              dns->query(lane.host, str("mx.example"), LSMTPD_DNS_MX, 5000, never, &lane));
+  dns->query(lane.host, str("silent.example"), LSMTPD_DNS_MX, 5000, never, &lane);
+  dns->query(lane.host, str("mx.example"), LSMTPD_DNS_MX, 5000, dns_answered, &lane);
+}
+
 std::atomic<bool> keeps_host_done{false};
 
 // Closes a watched descriptor and gets its number again for another connection: the watch still is
@@ -141,6 +166,14 @@ void resolved(void* data, lsmtpd_str error, const lsmtpd_address* addresses, uin
   lane.loop->resolve(lane.host, str("no.such.host.invalid."), 25, resolved, data);
 }
 
+// Answers with the first error.
+void resolved_one_of_many(void* data, lsmtpd_str error, const lsmtpd_address*, uint32_t, uint32_t) {
+  auto& lane = *static_cast<Lane*>(data);
+  if (error.size == 0 || !lane.seen.empty()) return;
+  lane.seen.assign(error.data, error.size);
+  answer(lane);
+}
+
 void edits(Lane& lane, const lsmtpd_message* message, const lsmtpd_filter_event& event) {
   const auto& m = *lane.edits;
   lsmtpd_edits* e = event.edits;
@@ -204,11 +237,15 @@ void message(const lsmtpd_lane* raw, lsmtpd_call call, const lsmtpd_message* mes
   const std::string_view use = lane.use;
   if (use == "watch") return watch(lane);
   if (use == "timer") return timers(lane);
+  if (use == "dns") return ask_dns(lane);
   if (use == "resolve") {
     lane.seen = lane.loop->resolve(lane.host, str("127.0.0.1"), 70000, resolved, &lane) == 0
                     ? "bad port "
                     : "";
     lane.loop->resolve(lane.host, str("127.0.0.1"), 2525, resolved, &lane);
+  } else if (use == "resolve_many") {
+    for (int i = 0; i < 1010; ++i)
+      lane.loop->resolve(lane.host, str("slow.example"), 25, resolved_one_of_many, &lane);
   } else if (use == "post") {
     lane.thread = std::thread([&lane] {
       for (int i = 0; i < 5; ++i) lane.loop->post(lane.host, see, &lane);

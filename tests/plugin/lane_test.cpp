@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "message/shared_envelope.hpp"
 #include "plugin_host.hpp"
 
 // A lane of bad_filter that throws in close, or never closes, is lost.
@@ -233,21 +234,42 @@ TEST_F(LaneTest, TwoWorkersNeverHaveACallOfTheSameId) {
   EXPECT_EQ(calls.size(), 9u);
 }
 
-TEST_F(LaneTest, SessionEventsAreACopy) {
+TEST_F(LaneTest, ASessionEventKeepsTheEnvelopeAsItWas) {
   auto& lane = host_.lane("s", "session_filter", {{"helo", "bad.example"}, {"delay", "2ms"}});
-  message::Envelope envelope;
-  envelope.helo = "bad.example";
+  message::SharedEnvelope envelope;
+  envelope.change().helo = "bad.example";
   std::optional<Completion> answer;
   on_loop(host_.loop, [&] {
-    auto gone = std::make_unique<message::Envelope>(envelope);
     lsmtpd_call call = 0;
     EXPECT_FALSE(lane.decide(
-        {.phase = message::Phase::helo, .session = 1, .envelope = gone.get()},
+        {.phase = message::Phase::helo, .session = 1, .envelope = envelope.share()},
         [&](Completion c) { answer = std::move(c); }, call));
+    envelope.change().helo = "good.example";
   });
   EXPECT_TRUE(host_.run_until([&] { return answer.has_value(); }));
   EXPECT_EQ(answer->verdict.kind, Kind::reject);
   EXPECT_EQ(answer->verdict.text, "refused by session_filter");
+}
+
+TEST_F(LaneTest, TheEnvelopeOfAnAbandonedQuestionIsCounted) {
+  auto& lane = host_.lane("s", "session_filter",
+                          {{"helo", "bad.example"}, {"delay", "2ms"}, {"ignores_cancel", "true"}});
+  message::SharedEnvelope envelope;
+  envelope.change().helo = "bad.example";
+  envelope.change().recipients = {{std::string(10'000, 'a'), {}}};
+  const uint64_t before = host_.resources.memory.used();
+  bool answered = false;
+  on_loop(host_.loop, [&] {
+    lsmtpd_call call = 0;
+    EXPECT_FALSE(
+        lane.decide({.phase = message::Phase::helo, .session = 1, .envelope = envelope.share()},
+                    nullptr, call));
+    EXPECT_EQ(host_.resources.memory.used(), before);
+    lane.abandon(call, [&](Completion) { answered = true; });
+    EXPECT_GT(host_.resources.memory.used(), before + 10'000);
+  });
+  EXPECT_TRUE(host_.run_until([&] { return answered; }));
+  EXPECT_EQ(host_.resources.memory.used(), before);
 }
 
 TEST_F(LaneTest, AnOutputsNotesGoAlongWithTempfailOnly) {
@@ -267,13 +289,13 @@ TEST_F(LaneTest, StorageReturnsItsStoredMessages) {
   const auto list =
       host_.answer_of([&](Done d, lsmtpd_call& c) { return lane.list(true, 10, std::move(d), c); });
   EXPECT_EQ(test::ids_of(list), (std::vector<std::string>{"id-1", "id-2"}));
-  EXPECT_TRUE(list.end);
+  EXPECT_TRUE(list.storage().end);
   const auto loaded =
       host_.answer_of([&](Done d, lsmtpd_call& c) { return lane.load("id-2", std::move(d), c); });
   ASSERT_TRUE(loaded.message);
   EXPECT_EQ(test::content_of(*loaded.message), "two\r\n");
   EXPECT_EQ(loaded.message->envelope->recipients.size(), 2u);
-  EXPECT_EQ(loaded.stored.target, "other");
+  EXPECT_EQ(loaded.storage().stored.target, "other");
   const auto gone =
       host_.answer_of([&](Done d, lsmtpd_call& c) { return lane.load("id-3", std::move(d), c); });
   EXPECT_EQ(gone.verdict.kind, Kind::reject);

@@ -22,8 +22,8 @@ std::string why_not_loaded(const std::string& use) {
   return library ? "" : library.error().message;
 }
 
-void expect_has(const std::string& text, std::initializer_list<const char*> parts) {
-  for (const char* part : parts)
+void expect_has(const std::string& text, std::initializer_list<std::string> parts) {
+  for (const std::string& part : parts)
     EXPECT_NE(text.find(part), std::string::npos) << "no \"" << part << "\" in: " << text;
 }
 
@@ -32,8 +32,10 @@ TEST(LibraryTest, SaysWhatIsNoPlugin) {
 }
 
 TEST(LibraryTest, NamesBothAbiVersions) {
-  expect_has(why_not_loaded("wrong_abi"), {"wrong_abi.so", "999.3", "0.2"});
-  expect_has(why_not_loaded("wrong_minor"), {"wrong_minor.so", "0.3", "0.2", "rebuild it"});
+  const std::string kOurs = fmt::format("{}.{}", LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR);
+  const std::string kNext = fmt::format("{}.{}", LSMTPD_ABI_MAJOR, LSMTPD_ABI_MINOR + 1);
+  expect_has(why_not_loaded("wrong_abi"), {"wrong_abi.so", "999.3", kOurs});
+  expect_has(why_not_loaded("wrong_minor"), {"wrong_minor.so", kNext, kOurs, "rebuild it"});
 }
 
 TEST(LibraryTest, SaysWhatFailedWhileItWasLoaded) {
@@ -154,18 +156,19 @@ TEST(InstanceTest, KnowsItsExtensions) {
   PluginHost host;
   const Instance& filter = host.instance(plugin_entry("f", "bad_filter", {}));
   EXPECT_TRUE(filter.filter() && filter.admission());
-  EXPECT_FALSE(filter.output() || filter.session() || filter.replay() || filter.probe());
+  EXPECT_FALSE(filter.output() || filter.session_filter() || filter.replay() || filter.probe());
   const Instance& output = host.instance(plugin_entry("o", "replay_output", {}));
   EXPECT_TRUE(output.output() && output.replay() && output.admission());
   EXPECT_FALSE(output.filter());
-  EXPECT_TRUE(host.instance(plugin_entry("s", "session_filter", {})).session());
+  EXPECT_TRUE(host.instance(plugin_entry("s", "session_filter", {})).session_filter());
 }
 
 TEST(InstanceTest, ExceptionCaughtByTheSdkIsReported) {
   PluginHost host;
-  const auto check = host.make_instance(plugin_entry("x", "throwing_filter", {{"where", "check"}}));
-  ASSERT_FALSE(check);
-  expect_has(check.error().message, {"plugin.x", "thrown on purpose"});
+  const auto throws =
+      host.make_instance(plugin_entry("x", "throwing_filter", {{"where", "validate"}}));
+  ASSERT_FALSE(throws);
+  expect_has(throws.error().message, {"plugin.x", "thrown on purpose"});
   Instance& instance =
       host.instance(plugin_entry("x", "throwing_filter", {{"where", "create"}}));  // of the lane
   test::on_loop(host.loop, [&] {

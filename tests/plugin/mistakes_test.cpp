@@ -54,7 +54,7 @@ TEST_F(MistakesTest, LoopBlockedOver200MillisecondsIsLogged) {
   EXPECT_EQ(run("blocks", "50ms"), Kind::proceed);
   EXPECT_EQ(logged("loop_blocked"), 0u);
   EXPECT_EQ(run("blocks", "300ms"), Kind::proceed);
-  EXPECT_EQ(logged("loop_blocked plugin=bad in=\"a call\""), 1u) << host_.log();
+  EXPECT_EQ(logged("loop_blocked plugin=bad in=filter.message"), 1u) << host_.log();
 }
 
 TEST_F(MistakesTest, LeftoversOfALaneAreCounted) {
@@ -63,10 +63,42 @@ TEST_F(MistakesTest, LeftoversOfALaneAreCounted) {
   EXPECT_EQ(logged("left_behind plugin=bad watches=0 timers=2 messages=0"), 1u) << host_.log();
 }
 
+TEST_F(MistakesTest, WorkThatOutlivesItsLaneEndsWithoutACall) {
+  auto& instance =
+      host_.instance(test::plugin_entry("bad", "bad_filter", {{"mode", "leaves_work"}}));
+  Lane& lane = host_.lane(instance);
+  const auto mail = host_.mail();
+  // In one task: each turn of the loop would wait for the work.
+  test::on_loop(host_.loop, [&] {
+    lsmtpd_call call = 0;
+    EXPECT_TRUE(lane.filter(mail, 10'000, nullptr, call));
+    lane.close([] {}, 1000);
+    EXPECT_TRUE(instance.has_work());
+  });
+  EXPECT_EQ(logged("questions=0 work=1"), 1u) << host_.log();
+  host_.end_lanes();
+  EXPECT_TRUE(host_.run_until([&] { return !instance.has_work(); }));
+}
+
 TEST_F(MistakesTest, AMessageThatIsNeverUnpinnedIsCounted) {
   EXPECT_EQ(run("leaks_pin"), Kind::proceed);
   EXPECT_TRUE(host_.close_lanes());
   EXPECT_EQ(logged("left_behind plugin=bad watches=0 timers=0 messages=1"), 1u) << host_.log();
+}
+
+TEST_F(MistakesTest, MemoryThatIsNeverReleasedIsCountedAndTakenBack) {
+  const auto entry = test::plugin_entry("bad", "bad_filter", {{"mode", "leaks_memory"}});
+  const auto library = Library::load(entry.use, {FIXTURES});
+  ASSERT_TRUE(library);
+  std::vector<config::Diagnostic> problems;
+  auto options = Options::validate(entry, (*library)->options(), problems);
+  auto instance =
+      Instance::create(**library, std::move(options), settings_of(entry), host_.process);
+  ASSERT_TRUE(instance);
+  EXPECT_EQ(host_.resources.memory.used(), 1000u);
+  instance->reset();
+  EXPECT_EQ(host_.resources.memory.used(), 0u);
+  EXPECT_EQ(logged("memory_left plugin=bad bytes=1000"), 1u) << host_.log();
 }
 
 TEST_F(MistakesTest, ALaneThatEndsCleanlyLeavesNothing) {
@@ -84,6 +116,25 @@ TEST_F(MistakesTest, VerdictsThatMakeNoSenseAreLoggedOnceAMinute) {
   EXPECT_EQ(logged("a reply code of another class"), 1u);
   EXPECT_EQ(run("unknown_kind"), Kind::tempfail);
   EXPECT_EQ(logged("a kind that is none"), 1u);
+}
+
+TEST_F(MistakesTest, MistakesOfEachMessageAreLoggedOnceAMinute) {
+  const std::tuple<const char*, const char*, const char*, const char*> rows[] = {
+      {"bad_filter", "mode", "twice", "call_not_open"},
+      {"extension_filter", "use", "no_size", "verdict_without_size"},
+      {"extension_filter", "use", "releases_twice", "memory_released_twice"},
+  };
+  for (const auto& [use, option, value, event] : rows) {
+    Lane& lane = host_.lane(event, use, {{option, value}});
+    for (int i = 0; i < 20; ++i) host_.filter(lane, host_.mail());
+    EXPECT_EQ(logged(event + std::string(" plugin=")), 1u) << event << host_.log();
+  }
+  Lane& lane = host_.lane("throws", "extension_filter", {{"use", "throws_in_tasks"}});
+  host_.filter(lane, host_.mail());
+  const size_t places = logged("plugin_threw");
+  EXPECT_GT(places, 0u);
+  for (int i = 0; i < 20; ++i) host_.filter(lane, host_.mail());
+  EXPECT_EQ(logged("plugin_threw"), places);
 }
 
 TEST_F(MistakesTest, PoolWorkOfOnePluginDoesNotDelayAnothers) {
@@ -115,7 +166,7 @@ TEST(MistakesDeathTest, ACrashNamesThePluginAndKeepsItsSignal) {
         name_plugin_in_crashes();
         host.filter(host.lane("bad", "bad_filter", {{"mode", "crashes"}}), host.mail());
       },
-      testing::KilledBySignal(SIGSEGV), "crash: signal 11 in plugin.bad, in a call");
+      testing::KilledBySignal(SIGSEGV), "crash: signal 11 in plugin.bad, in filter.message");
 }
 #endif
 

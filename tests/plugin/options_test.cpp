@@ -217,7 +217,7 @@ TEST_F(OptionsTest, RequiredOnesMustBeThere) {
   EXPECT_EQ(problems_[0].position.line, 1u);
 }
 
-TEST_F(OptionsTest, CheckReportsAtTheOptionsPlace) {
+TEST_F(OptionsTest, ValidateReportsAtTheOptionsPlace) {
   give("text", std::string("t"));
   check(kRows, [](const lsmtpd_config*, const lsmtpd_report* report) {
     report->error(report, str("text"), str("does not fit the mode"));
@@ -231,7 +231,7 @@ TEST_F(OptionsTest, CheckReportsAtTheOptionsPlace) {
   EXPECT_TRUE(problems_[1].warning);
 }
 
-TEST_F(OptionsTest, AnExceptionInCheckIsAnErrorThatSaysWhat) {
+TEST_F(OptionsTest, AnExceptionInValidateIsAnErrorThatSaysWhat) {
   check(kRows,
         [](const lsmtpd_config*, const lsmtpd_report*) { throw std::runtime_error("bad day"); });
   ASSERT_EQ(problems_.size(), 1u);

@@ -30,7 +30,7 @@ class ViewTest : public testing::Test {
     return View::kEditsTable.prepend_header(view->edits_abi(), str(fields)) == 0;
   }
   static bool annotate(View* view, const std::string& key, const std::string& value) {
-    return kAnnotationsTable.set(view->notes().abi(), str(key), str(value)) == 0;
+    return kAnnotationsTable.set(view->annotation_edits().abi(), str(key), str(value)) == 0;
   }
   static bool add(View* view, const std::string& address) {
     return View::kEditsTable.add_recipient(view->edits_abi(), str(address), str("NOTIFY=NEVER")) ==
@@ -61,6 +61,51 @@ TEST_F(ViewTest, PrependedFieldsAreCountedUntilTheMessageIsGone) {
   EXPECT_LT(more(), 21'000u) << "the first filter's are gone with the view of the second";
   edited.reset();
   EXPECT_EQ(more(), 0u);
+}
+
+TEST_F(ViewTest, ContentWithABareCrOrLfIsNotTakenUnlessTheMailIsBinary) {
+  using Pieces = std::vector<const char*>;
+  const auto commit = [&](const Pieces& pieces) {
+    View* view = open(mail_);
+    for (const char* piece : pieces)
+      EXPECT_EQ(View::kEditsTable.body_append(view->edits_abi(), str(piece)), 0);
+    const bool taken = View::kEditsTable.body_commit(view->edits_abi()) == 0;
+    close(view);
+    return taken;
+  };
+  for (const Pieces& clean :
+       {Pieces{"a\r\nb\r\n"}, Pieces{"a\r", "\nb"}, Pieces{"a", "\r\n", "\r", "\n"}})
+    EXPECT_TRUE(commit(clean)) << clean[0];
+  for (const Pieces& bare : {Pieces{"a\nb\r\n"}, Pieces{"a\rb"}, Pieces{"a\r", "b\r\n"},
+                             Pieces{"a\r"}, Pieces{"a", "\n"}, Pieces{"\r\r\n"}})
+    EXPECT_FALSE(commit(bare)) << bare[0];
+  message::Envelope binary = *mail_.envelope;
+  binary.parameters = "SIZE=9 body=BinaryMime";
+  mail_.envelope = std::make_shared<const message::Envelope>(binary);
+  EXPECT_TRUE(commit({"a\nb\rc"}));
+}
+
+TEST_F(ViewTest, EditsCountAgainstTheLargestSizeOfAMessage) {
+  host_.resources.message_size = 100'000;
+  View* view = open(mail_);
+  const std::string part(50'000, 'x');
+  EXPECT_EQ(View::kEditsTable.body_append(view->edits_abi(), str(part)), 0);
+  EXPECT_EQ(View::kEditsTable.body_append(view->edits_abi(), str(part)), 0);
+  EXPECT_EQ(View::kEditsTable.body_append(view->edits_abi(), str("x")), -1);
+  EXPECT_TRUE(prepend(view, "X-A: " + std::string(60'000, 'a') + "\r\n"));
+  EXPECT_FALSE(prepend(view, "X-B: " + std::string(60'000, 'b') + "\r\n"));
+  close(view);
+}
+
+TEST_F(ViewTest, OnlyMailboxesAreAddedAsRecipients) {
+  View* view = open(mail_);
+  for (const char* address :
+       {"a@example.org", "\"a b\"@example.org", "a@[127.0.0.1]", "\xc3\xb6@example.org"})
+    EXPECT_TRUE(add(view, address)) << address;
+  for (const char* address :
+       {"", "a b@example.org", "<a@example.org>", "a@", "@example.org:a@example.net", "a@b> X=Y"})
+    EXPECT_FALSE(add(view, address)) << address;
+  close(view);
 }
 
 TEST_F(ViewTest, OnlyWholeHeaderFieldsArePrepended) {
@@ -94,7 +139,8 @@ TEST_F(ViewTest, AnnotationsShowThroughTheHandleAndEndWithTheCall) {
   View* view = open(mail_);
   ASSERT_TRUE(annotate(view, "a.key", "value"));
   view->pin();
-  EXPECT_EQ(plugin::view(kAnnotationsTable.find(view->notes().abi(), str("a.key"))), "value");
+  EXPECT_EQ(plugin::view(kAnnotationsTable.find(view->annotation_edits().abi(), str("a.key"))),
+            "value");
   const auto edited = close(view);
   EXPECT_EQ(edited.annotations->at("a.key"), "value");
   EXPECT_FALSE(annotate(view, "a.key", "later"));

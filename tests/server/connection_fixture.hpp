@@ -93,7 +93,7 @@ class ConnectionTest : public testing::Test {
 
   void step(config::Plugin entry) {
     plugin::Lane& lane = host_.lane(std::move(entry));
-    if (lane.instance().session()) chain_.sessions.push_back(&lane);
+    if (lane.instance().session_filter()) chain_.session_filters.push_back(&lane);
     if (lane.instance().output()) chain_.outputs.push_back({&lane, nullptr, nullptr});
     if (lane.instance().filter()) chain_.filters.push_back(&lane);
     if (lane.instance().admission()) chain_.admissions.push_back(&lane);
@@ -105,16 +105,17 @@ class ConnectionTest : public testing::Test {
   void serve() {
     chain_.deadline_ms = settings_.chains[0].deadline;
     chain_.deadlines = &host_.loop.deadlines();
-    service_ = std::unique_ptr<Service>(
-        new Service{settings_.limits, settings_.timeouts, settings_.listeners[0], chain_,
+    service_ = std::shared_ptr<const Service>(
+        new Service{1, settings_.limits, settings_.timeouts, settings_.listeners[0], chain_, auth_,
                     host_.loop, host_.resources, peers_, next_session_,
-                    [this](Connection& connection) { connections_.erase(&connection); }});
+                    [this](Connection& connection) { connections_.erase(&connection); }, nullptr,
+                    ListenerMetrics(registry_, "mx", "default", 0)});
   }
   void connect(std::unique_ptr<io::Stream> stream) {
     test::on_loop(host_.loop, [&] {
       auto [admission, peer] = peers_.enter(stream->peer().address);
       ASSERT_EQ(admission, Peers::Admission::yes);
-      auto connection = std::make_unique<Connection>(*service_, std::move(stream), std::move(peer));
+      auto connection = std::make_unique<Connection>(service_, std::move(stream), std::move(peer));
       Connection& started = *connection;
       connections_.emplace(&started, std::move(connection));
       started.start();
@@ -123,6 +124,13 @@ class ConnectionTest : public testing::Test {
   void drain() {
     test::on_loop(host_.loop, [&] {
       for (auto& [connection, owner] : connections_) connection->drain();
+    });
+  }
+  void cut_off() {
+    test::on_loop(host_.loop, [&] {
+      std::vector<Connection*> all;
+      for (auto& [connection, owner] : connections_) all.push_back(connection);
+      for (auto* connection : all) connection->cut_off();
     });
   }
   bool gone() {
@@ -152,15 +160,20 @@ class ConnectionTest : public testing::Test {
   }
   void give_memory() { host_.resources.memory.release(std::exchange(memory_taken_, 0)); }
 
+  metrics::Registry registry_;  // outlives the connections, which count with it
   Settings settings_ = test::server_settings();
   test::Record record_{"connection"};
   test::PluginHost host_{8u << 20};
-  Peers peers_{
-      {.connections = 1000, .connections_per_peer = 1000, .prefix_v4 = 32, .prefix_v6 = 64}};
+  Peers peers_{{.connections = 1000,
+                .connections_per_peer = 1000,
+                .prefix_v4 = 32,
+                .prefix_v6 = 64,
+                .exempt = {}}};
   pipeline::Chain chain_;
+  plugin::Lane* auth_ = nullptr;
   uint64_t next_session_ = 1;
   uint64_t memory_taken_ = 0;
-  std::unique_ptr<Service> service_;
+  std::shared_ptr<const Service> service_;
   std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
 };
 

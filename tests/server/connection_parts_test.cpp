@@ -9,15 +9,19 @@
 namespace lsmtpd::server {
 namespace {
 
-constexpr Peers::Limits kPeerLimits{
-    .connections = 1000, .connections_per_peer = 1000, .prefix_v4 = 32, .prefix_v6 = 64};
+constexpr Peers::Limits kPeerLimits{.connections = 1000,
+                                    .connections_per_peer = 1000,
+                                    .prefix_v4 = 32,
+                                    .prefix_v6 = 64,
+                                    .exempt = {}};
 
 class ConnectionTimersTest : public testing::Test {
  protected:
   void pass(uint64_t ms) { clock_.advance(clock_.now() + ms); }
 
   Limits limits_{.message_size = 0, .unread_replies = 0, .data_rate = 100, .turn_ns = 0};
-  Timeouts timeouts_{.command = 5000, .data_idle = 3000, .session = 60'000};
+  Timeouts timeouts_{
+      .command = 5000, .data_idle = 3000, .session = 60'000, .proxy = 5000, .tls = 30'000};
   int idle_ = 0, session_ = 0, too_slow_ = 0;
   Deadlines clock_{1'000'000};
   ConnectionTimers timers_{
@@ -273,19 +277,120 @@ TEST_F(MessageReceiverTest, TheLastMemoryIsForPeersThatHoldLittle) {
   resources_.memory.release(resources_.memory.limit() / 8 * 7);
 }
 
-TEST_F(MessageReceiverTest, AboveHalfOfTheSpillAPeerHasAShareBesideItsFirstBody) {
-  ASSERT_TRUE(resources_.spill.reserve(resources_.spill.limit() / 64 * 62));
-  const std::string body(resources_.spill.limit() / 20, 'x');
+TEST_F(MessageReceiverTest, WhereOthersHaveTheSpillAPeersBodiesShareAQuarterOfWhatIsLeft) {
+  const uint64_t others = resources_.spill.limit() / 64 * 62;
+  ASSERT_TRUE(resources_.spill.reserve(others));
+  const std::string body((resources_.spill.limit() - others) / 6, 'x');
   MessageReceiver second(resources_, peer_);
   receiver_.begin();
   second.begin();
   ASSERT_TRUE(receiver_.append(body));
-  ASSERT_TRUE(receiver_.append(body));
-  EXPECT_TRUE(receiver_.reserve_spill()) << "it has no other";
   ASSERT_TRUE(second.append(body));
+  EXPECT_TRUE(receiver_.reserve_spill());
   EXPECT_FALSE(second.reserve_spill());
-  resources_.spill.release(resources_.spill.limit() / 64 * 62);
+  resources_.spill.release(others);
   EXPECT_TRUE(second.reserve_spill()) << "there is enough";
+}
+
+TEST_F(MessageReceiverTest, EightPeersThatTakeAllTheyGetLeaveMemoryForTheBodiesOfAnother) {
+  std::vector<std::unique_ptr<PeerReservation>> greedy;
+  for (int n = 0; n < 8; ++n) {
+    const auto peer = peers_.enter("198.51.100." + std::to_string(n)).peer;
+    greedy.push_back(std::make_unique<PeerReservation>(peer));
+    while (peer->may_reserve(resources_, 700) && resources_.memory.reserve(700)) {
+      greedy.back()->add(700);
+    }
+    EXPECT_GT(greedy.back()->held(), 0u);
+  }
+  receiver_.begin();
+  EXPECT_TRUE(receiver_.append(std::string(4000, 'x')));
+  for (auto& one : greedy) resources_.memory.release(one->held());
+}
+
+// Bodies that peers hold in files, as their counts have them.
+class SpillShareTest : public testing::Test {
+ protected:
+  struct Sender {
+    std::shared_ptr<Peer> peer;
+    uint64_t held = 0;
+  };
+  Sender sender() { return {peers_.enter("198.51.100." + std::to_string(++senders_)).peer}; }
+  // False: the peer has no room for another body of this size.
+  bool spill(Sender& from, uint64_t size) {
+    if (!from.peer->may_spill(resources_, 0, size)) return false;
+    if (!resources_.spill.reserve(size)) return false;
+    EXPECT_TRUE(from.peer->spill.reserve(size));
+    from.held += size;
+    return true;
+  }
+  // On a hundred connections, whatever they get.
+  void take_all(Sender& greedy) {
+    uint64_t size = kBody;
+    for (int connections = 100; connections > 0 && size > 0;) {
+      spill(greedy, size) ? --connections : size /= 2;
+    }
+  }
+
+  static constexpr uint64_t kBody = 10u << 20, kOrdinary = 30'000;
+  message::ResourceLimits resources_{48u << 20, 1u << 30, testing::TempDir()};
+  const uint64_t limit_ = resources_.spill.limit();
+  Peers peers_{kPeerLimits};
+  int senders_ = 0;
+};
+
+TEST_F(SpillShareTest, OneRelayAloneFillsNearlyAllAndItsOrdinaryMailGoesOn) {
+  Sender relay = sender();
+  while (spill(relay, kBody)) {
+  }
+  EXPECT_GT(relay.held, limit_ / 64 * 59);
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(spill(relay, kOrdinary)) << i;
+}
+
+TEST_F(SpillShareTest, OneRelayBesideSmallOnesUsesMostOfIt) {
+  Sender relay = sender();
+  for (int i = 0; i < 100; ++i) {
+    Sender small = sender();
+    ASSERT_TRUE(spill(small, 1u << 20));
+  }
+  while (spill(relay, kBody)) {
+  }
+  EXPECT_GT(relay.held, limit_ / 3 * 2);
+}
+
+TEST_F(SpillShareTest, TwoPeersThatTakeAllTheyGetLeaveAThird) {
+  Sender one = sender(), two = sender(), other = sender();
+  for (bool more = true; more;) more = spill(one, kBody) | spill(two, kBody);
+  EXPECT_LT(one.held + two.held, limit_ / 3 * 2);
+  EXPECT_NEAR(static_cast<double>(one.held), static_cast<double>(two.held), 3.0 * kBody);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(spill(other, kBody)) << i;
+}
+
+TEST_F(SpillShareTest, EightPeersThatTakeAllTheyGetOneAfterTheOtherLeaveOthersTheirOrdinaryMail) {
+  std::vector<Sender> greedy;
+  for (int n = 0; n < 8; ++n) {
+    greedy.push_back(sender());
+    take_all(greedy.back());
+  }
+  EXPECT_GT(resources_.spill.used(), limit_ / 32 * 31);
+  for (int n = 0; n < 10; ++n) {
+    Sender other = sender();
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE(spill(other, kOrdinary)) << n << " " << i;
+  }
+}
+
+TEST_F(SpillShareTest, APeerWhoseShareShrankGetsMoreOnceItHoldsLess) {
+  Sender one = sender(), two = sender();
+  while (spill(one, kBody)) {
+  }
+  EXPECT_TRUE(spill(two, kBody)) << "of what is left";
+  EXPECT_FALSE(spill(one, kBody));
+  const uint64_t most = limit_ / 16 * 15 - 2 * kBody;
+  while (one.held + kBody > most) {
+    resources_.spill.release(kBody);
+    one.peer->spill.release(kBody);
+    one.held -= kBody;
+  }
+  EXPECT_TRUE(spill(one, kBody));
 }
 
 }  // namespace

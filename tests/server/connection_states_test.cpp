@@ -30,9 +30,10 @@ void expect_only(Event event, const std::map<State, State>& moves) {
 
 TEST(ConnectionStates, WaitForOneThingAtATime) {
   const std::map<Event, State> begins = {
-      {Event::delay_begun, State::banner},    {Event::filters_asked, State::filters},
-      {Event::spill_begun, State::spill},     {Event::chain_begun, State::chain},
-      {Event::replies_unread, State::unread}, {Event::turn_spent, State::turn}};
+      {Event::delay_begun, State::banner},       {Event::filters_asked, State::filters},
+      {Event::spill_begun, State::spill},        {Event::chain_begun, State::chain},
+      {Event::replies_unread, State::unread},    {Event::turn_spent, State::turn},
+      {Event::handshake_begun, State::handshake}};
   for (const auto& [event, waiting] : begins) expect_only(event, {{State::reading, waiting}});
 }
 
@@ -40,6 +41,7 @@ TEST(ConnectionStates, GoOnReadingWhenWhatWasWaitedForIsThere) {
   expect_only(Event::delay_over, {{State::banner, State::reading}});
   expect_only(Event::filters_answered, {{State::filters, State::reading}});
   expect_only(Event::replies_read, {{State::unread, State::reading}});
+  expect_only(Event::handshake_done, {{State::handshake, State::reading}});
   expect_only(Event::spill_done,
               {{State::spill, State::reading}, {State::ended_spill, State::ended}});
   expect_only(Event::chain_done,
@@ -55,8 +57,9 @@ TEST(ConnectionStates, GiveUpOnlyWaitingForTheClient) {
 }
 
 TEST(ConnectionStates, SendALastReplyOnlyWhereNothingIsUnderWay) {
-  expect_only(Event::last_reply,
-              {{State::reading, State::closing}, {State::unread, State::closing}});
+  expect_only(Event::last_reply, {{State::reading, State::closing},
+                                  {State::unread, State::closing},
+                                  {State::handshake, State::closing}});
 }
 
 TEST(ConnectionStates, EndFromEverywhereAndRememberWhatStillComesBack) {
@@ -79,6 +82,12 @@ TEST(ConnectionStates, NeverComeBackFromTheEnd) {
       }
     }
   }
+}
+
+TEST(ConnectionStates, HaveNamesForAnOperator) {
+  EXPECT_STREQ(state_name(State::handshake), "handshake");
+  EXPECT_STREQ(state_name(State::closing), "closing");
+  EXPECT_STREQ(state_name(State::ended_turn), "ended");
 }
 
 TEST(ConnectionStates, NameThePartyThatIsWaitedFor) {

@@ -53,7 +53,7 @@ TEST(Bdat, MaySplitALineEnd) {
       "C: BDAT 2\nR: x\\r\nS: 250\nC: BDAT 2 LAST\nR: \\ny\nS: 250 2.0.0 Ok: queued\nM: x\\r\\ny");
 }
 
-TEST(Bdat, RefusesBareCrAndLfAtLastAndLives) {
+TEST(Bdat, RefusesBareCrAndLfAtLastAndTheSessionGoesOn) {
   for (const char* chunk : {"a\\nb", "a\\rb", "ab\\r", "\\nab", "\\rab"}) {
     SCOPED_TRACE(chunk);
     const bool lf = std::string_view(chunk).find("\\n") != std::string_view::npos;

@@ -10,7 +10,7 @@ TEST(Commands, FindsTheVerbInAnyCase) {
   EXPECT_EQ(parse_command("MAIL FROM:<a@b>").verb, Verb::mail);
   EXPECT_EQ(parse_command("mail from:<a@b>").verb, Verb::mail);
   EXPECT_EQ(parse_command("RcPt\tTO:<a@b>").verb, Verb::rcpt);
-  EXPECT_EQ(parse_command("starttls").verb, Verb::missing);
+  EXPECT_EQ(parse_command("starttls").verb, Verb::starttls);
   EXPECT_EQ(parse_command("QUIT").verb, Verb::quit);
   for (const std::string_view line :
        {"", " QUIT", "QUI", "QUITS", "MAILFROM:<a@b>", "DATA.", "\xc4HLO"}) {
@@ -61,12 +61,12 @@ TEST(Commands, EatsTheKeywordWithBlanksAroundItsColon) {
   for (const std::string_view text :
        {"FROM:<a>", "from:<a>", "From: <a>", "FROM :<a>", "FROM \t:  <a>"}) {
     std::string_view argument = text;
-    EXPECT_TRUE(eat_keyword("FROM", argument)) << text;
+    EXPECT_TRUE(consume_keyword("FROM", argument)) << text;
     EXPECT_EQ(argument, "<a>");
   }
   for (const std::string_view text : {"", "FROM", "FROM<a>", "FRO:<a>", "TO:<a>", "FROMX:<a>"}) {
     std::string_view argument = text;
-    EXPECT_FALSE(eat_keyword("FROM", argument)) << text;
+    EXPECT_FALSE(consume_keyword("FROM", argument)) << text;
   }
 }
 

@@ -31,7 +31,8 @@ class ContentReceiverTest : public testing::Test {
   }
 
   ContentReceiver content_;
-  ContentReceiver::Rules rules_{.normalize_bare_lf = false, .received_headers = 2};
+  ContentReceiver::Rules rules_{
+      .normalize_bare_lf = false, .received_headers = 2, .traceparent = false};
   std::string kept_;
 };
 
@@ -44,7 +45,7 @@ TEST_F(ContentReceiverTest, TakesDataUpToItsEnd) {
   EXPECT_TRUE(content_.last());
 }
 
-TEST_F(ContentReceiverTest, CondemnsBlurredLinesAndDrainsToTheEnd) {
+TEST_F(ContentReceiverTest, RefusesBareCrOrLfAndReadsToTheEnd) {
   content_.begin_data(rules_);
   EXPECT_EQ(take("a\nb\r\n.\r\n"), (std::vector{Found::condemned, Found::end}));
   EXPECT_EQ(content_.fault(), &replies::kBareLf);

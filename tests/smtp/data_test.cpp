@@ -25,7 +25,7 @@ TEST(Data, TakesAMessageAsLargeAsTheLimit) {
                 settings, limited(8));
 }
 
-TEST(Data, RefusesALargerOneAtItsEndAndLives) {
+TEST(Data, RefusesALargerOneAtItsEndAndTheSessionGoesOn) {
   const auto settings = test_settings();
   const Played played = expect_script(R"(
     S: 220

@@ -66,11 +66,49 @@ TEST(HeaderScanner, FindsTheMessageId) {
 
 TEST(HeaderScanner, KeepsSoMuchOfAMessageId) {
   const std::string id = message_id_in("Message-ID: " + std::string(100'000, 'x') + "\r\n");
-  EXPECT_EQ(id, std::string(HeaderScanner::kLongestId - 1, 'x'));
+  EXPECT_EQ(id, std::string(HeaderScanner::kLongestValue - 1, 'x'));
 }
 
 TEST(HeaderScanner, CountsReceivedFieldsAroundAMessageId) {
   EXPECT_EQ(fields_in("Received: a\r\nMessage-ID: <a@b>\r\n folded\r\nReceived: b\r\n\r\n"), 2U);
+}
+
+std::string traceparent_in(std::string_view text) {
+  HeaderScanner whole, octets;
+  whole.want_traceparent();
+  octets.want_traceparent();
+  whole.feed(text);
+  for (size_t i = 0; i < text.size(); ++i) octets.feed(text.substr(i, 1));
+  EXPECT_EQ(whole.traceparent(), octets.traceparent());
+  EXPECT_EQ(whole.message_id(), octets.message_id());
+  EXPECT_EQ(whole.received_fields(), octets.received_fields());
+  return std::string(whole.traceparent());
+}
+
+TEST(HeaderScanner, KeepsTheTraceparentWhereItIsWanted) {
+  EXPECT_EQ(traceparent_in("To: x\r\nTraceparent: 00-a \r\nMessage-ID: <a@b>\r\n"), "00-a");
+  EXPECT_EQ(traceparent_in("TRACEPARENT:\r\n 00-a\r\nReceived: x\r\n"), "00-a") << "folded";
+  EXPECT_EQ(traceparent_in("traceparents: 00-a\r\nX-traceparent: 00-a\r\n"), "");
+  EXPECT_EQ(traceparent_in("Subject: x\r\n\r\ntraceparent: 00-a\r\n"), "") << "of the body";
+  EXPECT_EQ(traceparent_in("traceparent: " + std::string(100'000, 'x')).size(),
+            HeaderScanner::kLongestValue - 1);
+  HeaderScanner other;
+  other.feed("traceparent: 00-a\r\n");
+  EXPECT_EQ(other.traceparent(), "");
+}
+
+TEST(HeaderScanner, TakesSeveralTraceparentsForNone) {
+  EXPECT_EQ(traceparent_in("traceparent: 00-a\r\ntraceparent: 00-a\r\n"), "");
+  EXPECT_EQ(traceparent_in("traceparent: 00-a\r\nA: b\r\ntraceparent:\r\ntraceparent: c\r\n"), "");
+}
+
+TEST(HeaderScanner, CountsAndKeepsTheOthersBesideATraceparent) {
+  HeaderScanner scanner;
+  scanner.want_traceparent();
+  scanner.feed("Received: x\r\ntraceparent: a\r\n b\r\nMessage-ID: <a@b>\r\nReceived: y\r\n");
+  EXPECT_EQ(scanner.received_fields(), 2U);
+  EXPECT_EQ(scanner.message_id(), "<a@b>");
+  EXPECT_EQ(scanner.traceparent(), "a\rb");
 }
 
 }  // namespace

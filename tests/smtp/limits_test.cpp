@@ -72,6 +72,22 @@ TEST(Limits, RecipientsThatTheCallerRefusesCountAsErrors) {
       settings, host);
 }
 
+TEST(Limits, RecipientsThatAreHeldGetTheirMessageWhateverOthersAreRefused) {
+  auto settings = test_settings();
+  settings.errors = 3;
+  const Host host{0, [](smtp::Action action, const smtp::Session& s) -> std::optional<smtp::Reply> {
+                    if (action != smtp::Action::phase_rcpt) return {};
+                    if (s.envelope().recipients.back().address == "good@b") return {};
+                    return smtp::Reply{550, "5.1.1", "Unknown"};
+                  }};
+  expect_script(
+      "S: 220\nC: MAIL FROM:<>\nS: 250\nC: RCPT TO:<good@b>\nS: 250\nC: RCPT TO:<1@b>\nS: 550\n"
+      "C: RCPT TO:<2@b>\nS: 550\nC: RCPT TO:<3@b>\nS: 550\nC: RCPT TO:<4@b>\nS: 452 4.5.3\n"
+      "C: RCPT TO:<good@b>\nS: 452 4.5.3\nC: DATA\nS: 354\nC: x\nC: .\nS: 250\n"
+      "C: QUIT\nS: 221\nM: x\\r\\n\nX:",
+      settings, host);
+}
+
 TEST(Limits, CommandsWithoutMailEndTheSession) {
   auto settings = test_settings();
   settings.commands = 1000;

@@ -22,7 +22,7 @@ std::string_view code(Verb verb, State state) {
 
 TEST(States, AlwaysAllowWhatChangesNoOrder) {  // RFC 5321 4.1.4
   for (const Verb verb : {Verb::rset, Verb::quit, Verb::noop, Verb::helo, Verb::ehlo, Verb::lhlo,
-                          Verb::vrfy, Verb::help}) {
+                          Verb::vrfy, Verb::help, Verb::xclient}) {
     for (const State state : all_states) EXPECT_TRUE(runs(verb, state));
   }
 }
@@ -81,6 +81,15 @@ TEST(States, AreReachedOnlyByCommandsThatTheStateRuns) {
       if (!runs(verb, state)) {
         EXPECT_EQ(after(event, state), state);
       }
+    }
+  }
+}
+
+TEST(States, AllowStarttlsOutsideATransactionOnly) {  // RFC 3207 4
+  for (const State state : all_states) {
+    EXPECT_EQ(runs(Verb::starttls, state), state == State::start || state == State::ready);
+    if (!runs(Verb::starttls, state)) {
+      EXPECT_EQ(code(Verb::starttls, state), "503 5.5.1");
     }
   }
 }

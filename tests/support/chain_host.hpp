@@ -18,6 +18,11 @@
 
 namespace lsmtpd::test {
 
+// A pointer that keeps nothing: the host closes its lanes itself.
+inline std::shared_ptr<plugin::Lane> borrowed(plugin::Lane& lane) {
+  return {std::shared_ptr<void>(), &lane};
+}
+
 // The record file of the fixture outputs.
 class Record {
  public:
@@ -67,15 +72,15 @@ class ChainHost : public PluginHost {
   // An output with a fallback, and the replay between them (which is not started).
   void output(config::Plugin plugin, config::Plugin fallback) {
     storage = &lane(std::move(fallback));
-    if (!replay) replay = std::make_unique<pipeline::Replay>(loop, *storage);
+    if (!replay) replay = std::make_unique<pipeline::Replay>(loop, borrowed(*storage));
     plugin::Lane& to = lane(std::move(plugin));
-    replay->add_output(to);
+    replay->set_output(borrowed(to));
     chain.outputs.push_back({&to, storage, replay.get()});
   }
 
   void start(message::Message message) {
     on_loop(loop, [&] {
-      chain_run = pipeline::ChainRun::make(chain, std::move(message));
+      chain_run = pipeline::ChainRun::make(pipeline::borrowed(chain), std::move(message));
       auto now = chain_run->run([this](pipeline::Outcome later) { take(std::move(later)); });
       if (now) take(std::move(*now));
     });

@@ -57,7 +57,7 @@ inline config::Plugin plugin_entry(const std::string& name, const std::string& u
 // The listing of a fallback.
 inline std::vector<std::string> ids_of(const plugin::Completion& list) {
   std::vector<std::string> ids;
-  for (const auto& copy : list.copies) ids.push_back(copy.copy_id);
+  for (const auto& copy : list.storage().copies) ids.push_back(copy.copy_id);
   return ids;
 }
 
@@ -152,7 +152,7 @@ class PluginHost {
     EXPECT_TRUE(run_until([&] { return answer.has_value(); })) << "no answer";
     turn(loop, 5);
     EXPECT_EQ(times, at_once ? 0 : 1) << "answered exactly once";
-    return answer.value_or(plugin::Completion{});
+    return answer ? std::move(*answer) : plugin::Completion{};
   }
   plugin::Completion filter(plugin::Lane& to, const message::Message& message) {
     return answer_of([&](plugin::Done done, lsmtpd_call& call) {
@@ -177,6 +177,10 @@ class PluginHost {
     }
     return test::run_until(
         loop, [&] { return open == 0; }, std::chrono::seconds(leave_open_ ? 1 : 20));
+  }
+  // Destroys those that are closed.
+  void end_lanes() {
+    on_loop(loop, [&] { lanes_.clear(); });
   }
   void leave_open() { leave_open_ = true; }
 

@@ -14,13 +14,13 @@ class ReplayHost : public ChainHost {
     auto made = entry("spool", "replay_output", settings);
     made.options["record"] = {{spool.file(), {}}, {}};
     storage = &lane(std::move(made));
-    replay = std::make_unique<pipeline::Replay>(loop, *storage);
+    replay = std::make_unique<pipeline::Replay>(loop, borrowed(*storage));
   }
   plugin::Lane& target(const std::string& name, Settings settings = {}, bool recorded = true) {
     auto made = entry(name, "test_output", settings);
     if (recorded) made.options["record"] = {{broker.file(), {}}, {}};
     plugin::Lane& to = lane(std::move(made));
-    replay->add_output(to);
+    replay->set_output(borrowed(to));
     return to;
   }
   // As a fallback does it.

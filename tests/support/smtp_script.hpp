@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -30,6 +31,12 @@ struct Host {
   uint64_t size_limit = 0;
   // For each action that waits for an answer: a reply refuses (or finishes), none proceeds.
   std::function<std::optional<smtp::Reply>(smtp::Action, const smtp::Session&)> answer = nullptr;
+  bool xclient = false;     // the peer may name other clients
+  uint32_t mechanisms = 0;  // of AUTH
+  bool require_auth = false;
+  std::shared_ptr<const message::Tls> tls = {};
+  // Answers AUTH: the user's name, or empty: refused.
+  std::function<std::string(smtp::Credentials&)> users = nullptr;
 };
 
 inline Host limited(uint64_t octets) {
@@ -55,6 +62,9 @@ class Player {
  public:
   Player(const smtp::Settings& settings, Host host) : host_(std::move(host)), session_(settings) {
     session_.set_origin("mx", "192.0.2.1", 4711);
+    if (host_.xclient) session_.allow_xclient();
+    if (host_.mechanisms) session_.offer_auth(host_.mechanisms, host_.require_auth);
+    if (host_.tls) session_.set_proxy("192.0.2.2", host_.tls);
     feed({});
   }
 
@@ -95,6 +105,11 @@ class Player {
         EXPECT_FALSE(session_.refusal().why.empty());
         played_.refusals.emplace_back(session_.refusal().why);
         break;
+      case smtp::Action::new_client:
+        break;
+      case smtp::Action::authenticate:
+        authenticate();
+        break;
       case smtp::Action::close:
         played_.closed = true;
         break;
@@ -110,6 +125,12 @@ class Player {
     if (action == smtp::Action::phase_mail) session_.begin_transaction("an-id", 1);
     if (action == smtp::Action::body_start) storing_ = true;
     session_.proceed();
+  }
+
+  void authenticate() {
+    const std::string user = host_.users ? host_.users(session_.credentials()) : std::string();
+    if (user.empty()) return session_.auth_failed(make(smtp::replies::kAuthFailed));
+    session_.authenticated(user);
   }
 
   void store() {
@@ -267,7 +288,10 @@ inline smtp::Settings test_settings() {
           .recipients = 1000,
           .commands = 1000,
           .errors = 20,
-          .received_headers = 100};
+          .received_headers = 100,
+          .starttls = false,
+          .require_tls = false,
+          .traceparent = false};
 }
 
 }  // namespace lsmtpd::test

@@ -23,7 +23,7 @@ const fn text(bytes: &'static [u8]) -> lsmtpd_str {
     lsmtpd_str { data: bytes.as_ptr() as *const c_char, size: bytes.len() as u64 }
 }
 
-// What the host gave: it lives as long as its header says.
+// The octets of a text of the host: they live as long as its header says.
 unsafe fn bytes<'a>(text: lsmtpd_str) -> &'a [u8] {
     if text.size == 0 {
         return &[];
@@ -52,7 +52,7 @@ struct Instance {
     value: Vec<u8>,
 }
 
-// What a lane uses of the host. Tables live as long as the host does.
+// The host's tables that a lane uses. They live as long as the host does.
 #[derive(Clone, Copy)]
 struct Tables {
     host: *const lsmtpd_host,

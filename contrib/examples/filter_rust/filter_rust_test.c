@@ -28,7 +28,7 @@ int main(int argc, char** argv) {
   expect(kind(t, spam, 0) == LSMTPD_REJECT, "the field is found");
   expect(kind(t, spam, 1) == LSMTPD_REJECT, "also where the message lies in a file");
   t->reads_to_fail = -1;
-  expect(kind(t, spam, 1) == LSMTPD_TEMPFAIL, "a header that cannot be read is tried later");
+  expect(kind(t, spam, 1) == LSMTPD_TEMPFAIL, "a header that cannot be read gets TEMPFAIL");
   t->no_offload = 1;
   expect(kind(t, spam, 0) == LSMTPD_TEMPFAIL, "no thread: tempfail");
   expect(strcmp(lsmtpd_test_finish(t), "") == 0, lsmtpd_test_failures(t));

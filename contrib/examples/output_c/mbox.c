@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What is written, and where it stands in the message being quoted. */
+/* The buffer to write, and the place in the message that is being quoted. */
 typedef struct writer {
   int fd, failed;
   size_t used;
@@ -147,7 +147,8 @@ const char* mbox_commit(mbox* box) {
     box->size = lseek(box->fd, 0, SEEK_END);
     return NULL;
   }
-  /* What the kernel could not write it may have dropped: never ask the same descriptor again. */
+  /* The kernel may have dropped the pages that it could not write: never ask the same descriptor
+   * again. */
   const char* why = strerror(errno);
   take_back(box, box->size);
   mbox_close(box);

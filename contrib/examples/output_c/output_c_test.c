@@ -58,7 +58,7 @@ static void takes_back_what_it_cannot_finish(void) {
   lsmtpd_test_mail_spill(mail);
   t->reads_to_fail = -1;
   const lsmtpd_test_verdict* verdict = lsmtpd_test_deliver(t, mail);
-  expect(verdict->kind == LSMTPD_TEMPFAIL, "an unreadable message is tried later");
+  expect(verdict->kind == LSMTPD_TEMPFAIL, "an unreadable message gets TEMPFAIL");
   expect(strcmp(verdict->detail, "cannot read the message") == 0, verdict->detail);
   expect(strlen(contents()) == before, "nothing of it stays");
   t->no_offload = 1;

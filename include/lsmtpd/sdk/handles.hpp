@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// lsmtpd SDK: Timer and Watch, and the state that a lane shares with them and with its tasks.
-// LaneHost in loop.hpp makes them.
+// lsmtpd SDK: Timer, Question and Watch, and the state that a lane shares with them and with its
+// tasks. LaneHost in loop.hpp makes them.
 #pragma once
 
 #include <atomic>
@@ -105,6 +105,60 @@ class Timer {
         Function own = std::move(function);
         own();
       });
+    }
+    Function function;
+  };
+  Node* node_ = nullptr;
+};
+
+// A DNS question that is not answered yet; destroying it cancels. Move-only. [loop]
+class Question {
+ public:
+  Question() noexcept = default;
+  Question(Question&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
+  Question& operator=(Question&& other) noexcept {
+    if (this != &other) {
+      cancel();
+      node_ = std::exchange(other.node_, nullptr);
+    }
+    return *this;
+  }
+  ~Question() { cancel(); }
+  void cancel() noexcept {
+    if (node_ == nullptr) return;
+    Node* node = std::exchange(node_, nullptr);
+    if (node->id != 0 && !node->state->gone) node->dns->cancel(node->state->host, node->id);
+    node->drop();
+  }
+  // True while it waits. A question that query() refused never waited.
+  explicit operator bool() const noexcept { return node_ != nullptr && node_->id != 0; }
+
+ private:
+  friend class LaneHost;
+  struct Node {
+    virtual ~Node() = default;
+    virtual void answered(const lsmtpd_dns_answer& answer) noexcept = 0;
+    void drop() noexcept {
+      if (--references == 0) delete this;
+    }
+    detail::State state;
+    const lsmtpd_dns_1* dns = nullptr;
+    uint64_t id = 0;
+    int references = 1;  // the handle, and a callback that runs
+  };
+  template <class Function>
+  struct Typed final : Node {
+    explicit Typed(Function&& f) : function(std::move(f)) {}
+    void answered(const lsmtpd_dns_answer& answer) noexcept override {
+      this->id = 0;
+      ++this->references;
+      const detail::State keep = this->state;
+      // The callback may replace the handle.
+      detail::guarded(keep->host, [&] {
+        Function own = std::move(function);
+        own(answer);
+      });
+      this->drop();
     }
     Function function;
   };

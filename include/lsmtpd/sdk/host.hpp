@@ -6,7 +6,9 @@
 
 #include <initializer_list>
 
+#include "call.hpp"
 #include "message.hpp"
+#include "metrics.hpp"
 
 namespace lsmtpd::sdk {
 
@@ -53,6 +55,7 @@ class Host {
       : raw_(raw),
         log_(find<lsmtpd_log_1>(LSMTPD_LOG)),
         memory_(find<lsmtpd_memory_1>(LSMTPD_MEMORY)),
+        metrics_(find<lsmtpd_metrics_1>(LSMTPD_METRICS)),
         message_{find<lsmtpd_message_1>(LSMTPD_MESSAGE),
                  find<lsmtpd_annotations_1>(LSMTPD_ANNOTATIONS),
                  find<lsmtpd_header_1>(LSMTPD_HEADER), find<lsmtpd_edits_1>(LSMTPD_EDITS)} {}
@@ -97,6 +100,25 @@ class Host {
     return Reservation(raw_, memory_, bytes);
   }
 
+  // Bytes of the whole budget (limits.memory).
+  uint64_t memory_limit() const { return memory_ == nullptr ? 0 : memory_->limit(raw_); }
+  // Metrics (metrics.hpp): "lsmtpd_" goes before the name, and plugin="NAME" before the labels.
+  // Made once, not on a message's way.
+  Counter counter(std::string_view metric_name, std::string_view help,
+                  std::initializer_list<MetricLabel> labels = {}) const {
+    return declare<Counter>(LSMTPD_METRIC_COUNTER, metric_name, help, labels);
+  }
+  Gauge gauge(std::string_view metric_name, std::string_view help,
+              std::initializer_list<MetricLabel> labels = {},
+              Combine combine = Combine::sum) const {
+    return declare<Gauge>(LSMTPD_METRIC_GAUGE, metric_name, help, labels, {}, combine);
+  }
+  Histogram histogram(std::string_view metric_name, std::string_view help,
+                      std::initializer_list<double> bounds,
+                      std::initializer_list<MetricLabel> labels = {}) const {
+    return declare<Histogram>(LSMTPD_METRIC_HISTOGRAM, metric_name, help, labels, bounds);
+  }
+
   // The annotations of a session, from the event of a SessionFilter.
   Annotations annotations(const lsmtpd_session_event& event) const noexcept {
     return {message_.annotations, event.annotations};
@@ -115,8 +137,32 @@ class Host {
   const lsmtpd_host* raw_;
 
  private:
+  template <class Made>
+  Made declare(uint32_t type, std::string_view metric_name, std::string_view help,
+               std::initializer_list<MetricLabel> labels, std::initializer_list<double> bounds = {},
+               Combine combine = Combine::sum) const {
+    if (metrics_ == nullptr) return {};
+    lsmtpd_metric_label raw[LSMTPD_METRIC_LABELS] = {};
+    uint32_t count = 0;
+    for (const MetricLabel& label : labels)
+      if (count < LSMTPD_METRIC_LABELS) raw[count++] = {str(label.name), str(label.value)};
+    lsmtpd_metric_info info{};
+    info.size = sizeof info;
+    info.type = type;
+    info.combine = static_cast<uint32_t>(combine);
+    info.label_count = count;
+    info.label_stride = sizeof(lsmtpd_metric_label);
+    info.name = str(metric_name);
+    info.help = str(help);
+    info.labels = raw;
+    info.bounds = bounds.begin();
+    info.bound_count = static_cast<uint32_t>(bounds.size());
+    return Made(metrics_, metrics_->declare(raw_, &info));
+  }
+
   const lsmtpd_log_1* log_;
   const lsmtpd_memory_1* memory_;
+  const lsmtpd_metrics_1* metrics_;
   MessageTables message_;
 };
 

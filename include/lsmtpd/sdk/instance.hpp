@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // lsmtpd SDK: the classes a plugin derives from: Instance (one for each [plugin.NAME]) and Lane
-// (one a worker), and the interfaces of a Lane: Filter, SessionFilter, Output, Admission, Replay,
-// Probe, Control.
+// (one a worker), and the interfaces of a Lane: Filter, SessionFilter, Auth, Output, Admission,
+// Replay, Probe, Control.
 //
 //     class MyLane : public sdk::Lane, public sdk::Output, public sdk::Admission { ... };
 //     class MyInstance : public sdk::Instance {
@@ -47,6 +47,10 @@ class Instance {
     return LSMTPD_PHASE_CONNECT | LSMTPD_PHASE_HELO | LSMTPD_PHASE_AUTH | LSMTPD_PHASE_MAIL |
            LSMTPD_PHASE_RCPT | LSMTPD_PHASE_DATA;
   }
+
+  // Which mechanisms an Auth lane checks: LSMTPD_AUTH_..., or-ed. Asked once, after the
+  // constructor.
+  virtual uint32_t mechanisms() const { return LSMTPD_AUTH_PLAIN | LSMTPD_AUTH_LOGIN; }
 
   const Host& host() const noexcept { return host_; }
   const Config& config() const noexcept { return config_; }
@@ -152,6 +156,16 @@ class SessionFilter {
   virtual void session_closed(uint64_t session) { (void)session; }
 };
 
+// Checks the credentials of AUTH: lsmtpd.auth/1. Answer with authenticated(), wrong_credentials()
+// or tempfail(), now or later. `credentials` live until the call is answered and verify() has
+// returned.
+class Auth {
+ public:
+  virtual ~Auth() = default;
+  virtual void verify(Call call, const lsmtpd_credentials& credentials) = 0;
+  virtual void cancel(lsmtpd_call call) { (void)call; }
+};
+
 // How an output is asked. Views live until the call is answered and deliver() has returned.
 struct Delivery {
   std::string_view copy_id;               // the same at every resend; storing it again replaces
@@ -199,6 +213,7 @@ class Replay {
   virtual void forget(Call call, std::string_view copy_id) = 0;  // stored() once removed
   virtual void dead_letter(Call call, std::string_view copy_id,
                            std::string_view reason) = 0;  // stored() once kept apart
+  virtual void count(Call call, std::string_view target, uint64_t max) = 0;  // host().counted()
 };
 
 // Takes the steps of a probe; valid until the call is answered. [loop]

@@ -1,71 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// lsmtpd SDK: LaneHost, the host as a lane sees it: timers, descriptors, work on the pool, posts
-// from other threads.
+// lsmtpd SDK: LaneHost, the host as a lane sees it: timers, descriptors, DNS questions, work on the
+// pool, posts from other threads.
 //
 // All callbacks run on the lane's loop, never from inside the function that asked for them. They
 // may be any callable, move-only ones too; they are freed after they ran, or with the handle. An
 // exception of a callback is logged, and answers the calls that the callback held. A lane is
 // destroyed only when none of its posts, deferred tasks, offloaded work and look-ups is under way,
-// so such callbacks may use `this`. Timers and watches are handles: keep them in the lane, they end
-// with it.
+// so such callbacks may use `this`. Timers, watches and questions are handles: keep them in the
+// lane, they end with it.
 #pragma once
 
 #include <chrono>
 #include <optional>
 #include <vector>
 
+#include "dns.hpp"
 #include "handles.hpp"
+#include "replay.hpp"
 
 namespace lsmtpd::sdk {
-
-// The addresses of a host name; `error` is empty, or says why there are none. Live during the
-// callback.
-struct Resolved {
-  std::string_view error;
-  const lsmtpd_address* addresses = nullptr;
-  uint32_t stride = sizeof(lsmtpd_address);
-  uint32_t count = 0;
-
-  class Iterator {
-   public:
-    Iterator(const void* at, uint32_t stride) noexcept
-        : at_(static_cast<const char*>(at)), stride_(stride) {}
-    const lsmtpd_address& operator*() const noexcept {
-      return *static_cast<const lsmtpd_address*>(static_cast<const void*>(at_));
-    }
-    Iterator& operator++() noexcept {
-      at_ += stride_;
-      return *this;
-    }
-    bool operator!=(const Iterator& other) const noexcept { return at_ != other.at_; }
-
-   private:
-    const char* at_;
-    uint32_t stride_;
-  };
-  Iterator begin() const noexcept { return {addresses, stride}; }
-  Iterator end() const noexcept {
-    return {
-        static_cast<const char*>(static_cast<const void*>(addresses)) + std::size_t{stride} * count,
-        stride};
-  }
-};
-
-// A stored copy, as list() names it.
-struct Copy {
-  std::string copy_id;
-  int64_t time_ns = 0;  // when it was stored; 0: not known
-  uint64_t bytes = 0;   // 0: not known
-  bool in_doubt = false;
-};
-
-// The arguments of the delivery that stored a copy, for loaded().
-struct Stored {
-  std::string_view target;
-  std::string_view reason;
-  uint32_t attempts = 0;
-  bool in_doubt = false;
-};
 
 class LaneHost : public Host {
  public:
@@ -73,6 +26,7 @@ class LaneHost : public Host {
       : Host(raw), state_(std::make_shared<detail::LaneState>()) {
     state_->host = raw;
     state_->loop = find<lsmtpd_loop_1>(LSMTPD_LOOP);
+    dns_ = find<lsmtpd_dns_1>(LSMTPD_DNS);
     replay_ = find<lsmtpd_replay_host_1>(LSMTPD_REPLAY_HOST);
     making_ = find<lsmtpd_making_1>(LSMTPD_MAKING);
   }
@@ -165,16 +119,42 @@ class LaneHost : public Host {
     return true;
   }
 
+  // [loop] Asks DNS servers for the records of `type` (LSMTPD_DNS_A, ...) and calls
+  // `function(const lsmtpd_dns_answer&)` once, at the latest after `deadline`. The handle must be
+  // kept: it cancels the question. An empty one: refused (see dns.h), `function` was dropped.
+  template <class Function>
+  [[nodiscard]] Question query(std::string_view name, uint32_t type,
+                               std::chrono::milliseconds deadline, Function function) const {
+    Question question;
+    if (dns_ == nullptr) return question;
+    auto node = std::make_unique<Question::Typed<Function>>(std::move(function));
+    node->state = state_;
+    node->dns = dns_;
+    Question::Node* raw = node.get();
+    const auto ms = static_cast<uint64_t>(deadline.count() < 0 ? 0 : deadline.count());
+    node->id = dns_->query(
+        raw_, str(name), type, ms,
+        [](void* data, const lsmtpd_dns_answer* answer) {
+          static_cast<Question::Node*>(data)->answered(*answer);
+        },
+        raw);
+    if (node->id != 0) question.node_ = node.release();
+    return question;
+  }
+
   // Answers of Replay (replay.h). [any]
-  void listed(Call call, const std::vector<Copy>& copies, bool end) const {
+  void listed(Call call, const std::vector<Copy>& copies, bool end, uint64_t waiting = 0) const {
     std::vector<lsmtpd_copy> raw;
     raw.reserve(copies.size());
     for (const Copy& copy : copies)
-      raw.push_back({str(copy.copy_id), copy.time_ns, copy.bytes,
-                     copy.in_doubt ? LSMTPD_COPY_IN_DOUBT : 0u, 0});
+      raw.push_back(
+          {str(copy.copy_id), copy.time_ns, copy.bytes,
+           (copy.in_doubt ? LSMTPD_COPY_IN_DOUBT : 0u) | (copy.expired ? LSMTPD_COPY_EXPIRED : 0u),
+           0});
     replay_->listed(raw_, call.release(), raw.data(), sizeof(lsmtpd_copy),
-                    static_cast<uint32_t>(raw.size()), end ? 1 : 0);
+                    static_cast<uint32_t>(raw.size()), end ? 1 : 0, waiting);
   }
+  void counted(Call call, uint64_t count) const { replay_->counted(raw_, call.release(), count); }
   // A message to fill with append() and annotate(). Empty: no memory, answer "tempfail". Off the
   // loop where it may be large.
   Making make_message(const lsmtpd_envelope& envelope) const {
@@ -261,6 +241,7 @@ class LaneHost : public Host {
   };
 
   detail::State state_;
+  const lsmtpd_dns_1* dns_ = nullptr;
   const lsmtpd_replay_host_1* replay_ = nullptr;
   const lsmtpd_making_1* making_ = nullptr;
 };

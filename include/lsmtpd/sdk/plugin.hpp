@@ -79,11 +79,19 @@ class InstanceBox {
   InstanceBox(const lsmtpd_host* host, const lsmtpd_config* config)
       : raw_{this, start, stop, destroy, get_extension, open_lane},
         instance_(Host(host), Config(config)),
-        session_(session_table(instance_)) {}
+        session_(session_table(instance_)),
+        auth_(auth_table(instance_)) {}
 
   static lsmtpd_session_filter_1 session_table(const Instance& instance) {
     if constexpr (std::is_base_of_v<SessionFilter, LaneClass>)
-      return Tables<LaneClass>::session(instance.phases());
+      return Tables<LaneClass>::session_filter(instance.phases());
+    (void)instance;
+    return {};
+  }
+
+  static lsmtpd_auth_1 auth_table(const Instance& instance) {
+    if constexpr (std::is_base_of_v<Auth, LaneClass>)
+      return Tables<LaneClass>::auth(instance.mechanisms());
     (void)instance;
     return {};
   }
@@ -116,6 +124,9 @@ class InstanceBox {
     }
     if constexpr (std::is_base_of_v<SessionFilter, LaneClass>) {
       if (wanted == LSMTPD_SESSION_FILTER) return &self(instance).session_;
+    }
+    if constexpr (std::is_base_of_v<Auth, LaneClass>) {
+      if (wanted == LSMTPD_AUTH) return &self(instance).auth_;
     }
     if constexpr (std::is_base_of_v<Admission, LaneClass>) {
       static constexpr lsmtpd_admission_1 table = Tables<LaneClass>::admission();
@@ -200,6 +211,7 @@ class InstanceBox {
   lsmtpd_instance raw_;
   Instance instance_;
   lsmtpd_session_filter_1 session_;
+  lsmtpd_auth_1 auth_;
   const lsmtpd_config* prepared_ = nullptr;
 };
 

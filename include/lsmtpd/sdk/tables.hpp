@@ -51,8 +51,8 @@ struct Tables {
             },
             cancel<Output>};
   }
-  static constexpr lsmtpd_session_filter_1 session(uint32_t instances) {
-    return {instances,
+  static constexpr lsmtpd_session_filter_1 session_filter(uint32_t phases) {
+    return {phases,
             0,
             [](const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_session_event* event) {
               ask<SessionFilter>(lane, call, [&](SessionFilter& filter, Call open) {
@@ -68,6 +68,14 @@ struct Tables {
               guarded(host(lane).raw(),
                       [&] { static_cast<SessionFilter&>(self(lane)).session_closed(session); });
             }};
+  }
+  static constexpr lsmtpd_auth_1 auth(uint32_t mechanisms) {
+    return {mechanisms, 0,
+            [](const lsmtpd_lane* lane, lsmtpd_call call, const lsmtpd_credentials* credentials) {
+              ask<Auth>(lane, call,
+                        [&](Auth& auth, Call open) { auth.verify(std::move(open), *credentials); });
+            },
+            cancel<Auth>};
   }
   static constexpr lsmtpd_admission_1 admission() {
     return {[](const lsmtpd_lane* lane, lsmtpd_admission* out) {
@@ -101,6 +109,11 @@ struct Tables {
             [](const lsmtpd_lane* lane, lsmtpd_call call, lsmtpd_str id, lsmtpd_str reason) {
               ask<Replay>(lane, call, [&](Replay& replay, Call open) {
                 replay.dead_letter(std::move(open), view(id), view(reason));
+              });
+            },
+            [](const lsmtpd_lane* lane, lsmtpd_call call, lsmtpd_str target, uint64_t max) {
+              ask<Replay>(lane, call, [&](Replay& replay, Call open) {
+                replay.count(std::move(open), view(target), max);
               });
             }};
   }

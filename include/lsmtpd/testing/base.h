@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Fake host: its structs and small tools. Include "lsmtpd/testing.h". Names with lsmtpd_t_ are
+/* Fake host: its structs. Include "lsmtpd/testing.h". Names with lsmtpd_t_ are
  * internal. */
 #ifndef LSMTPD_TESTING_BASE_H
 #define LSMTPD_TESTING_BASE_H
@@ -16,7 +16,6 @@
 #endif
 
 #include <pthread.h>
-#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -63,8 +62,11 @@ typedef struct lsmtpd_test_verdict {
   uint32_t kind; /* LSMTPD_CONTINUE ...; 0: not answered yet */
   uint32_t code, flags;
   const char *enhanced, *text, *detail; /* never NULL */
-  const char* copy_ids; /* of listed(): separated by newlines; " in doubt" behind those that are */
-  uint32_t end;         /* of listed() */
+  /* Of listed(): separated by newlines; " in doubt" and " expired" behind those that are. */
+  const char* copy_ids;
+  uint32_t end;                                 /* of listed() */
+  uint64_t waiting;                             /* of listed() */
+  uint64_t count;                               /* of counted() */
   lsmtpd_test_mail* mail;                       /* of loaded() */
   const char *target, *reason;                  /* of loaded(); never NULL */
   uint32_t attempts, in_doubt;                  /* of loaded() */
@@ -96,6 +98,8 @@ typedef struct lsmtpd_t_call {
   lsmtpd_session_event event;
   lsmtpd_filter_event filter;
   lsmtpd_probe_report probe;
+  lsmtpd_credentials credentials;
+  lsmtpd_test_text given_user, given_password;
 } lsmtpd_t_call;
 
 /* A message. Tests may set the envelope's fields before it is used: mail->envelope.helo =
@@ -126,13 +130,23 @@ struct lsmtpd_test_mail {
   uint64_t session; /* not a message: it holds the annotations of this session */
 };
 
+/* A record that lsmtpd.dns/1 finds, or an rcode without one. */
+typedef struct lsmtpd_t_dns {
+  struct lsmtpd_t_dns* next;
+  lsmtpd_test_text name, data;
+  uint32_t type, rcode, ttl, preference;
+  int is_record;
+} lsmtpd_t_dns;
+
 typedef struct lsmtpd_t_task { /* posted, deferred, offloaded, resolving, a timer or a watch */
   struct lsmtpd_t_task* next;
   lsmtpd_t_host* host;
   uint64_t id, due;
   int fd, threaded;
-  uint32_t events, port;
+  uint32_t events, port, type;
   lsmtpd_task run, done;
+  lsmtpd_dns_done answered; /* a question: among the timers */
+  void* answered_data;
   lsmtpd_fd_ready ready;
   lsmtpd_resolved resolved;
   lsmtpd_test_text name;
@@ -168,7 +182,9 @@ struct lsmtpd_test {
   void** kept; /* memory that goes with lsmtpd_test_free() */
   size_t kept_count;
   lsmtpd_t_task *posted, *deferred, *offloaded, *finished, *resolving, *timers, *watches;
+  lsmtpd_t_dns* dns;
   int64_t memory_used;
+  struct lsmtpd_t_metric* metrics; /* of lsmtpd.metrics/1: see lsmtpd_test_metric() */
   lsmtpd_test_text failures, errors, warnings, log, terminal, steps;
   /* For tests to set. */
   const char *name, *hostname; /* of the host; before lsmtpd_test_start() */
@@ -182,132 +198,10 @@ struct lsmtpd_test {
   int no_offload, no_timer, no_watch, no_post; /* these functions fail */
   int too_many_watches;                        /* internal: told once */
   int no_resolve;                              /* lookups get no answer while this is set */
+  int no_dns;            /* questions get no answer while this is set, but their deadline's */
+  int no_query;          /* query() fails */
+  uint32_t queries;      /* how many were asked so far */
   const char* addresses; /* of each name but "localhost": numeric, a space between them */
 };
-
-static inline lsmtpd_str lsmtpd_test_str(const char* text) {
-  lsmtpd_str str;
-  str.data = text;
-  str.size = text == NULL ? 0 : strlen(text);
-  return str;
-}
-
-static inline void* lsmtpd_t_alloc(size_t size) {
-  void* memory = calloc(1, size == 0 ? 1 : size);
-  if (memory == NULL) abort();
-  return memory;
-}
-
-static inline void lsmtpd_t_append(lsmtpd_test_text* text, const char* data, size_t size) {
-  char* grown = (char*)realloc(text->data, text->size + size + 1);
-  if (grown == NULL) abort();
-  if (size != 0) memcpy(grown + text->size, data, size);
-  text->data = grown;
-  text->size += size;
-  grown[text->size] = '\0';
-}
-
-/* The mutex is held, or only one thread is there. */
-static inline void* lsmtpd_t_keep(lsmtpd_test* t, void* memory) {
-  t->kept = (void**)realloc(t->kept, (t->kept_count + 1) * sizeof *t->kept);
-  if (t->kept == NULL) abort();
-  t->kept[t->kept_count++] = memory;
-  return memory;
-}
-
-static inline lsmtpd_test_text lsmtpd_t_copy(lsmtpd_str from) {
-  lsmtpd_test_text text;
-  text.data = NULL;
-  text.size = 0;
-  lsmtpd_t_append(&text, from.data, (size_t)from.size);
-  return text;
-}
-
-static inline lsmtpd_str lsmtpd_t_str(const lsmtpd_test_text* text) {
-  lsmtpd_str str;
-  str.data = text->data;
-  str.size = text->size;
-  return str;
-}
-
-static inline int lsmtpd_t_same(lsmtpd_str str, const char* text) {
-  return str.size == strlen(text) && memcmp(str.data, text, strlen(text)) == 0;
-}
-
-static inline void lsmtpd_t_free_pairs(lsmtpd_t_pair* pair) {
-  while (pair != NULL) {
-    lsmtpd_t_pair* next = pair->next;
-    free(pair->key.data);
-    free(pair->value.data);
-    free(pair);
-    pair = next;
-  }
-}
-
-/* Adds at the end, so that order is kept. */
-static inline void lsmtpd_t_add_pair(lsmtpd_t_pair** list, lsmtpd_str key, lsmtpd_str value) {
-  lsmtpd_t_pair* pair = (lsmtpd_t_pair*)lsmtpd_t_alloc(sizeof *pair);
-  pair->key = lsmtpd_t_copy(key);
-  pair->value = lsmtpd_t_copy(value);
-  while (*list != NULL) list = &(*list)->next;
-  *list = pair;
-}
-
-static inline lsmtpd_t_pair* lsmtpd_t_find_pair(lsmtpd_t_pair* list, lsmtpd_str key) {
-  for (; list != NULL; list = list->next)
-    if (list->key.size == key.size && memcmp(list->key.data, key.data, (size_t)key.size) == 0)
-      return list;
-  return NULL;
-}
-
-static inline void lsmtpd_t_vline(lsmtpd_test_text* text, const char* format, va_list arguments) {
-  char line[1024];
-  int size = vsnprintf(line, sizeof line, format, arguments);
-  if (size < 0) return;
-  lsmtpd_t_append(text, line, (size_t)size < sizeof line ? (size_t)size : sizeof line - 1);
-  lsmtpd_t_append(text, "\n", 1);
-}
-
-static inline void lsmtpd_t_line(lsmtpd_test_text* text, const char* format, ...)
-    __attribute__((format(printf, 2, 3)));
-static inline void lsmtpd_t_line(lsmtpd_test_text* text, const char* format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  lsmtpd_t_vline(text, format, arguments);
-  va_end(arguments);
-}
-
-/* A broken rule. [any] The mutex must be held. */
-static inline void lsmtpd_t_fail(lsmtpd_test* t, const char* format, ...)
-    __attribute__((format(printf, 2, 3)));
-static inline void lsmtpd_t_fail(lsmtpd_test* t, const char* format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  lsmtpd_t_vline(&t->failures, format, arguments);
-  va_end(arguments);
-}
-
-static inline void lsmtpd_t_lock(lsmtpd_test* t) {
-  pthread_mutex_lock(&t->mutex);
-}
-static inline void lsmtpd_t_unlock(lsmtpd_test* t) {
-  pthread_mutex_unlock(&t->mutex);
-}
-
-/* Ends a poll() that waits. [any] */
-static inline void lsmtpd_t_wake(lsmtpd_test* t) {
-  ssize_t written = write(t->wake[1], "", 1); /* full: it will wake up all the same */
-  (void)written;
-}
-
-static inline int lsmtpd_t_on_loop(const lsmtpd_test* t) {
-  return pthread_equal(pthread_self(), t->loop_thread) && !t->in_work;
-}
-
-static inline uint64_t lsmtpd_t_clock_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
-}
 
 #endif

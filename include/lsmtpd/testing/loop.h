@@ -3,7 +3,7 @@
 #ifndef LSMTPD_TESTING_LOOP_H
 #define LSMTPD_TESTING_LOOP_H
 
-#include "base.h"
+#include "tools.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

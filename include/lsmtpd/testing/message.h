@@ -4,7 +4,7 @@
 #ifndef LSMTPD_TESTING_MESSAGE_H
 #define LSMTPD_TESTING_MESSAGE_H
 
-#include "base.h"
+#include "tools.h"
 
 /* Begins each function that a plugin calls. A message without a pin or an open call is gone. Locks
  * the mutex.
@@ -164,11 +164,20 @@ static inline int lsmtpd_t_has_control(lsmtpd_str text) {
     if ((unsigned char)text.data[i] < 0x20 || text.data[i] == 0x7f) return 1;
   return 0;
 }
+/* Not all of RFC 5321: enough for the mistakes that plugins make. */
+static inline int lsmtpd_t_is_mailbox(lsmtpd_str address) {
+  const char* at =
+      address.size == 0 ? NULL : (const char*)memchr(address.data, '@', (size_t)address.size);
+  if (at == NULL || at == address.data || at + 1 == address.data + address.size) return 0;
+  for (uint64_t i = 0; i < address.size; ++i)
+    if (strchr(" <>", address.data[i]) != NULL) return 0;
+  return !lsmtpd_t_has_control(address);
+}
 static inline int32_t lsmtpd_t_add_recipient(lsmtpd_edits* edits, lsmtpd_str address,
                                              lsmtpd_str parameters) {
   lsmtpd_test_mail* mail = lsmtpd_t_enter_edits(edits, "add_recipient");
-  const int allowed = lsmtpd_t_may_edit(mail, "add_recipient") && address.size != 0 &&
-                      !lsmtpd_t_has_control(address) && !lsmtpd_t_has_control(parameters);
+  const int allowed = lsmtpd_t_may_edit(mail, "add_recipient") && lsmtpd_t_is_mailbox(address) &&
+                      !lsmtpd_t_has_control(parameters);
   if (allowed) lsmtpd_t_add_pair(&mail->added, address, parameters);
   lsmtpd_t_unlock(mail->test);
   return allowed ? 0 : -1;
@@ -234,9 +243,17 @@ static inline int32_t lsmtpd_t_body_append(lsmtpd_edits* edits, lsmtpd_str bytes
   lsmtpd_t_unlock(mail->test);
   return allowed ? 0 : -1;
 }
+static inline int lsmtpd_t_has_whole_line_ends(const char* text, size_t size) {
+  for (size_t i = 0; i < size; ++i) {
+    if (text[i] == '\n' && (i == 0 || text[i - 1] != '\r')) return 0;
+    if (text[i] == '\r' && (i + 1 == size || text[i + 1] != '\n')) return 0;
+  }
+  return 1;
+}
 static inline int32_t lsmtpd_t_body_commit(lsmtpd_edits* edits) {
   lsmtpd_test_mail* mail = lsmtpd_t_enter_edits(edits, "body_commit");
-  const int allowed = lsmtpd_t_may_edit(mail, "body_commit") && mail->body.data != NULL;
+  const int allowed = lsmtpd_t_may_edit(mail, "body_commit") && mail->body.data != NULL &&
+                      lsmtpd_t_has_whole_line_ends(mail->body.data, mail->body.size);
   if (allowed) mail->body_committed = 1;
   lsmtpd_t_unlock(mail->test);
   return allowed ? 0 : -1;

@@ -136,8 +136,8 @@ static inline int lsmtpd_test_start(lsmtpd_test* t) {
   return lsmtpd_test_open_lane(t);
 }
 
-/* lsmtpd.command/1: its exit status; -1 where the options are wrong. What it printed is in
- * lsmtpd_test_terminal(). */
+/* lsmtpd.command/1: returns its exit status; -1 where the options are wrong. lsmtpd_test_terminal()
+ * has its output. */
 static inline void lsmtpd_t_print(const lsmtpd_terminal* terminal, lsmtpd_str text) {
   lsmtpd_t_append(&((lsmtpd_test*)terminal->self)->terminal, text.data, (size_t)text.size);
 }
@@ -197,10 +197,11 @@ static inline const char* lsmtpd_test_finish(lsmtpd_test* t) {
 }
 
 static inline void lsmtpd_t_free_call(lsmtpd_t_call* call) {
-  lsmtpd_test_text* const texts[] = {&call->words[0],   &call->words[1],   &call->words[2],
-                                     &call->copy_ids,   &call->target,     &call->reason,
-                                     &call->for_target, &call->for_reason, &call->copy_id};
-  for (int i = 0; i < 9; ++i) free(texts[i]->data);
+  lsmtpd_test_text* const texts[] = {&call->words[0],   &call->words[1],      &call->words[2],
+                                     &call->copy_ids,   &call->target,        &call->reason,
+                                     &call->for_target, &call->for_reason,    &call->copy_id,
+                                     &call->given_user, &call->given_password};
+  for (int i = 0; i < 11; ++i) free(texts[i]->data);
   free(call->recipients);
   free(call);
 }
@@ -221,6 +222,8 @@ static inline void lsmtpd_test_free(lsmtpd_test* t) {
   }
   for (size_t i = 0; i < t->kept_count; ++i) free(t->kept[i]);
   free(t->kept);
+  lsmtpd_test_dns_clear(t);
+  lsmtpd_t_free_metrics(t);
   lsmtpd_t_free_scopes(t);
   lsmtpd_t_free_pairs(t->given);
   lsmtpd_t_free_pairs(t->defaults);

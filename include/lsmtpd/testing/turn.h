@@ -4,7 +4,7 @@
 #ifndef LSMTPD_TESTING_TURN_H
 #define LSMTPD_TESTING_TURN_H
 
-#include "loop.h"
+#include "dns.h"
 
 #include <netdb.h>
 #include <poll.h>
@@ -219,6 +219,7 @@ static inline int lsmtpd_test_turn(lsmtpd_test* t, int ms) {
   ran += lsmtpd_t_run_offloaded(t);
   ran += lsmtpd_t_run_list(lsmtpd_t_take_all(t, &t->finished));
   ran += lsmtpd_t_run_resolved(t);
+  ran += lsmtpd_t_run_queries(t);
   lsmtpd_t_lock(t);
   const uint64_t newest = t->next_id; /* a timer set again at 0 ms waits for the next turn */
   lsmtpd_t_unlock(t);

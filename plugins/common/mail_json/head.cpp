@@ -73,6 +73,7 @@ void add_bookkeeping(Text& text, const lsmtpd_envelope& envelope, const Bookkeep
   if (!book.target.empty()) text.key("target").string(book.target);
   if (!book.reason.empty()) text.key("reason").string(book.reason);
   if (book.attempts != 0) text.key("attempts").number(book.attempts);
+  if (book.first_ns != 0) text.key("first").string(format_timestamp(book.first_ns));
   if (book.in_doubt) text.key("in_doubt").boolean(true);
   add_recipient_numbers(text, envelope);
   if (!book.annotations.empty()) {
@@ -98,7 +99,10 @@ std::string make_head(const lsmtpd_envelope& envelope, const WriterOptions& opti
   text.key("client_address").string(view(envelope.helo));
   add_recipients(text, envelope);
   text.key("sender").string(view(envelope.reverse_path));
-  if (options.extra) add_extra(text, envelope);
+  if (options.extra) {
+    add_extra(text, envelope);
+    add_if(text, kTraceparent, str(options.traceparent));
+  }
   if (options.bookkeeping != nullptr) {
     add_bookkeeping(text, envelope, *options.bookkeeping, options.extra);
   }

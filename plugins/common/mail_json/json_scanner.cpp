@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cstring>
+#include <iterator>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -34,6 +35,10 @@ std::size_t plain_run(std::string_view text) {
   return at;
 }
 
+constexpr std::string_view kHeadKeys[] = {"\"timestamp\"", "\"message_id\"", "\"client_address\"",
+                                          "\"recipients\"", "\"sender\""};
+constexpr unsigned kAllSeen = (1u << std::size(kHeadKeys)) - 1;
+
 }  // namespace
 
 Scanner::Scanner(Input& input)
@@ -42,6 +47,23 @@ Scanner::Scanner(Input& input)
 Result<Outline> Scanner::scan() {
   if (!members()) return tl::make_unexpected(problem_);
   return std::move(outline_);
+}
+
+Result<Outline> Scanner::scan_head() {
+  head_only_ = true;
+  return scan();
+}
+
+void Scanner::note_key(std::string_view key) {
+  for (std::size_t i = 0; i < std::size(kHeadKeys); ++i) {
+    if (key == kHeadKeys[i]) seen_ |= 1u << i;
+  }
+}
+
+bool Scanner::ends_here(std::optional<Slice>& slice) {
+  if (peek() != '"') return error("the content is not a string");
+  slice = Slice{base_ + at_ + 1, Slice::kUnknown};
+  return ended_ = true;
 }
 
 bool Scanner::error(const char* what) {
@@ -86,6 +108,10 @@ bool Scanner::members() {
   bool more = peek() != '}';
   while (more) {
     if (!member()) return false;
+    if (ended_) {
+      outline_.envelope += '}';
+      return true;
+    }
     spaces();
     more = peek() == ',';
     if (more) take(false);
@@ -109,9 +135,13 @@ bool Scanner::member() {
   take(true);
   spaces();
   const bool text = key == "\"email_content\"";
-  if (!text && key != "\"email_content_base64\"") return value(1);
+  if (!text && key != "\"email_content_base64\"") {
+    note_key(key);
+    return value(1);
+  }
   outline_.envelope.resize(before);
-  return content(text ? outline_.text : outline_.base64);
+  std::optional<Slice>& slice = text ? outline_.text : outline_.base64;
+  return head_only_ && seen_ == kAllSeen ? ends_here(slice) : content(slice);
 }
 
 bool Scanner::content(std::optional<Slice>& slice) {

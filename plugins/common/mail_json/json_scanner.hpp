@@ -25,8 +25,10 @@ class Input {
 
 // The raw inside of a string: between its quotes, still escaped.
 struct Slice {
+  static constexpr std::uint64_t kUnknown = UINT64_MAX;
+
   std::uint64_t offset = 0;
-  std::uint64_t size = 0;
+  std::uint64_t size = 0;  // kUnknown: up to the closing quote, which was not looked for
 };
 
 struct Outline {
@@ -42,6 +44,9 @@ class Scanner {
 
   explicit Scanner(Input& input);
   Result<Outline> scan();
+  // As scan(), but ends where the content begins if LSMTPD's other five keys came before it, as
+  // they do in our files: whatever follows is not looked at.
+  Result<Outline> scan_head();
 
  private:
   static constexpr std::size_t kBuffer = 64 * 1024;
@@ -54,6 +59,8 @@ class Scanner {
   bool members();
   bool member();
   bool content(std::optional<Slice>& slice);
+  bool ends_here(std::optional<Slice>& slice);
+  void note_key(std::string_view key);
   bool value(std::size_t depth);
   bool container(std::size_t depth);
   bool scalar();
@@ -66,6 +73,9 @@ class Scanner {
   std::size_t at_ = 0;
   Outline outline_;
   std::string problem_;
+  bool head_only_ = false;
+  unsigned seen_ = 0;  // of the five keys, a bit each
+  bool ended_ = false;
 };
 
 }  // namespace lsmtpd::mail_json

@@ -10,11 +10,28 @@ namespace lsmtpd::mail_json {
 namespace {
 
 constexpr std::size_t kPiece = 64 * 1024;
+constexpr std::size_t kBeginning = 8 * 1024;  // most headers are smaller
+
+// The place of the quote that ends a string, or its size. `escaped`: a backslash stood before.
+std::size_t closing_quote(std::string_view piece, bool& escaped) {
+  for (std::size_t i = 0; i < piece.size(); ++i) {
+    if (!escaped && piece[i] == '"') return i;
+    escaped = !escaped && piece[i] == '\\';
+  }
+  return piece.size();
+}
 
 }  // namespace
 
 Result<StoredMail> Reader::open() {
-  Result<Outline> outline = Scanner(input_).scan();
+  return take(Scanner(input_).scan());
+}
+
+Result<StoredMail> Reader::open_head() {
+  return take(Scanner(input_).scan_head());
+}
+
+Result<StoredMail> Reader::take(Result<Outline> outline) {
   if (!outline) return tl::make_unexpected(outline.error());
   outline_ = std::move(*outline);
   if (!outline_.text && !outline_.base64) {
@@ -36,6 +53,33 @@ Result<void> Reader::content(const Sink& sink) {
                      [&](std::string_view in, char* out) { return unescaper.unescape(in, out); });
   if (done && !unescaper.finish()) return tl::make_unexpected("email_content ends in an escape");
   return done;
+}
+
+std::string Reader::beginning(std::size_t most) {
+  const Slice slice = outline_.base64 ? *outline_.base64 : outline_.text.value_or(Slice{});
+  Base64Decoder base64;
+  Unescaper unescaper;
+  std::string raw(kBeginning, '\0');
+  std::string made(kBeginning + 4, '\0');
+  std::string text;
+  bool escaped = false;
+  const std::uint64_t all = std::min<std::uint64_t>(most, slice.size);
+  for (std::uint64_t done = 0; done < all;) {
+    const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(kBeginning, all - done));
+    const std::int64_t got = input_.read_at(slice.offset + done, raw.data(), want);
+    if (got <= 0) break;
+    const std::string_view piece(raw.data(), static_cast<std::size_t>(got));
+    const std::string_view inside = piece.substr(0, closing_quote(piece, escaped));
+    const std::int64_t size = outline_.base64 ? base64.decode(inside, made.data())
+                                              : unescaper.unescape(inside, made.data());
+    if (size < 0) break;
+    text.append(made.data(), static_cast<std::size_t>(size));
+    const std::size_t end = text.find("\r\n\r\n");
+    if (end != std::string::npos) return text.substr(0, end + 4);
+    if (inside.size() < piece.size()) break;
+    done += piece.size();
+  }
+  return text;
 }
 
 template <class Decode>

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "mail_json/json_scanner.hpp"
@@ -21,10 +22,17 @@ class Reader {
   explicit Reader(Input& input) : input_(input) {}
 
   Result<StoredMail> open();
+  // As open(), but looks at no more of the file than it must: a fault in the content is not found.
+  // Only beginning() may follow.
+  Result<StoredMail> open_head();
+  // The content up to the end of its header, or `most` bytes of the file, whichever comes first; as
+  // much of it as is well formed.
+  std::string beginning(std::size_t most);
   // Returns an error where the content is broken or the sink returned false.
   Result<void> content(const Sink& sink);
 
  private:
+  Result<StoredMail> take(Result<Outline> outline);
   template <class Decode>
   Result<void> decode(const Slice& slice, const Sink& sink, Decode decode);
 

@@ -143,6 +143,8 @@ void read_bookkeeping(const cJSON* own, StoredMail& mail, Problem& problem) {
   mail.bookkeeping.target = text_of(own, "target", false, problem);
   mail.bookkeeping.reason = text_of(own, "reason", false, problem);
   mail.bookkeeping.attempts = number_of(own, "attempts");
+  const std::string first = text_of(own, "first", false, problem);
+  mail.bookkeeping.first_ns = parse_timestamp(first).value_or(0);
   mail.bookkeeping.in_doubt = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(own, "in_doubt"));
   read_recipient_numbers(own, mail, problem);
   const cJSON* annotations = cJSON_GetObjectItemCaseSensitive(own, "annotations");

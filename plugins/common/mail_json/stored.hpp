@@ -35,7 +35,8 @@ struct Bookkeeping {
   std::string target;  // the output whose fallback stored it; empty: stored as an output
   std::string reason;  // why that output's last attempt failed; empty: not known
   std::uint32_t attempts = 0;
-  bool in_doubt = false;  // it was sent, and its outcome is unknown
+  bool in_doubt = false;      // it was sent, and its outcome is unknown
+  std::int64_t first_ns = 0;  // when it was first stored; 0: not known
   std::vector<std::pair<std::string, std::string>> annotations;
 };
 

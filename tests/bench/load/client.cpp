@@ -19,6 +19,7 @@ namespace lsmtpd::bench {
 Client::Client(const Options& options)
     : options_(options), script_(options_), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
   links_.resize(options_.connections);
+  if (options_.tls) secure_ = std::make_unique<SecureContext>();
 }
 
 Client::~Client() {
@@ -104,7 +105,11 @@ void Client::on_event(std::size_t place, std::uint32_t events) {
     getsockopt(link.fd, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error != 0) return broken(place, std::string("connect: ") + std::strerror(error));
     link.connected = true;
+    if (secure_) link.secure.start(*secure_, link.fd);
     watch(place, EPOLL_CTL_MOD, false);
+    if (secure_) shake(place);
+  } else if (!link.secure.ready()) {
+    shake(place);
   } else if (events & EPOLLOUT) {
     flush(place);
   }
@@ -112,10 +117,17 @@ void Client::on_event(std::size_t place, std::uint32_t events) {
     read(place);
 }
 
+// A client's records of a handshake are small: the kernel takes them.
+void Client::shake(std::size_t place) {
+  if (links_[place]->secure.shake() < 0) broken(place, "the handshake failed");
+}
+
 void Client::read(std::size_t place) {
   Link& link = *links_[place];
+  if (!link.secure.ready()) return;
   char buffer[16384];
-  const ssize_t size = recv(link.fd, buffer, sizeof(buffer), 0);
+  const ssize_t size = link.secure ? link.secure.read(buffer, sizeof(buffer))
+                                   : recv(link.fd, buffer, sizeof(buffer), 0);
   if (size < 0 && errno == EAGAIN) return;
   heard_ = Clock::now();
   if (size > 0 && options_.round_trip == Clock::duration::zero()) {
@@ -167,20 +179,33 @@ void Client::answer(std::size_t place) {
   flush(place);
 }
 
+ssize_t Client::send_pieces(Link& link) {
+  const std::deque<Piece>& pieces = link.dialogue.outgoing();
+  if (link.secure) {
+    std::string text;
+    for (const Piece& piece : pieces) {
+      text += text.empty() ? piece.text.substr(link.sent) : piece.text;
+      if (text.size() >= 16384) break;  // a record has no more
+    }
+    return link.secure.write(text.data(), text.size());
+  }
+  std::array<iovec, 16> vectors;
+  std::size_t count = 0;
+  for (; count < vectors.size() && count < pieces.size(); ++count) {
+    const std::string_view text = pieces[count].text.substr(count == 0 ? link.sent : 0);
+    vectors[count] = {const_cast<char*>(text.data()), text.size()};
+  }
+  msghdr message{};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = count;
+  return sendmsg(link.fd, &message, MSG_NOSIGNAL);
+}
+
 void Client::flush(std::size_t place) {
   Link& link = *links_[place];
   std::deque<Piece>& pieces = link.dialogue.outgoing();
   while (!pieces.empty()) {
-    std::array<iovec, 16> vectors;
-    std::size_t count = 0;
-    for (; count < vectors.size() && count < pieces.size(); ++count) {
-      const std::string_view text = pieces[count].text.substr(count == 0 ? link.sent : 0);
-      vectors[count] = {const_cast<char*>(text.data()), text.size()};
-    }
-    msghdr message{};
-    message.msg_iov = vectors.data();
-    message.msg_iovlen = count;
-    const ssize_t size = sendmsg(link.fd, &message, MSG_NOSIGNAL);
+    const ssize_t size = send_pieces(link);
     if (size < 0 && errno != EAGAIN) {
       return broken(place, std::string("write: ") + std::strerror(errno));
     }

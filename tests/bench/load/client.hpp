@@ -16,6 +16,7 @@
 
 #include "dialogue.hpp"
 #include "replies.hpp"
+#include "secure.hpp"
 
 namespace lsmtpd::bench {
 
@@ -36,6 +37,7 @@ class Client : public Work {
     std::uint64_t number = 0;  // distinguishes it from an earlier one at the same place
     bool connected = false, ready = false, waits_to_write = false;
     std::size_t sent = 0;  // of the piece in front
+    Secure secure;
     Dialogue dialogue;
     Replies replies;
   };
@@ -69,10 +71,13 @@ class Client : public Work {
   void act(const Arrival& arrival);
   void answer(std::size_t place);
   void flush(std::size_t place);
+  void shake(std::size_t place);
+  ssize_t send_pieces(Link& link);
   void watch(std::size_t place, int operation, bool write);
 
   Options options_;
   Script script_;
+  std::unique_ptr<SecureContext> secure_;  // null: in the clear
   Tally tally_;
   int epoll_ = -1;
   std::vector<std::unique_ptr<Link>> links_;  // a place is empty between two connections

@@ -4,6 +4,7 @@
 //   exit status 0; 1 with failures; 2 for wrong options; 3 when the server lacks an extension
 #include <sys/resource.h>
 
+#include <csignal>
 #include <cstdio>
 #include <exception>
 
@@ -12,6 +13,7 @@
 int main(int argc, char** argv) {
   using namespace lsmtpd::bench;
   const Options options = parse_options(argc, argv);
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
   rlimit descriptors{};
   getrlimit(RLIMIT_NOFILE, &descriptors);
   descriptors.rlim_cur = descriptors.rlim_max;

@@ -21,6 +21,7 @@ namespace {
       "  --window N             BDAT transactions outstanding on a connection, default 4\n"
       "  --rtt MS               simulated round trip: a reply is acted on that much later\n"
       "  --patience S           seconds without a reply that end the run, default 60\n"
+      "  --tls                  from the first octet\n"
       "  --step                 says ready and waits for a line on stdin, then measures, says\n"
       "                         its result and waits for another line before it hangs up\n",
       problem.c_str());
@@ -87,6 +88,8 @@ Options parse_options(int argc, char** argv) {
     const std::string argument = argv[i];
     if (argument == "--step") {
       options.step = true;
+    } else if (argument == "--tls") {
+      options.tls = true;
     } else if (!argument.starts_with("--")) {
       set_target(options, argument);
     } else if (i + 1 == argc) {

@@ -30,6 +30,7 @@ struct Options {
   std::size_t window = 4;
   Clock::duration round_trip{};
   double patience = 60;  // seconds without any reply that end the run
+  bool tls = false;      // from the first octet
   bool step = false;     // waits for a line on stdin before it begins and before it hangs up
 };
 

@@ -3,6 +3,7 @@
 import pathlib
 import shutil
 import socket
+import ssl
 
 import proc
 from support.process import Process
@@ -19,6 +20,7 @@ class Server:
     A subclass sets name and what, and gives argv() and, where it needs files, prepare()."""
     name = ""
     what = ""          # what it does with a message, for the table
+    tls = False        # from the first octet
     durable = False    # its 250 means fsynced; then it has stored(), how many messages it holds
     host = "127.0.0.1"
 
@@ -48,11 +50,15 @@ class Server:
         wait_until(self._answers, 30, lambda: f"{self.name} to answer; its output:\n{self.process.tail()}")
         return self
 
+    def _connect(self):
+        client = socket.create_connection((self.host, self.port), timeout=10)
+        return ssl._create_unverified_context().wrap_socket(client) if self.tls else client
+
     def _answers(self):
         if not self.process.running():
             raise Unavailable(f"{self.name} ended: {self.process.tail(5)}")
         try:
-            with socket.create_connection((self.host, self.port), timeout=10) as client:
+            with self._connect() as client:
                 banner = client.recv(100)
                 client.sendall(b"QUIT\r\n")
                 return banner.startswith(b"220")

@@ -23,7 +23,7 @@ exports.hook_data_post = (next, connection) => {
 
 
 class Haraka(Server):
-    queue = note = ""
+    queue = note = plugins = ""
 
     def prepare(self):
         trees = sorted(each for each in CACHE.glob("haraka-*") if (each / "node_modules/Haraka").is_dir())
@@ -36,7 +36,7 @@ class Haraka(Server):
                 "config/smtp.ini": f"listen={self.address}\n",
                 "config/me": "mx.bench.example\n",
                 "config/log.ini": "level=warn\n",
-                "config/plugins": f"bench_accept\n{self.queue}\n",
+                "config/plugins": f"{self.plugins}bench_accept\n{self.queue}\n",
                 "config/quarantine.ini": f"quarantine_path={self.folder}/stored\n",
                 "plugins/bench_accept.js": ACCEPT % self.note}.items():
             path = self.folder / name

@@ -4,7 +4,7 @@ import os
 import pathlib
 import shutil
 
-from support.daemon import BINARY, Daemon
+from support.daemon import BINARY, Daemon, merge
 
 from .base import Server, program
 
@@ -30,6 +30,7 @@ class Lsmtpd(Server):
         shutil.rmtree(self.folder, ignore_errors=True)
         changes = configuration(self)
         changes["plugin"] = {**changes.get("plugin", {}), **self.plugin()}
+        changes = merge(changes, self.more())
         self.daemon = Daemon(self.folder, changes, wrapper=self.options.pinned("server")).start()
         self.host, self.port = self.daemon.address()
         self.process = self.daemon.process
@@ -45,6 +46,10 @@ class Lsmtpd(Server):
             self.workers = options.workers
 
     def plugin(self):
+        return {}
+
+    def more(self):
+        """More of the configuration."""
         return {}
 
     def stored(self):

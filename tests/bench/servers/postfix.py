@@ -64,6 +64,7 @@ error unix - - n - - error
 retry unix - - n - - error
 discard unix - - n - - discard
 anvil unix - - n - 1 anvil
+tlsmgr unix - - n 1000? 1 tlsmgr
 scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
@@ -89,7 +90,7 @@ class Postfix(Server):
                   "address": self.address, "processes": max(100, self.connections + 20)}
         config = self.folder / "config"
         config.mkdir()
-        (config / "main.cf").write_text(MAIN.format(**values))
+        (config / "main.cf").write_text(MAIN.format(**values) + self.more())
         (config / "master.cf").write_text(MASTER.format(**values))
         for name in ("queue", "data", *(f"queue/{each}" for each in QUEUES)):
             (self.folder / name).mkdir()
@@ -100,6 +101,10 @@ class Postfix(Server):
             (self.folder / "queue" / name).mkdir()
             shutil.chown(self.folder / "queue" / name, OWNER, GROUP)
             (self.folder / "queue" / name).chmod(mode)
+
+    def more(self):
+        """More of main.cf."""
+        return ""
 
     def argv(self):
         return [self._tree / "usr/lib/postfix/sbin/master", "-d", "-c", self.folder / "config"]

@@ -278,7 +278,7 @@ ROWS = [
      READY + ["250", "554 5.4.6", "250"], [], OPEN),
     (48, "PROXY", b"PROXY TCP4 192.0.2.1 192.0.2.2 1 25\r\n" + E, ["500", "250"], [], OPEN),
     (48, "PROXY v2", b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\1\x7f\0\0\1\0\1\0\x19" + E, ["500", "500", "554 5.5.0"], [], CLOSES),
-    (48, "XCLIENT", E + b"XCLIENT ADDR=192.0.2.1\r\nXFORWARD ADDR=192.0.2.1\r\n", ["250", "502", "502"], [], OPEN),
+    (48, "XCLIENT", E + b"XCLIENT ADDR=192.0.2.1\r\nXFORWARD ADDR=192.0.2.1\r\n", ["250", "550", "502"], [], OPEN),
 
     # Inputs that are not in the list.
     (0, "QUIT, and more behind it", E + b"QUIT\r\n" + M, ["250", "221"], [], CLOSES),

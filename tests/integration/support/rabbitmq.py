@@ -102,9 +102,9 @@ class _RabbitMq(Broker):
         if self._epmd is not None:
             self._epmd.kill()
 
-    def _rest(self, method, path, body=None):
+    def _rest(self, method, path, body=None, timeout=10):
         return request(method, f"http://{self.host}:{self.http_port}/api/{path}", body, self.user,
-                       self.password)
+                       self.password, timeout)
 
     def ready(self):
         try:
@@ -123,6 +123,9 @@ class _RabbitMq(Broker):
         self._rest("PUT", self._queue(queue),
                    {"durable": True, "arguments": {**self.default_arguments, **arguments}})
         self._declared = time.monotonic()
+
+    def import_definitions(self, definitions):
+        self._rest("POST", "definitions", definitions, timeout=60)
 
     def delete_queue(self, queue):
         try:

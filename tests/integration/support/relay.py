@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TCP relay that stands between the daemon and a broker, and can freeze: it goes on accepting, and forwards
-nothing in either direction, as a network does that eats packets without a word."""
+"""A TCP relay that stands between the daemon and a broker. It can freeze: it goes on accepting, and forwards nothing in
+either direction, as a network does that eats packets without a word. It can be cut: connections end, and new ones end
+at once."""
 import socket
 import threading
 
@@ -13,6 +14,8 @@ class Relay:
         self._flows = threading.Event()
         self._flows.set()
         self._sockets = []
+        self._whole = True
+        self.held = 0  # octets that came while it was frozen
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = self._listener.getsockname()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -27,33 +30,59 @@ class Relay:
     def thaw(self):
         self._flows.set()
 
+    def cut(self):
+        self._whole = False
+        self._end_connections()
+
+    def mend(self):
+        self._whole = True
+
     def close(self):
+        shut(self._listener)  # or the accept() that waits takes one more
         self._listener.close()
-        for each in self._sockets:
-            each.close()
+        self._end_connections()
         self._flows.set()
+
+    def _end_connections(self):
+        for each in self._sockets:
+            shut(each)
+        self._sockets = []
 
     def _accept(self):
         try:
             while True:
                 client, _ = self._listener.accept()
-                broker = socket.create_connection(self._peer)
-                self._sockets += [client, broker]
-                for pair in ((client, broker), (broker, client)):
-                    threading.Thread(target=self._copy, args=pair, daemon=True).start()
-        except OSError:  # close(), or no broker
+                self._connect(client)
+        except OSError:  # close()
             pass
+
+    def _connect(self, client):
+        try:
+            broker = socket.create_connection(self._peer) if self._whole else None
+        except OSError:
+            broker = None
+        if broker is None:
+            client.close()
+            return
+        self._sockets += [client, broker]
+        for pair in ((client, broker), (broker, client)):
+            threading.Thread(target=self._copy, args=pair, daemon=True).start()
 
     def _copy(self, source, sink):
         try:
             while data := source.recv(65536):
+                self.held += 0 if self._flows.is_set() else len(data)
                 self._flows.wait()
                 sink.sendall(data)
             self._flows.wait()
             sink.shutdown(socket.SHUT_WR)
         except OSError:  # one of the two is gone, so is the other
-            for each in (source, sink):
-                try:
-                    each.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+            shut(source)
+            shut(sink)
+
+
+def shut(each):
+    try:
+        each.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass

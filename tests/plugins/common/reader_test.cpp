@@ -49,11 +49,39 @@ Got read(const std::string& file, std::size_t most = SIZE_MAX) {
   return got;
 }
 
+// The beginning of the content after open_head(), or "error: ..." of that.
+std::string beginning(const std::string& file, std::size_t most, std::size_t most_read = SIZE_MAX) {
+  TextInput input(file, most_read);
+  Reader reader(input);
+  const auto mail = reader.open_head();
+  return mail ? reader.beginning(most) : "error: " + mail.error();
+}
+
 // As LSMTPD 1.8 writes it, sender behind the content.
 const std::string kLsmtpdsOwn =
     R"({"timestamp":"2026-11-22T01:38:39.271215996+00:00","message_id":)"
     R"("f6f326ce-2fca-4246-96ba-aab732d44ad0","client_address":"pc","recipients":["<r@example.org>"],)"
     R"("email_content":"From: x\r\n\r\ncaf\u00e9 \"q\"\r\n","sender":"s@example.org"})";
+
+TEST(Reader, TheHeadIsReadWithoutTheContentBehindIt) {
+  const std::string head =
+      R"({"timestamp":"2026-11-22T01:38:39+00:00","message_id":"id","client_address":"pc",)"
+      R"("recipients":["<r@example.org>"],"sender":"s@example.org",)";
+  const std::string text = R"("email_content":"A: \"x\"\r\nB: y\r\n\r\nbody)";
+  EXPECT_EQ(beginning(head + text, 1000), "A: \"x\"\r\nB: y\r\n\r\n") << "torn in the body";
+  EXPECT_EQ(beginning(head + text, 1000, 1), "A: \"x\"\r\nB: y\r\n\r\n") << "in small reads";
+  EXPECT_EQ(beginning(head + text, 9), "A: \"x\"");
+  EXPECT_EQ(beginning(head + R"("email_content":"A: x"})", 1000), "A: x");
+  EXPECT_EQ(beginning(head + R"("email_content_base64":"QTogeA0KDQpi","email_content":"A)", 1000),
+            "A: x\r\n\r\n");
+  EXPECT_EQ(beginning(head + R"("email_content":7})", 1000).find("error: the content is not"), 0u);
+  EXPECT_EQ(beginning(head, 1000).find("error: "), 0u);
+}
+
+TEST(Reader, TheHeadOfLsmtpdsOwnNeedsTheWholeFile) {
+  EXPECT_EQ(beginning(kLsmtpdsOwn, 1000), "From: x\r\n\r\n");
+  EXPECT_EQ(beginning(kLsmtpdsOwn.substr(0, kLsmtpdsOwn.size() - 3), 1000).find("error: "), 0u);
+}
 
 TEST(Reader, ReadsFilesOfLsmtpdsOwn) {
   const Got got = read(kLsmtpdsOwn);
@@ -78,8 +106,13 @@ TEST(Reader, ReadsAllThatTheWriterWrote) {
   mail.listener = "mx";
   mail.tls = {"TLSv1.3", "AES", "mx.example.org", "CN=client", "00ff", "proxy"};
   mail.auth_user = "user";
-  Bookkeeping book{"id.spool", "broker", "lost",
-                   4,          true,     {{"headers.spam", "no"}, {"a", "\"\\\r\n"}}};
+  Bookkeeping book{"id.spool",
+                   "broker",
+                   "lost",
+                   4,
+                   true,
+                   1'700'000'000'123'456'789,
+                   {{"headers.spam", "no"}, {"a", "\"\\\r\n"}}};
   for (const bool extra : {true, false}) {
     TextContent content("body");
     const Got got = read(write_all(mail, {extra, &book}, content));
@@ -106,6 +139,7 @@ TEST(Reader, ReadsAllThatTheWriterWrote) {
     EXPECT_EQ(got.mail.bookkeeping.reason, "lost");
     EXPECT_EQ(got.mail.bookkeeping.attempts, 4u);
     EXPECT_TRUE(got.mail.bookkeeping.in_doubt);
+    EXPECT_EQ(got.mail.bookkeeping.first_ns, 1'700'000'000'123'456'789);
     EXPECT_EQ(got.mail.bookkeeping.annotations, book.annotations);
   }
 }

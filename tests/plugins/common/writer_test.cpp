@@ -76,8 +76,16 @@ TEST(Writer, ExtraKeysStandBeforeTheContent) {
   EXPECT_EQ(cJSON_GetObjectItemCaseSensitive(tls, "by"), nullptr) << "left out where it is empty";
 }
 
+TEST(Writer, TheTraceparentIsAnExtraKey) {
+  TextContent content("x");
+  const Json json = parse(write_all(full_mail(), {true, nullptr, "00-1-2-01"}, content));
+  EXPECT_EQ(text_of(json, "traceparent"), "00-1-2-01");
+  EXPECT_EQ(keys(json).back(), "email_content");
+}
+
 TEST(Writer, WithoutExtraOnlyTheSixKeysAreLeft) {
   TextContent content("x");
+  EXPECT_EQ(keys(parse(write_all(full_mail(), {false, nullptr, "00-1-2-01"}, content))), kSix);
   EXPECT_EQ(keys(parse(write_all(full_mail(), {false, nullptr}, content))), kSix);
 }
 

@@ -75,7 +75,7 @@ TEST(Attach, ARefusalIsNamedAndTriedAgain) {
   EXPECT_EQ(peer.connections(), 1U);
 }
 
-TEST(Attach, ALossyTargetNeedsLeave) {
+TEST(Attach, ALossyTargetNeedsAllowLossyTarget) {
   Script script;
   script.product = "RabbitMQ";
   script.version = "3.10.8";

@@ -40,6 +40,7 @@ TEST(Message, CarriesTheEnvelopeAsProperties) {
   lsmtpd_test_mail* mail = rig.mail("Subject: x\r\n\r\nhello\r\n", "b@example.org c@example.org");
   lsmtpd_test_mail_tls(mail, "TLSv1.3", "AES");
   lsmtpd_test_mail_annotate(mail, "spam.score", "7");
+  lsmtpd_test_mail_annotate(mail, "traceparent", "00-1-2-01");
   ASSERT_EQ(rig.deliver(mail).kind, LSMTPD_STORED);
   proton::message message = decoded(peer.messages().at(0));
   EXPECT_TRUE(message.durable());
@@ -57,6 +58,8 @@ TEST(Message, CarriesTheEnvelopeAsProperties) {
   EXPECT_EQ(text_property(message, "smtp_auth_user"), "");
   EXPECT_EQ(text_property(message, "_AMQ_DUPL_ID"), id);
   EXPECT_EQ(text_property(message, "annotation_spam_score"), "7");
+  EXPECT_EQ(text_property(message, "traceparent"), "00-1-2-01");
+  EXPECT_THAT(body_of(peer.messages().at(0)), HasSubstr("\"traceparent\":\"00-1-2-01\""));
   EXPECT_THAT(body_of(peer.messages().at(0)),
               HasSubstr("\"email_content\":\"Subject: x\\r\\n\\r\\nhello\\r\\n\""));
 }

@@ -4,12 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "address.hpp"
+#include <sink/job.hpp>
+#include <sink/template.hpp>
+#include <sink/url.hpp>
 #include "encoder.hpp"
 #include "frame_watch.hpp"
-#include "job.hpp"
 #include "product.hpp"
-#include "url.hpp"
 
 namespace lsmtpd::amqp {
 namespace {
@@ -260,8 +260,8 @@ TEST(Address, MistakesAreNamed) {
   EXPECT_THAT(Template::parse("{domain}").error(), HasSubstr("{rcpt_domain}"));
 }
 
-Options with_address(const char* text, bool split = false) {
-  Options options;
+TargetOptions with_address(const char* text, bool split = false) {
+  TargetOptions options;
   options.address = *Template::parse(text);
   options.split = split;
   return options;
@@ -293,6 +293,18 @@ TEST(Plan, TheIdOfACopyStaysTheSameWhereOtherRecipientsAreGone) {
   EXPECT_THAT(copies[0].recipients, ElementsAre(0)) << "its place now";
 }
 
+TEST(Plan, CopiesAreCountedAsTheyArePlanned) {
+  const Envelope envelope({"a@x", "b@y", "c@X", "d@y"});
+  const Envelope nobody({});
+  for (const char* address : {"mail", "{rcpt_domain}", "{rcpt}", "{sender_domain}"}) {
+    for (const bool split : {false, true}) {
+      const TargetOptions options = with_address(address, split);
+      EXPECT_EQ(count_copies(options, envelope.raw), plan(options, envelope.raw).size()) << address;
+      EXPECT_EQ(count_copies(options, nobody.raw), 1U) << address;
+    }
+  }
+}
+
 TEST(Plan, TempfailOutranksRefusedAndRefusedOutranksStored) {
   Job job;
   job.parts.resize(3);
@@ -300,16 +312,16 @@ TEST(Plan, TempfailOutranksRefusedAndRefusedOutranksStored) {
   job.parts[1].outcome.kind = Kind::rejected;
   job.parts[2].outcome.kind = Kind::stored;
   EXPECT_EQ(verdict_of(job).kind, Kind::rejected);
-  job.parts[2].outcome.kind = Kind::later;
-  EXPECT_EQ(verdict_of(job).kind, Kind::later);
+  job.parts[2].outcome.kind = Kind::tempfail;
+  EXPECT_EQ(verdict_of(job).kind, Kind::tempfail);
 }
 
 TEST(Size, AnnouncedLeavesRoomForWhatEncodingAdds) {
-  EXPECT_EQ(content_limit(Format::json, 0), 0U);
-  EXPECT_LT(content_limit(Format::rfc822, 16777216), 16777216U);
+  EXPECT_EQ(content_limit_of_link(Format::json, 0), 0U);
+  EXPECT_LT(content_limit_of_link(Format::rfc822, 16777216), 16777216U);
   // Lines of 14 bytes become 16.
-  EXPECT_LE(content_limit(Format::json, 16777216) / 14 * 16, 16777216U);
-  EXPECT_GT(content_limit(Format::json, 1000), 500U);
+  EXPECT_LE(content_limit_of_link(Format::json, 16777216) / 14 * 16, 16777216U);
+  EXPECT_GT(content_limit_of_link(Format::json, 1000), 500U);
 }
 
 }  // namespace

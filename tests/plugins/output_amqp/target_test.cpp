@@ -37,7 +37,7 @@ TEST(QueueType, AQuorumQueueIsUsedAndSaid) {
   EXPECT_THAT(rig.log(), Not(HasSubstr("power cut")));
 }
 
-TEST(QueueType, AClassicQueueAndAStreamNeedLeave) {
+TEST(QueueType, AClassicQueueAndAStreamNeedAnAllowOption) {
   for (const char* type : {"classic", "stream"}) {
     Peer peer(rabbitmq4(type));
     Rig rig;
@@ -49,7 +49,7 @@ TEST(QueueType, AClassicQueueAndAStreamNeedLeave) {
   }
 }
 
-TEST(QueueType, LeaveIsWarnedOfAtEachAttach) {
+TEST(QueueType, AnAllowOptionIsWarnedOfAtEachAttach) {
   for (const char* option : {"allow_lossy_target", "allow_unsynced_target"}) {
     Peer peer(rabbitmq4("classic"));
     Rig rig;
@@ -66,7 +66,7 @@ TEST(QueueType, LeaveIsWarnedOfAtEachAttach) {
 }
 
 // LSMTPD's variables allow what may be lost by a power cut, and no more.
-TEST(QueueType, LeaveForTheUnsyncedIsNoneForTheLossy) {
+TEST(QueueType, AllowUnsyncedTargetDoesNotAllowALossyOne) {
   Script script = rabbitmq4("quorum");
   script.queue_bounded = true;
   Peer peer(script);
@@ -191,7 +191,7 @@ TEST(Starved, MailGoesToTheFallbackAtOnceAfterOneDeadlineUntilCreditComes) {
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }
 
-TEST(Starved, ALinkThatIsMerelyBusyIsNot) {
+TEST(Starved, ABusyLinkIsNotStarved) {
   Script script;
   script.credit = 0;
   Peer peer(script);

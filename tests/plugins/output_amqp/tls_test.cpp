@@ -4,12 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <sink/tls.hpp>
 
 #include "rig.hpp"
 
@@ -246,6 +248,64 @@ TEST(Tls, AnyNameIsTakenWhereOnlyTheAuthorityIsChecked) {
   rig.option("urls", tls_url(peer)).option("address", "mail");
   rig.option("tls_ca", own.certificate).option("tls_verify", "certificate");
   EXPECT_THAT(probe(rig, LSMTPD_CONTINUE), HasSubstr("tls 0 "));
+}
+
+// A broker's side without a socket.
+class Server {
+ public:
+  Server() {
+    SSL_CTX_use_certificate_file(context_.get(), certificate().certificate.c_str(),
+                                 SSL_FILETYPE_PEM);
+    SSL_CTX_use_PrivateKey_file(context_.get(), certificate().key.c_str(), SSL_FILETYPE_PEM);
+    session_.reset(SSL_new(context_.get()));
+    SSL_set_bio(session_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+    SSL_set_accept_state(session_.get());
+  }
+  void take(sink::Tls& client) {
+    const std::string_view bytes = client.pending();
+    BIO_write(SSL_get_rbio(session_.get()), bytes.data(), static_cast<int>(bytes.size()));
+    client.sent(bytes.size());
+    go_on();
+  }
+  void go_on() { SSL_do_handshake(session_.get()); }
+  void ask_for_new_keys() {
+    SSL_key_update(session_.get(), SSL_KEY_UPDATE_REQUESTED);
+    go_on();
+  }
+  std::string sent() {
+    std::string bytes(BIO_ctrl_pending(SSL_get_wbio(session_.get())), '\0');
+    BIO_read(SSL_get_wbio(session_.get()), bytes.data(), static_cast<int>(bytes.size()));
+    return bytes;
+  }
+
+ private:
+  std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_{SSL_CTX_new(TLS_server_method()),
+                                                        SSL_CTX_free};
+  std::unique_ptr<SSL, void (*)(SSL*)> session_{nullptr, SSL_free};
+};
+
+TEST(Tls, ABrokerThatAsksForNewKeysAndDoesNotReadIsLeft) {
+  sink::TlsOptions options;
+  options.verify = sink::Verify::none;
+  const auto client = sink::Tls::make(options, "localhost");
+  ASSERT_TRUE(client);
+  sink::Tls& tls = **client;
+  Server server;
+  tls.advance();
+  for (int i = 0; i < 4 && !tls.established(); ++i) {
+    server.take(tls);
+    tls.feed(server.sent());
+  }
+  ASSERT_TRUE(tls.established()) << tls.error();
+  server.take(tls);
+  char clear[64];
+  for (int i = 0; i < 20'000 && tls.error().empty(); ++i) {
+    server.ask_for_new_keys();
+    tls.feed(server.sent());
+    tls.read(clear, sizeof clear);
+  }
+  EXPECT_THAT(tls.error(), HasSubstr("does not read them"));
+  EXPECT_LT(tls.pending().size(), 100'000U);
 }
 
 }  // namespace

@@ -98,6 +98,19 @@ TEST_F(FaultsTest, AFileSystemThatDiedBesideASuccessfulFsyncIsNeverStored) {
   EXPECT_TRUE(logged("the disk failed"));
 }
 
+// It fails each message: the first three lines of a minute say so.
+TEST_F(FaultsTest, ADiskThatFailsEachMessageHasFewLines) {
+  start();
+  Faults::get().fail("sync_data", 0, EIO);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(store(mail()).kind, LSMTPD_TEMPFAIL);
+  const std::string log = lsmtpd_test_log(host_);
+  std::size_t lines = 0;
+  for (std::size_t at = 0; (at = log.find("the disk failed", at)) != std::string::npos; ++at)
+    ++lines;
+  EXPECT_EQ(lines, 3u) << log;
+  EXPECT_TRUE(logged("what=cannot fsync the file error=Input/output error left_out=0")) << log;
+}
+
 TEST_F(FaultsTest, LackOfRoomRaisesNoAlarm) {
   start();
   Faults::get().reset();

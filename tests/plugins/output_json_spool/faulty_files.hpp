@@ -69,6 +69,14 @@ class Faults {
   int next(const char* operation) {
     const std::lock_guard lock(mutex_);
     calls_.emplace_back(operation);
+    return result_of(operation);
+  }
+  // The same, not recorded among the calls.
+  int next_of_few(const char* operation) {
+    const std::lock_guard lock(mutex_);
+    return result_of(operation);
+  }
+  int result_of(const char* operation) {  // under the lock
     const int count = ++counts_[operation];
     const auto plan = plans_.find(operation);
     if (plan == plans_.end()) return 0;
@@ -104,6 +112,7 @@ class Faults {
 class FaultyFiles : public Files {
  public:
   std::int64_t now_ns() override { return faults().now().value_or(real_->now_ns()); }
+  std::int64_t stamp_ns() override { return faults().now().value_or(real_->stamp_ns()); }
 
   int open_directory(const std::string& path) override {
     return unless("open_directory", [&] { return real_->open_directory(path); });
@@ -126,7 +135,11 @@ class FaultyFiles : public Files {
   int open_existing(int directory, const char* name) override {
     return unless("open_existing", [&] { return real_->open_existing(directory, name); });
   }
-  void close(int fd) override { real_->close(fd); }
+  int close(int fd) override {
+    const int closed = real_->close(fd);
+    const int error = faults().next_of_few("close");
+    return error < 0 ? error : closed;
+  }
 
   std::int64_t write(int fd, const char* data, std::size_t size) override {
     if (const int error = faults().next("write"); error < 0) return error;
@@ -138,6 +151,12 @@ class FaultyFiles : public Files {
   }
   int mark(int fd) override {
     return unless("mark", [&] { return real_->mark(fd); });
+  }
+  int set_time(int fd, std::int64_t changed_ns) override {
+    return unless("set_time", [&] { return real_->set_time(fd, changed_ns); });
+  }
+  int give_to_owner(int fd, int directory) override {
+    return unless("give_to_owner", [&] { return real_->give_to_owner(fd, directory); });
   }
   int start_writeback(int fd) override {
     return unless("start_writeback", [&] { return real_->start_writeback(fd); });
@@ -156,6 +175,9 @@ class FaultyFiles : public Files {
   }
   int rename_new(int from, const char* old_name, int to, const char* new_name) override {
     return unless("rename_new", [&] { return real_->rename_new(from, old_name, to, new_name); });
+  }
+  int link(int from, const char* old_name, int to, const char* new_name) override {
+    return unless("link", [&] { return real_->link(from, old_name, to, new_name); });
   }
   int unlink(int directory, const char* name) override {
     return unless("unlink", [&] { return real_->unlink(directory, name); });

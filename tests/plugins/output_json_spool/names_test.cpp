@@ -17,7 +17,7 @@ TEST(Names, IdsAreLettersDigitsDashesDotsAndUnderscores) {
   EXPECT_FALSE(valid_id(std::string_view("a\0b", 3)));
 }
 
-TEST(Names, AFileNameAndItsId) {
+TEST(Names, AFileNameHasTheId) {
   EXPECT_EQ(file_name("a.b"), "a.b.json");
   EXPECT_EQ(id_of("a.b.json"), "a.b");
   for (const char* name : {".json", "a.reason", "a.json~", ".lock", "..json", "tmp"}) {

@@ -65,6 +65,40 @@ TEST_F(ReplayTest, CopiesInDoubtAreListedFirstAndThenTheOldest) {
   EXPECT_EQ(load("z-first").in_doubt, 0u);
 }
 
+TEST_F(ReplayTest, ACopyThatIsStoredAgainKeepsItsFirstTimeAndItsPlace) {
+  constexpr std::int64_t kFirst = 1'700'000'000'000'000'000;
+  start();
+  Faults::get().now(kFirst);
+  EXPECT_EQ(store(mail(), "one").kind, LSMTPD_STORED);
+  EXPECT_NE(read("one.json").find(R"("first":"2023-11-14T22:13:20.000000000+00:00")"),
+            std::string::npos)
+      << read("one.json");
+  Faults::get().now(kFirst + 3'600'000'000'000);
+  const lsmtpd_call call =
+      lsmtpd_test_ask_deliver_again(host_, mail(), "one", "broker", 0, 2, "refused for now");
+  EXPECT_EQ(lsmtpd_test_wait(host_, call)->kind, LSMTPD_STORED);
+  EXPECT_NE(read("one.json").find(R"("attempts":2,"first":"2023-11-14T22:13:20.000000000+00:00")"),
+            std::string::npos)
+      << read("one.json");
+  struct stat status {};
+  ::stat((directory_ / "one.json").c_str(), &status);
+  EXPECT_EQ(status.st_mtim.tv_sec, kFirst / 1'000'000'000);
+}
+
+TEST_F(ReplayTest, CopiesOlderThanMaxAgeAreMarkedAndAllAreCounted) {
+  option("max_age", "1h");
+  start();
+  for (const char* id : {"id-1", "id-2", "id-3"}) EXPECT_EQ(store(mail(), id).kind, LSMTPD_STORED);
+  const auto* fresh = lsmtpd_test_list(host_, 1, 2);
+  EXPECT_EQ(std::string(fresh->copy_ids).find("expired"), std::string::npos);
+  EXPECT_EQ(fresh->waiting, 3u);
+  EXPECT_EQ(lsmtpd_test_list(host_, 0, 2)->waiting, 0u) << "only from the start";
+  Faults::get().now((static_cast<std::int64_t>(::time(nullptr)) + 3700) * 1'000'000'000);
+  const auto* old = lsmtpd_test_list(host_, 1, 1);
+  EXPECT_STREQ(old->copy_ids, "id-1 expired\n");
+  EXPECT_EQ(old->waiting, 3u);
+}
+
 TEST_F(ReplayTest, RecipientsThatAreLeftKeepTheirNumbers) {
   start();
   lsmtpd_test_mail* one = mail();
@@ -93,6 +127,7 @@ TEST_F(ReplayTest, AMessageComesBackAsItWas) {
   lsmtpd_test_mail_tls(one, "TLSv1.3", "TLS_AES_256_GCM_SHA384");
   one->tls.server_name = lsmtpd_test_str("mx.example.org");
   lsmtpd_test_mail_annotate(one, "headers.note", "kept");
+  lsmtpd_test_mail_annotate(one, "traceparent", "00-1-2-01");
   ASSERT_EQ(store(one, "id.broker", "broker").kind, LSMTPD_STORED);
 
   const auto& loaded = load("id.broker");
@@ -120,6 +155,7 @@ TEST_F(ReplayTest, AMessageComesBackAsItWas) {
   EXPECT_EQ(text(got.envelope.tls->cipher), "TLS_AES_256_GCM_SHA384");
   EXPECT_EQ(text(got.envelope.tls->server_name), "mx.example.org");
   EXPECT_STREQ(lsmtpd_test_mail_annotation(&got, "headers.note"), "kept");
+  EXPECT_STREQ(lsmtpd_test_mail_annotation(&got, "traceparent"), "00-1-2-01");
 }
 
 TEST_F(ReplayTest, FilesOfLsmtpdsOwnAreReadWithoutATarget) {
@@ -132,6 +168,16 @@ TEST_F(ReplayTest, FilesOfLsmtpdsOwnAreReadWithoutATarget) {
   ASSERT_EQ(loaded.kind, LSMTPD_CONTINUE);
   EXPECT_STREQ(loaded.target, "");
   EXPECT_STREQ(lsmtpd_test_mail_content(loaded.mail), "hi\r\n");
+}
+
+TEST_F(ReplayTest, CountsWhatWaitsForAnOutput) {
+  start();
+  store(mail(), "a");
+  store(mail(), "b");
+  store(mail(), "c", "other");
+  EXPECT_EQ(lsmtpd_test_count(host_, "broker", 100)->count, 2u);
+  EXPECT_EQ(lsmtpd_test_count(host_, "broker", 1)->count, 1u);
+  EXPECT_EQ(lsmtpd_test_count(host_, "nobody", 100)->count, 0u);
 }
 
 TEST_F(ReplayTest, ForgettingTwiceSucceeds) {

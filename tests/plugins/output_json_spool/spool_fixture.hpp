@@ -94,7 +94,7 @@ class SpoolTest : public ::testing::Test {
     std::vector<std::string> names;
     for (const auto& entry : fs::directory_iterator(directory_ / folder)) {
       const std::string name = entry.path().filename();
-      if (!entry.is_directory() && name != ".lock") names.push_back(name);
+      if (!entry.is_directory() && name[0] != '.') names.push_back(name);
     }
     std::sort(names.begin(), names.end());
     return names;

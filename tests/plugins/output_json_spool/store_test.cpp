@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cjson/cJSON.h>
 
+#include <chrono>
+#include <thread>
+
 #include "spool_fixture.hpp"
 
 namespace lsmtpd::json_spool::testing {
@@ -45,12 +48,31 @@ TEST_F(StoreTest, TheFileIsSyncedThenLinkedThenTheDirectoryIsSyncedAndThenItIsSt
   EXPECT_EQ(store(mail()).kind, LSMTPD_STORED);
   std::vector<std::string> calls;
   for (const std::string& call : Faults::get().calls()) {
-    const bool of_the_keeper = call == "free_space" || call == "leads_to";
+    const bool of_the_keeper = call == "free_space" || call == "leads_to" || call == "list" ||
+                               call == "open_existing" || call == "info_in";
     if (!of_the_keeper) calls.push_back(call);
   }
   const std::vector<std::string> wanted = {"open_unnamed", "write",          "sync_data",
                                            "link_unnamed", "sync_directory", "info"};
   EXPECT_EQ(calls, wanted);
+}
+
+TEST_F(StoreTest, MetricsCountWhatIsInTheSpool) {
+  start();
+  write("dead/id-1.json", "x");
+  store(mail());
+  store(mail());
+  restart();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while ((lsmtpd_test_metric(host_, "spool_messages state=stored") != 2 ||
+          lsmtpd_test_metric(host_, "spool_bytes") <= 100) &&
+         std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(lsmtpd_test_metric(host_, "spool_messages state=stored"), 2);
+  EXPECT_EQ(lsmtpd_test_metric(host_, "spool_messages state=waiting"), 0) << "it is no fallback";
+  EXPECT_EQ(lsmtpd_test_metric(host_, "spool_messages state=dead"), 1);
+  EXPECT_GT(lsmtpd_test_metric(host_, "spool_bytes"), 100);
+  EXPECT_EQ(lsmtpd_test_metric(host_, "spool_none"), -1);
 }
 
 TEST_F(StoreTest, WithoutExtraOnlyLsmtpdsKeysAreWritten) {

@@ -147,34 +147,5 @@ TEST_F(SweepTest, FilesFromBeforeTheClockWasSetBackCountToo) {
   EXPECT_EQ(capacity_->used(), 3000);
 }
 
-TEST_F(SweepTest, AFallbackWhoseOldestMessageIsTooOldTakesNothing) {
-  write("old.json", "x");
-  Settings settings;
-  settings.max_age_ms = 3'600'000;
-  make(settings);
-  const std::int64_t start = static_cast<std::int64_t>(::time(nullptr)) * kSecond;
-  Faults::get().now(start + 3500 * kSecond);
-  sweep_->watch_age();
-  sweep();
-  EXPECT_TRUE(capacity_->ready());
-  Faults::get().now(start + 3700 * kSecond);
-  sweep();
-  EXPECT_FALSE(capacity_->ready());
-  EXPECT_NE(capacity_->reason().find("max_age"), std::string::npos);
-  fs::remove(directory_ / "old.json");
-  sweep();
-  EXPECT_TRUE(capacity_->ready());
-}
-
-TEST_F(SweepTest, AgeDoesNotMatterWhereNothingIsReplayed) {
-  write("old.json", "x");
-  Settings settings;
-  settings.max_age_ms = 1;
-  make(settings);
-  Faults::get().now((static_cast<std::int64_t>(::time(nullptr)) + 100) * kSecond);
-  sweep();
-  EXPECT_TRUE(capacity_->ready());
-}
-
 }  // namespace
 }  // namespace lsmtpd::json_spool::testing

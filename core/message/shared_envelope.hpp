@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The envelope of a session, which a plugin may read while the session goes on: whoever shares it
+// keeps it as it was, and the session makes a copy for itself only where it changes one that is
+// shared. [loop]
+#pragma once
+
+#include <memory>
+
+#include "message/envelope.hpp"
+
+namespace lsmtpd::message {
+
+class SharedEnvelope {
+ public:
+  const Envelope* operator->() const { return envelope_.get(); }
+  const Envelope& operator*() const { return *envelope_; }
+  std::shared_ptr<const Envelope> share() const { return envelope_; }
+
+  // To write to. Others who share it do not see the change.
+  Envelope& change() {
+    if (envelope_.use_count() > 1) envelope_ = std::make_shared<Envelope>(*envelope_);
+    return *envelope_;
+  }
+
+  // The end of the transaction: its id, time, reverse-path, parameters and recipients are empty.
+  // Where others share them they are not copied first: an abandoned question of a plugin may keep a
+  // thousand recipients, which are counted for it alone.
+  Envelope& forget_transaction() {
+    if (envelope_.use_count() > 1) {
+      envelope_ = std::make_shared<Envelope>(of_session(*envelope_));
+      return *envelope_;
+    }
+    // A mere assignment would keep the memory of what was long.
+    std::string().swap(envelope_->id);
+    std::string().swap(envelope_->reverse_path);
+    std::string().swap(envelope_->parameters);
+    std::vector<Recipient>().swap(envelope_->recipients);
+    envelope_->time_ns = 0;
+    return *envelope_;
+  }
+
+ private:
+  static Envelope of_session(const Envelope& all) {
+    return {.id = {},
+            .time_ns = 0,
+            .reverse_path = {},
+            .parameters = {},
+            .recipients = {},
+            .recipient_total = 0,
+            .session = all.session,
+            .helo = all.helo,
+            .protocol = all.protocol,
+            .listener = all.listener,
+            .peer_address = all.peer_address,
+            .peer_port = all.peer_port,
+            .peer_name = all.peer_name,
+            .local_address = all.local_address,
+            .local_port = all.local_port,
+            .proxy_address = all.proxy_address,
+            .tls = all.tls,
+            .auth = all.auth};
+  }
+
+  std::shared_ptr<Envelope> envelope_ = std::make_shared<Envelope>();
+};
+
+}  // namespace lsmtpd::message

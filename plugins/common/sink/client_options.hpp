@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options that every output to a broker has, in their parsed form: brokers, credentials, TLS,
+// timeouts, limits. The plugins' tables of options declare them by the same names.
+//
+// parse_client_options() is pure; load_password() reads a file. Immutable once the instance has
+// started, shared by the lanes.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <lsmtpd/sdk/plugin.hpp>
+#include <string>
+#include <vector>
+
+#include "template.hpp"
+#include "tls_options.hpp"
+#include "url.hpp"
+
+namespace lsmtpd::sink {
+
+struct ClientOptions {
+  std::vector<Url> urls;
+  std::string username;
+  std::string password;
+  std::string password_file;
+  TlsOptions tls;
+  std::chrono::milliseconds connect_timeout{0};
+  std::chrono::milliseconds reconnect_first{0};
+  std::chrono::milliseconds reconnect_last{0};
+  std::chrono::milliseconds stall{0};
+  std::uint32_t in_flight = 0;
+  std::uint64_t in_flight_bytes = 0;
+  std::uint32_t queue = 0;
+};
+
+// Takes an option's template out of the configuration. False: it says why in `report`.
+bool parse_template(sdk::Config config, sdk::Report report, const char* key, Template* out);
+
+// False: something is wrong, and `report` has it.
+bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions* options);
+
+// Reads password_file, where it is set. False: it could not be read.
+bool load_password(ClientOptions* options, sdk::Report report);
+
+// A part of a name that no other process has.
+std::string random_tag();
+
+}  // namespace lsmtpd::sink

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// The steps of an attempt to reach a broker.
+#pragma once
+
+#include <string_view>
+
+namespace lsmtpd::sink {
+
+// In order; the numbers are the exit statuses of `check --live`. `attach` is the target: a link, or
+// an exchange and its queue.
+enum class Step { resolve = 10, connect = 11, tls = 12, sasl = 13, open = 14, attach = 15 };
+std::string_view to_string(Step step);
+
+}  // namespace lsmtpd::sink

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "publication.hpp"
+
+#include <algorithm>
+#include <sink/mail_properties.hpp>
+
+#include "methods.hpp"
+
+namespace lsmtpd::amqp091 {
+
+namespace {
+
+// Of a content header, beside the recipients and the annotations.
+constexpr std::uint32_t kOtherHeaders = 3072;
+
+class Headers : public PropertyVisitor {
+ public:
+  void text(std::string_view key, std::string_view value) override { table_.text(key, value); }
+  void number(std::string_view key, std::int32_t value) override { table_.number(key, value); }
+  Table& table() { return table_; }
+
+ private:
+  Table table_;
+};
+
+}  // namespace
+
+void put_publication(std::string* out, std::uint16_t channel, std::string_view exchange,
+                     const Part& part, std::uint64_t size, const Options& options,
+                     std::uint32_t frame_max) {
+  const sdk::Message& message = part.job->message;
+  lsmtpd_envelope envelope = message.envelope();
+  std::vector<lsmtpd_recipient> recipients;
+  if (!part.recipients.empty()) {
+    for (const std::uint32_t place : part.recipients)
+      recipients.push_back(*lsmtpd_recipient_at(&message.envelope(), place));
+    envelope.recipients = recipients.data();
+    envelope.recipient_stride = sizeof(lsmtpd_recipient);
+    envelope.recipient_count = recipients.size();
+  }
+  MailProperties mail;
+  mail.envelope = &envelope;
+  mail.property_limit = std::min<std::size_t>(options.property_limit,
+                                              (frame_max - kFrameOverhead - kOtherHeaders) / 2);
+  mail.body_has_recipients = options.format == Format::json;
+  message.each_annotation([&](std::string_view key, std::string_view value) {
+    mail.annotations.emplace_back(key, value);
+  });
+  Headers headers;
+  visit_properties(mail, &headers);
+  headers.table().text(kCopyId, part.copy_id);
+
+  Properties properties;
+  properties.content_type = options.format == Format::json ? "application/json" : "message/rfc822";
+  properties.headers = &headers.table();
+  properties.message_id = options.copy_message_id
+                              ? std::string_view(part.copy_id)
+                              : std::string_view(envelope.id.data, envelope.id.size);
+  properties.timestamp = static_cast<std::uint64_t>(envelope.time_ns / 1'000'000'000);
+  put_publish(out, channel, exchange, part.routing_key);
+  put_content_header(out, channel, size, properties);
+}
+
+}  // namespace lsmtpd::amqp091

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sinks of the conformance suite (test_conformance.py): one class for each output, with what the suite does to a
+sink, and SINKS, the table of all. What a sink cannot do stands in its `cannot`, with the reason."""
+import re
+
+import pytest
+
+from . import amqp091
+from .relay import Relay
+from .spool import Spool
+from .wait import wait_until
+
+
+class Sink:
+    """One target of one output, empty when a test begins. Order of calls: begin(); the daemon's configuration; then
+    the rest at will; end()."""
+
+    name = ""
+    output = ""        # the plugin
+    broker = None      # the fixture that it needs
+    usual = True       # in the usual suite; the others with LSMTPD_LONG only
+    ready = None       # the log says so once mail can go there
+    secret = None
+    limit = None       # octets that it takes as one message, JSON or raw
+    detects_duplicates = False
+    cannot = {}        # what, and why
+
+    def __init__(self, process, test, folder):
+        self.process, self.folder = process, folder
+        self.target = re.sub(r"\W+", "-", f"{self.name}-{test}")[:60].strip("-")
+        self.other = self.target + "-other"
+
+    def needs(self, ability):
+        if ability in self.cannot:
+            pytest.skip(f"{self.name}: {ability}: {self.cannot[ability]}")
+
+    def configuration(self, fallback=True, deadline="20s", **changes):
+        """For the daemon, with one lane; the fallback is its spool."""
+        plugin = {"use": self.output, "deadline": deadline,
+                  "options": {**self.options(self.target), **changes}}
+        if fallback:
+            plugin["fallback"] = "spool"
+        return {"server": {"workers": 1}, "plugin": {"sink": plugin}, "chain": {"default": {"steps": ["sink"]}}}
+
+    # Each sink defines these.
+    def options(self, target):
+        raise NotImplementedError
+
+    def begin(self):
+        """Makes both targets, empty."""
+
+    def end(self):
+        """Undoes what the test did to the sink."""
+
+    def waiting(self, target=None):
+        """How many messages it holds."""
+        raise NotImplementedError
+
+    def take(self, target, count):
+        """[(id, content)] of so many messages, which are gone from the sink then."""
+        raise NotImplementedError
+
+    # The same for all.
+    def read(self, count, target=None, seconds=60):
+        """take(), once it holds exactly so many."""
+        target = target or self.target
+        wait_until(lambda: self.waiting(target) >= count, seconds,
+                   lambda: f"{count} messages in {target}; there are {self.waiting(target)}")
+        assert self.waiting(target) == count
+        return self.take(target, count) if count else []
+
+    # What `cannot` may have; the abilities "refuse" (for good), "size" and "secret" need no function.
+    def move(self):
+        """Options that a reload changes, and the targets that have messages then."""
+        return self.options(self.other), [self.target, self.other]
+
+    def cut(self):
+        """Nobody reaches it until mend()."""
+        raise NotImplementedError
+
+    def hold(self):
+        """It takes what comes and answers nothing, until release()."""
+        raise NotImplementedError
+
+    def under_way(self):
+        """Something has come since hold()."""
+        raise NotImplementedError
+
+    def fill(self):
+        """Makes the target one that takes few messages; returns the options that change."""
+        raise NotImplementedError
+
+    def kill(self):
+        """kill -9, until start()."""
+        raise NotImplementedError
+
+
+class _Rabbit(Sink):
+    """Reached through a relay, so that cutting it off is quick and the broker serves other tests."""
+
+    broker = "rabbitmq4"
+    secret = "broker-secret"
+    limit = 16 * 2**20
+
+    def begin(self):
+        self.relay = Relay(self.process.host, self.process.port)
+        for target in (self.target, self.other):
+            self.process.delete_queue(target)
+            self.process.create_queue(target)
+
+    def end(self):
+        self.relay.close()
+        self.process.start()
+        for target in (self.target, self.other):
+            self.process.delete_queue(target)
+
+    def login(self):
+        return {"urls": [self.relay.url], "username": self.process.user, "password": self.process.password,
+                "reconnect_first": "100ms", "reconnect_last": "500ms", "format": "rfc822"}
+
+    def waiting(self, target=None):
+        return amqp091.depth(self.process, target or self.target)
+
+    def fill(self):
+        self.process.delete_queue(self.target)
+        self.process.create_queue(self.target, **{"x-max-length": 3, "x-overflow": "reject-publish"})
+        return {"allow_unsynced_target": True}
+
+    def cut(self):
+        self.relay.cut()
+
+    def mend(self):
+        self.relay.mend()
+
+    def hold(self):
+        self.relay.held = 0
+        self.relay.freeze()
+
+    def release(self):
+        self.relay.thaw()
+
+    def under_way(self):
+        return self.relay.held > 0
+
+    def kill(self):
+        self.process.kill()
+        self.relay.cut()
+
+    def start(self):
+        self.process.start()
+        self.relay.mend()
+
+
+class Amqp(_Rabbit):
+    name, output, ready = "amqp", "output_amqp", "attached to the target"
+
+    def options(self, target):
+        return {**self.login(), "address": self.address(target)}
+
+    def address(self, target):
+        return self.process.target(target)
+
+    def take(self, target, count):
+        return [(str(message.id), bytes(message.body)) for message in self.process.receive(target, count, 60)]
+
+
+class AmqpRabbit3(Amqp):
+    name, broker, usual = "amqp-rabbitmq3", "rabbitmq3", False
+    limit = None
+    cannot = {"refuse": "RabbitMQ 3 announces no limit of AMQP 1.0, and stores what no target takes",
+              "size": "it announces none",
+              "fill": "a full queue crashes the session there, without an outcome"}
+
+    def address(self, target):
+        return f"/queue/{target}"
+
+
+class Amqp091(_Rabbit):
+    name, output, ready = "amqp091", "output_amqp091", "ready to publish"
+
+    def options(self, target):
+        return {**self.login(), "routing_key": target}
+
+    def take(self, target, count):
+        return [(properties.message_id, body) for properties, body in amqp091.receive(self.process, target, count)]
+
+
+class Amqp091Rabbit3(Amqp091):
+    name, broker, usual = "amqp091-rabbitmq3", "rabbitmq3", False
+
+
+class JsonSpool(Sink):
+    name, output = "json_spool", "output_json_spool"
+    cannot = {"refuse": "files hold any content of any size",
+              "size": "files hold any content of any size",
+              "cut": "a directory cannot be out of reach and come back",
+              "hold": "an fsync is not held by a test; test_faults.py has disks that fail",
+              "kill": "it has no process; test_kill.py kills the daemon",
+              "secret": "it needs none"}
+
+    def options(self, target):
+        return {"directory": str(self.folder / target)}
+
+    def waiting(self, target=None):
+        return len(Spool(self.folder / (target or self.target)))
+
+    def take(self, target, count):
+        messages = Spool(self.folder / target).messages()[:count]
+        for each in messages:
+            each.path.unlink()
+        return [(each.json["message_id"], each.content) for each in messages]
+
+    def fill(self):
+        return {"max_bytes": "4KiB"}
+
+    def move(self):  # its directory cannot change while the daemon runs
+        return {"extra": False}, [self.target]
+
+
+SINKS = [Amqp, Amqp091, JsonSpool, AmqpRabbit3, Amqp091Rabbit3]
