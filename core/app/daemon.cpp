@@ -74,7 +74,10 @@ int Daemon::run() {
   auto status = start_instances();
   plugin::refuse_exit();
   if (status) status = start_workers();
-  if (status) status = serve(std::move(bound));
+  if (status) {
+    status = serve(std::move(bound));
+    end_at_once_on_signals();
+  }
   if (!status) {
     log::error("cannot_start", {{"why", status.error().message}});
     close_lanes();
@@ -226,6 +229,7 @@ Status Daemon::serve(std::vector<Bound> bound) {
             {{"version", running_.configured->setup.process().version}, {"config", config().file}});
   notify_ready(ready_text());
   loop_.run();
+  hold_end_signals();
   return {};
 }
 

@@ -19,6 +19,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "app/exit_status.hpp"
+
 namespace lsmtpd::app {
 
 namespace {
@@ -156,6 +158,29 @@ bool SurplusMemory::give_back(uint64_t in_use) {
 void ignore_fatal_signals() {
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGXFSZ, SIG_IGN);
+}
+
+namespace {
+
+sigset_t end_signals() {
+  sigset_t both;
+  ::sigemptyset(&both);
+  ::sigaddset(&both, SIGTERM);
+  ::sigaddset(&both, SIGINT);
+  return both;
+}
+
+}  // namespace
+
+void hold_end_signals() {
+  const sigset_t both = end_signals();
+  ::pthread_sigmask(SIG_BLOCK, &both, nullptr);
+}
+
+void end_at_once_on_signals() {
+  for (const int signal : {SIGTERM, SIGINT}) ::signal(signal, [](int) { ::_exit(kExitOk); });
+  const sigset_t both = end_signals();
+  ::pthread_sigmask(SIG_UNBLOCK, &both, nullptr);
 }
 
 void give_children_a_clean_mask() {

@@ -35,6 +35,12 @@ Status drop_privileges(const std::string& user);
 // process.
 void ignore_fatal_signals();
 
+// For a daemon whose loop has ended and that still stops its plugins. hold_end_signals() before the
+// loop's own handlers go: SIGTERM and SIGINT wait. end_at_once_on_signals() after that: one that
+// waited, or that comes, ends the process with kExitOk.
+void hold_end_signals();
+void end_at_once_on_signals();
+
 // A child that is forked begins with no signal blocked, whatever thread forked it: those of workers
 // and of the pool have all of them blocked.
 void give_children_a_clean_mask();

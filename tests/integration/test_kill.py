@@ -131,6 +131,16 @@ def test_sigterm_does_not_wait_longer_than_drain(daemon, drain):
     assert len(server.spool) == 0
 
 
+def test_a_second_sigterm_while_plugins_stop_ends_it_as_cleanly(daemon):
+    fixture = {"use": str(BUILD / "tests/fixtures/bad_filter.so"),
+               "options": {"mode": "continue", "close": "slow_stop", "delay": "60s"}}
+    server = daemon({"plugin": {"slow": fixture}, "chain": {"default": {"steps": ["slow", "spool"]}}})
+    server.process.signal(signal.SIGTERM)
+    wait_until(lambda: "bad_filter stops" in server.process.tail(), 20, "the loop to have ended")
+    server.process.signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0
+
+
 def test_ending_names_the_plugin_that_the_drain_waited_for(daemon):
     fixture = {"use": str(BUILD / "tests/fixtures/bad_filter.so"), "options": {"mode": "never"}, "deadline": "300s"}
     server = daemon({"server": {"workers": 1}, "timeouts": {"drain": "1s"}, "plugin": {"silent": fixture},
@@ -169,8 +179,7 @@ def test_a_second_sigterm_ends_it_at_once(daemon):
         server.process.signal(signal.SIGTERM)
         wait_until(lambda: server.log_lines("draining"), 20, "the drain to begin")
         server.process.signal(signal.SIGTERM)
-        server.process.wait(20)
-    server.kill()
+        assert server.process.wait(20) == 0
 
 
 @pytest.mark.parametrize("signals", [1, 2])
