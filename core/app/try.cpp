@@ -133,8 +133,8 @@ class Trial {
                       [this](plugin::Completion& answer) {
                         change_nonsense(answer, true);
                         last_is_good_ = is_good(answer);
-                        print_verdict(
-                            answer, pipeline::to_reply(answer.verdict, pipeline::Speaker::filter));
+                        print_verdict(answer,
+                                      pipeline::to_reply(answer.verdict, pipeline::Role::filter));
                         if (answer.message) message_ = *answer.message;
                         return answer.verdict.kind == plugin::Kind::proceed ||
                                answer.verdict.kind == plugin::Kind::accept;
@@ -151,7 +151,7 @@ class Trial {
          },
          [this](const plugin::Completion& answer) {
            last_is_good_ = is_good(answer);
-           print_verdict(answer, pipeline::to_reply(answer.verdict, pipeline::Speaker::output));
+           print_verdict(answer, pipeline::to_reply(answer.verdict, pipeline::Role::output));
            print_recipients(answer, message_);
            return false;
          },

@@ -53,7 +53,7 @@ void print_recipients(const plugin::Completion& answer, const message::Message& 
     const plugin::Verdict& verdict = answer.recipients[i];
     std::printf("recipient: <%s> %s\n", recipients[i].address.c_str(), kind_name(verdict.kind));
     if (verdict.kind != plugin::Kind::stored)
-      print_reply(pipeline::to_reply(verdict, pipeline::Speaker::output));
+      print_reply(pipeline::to_reply(verdict, pipeline::Role::output));
     if (!verdict.detail.empty())
       std::printf("detail: %s\n", escape_for_log(verdict.detail).c_str());
   }

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "message/envelope.hpp"
 
@@ -20,6 +22,18 @@ class SharedEnvelope {
   Envelope& change() {
     if (envelope_.use_count() > 1) envelope_ = std::make_shared<Envelope>(*envelope_);
     return *envelope_;
+  }
+
+  // The envelope of the message. The session's part stays here too.
+  Envelope take() {
+    Envelope& from = change();
+    Envelope taken = of_session(from);
+    taken.id.swap(from.id);
+    taken.time_ns = from.time_ns;
+    taken.reverse_path.swap(from.reverse_path);
+    taken.parameters.swap(from.parameters);
+    taken.recipients.swap(from.recipients);
+    return taken;
   }
 
   // The end of the transaction: its id, time, reverse-path, parameters and recipients are empty.

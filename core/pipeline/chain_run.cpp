@@ -36,7 +36,7 @@ void ChainRun::run_filters() {
     auto answer = call_.put(
         filter(), *chain_->deadlines, filter().instance().settings().deadline_ms,
         [this](Completion completion) {
-          take_filter(came_of(completion.verdict.kind), std::move(completion));
+          take_filter(call_end(completion.verdict.kind), std::move(completion));
           if (!outcome_) run_filters();
         },
         [this](plugin::Done done, plugin::CallId& call) {
@@ -44,17 +44,17 @@ void ChainRun::run_filters() {
         },
         shared_from_this());
     if (!answer) return;
-    take_filter(came_of(answer->verdict.kind), std::move(*answer));
+    take_filter(call_end(answer->verdict.kind), std::move(*answer));
     if (outcome_) return;
   }
   start_outputs();
 }
 
 // Acts on a filter's answer: either the next filter's turn comes, or the outcome is known.
-void ChainRun::take_filter(Came came, Completion&& completion) {
+void ChainRun::take_filter(CallEnd ended, Completion&& completion) {
   Verdict& verdict = completion.verdict;
   std::string detail = said_by(filter().name(), verdict.detail);
-  switch (decide(Speaker::filter, came, filter().instance().settings())) {
+  switch (decide(Role::filter, ended, filter().instance().settings())) {
     case Next::go_on:
       if (completion.message) message_ = std::move(*completion.message);
       ++next_filter_;
@@ -77,7 +77,7 @@ void ChainRun::take_filter(Came came, Completion&& completion) {
 }
 
 void ChainRun::finish_refused(Fate fate, const Verdict& verdict, std::string detail) {
-  Outcome outcome{fate, to_reply(verdict, Speaker::filter), std::move(detail)};
+  Outcome outcome{fate, to_reply(verdict, Role::filter), std::move(detail)};
   outcome.reason = verdict.reason();
   outcome.by_filter = true;
   finish(std::move(outcome));
@@ -93,7 +93,7 @@ uint64_t ChainRun::time_for_filter() {
 void ChainRun::filter_overdue() {
   auto self = shared_from_this();
   call_.abandon(nullptr);
-  take_filter(Came::deadline, Completion::make(Kind::tempfail, "its deadline passed"));
+  take_filter(CallEnd::deadline, Completion::make(Kind::tempfail, "its deadline passed"));
   if (!outcome_) run_filters();
 }
 
@@ -125,7 +125,7 @@ Outcome ChainRun::merge() const {
   for (const auto& delivery : deliveries_) {
     auto& list = rank(*delivery) == 0 ? stored_by : others;
     list += (list.empty() ? "" : "; ") +
-            said_by(delivery->speaker().name(), delivery->verdict().detail);
+            said_by(delivery->decided_by().name(), delivery->verdict().detail);
     if (rank(*delivery) > rank(*worst)) worst = delivery.get();
   }
   if (!stored_by.empty() && !others.empty()) others += "; stored all the same by " + stored_by;
@@ -133,7 +133,7 @@ Outcome ChainRun::merge() const {
       rank(*worst) == 0
           ? stored(id(), stored_by)
           : Outcome{worst->verdict().kind == Kind::reject ? Fate::rejected : Fate::tempfail,
-                    to_reply(worst->verdict(), Speaker::output), others};
+                    to_reply(worst->verdict(), Role::output), others};
   for (const auto& delivery : deliveries_) {
     const bool has_it = delivery->verdict().kind == Kind::stored;
     if (const auto* fallback = delivery->kept_by()) {
@@ -181,13 +181,13 @@ void ChainRun::merge_recipients(Outcome& outcome) const {
       const auto& each = delivery->recipients();
       const Verdict& one = each.empty() ? delivery->verdict() : each[place];
       told += std::string(worst ? "; " : " ") + kRankNames[rank(one)] + " by " +
-              said_by(delivery->speaker(place).name(), one.detail);
+              said_by(delivery->decided_by(place).name(), one.detail);
       if (!worst || rank(one) > rank(*worst)) worst = &one;
     }
     const bool is_stored = !worst || rank(*worst) == 0;
     stored_ones += is_stored;
     outcome.recipients.push_back(is_stored ? stored(id(), {}).reply
-                                           : to_reply(*worst, Speaker::output));
+                                           : to_reply(*worst, Role::output));
     outcome.told.push_back(std::move(told));
   }
   outcome.mixed = stored_ones != 0 && stored_ones != outcome.told.size();
@@ -197,7 +197,7 @@ void ChainRun::chain_overdue() {
   auto self = shared_from_this();
   if (deliveries_.empty()) {
     call_.abandon(nullptr);
-    take_filter(Came::chain_deadline, Completion::make(Kind::tempfail, "timeouts.chain passed"));
+    take_filter(CallEnd::chain_deadline, Completion::make(Kind::tempfail, "timeouts.chain passed"));
     return;
   }
   for (const auto& delivery : deliveries_) delivery->chain_overdue();

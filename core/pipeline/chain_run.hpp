@@ -44,7 +44,7 @@ class ChainRun final : public std::enable_shared_from_this<ChainRun>, private De
 
  private:
   void run_filters();
-  void take_filter(Came came, plugin::Completion&& completion);
+  void take_filter(CallEnd ended, plugin::Completion&& completion);
   void filter_overdue();
   void start_outputs();
   void output_settled() override;

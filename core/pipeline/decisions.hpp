@@ -14,8 +14,8 @@
 
 namespace lsmtpd::pipeline {
 
-// Asked, and in which part.
-enum class Speaker : uint8_t {
+// The part in which a plugin is asked.
+enum class Role : uint8_t {
   filter,
   session_filter,
   output,                // without a fallback
@@ -25,7 +25,7 @@ enum class Speaker : uint8_t {
 };
 
 // The outcome of a call.
-enum class Came : uint8_t {
+enum class CallEnd : uint8_t {
   proceed,
   accept,
   stored,
@@ -48,7 +48,7 @@ enum class Next : uint8_t {
   wait_on,       // nothing changes: the answer is waited for
 };
 
-inline constexpr size_t kSpeakers = 6, kCame = 9;
+inline constexpr size_t kRoles = 6, kCallEnds = 9;
 
 namespace table {
 
@@ -58,7 +58,7 @@ using enum Cell;
 // Only filters may discard, and only outputs may store: from others these kinds count as tempfail,
 // or the fallback is asked. The chain's deadline does not end the fallback, which has its own: the
 // mail is to be safe rather than quick.
-inline constexpr std::array<std::array<Cell, kCame>, kSpeakers> kCells = {{
+inline constexpr std::array<std::array<Cell, kCallEnds>, kRoles> kCells = {{
     // proceed accept stored  reject  tempfail discard failed  deadline chain
     {{go, skip, tempf, reject, tempf, discard, on_err, on_tmo, tempf}},    // filter
     {{go, skip, tempf, reject, tempf, tempf, on_err, on_tmo, tempf}},      // session_filter
@@ -69,17 +69,17 @@ inline constexpr std::array<std::array<Cell, kCame>, kSpeakers> kCells = {{
 }};
 
 // An output that failed cannot be passed by: nobody would have the message.
-constexpr Next by_policy(plugin::OnFailure policy, Speaker speaker) {
+constexpr Next by_policy(plugin::OnFailure policy, Role role) {
   if (policy == plugin::OnFailure::reject) return Next::rejected;
-  const bool passable = speaker == Speaker::filter || speaker == Speaker::session_filter;
+  const bool passable = role == Role::filter || role == Role::session_filter;
   return policy == plugin::OnFailure::proceed && passable ? Next::go_on : Next::tempfail;
 }
 
 }  // namespace table
 
-constexpr Next decide(Speaker speaker, Came came, plugin::OnFailure on_error,
+constexpr Next decide(Role role, CallEnd ended, plugin::OnFailure on_error,
                       plugin::OnFailure on_timeout) {
-  switch (table::kCells[static_cast<size_t>(speaker)][static_cast<size_t>(came)]) {
+  switch (table::kCells[static_cast<size_t>(role)][static_cast<size_t>(ended)]) {
     case table::Cell::go:
       return Next::go_on;
     case table::Cell::skip:
@@ -95,43 +95,43 @@ constexpr Next decide(Speaker speaker, Came came, plugin::OnFailure on_error,
     case table::Cell::wait:
       return Next::wait_on;
     case table::Cell::on_err:
-      return table::by_policy(on_error, speaker);
+      return table::by_policy(on_error, role);
     case table::Cell::on_tmo:
-      return table::by_policy(on_timeout, speaker);
+      return table::by_policy(on_timeout, role);
     case table::Cell::tempf:
       break;
   }
   return Next::tempfail;
 }
 
-inline Next decide(Speaker speaker, Came came, const plugin::Settings& settings) {
-  return decide(speaker, came, settings.on_error, settings.on_timeout);
+inline Next decide(Role role, CallEnd ended, const plugin::Settings& settings) {
+  return decide(role, ended, settings.on_error, settings.on_timeout);
 }
 
-constexpr Came came_of(plugin::Kind kind) {
+constexpr CallEnd call_end(plugin::Kind kind) {
   switch (kind) {
     case plugin::Kind::proceed:
-      return Came::proceed;
+      return CallEnd::proceed;
     case plugin::Kind::accept:
-      return Came::accept;
+      return CallEnd::accept;
     case plugin::Kind::stored:
-      return Came::stored;
+      return CallEnd::stored;
     case plugin::Kind::reject:
-      return Came::reject;
+      return CallEnd::reject;
     case plugin::Kind::tempfail:
-      return Came::tempfail;
+      return CallEnd::tempfail;
     case plugin::Kind::discard:
-      return Came::discard;
+      return CallEnd::discard;
     case plugin::Kind::failed:
       break;
   }
-  return Came::failed;
+  return CallEnd::failed;
 }
 
 // The reply where the plugin gave none of its own.
-constexpr const smtp::replies::Fixed& default_reply(Speaker speaker, bool refused) {
+constexpr const smtp::replies::Fixed& default_reply(Role role, bool refused) {
   if (refused) return smtp::replies::kMessageRefused;
-  const bool filters = speaker == Speaker::filter || speaker == Speaker::session_filter;
+  const bool filters = role == Role::filter || role == Role::session_filter;
   return filters ? smtp::replies::kFilterTempfail : smtp::replies::kOutputTempfail;
 }
 
@@ -139,7 +139,7 @@ constexpr const smtp::replies::Fixed& default_reply(Speaker speaker, bool refuse
 constexpr const smtp::replies::Fixed& default_reply(message::Phase phase, bool refused) {
   const bool recipient = refused && phase == message::Phase::rcpt;
   return recipient ? smtp::replies::kRecipientRefused
-                   : default_reply(Speaker::session_filter, refused);
+                   : default_reply(Role::session_filter, refused);
 }
 
 }  // namespace lsmtpd::pipeline

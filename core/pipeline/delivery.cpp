@@ -28,8 +28,8 @@ Delivery::Delivery(Deadlines& deadlines, std::shared_ptr<const OutputStep> step,
       step_(std::move(step)),
       several_(several),
       ends_at_ms_(ends_at_ms),
-      speaker_(step_->lane),
-      call_([this] { overdue(Came::deadline); }) {}
+      decided_by_(step_->lane),
+      call_([this] { overdue(CallEnd::deadline); }) {}
 
 Delivery::~Delivery() = default;
 
@@ -59,10 +59,10 @@ std::string Delivery::copy_id() const {
   return several_ ? id + "." + step_->lane->name() : id;
 }
 
-Speaker Delivery::speaks() const {
-  return in_fallback_      ? Speaker::fallback
-         : step_->fallback ? Speaker::output_with_fallback
-                           : Speaker::output;
+Role Delivery::role() const {
+  return in_fallback_      ? Role::fallback
+         : step_->fallback ? Role::output_with_fallback
+                           : Role::output;
 }
 
 // How long anybody waits for the output: its own deadline or what is left of the chain's; 0: there
@@ -72,27 +72,27 @@ uint64_t Delivery::time_for_output() const {
 }
 
 // The deadline in `how` is told to the plugin; the chain's own deadline does its part of it.
-void Delivery::ask(plugin::Lane& lane, plugin::Delivery how) {
+void Delivery::ask(plugin::Lane& lane, plugin::DeliveryFacts how) {
   auto answer = call_.put(
       lane, deadlines_, lane.instance().settings().deadline_ms,
       [this](Completion completion) {
-        take(came_of(completion.verdict.kind), std::move(completion));
+        take(call_end(completion.verdict.kind), std::move(completion));
       },
       [&](plugin::Done done, plugin::CallId& call) {
         return lane.deliver(message_, std::move(how), std::move(done), call);
       },
       shared_from_this());
-  if (answer) take(came_of(answer->verdict.kind), std::move(*answer));
+  if (answer) take(call_end(answer->verdict.kind), std::move(*answer));
 }
 
-void Delivery::take(Came came, Completion&& completion) {
+void Delivery::take(CallEnd ended, Completion&& completion) {
   Verdict& verdict = completion.verdict;
   if (in_fallback_) {
     take_fallback(std::move(verdict));
     return;
   }
   if (take_recipients(completion)) return;
-  switch (decide(speaks(), came, step_->lane->instance().settings())) {
+  switch (decide(role(), ended, step_->lane->instance().settings())) {
     case Next::stored:
       if (step_->replay) step_->replay->accepted(step_->lane->name());
       break;
@@ -113,12 +113,12 @@ void Delivery::take(Came came, Completion&& completion) {
 bool Delivery::take_recipients(Completion& completion) {
   if (completion.recipients.empty()) return false;
   recipients_ = completion.recipients;
-  speakers_.assign(recipients_.size(), step_->lane);
+  decided_by_each_.assign(recipients_.size(), step_->lane);
   std::vector<bool> tempfailed;
   const Verdict* why = nullptr;
   for (auto& verdict : recipients_) {
     const Next next =
-        decide(Speaker::output, came_of(verdict.kind), step_->lane->instance().settings());
+        decide(Role::output, call_end(verdict.kind), step_->lane->instance().settings());
     change_kind(verdict, next == Next::stored     ? Kind::stored
                          : next == Next::rejected ? Kind::reject
                                                   : Kind::tempfail);
@@ -132,23 +132,23 @@ bool Delivery::take_recipients(Completion& completion) {
 }
 
 // The fallback has answered for the tempfailed ones. Returns who gave the verdict that counts:
-// `speaker`, or the output where it refused a recipient.
-const plugin::Lane& Delivery::merge_recipients(Verdict& verdict, const plugin::Lane& speaker) {
+// `decided_by`, or the output where it refused a recipient.
+const plugin::Lane& Delivery::merge_recipients(Verdict& verdict, const plugin::Lane& decided_by) {
   for (size_t i = 0; i < recipients_.size(); ++i) {
     if (recipients_[i].kind != Kind::tempfail) continue;
     recipients_[i] = verdict;
-    speakers_[i] = &speaker;
+    decided_by_each_[i] = &decided_by;
   }
   const auto refused = std::find_if(recipients_.begin(), recipients_.end(),
                                     [](const Verdict& v) { return v.kind == Kind::reject; });
-  if (refused == recipients_.end()) return speaker;
+  if (refused == recipients_.end()) return decided_by;
   verdict = *refused;
   return *step_->lane;
 }
 
 void Delivery::take_fallback(Verdict&& verdict) {
   const auto& settings = step_->fallback->instance().settings();
-  const bool kept = decide(Speaker::fallback, came_of(verdict.kind), settings) == Next::stored;
+  const bool kept = decide(Role::fallback, call_end(verdict.kind), settings) == Next::stored;
   if (late_) {
     late_->fallback_answered(kept);
   }
@@ -157,8 +157,8 @@ void Delivery::take_fallback(Verdict&& verdict) {
     fallback_has_it_ = true;
     step_->replay->kept(step_->lane->name(), primary_.reason());
     verdict.detail += " (fallback of " + step_->lane->name() + ": " + primary_.detail + ")";
-    const plugin::Lane& speaker = merge_recipients(verdict, *step_->fallback);
-    settle(std::move(verdict), speaker);
+    const plugin::Lane& decided_by = merge_recipients(verdict, *step_->fallback);
+    settle(std::move(verdict), decided_by);
     return;
   }
   step_->replay->not_in_doubt(copy_id());  // the client has it
@@ -171,20 +171,20 @@ void Delivery::take_fallback(Verdict&& verdict) {
 
 const std::string& Delivery::why_not() const {
   static const std::string kNone;
-  if (in_fallback_ && speaker_ != step_->lane) return primary_.reason();
+  if (in_fallback_ && decided_by_ != step_->lane) return primary_.reason();
   return verdict_.kind == Kind::stored ? kNone : verdict_.reason();
 }
 
 void Delivery::chain_overdue() {
-  if (!done_) overdue(Came::chain_deadline);
+  if (!done_) overdue(CallEnd::chain_deadline);
 }
 
 // The output or the fallback took too long.
-void Delivery::overdue(Came which) {
+void Delivery::overdue(CallEnd which) {
   auto self = shared_from_this();
-  const char* why = which == Came::deadline ? "its deadline passed" : "timeouts.chain passed";
+  const char* why = which == CallEnd::deadline ? "its deadline passed" : "timeouts.chain passed";
   plugin::Lane& lane = in_fallback_ ? *step_->fallback : *step_->lane;
-  const Next next = decide(speaks(), which, lane.instance().settings());
+  const Next next = decide(role(), which, lane.instance().settings());
   if (next == Next::wait_on) return;
   if (in_fallback_) {
     leave_fallback(why);
@@ -268,11 +268,11 @@ void Delivery::use_fallback(Verdict why, uint32_t attempts) {
                          .in_doubt = primary_.in_doubt});
 }
 
-void Delivery::settle(Verdict&& verdict, const plugin::Lane& speaker) {
+void Delivery::settle(Verdict&& verdict, const plugin::Lane& decided_by) {
   if (done_) return;
   done_ = true;
   verdict_ = std::move(verdict);
-  speaker_ = &speaker;
+  decided_by_ = &decided_by;
   if (const auto waiting = std::exchange(waiting_, nullptr)) waiting->output_settled();
 }
 

@@ -44,34 +44,34 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   const plugin::Verdict& verdict() const { return verdict_; }
   // Each recipient's own, in the order of the message's envelope; empty: all have verdict().
   const std::vector<plugin::Verdict>& recipients() const { return recipients_; }
-  const plugin::Lane& speaker() const { return *speaker_; }  // whose verdict it is
+  const plugin::Lane& decided_by() const { return *decided_by_; }  // whose verdict it is
   const plugin::Lane& output() const { return *step_->lane; }
   // The fallback that has it, or a part of it; null: none.
   const plugin::Lane* kept_by() const { return fallback_has_it_ ? step_->fallback : nullptr; }
   // Why the output did not take it; empty: it did.
   const std::string& why_not() const;
   // Returns the lane that gave the verdict of one recipient.
-  const plugin::Lane& speaker(size_t recipient) const {
-    return speakers_.empty() ? *speaker_ : *speakers_[recipient];
+  const plugin::Lane& decided_by(size_t recipient) const {
+    return decided_by_each_.empty() ? *decided_by_ : *decided_by_each_[recipient];
   }
 
  private:
-  void ask(plugin::Lane& lane, plugin::Delivery how);
-  void take(Came came, plugin::Completion&& completion);
+  void ask(plugin::Lane& lane, plugin::DeliveryFacts how);
+  void take(CallEnd ended, plugin::Completion&& completion);
   bool take_recipients(plugin::Completion& completion);
-  const plugin::Lane& merge_recipients(plugin::Verdict& verdict, const plugin::Lane& speaker);
+  const plugin::Lane& merge_recipients(plugin::Verdict& verdict, const plugin::Lane& decided_by);
   void take_fallback(plugin::Verdict&& verdict);
-  void overdue(Came which);
+  void overdue(CallEnd which);
   void leave_fallback(const char* why);
   void leave_output(const char* why, Next next);
   void leave_for_good();
   void leave_to_fallback();
   // The message's id; with several outputs "." and the output's name follow.
   std::string copy_id() const;
-  Speaker speaks() const;
+  Role role() const;
   uint64_t time_for_output() const;
   void use_fallback(plugin::Verdict why, uint32_t attempts = 1);
-  void settle(plugin::Verdict&& verdict, const plugin::Lane& speaker);
+  void settle(plugin::Verdict&& verdict, const plugin::Lane& decided_by);
 
   Deadlines& deadlines_;
   const std::shared_ptr<const OutputStep> step_;  // keeps its chain
@@ -81,9 +81,9 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   std::shared_ptr<Waiting> waiting_;
   plugin::Verdict verdict_;
   std::vector<plugin::Verdict> recipients_;
-  std::vector<const plugin::Lane*> speakers_;  // of recipients_
-  plugin::Verdict primary_;                    // why the fallback is needed
-  const plugin::Lane* speaker_;
+  std::vector<const plugin::Lane*> decided_by_each_;  // of recipients_
+  plugin::Verdict primary_;                           // why the fallback is needed
+  const plugin::Lane* decided_by_;
   bool in_fallback_ = false;
   bool fallback_has_it_ = false;
   bool done_ = false;

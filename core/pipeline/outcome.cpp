@@ -48,8 +48,8 @@ std::string_view outcome_name(const Outcome& outcome) {
   return outcome.mixed ? "mixed" : fate_name(outcome.fate);
 }
 
-smtp::Reply to_reply(const plugin::Verdict& verdict, Speaker speaker) {
-  return reply_of(verdict, default_reply(speaker, verdict.kind == plugin::Kind::reject));
+smtp::Reply to_reply(const plugin::Verdict& verdict, Role role) {
+  return reply_of(verdict, default_reply(role, verdict.kind == plugin::Kind::reject));
 }
 
 smtp::Reply to_reply(const plugin::Verdict& verdict, message::Phase phase) {

@@ -44,7 +44,7 @@ std::string_view outcome_name(const Outcome& outcome);  // as fate_name(), or "m
 void change_kind(plugin::Verdict& verdict, plugin::Kind kind);
 
 // The reply for a verdict of kind reject, or else tempfail.
-smtp::Reply to_reply(const plugin::Verdict& verdict, Speaker speaker);
+smtp::Reply to_reply(const plugin::Verdict& verdict, Role role);
 smtp::Reply to_reply(const plugin::Verdict& verdict, message::Phase phase);  // a session filter's
 
 Outcome stored(const std::string& id, std::string detail);

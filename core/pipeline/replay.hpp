@@ -105,12 +105,12 @@ class Replay : public std::enable_shared_from_this<Replay> {
   // The changes that an attempt made to a copy that stays: its message, and how it is stored.
   struct StoredChange {
     message::Message message;
-    plugin::Delivery stored;
+    plugin::DeliveryFacts stored;
   };
   // None where the attempt changed nothing that must outlive a restart. `before` is how the copy is
   // stored. [any]
   static std::optional<StoredChange> change_of(Rest rest, const plugin::Verdict& verdict,
-                                               plugin::Delivery before);
+                                               plugin::DeliveryFacts before);
   // The outcome of a held copy: stored forgets it, reject makes it a dead letter, anything else
   // leaves it to replay; the change is stored before.
   void settle_held(const std::string& copy_id, plugin::Kind outcome, const std::string& reason,
@@ -181,7 +181,7 @@ class Replay : public std::enable_shared_from_this<Replay> {
   void take_delivered(const std::shared_ptr<Item>& item, plugin::Completion completion);
   bool kills_connections(const Item& item, const plugin::Verdict& verdict);
   void overdue(const std::shared_ptr<Item>& item);
-  plugin::Delivery stored_with_attempts(const Item& item) const;
+  plugin::DeliveryFacts stored_with_attempts(const Item& item) const;
   std::optional<StoredChange> change_of_attempts(const Item& item,
                                                  const plugin::Verdict& verdict) const;
   void tempfailed(const std::shared_ptr<Item>& item, const plugin::Verdict& verdict,

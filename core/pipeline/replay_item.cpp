@@ -16,7 +16,7 @@ using plugin::Done;
 using plugin::Kind;
 
 std::optional<Replay::StoredChange> Replay::change_of(Rest rest, const plugin::Verdict& verdict,
-                                                      plugin::Delivery before) {
+                                                      plugin::DeliveryFacts before) {
   const bool newly_in_doubt = verdict.in_doubt && !before.in_doubt;
   if (rest.outcome == Kind::stored || (!rest.message && !newly_in_doubt)) return std::nullopt;
   before.in_doubt = before.in_doubt || verdict.in_doubt;
@@ -143,8 +143,8 @@ void Replay::deliver(const std::shared_ptr<Item>& item) {
 }
 
 // How it is stored, with the attempts since.
-plugin::Delivery Replay::stored_with_attempts(const Item& item) const {
-  plugin::Delivery stored = item.stored;
+plugin::DeliveryFacts Replay::stored_with_attempts(const Item& item) const {
+  plugin::DeliveryFacts stored = item.stored;
   const auto since = attempts_.find(item.copy_id);
   if (since != attempts_.end()) stored.attempts += since->second;
   return stored;
@@ -155,7 +155,7 @@ plugin::Delivery Replay::stored_with_attempts(const Item& item) const {
 // often it is refused.
 std::optional<Replay::StoredChange> Replay::change_of_attempts(
     const Item& item, const plugin::Verdict& verdict) const {
-  plugin::Delivery now = stored_with_attempts(item);
+  plugin::DeliveryFacts now = stored_with_attempts(item);
   if (now.target.empty()) return std::nullopt;  // a file of LSMTPD's own stays as it is
   now.reason = verdict.reason();
   if (++now.attempts < 2 * uint64_t{item.stored.attempts}) return std::nullopt;
@@ -186,7 +186,7 @@ void Replay::take_delivered(const std::shared_ptr<Item>& item, Completion comple
                     storage_->name(), verdict.reason());
   }
   const auto& settings = item->lane->instance().settings();
-  const Next next = decide(Speaker::replay, came_of(verdict.kind), settings);
+  const Next next = decide(Role::replay, call_end(verdict.kind), settings);
   auto change = change_of(std::move(rest), verdict, stored_with_attempts(*item));
   if (!change && next != Next::stored && next != Next::rejected)
     change = change_of_attempts(*item, verdict);

@@ -20,7 +20,7 @@ struct Replay::Item {
   const std::string copy_id;  // empty: the list
   std::weak_ptr<Item> self;
   message::Message message;
-  plugin::Delivery stored;  // as it was stored
+  plugin::DeliveryFacts stored;  // as it was stored
   Target* target = nullptr;
   std::shared_ptr<plugin::Lane> lane;  // the target's, when it was asked
 

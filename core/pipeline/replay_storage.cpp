@@ -33,7 +33,7 @@ void Replay::keep_change(const std::shared_ptr<Item>& item, std::optional<Stored
   ask(
       item, *storage_, kStorageDeadlineMs,
       [&](Done done, plugin::CallId& call) {
-        plugin::Delivery how = change->stored;
+        plugin::DeliveryFacts how = change->stored;
         how.copy_id = item->copy_id;
         how.deadline_ms = 0;
         how.replay = false;

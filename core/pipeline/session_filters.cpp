@@ -44,7 +44,7 @@ std::optional<SessionFilters::Result> SessionFilters::go_on() {
     auto answer = call_.put(
         lane, *chain_->deadlines, lane.instance().settings().deadline_ms,
         [this](Completion completion) {
-          answered(came_of(completion.verdict.kind), std::move(completion));
+          answered(call_end(completion.verdict.kind), std::move(completion));
         },
         [&](plugin::Done done, plugin::CallId& call) {
           const plugin::SessionEvent event{.phase = phase_,
@@ -56,15 +56,15 @@ std::optional<SessionFilters::Result> SessionFilters::go_on() {
           return lane.decide(event, std::move(done), call);
         });
     if (!answer) return std::nullopt;
-    if (auto result = take(came_of(answer->verdict.kind), std::move(*answer))) return result;
+    if (auto result = take(call_end(answer->verdict.kind), std::move(*answer))) return result;
   }
   return Result{};
 }
 
 // Nothing: this filter lets it pass.
-std::optional<SessionFilters::Result> SessionFilters::take(Came came, Completion completion) {
+std::optional<SessionFilters::Result> SessionFilters::take(CallEnd ended, Completion completion) {
   const auto& settings = chain_->session_filters[next_]->instance().settings();
-  const Next next = decide(Speaker::session_filter, came, settings);
+  const Next next = decide(Role::session_filter, ended, settings);
   if (completion.annotations) annotations_ = std::move(completion.annotations);
   if (next == Next::go_on) return std::nullopt;
   if (next == Next::skip) return Result{};
@@ -81,12 +81,12 @@ void SessionFilters::cancel() {
 
 void SessionFilters::overdue() {
   call_.abandon(nullptr);
-  answered(Came::deadline, Completion::make(Kind::tempfail, "its deadline passed"));
+  answered(CallEnd::deadline, Completion::make(Kind::tempfail, "its deadline passed"));
 }
 
 // An answer that was waited for.
-void SessionFilters::answered(Came came, Completion completion) {
-  auto result = take(came, std::move(completion));
+void SessionFilters::answered(CallEnd ended, Completion completion) {
+  auto result = take(ended, std::move(completion));
   if (!result) {
     ++next_;
     result = go_on();

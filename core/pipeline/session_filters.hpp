@@ -53,8 +53,8 @@ class SessionFilters {
 
  private:
   std::optional<Result> go_on();
-  std::optional<Result> take(Came came, plugin::Completion completion);
-  void answered(Came came, plugin::Completion completion);
+  std::optional<Result> take(CallEnd ended, plugin::Completion completion);
+  void answered(CallEnd ended, plugin::Completion completion);
   void overdue();
 
   std::shared_ptr<const Chain> chain_;

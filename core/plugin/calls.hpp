@@ -44,7 +44,7 @@ enum class CallKind : uint8_t {
 };
 
 // How a copy is delivered to an output, and how it was stored.
-struct Delivery {
+struct DeliveryFacts {
   std::string copy_id = {};  // empty: the message's own id
   std::string target = {};   // whom a fallback stores it for
   uint64_t deadline_ms = 0;
@@ -65,7 +65,7 @@ struct StoredCopy {
 
 // The answer of a fallback to the calls that only it gets.
 struct StorageAnswer {
-  Delivery stored = {};                 // load(): as it was stored
+  DeliveryFacts stored = {};            // load(): as it was stored
   std::vector<StoredCopy> copies = {};  // list()
   bool end = false;                     // list(): nothing left
   uint64_t waiting = 0;                 // list(): how many there are; 0: not known
@@ -113,7 +113,7 @@ struct Question {
   const CallKind kind;
   View* view = nullptr;  // one reference is ours
   lsmtpd_filter_event filter{};
-  Delivery delivery;
+  DeliveryFacts delivery;
   lsmtpd_delivery abi_delivery{};
   std::shared_ptr<const message::Envelope> envelope;
   std::unique_ptr<EnvelopeView> envelope_view;

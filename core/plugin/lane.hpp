@@ -59,8 +59,8 @@ class Lane {
                                    CallId& call);
   std::optional<Completion> decide(const SessionEvent& event, Done done, CallId& call);
   std::optional<Completion> verify(const AuthQuestion& question, Done done, CallId& call);
-  std::optional<Completion> deliver(const message::Message& message, Delivery delivery, Done done,
-                                    CallId& call);
+  std::optional<Completion> deliver(const message::Message& message, DeliveryFacts delivery,
+                                    Done done, CallId& call);
   std::optional<Completion> list(bool restart, uint32_t most, Done done, CallId& call);
   std::optional<Completion> load(const std::string& copy_id, Done done, CallId& call);
   std::optional<Completion> forget(const std::string& copy_id, Done done, CallId& call);

@@ -107,13 +107,13 @@ std::optional<Completion> Lane::verify(const AuthQuestion& given, Done done, Cal
   });
 }
 
-std::optional<Completion> Lane::deliver(const message::Message& message, Delivery delivery,
+std::optional<Completion> Lane::deliver(const message::Message& message, DeliveryFacts delivery,
                                         Done done, CallId& call) {
   auto question = std::make_unique<Question>(CallKind::deliver);
   question->view =
       View::make(message, View::Rights::annotate, loop_, instance_.process_.resources, lent_);
   question->delivery = std::move(delivery);
-  const Delivery& d = question->delivery;
+  const DeliveryFacts& d = question->delivery;
   question->abi_delivery = {.size = sizeof(lsmtpd_delivery),
                             .flags = (d.replay ? LSMTPD_DELIVERY_REPLAY : 0) |
                                      (d.in_doubt ? LSMTPD_DELIVERY_IN_DOUBT : 0),

@@ -20,25 +20,25 @@ constexpr size_t kSlice = 4096;  // input the session gets at a time: it works t
 Connection::Connection(std::shared_ptr<const Service> service, std::unique_ptr<io::Stream> stream,
                        std::shared_ptr<Peer> peer, Origin origin)
     : service_(std::move(service)),
-      account_(std::move(peer)),
+      peer_(std::move(peer)),
       stream_(std::move(stream)),
-      peer_(stream_->peer()),
+      remote_(stream_->peer()),
       origin_(std::move(origin)),
       session_(service_->listener.smtp),
-      memory_(service_->resources, account_),
+      memory_(service_->resources, peer_),
       timers_(service_->limits, service_->timeouts,
               {[this] { idle_too_long(); },
                [this] { shut_down(because(smtp::replies::kSessionTooLong)); },
                [this] { shut_down(because(smtp::replies::kDataTooSlow)); }}),
       turn_(service_->limits.turn_ns),
-      receiver_(service_->resources, account_),
+      receiver_(service_->resources, peer_),
       number_(service_->next_session++),
       connected_ms_(service_->loop.now_ms()) {
   service_->metrics.connections.add(1);
   stream_->set_handler(*this);
-  session_.set_origin(service_->listener.name, peer_.address, peer_.port);
+  session_.set_origin(service_->listener.name, remote_.address, remote_.port);
   if (origin_.proxied) session_.set_proxy(origin_.proxy.address, origin_.tls);
-  if (any_contains(service_->listener.xclient_from, peer_.address)) session_.allow_xclient();
+  if (any_contains(service_->listener.xclient_from, remote_.address)) session_.allow_xclient();
   offer_auth();
   io::Endpoint local = stream_->local();
   session_.set_connection(number_, std::move(local.address), local.port);
@@ -55,7 +55,7 @@ Connection::~Connection() {
   end_transaction();
   service_->metrics.connections.add(-1);
   if (in_tls_) service_->metrics.tls_sessions.add(-1);
-  service_->peers.leave(account_);
+  service_->peers.leave(peer_);
 }
 
 // Between commands: the session may have forgotten the transaction, whoever was the reason. While
@@ -75,7 +75,7 @@ void Connection::end_transaction() {
 SessionInfo Connection::describe() const {
   return {.worker = 0,
           .number = number_,
-          .peer = peer_.text(),
+          .peer = remote_.text(),
           .listener = service_->listener.name,
           .state = state_name(state_),
           .seconds = (service_->loop.now_ms() - connected_ms_) / 1000,
@@ -153,7 +153,7 @@ void Connection::drive(std::string_view input) {
   } else if (!input.empty() && !keep(input)) {
     return;
   }
-  if (!account()) return;
+  if (!hold_memory()) return;
   if (half_closed_ && state_ == State::reading) {
     end_half_closed();
     return;
@@ -232,12 +232,12 @@ bool Connection::act(Action action) {
 void Connection::change_client() {
   end_transaction();
   memory_.release_envelope();
-  if (!std::exchange(origin_.proxied, true)) origin_.proxy = peer_;
+  if (!std::exchange(origin_.proxied, true)) origin_.proxy = remote_;
   named_by_xclient_ = true;
-  peer_ = {session_.envelope().peer_address, session_.envelope().peer_port};
-  const bool proxy = peer_.address == origin_.proxy.address;
+  remote_ = {session_.envelope().peer_address, session_.envelope().peer_port};
+  const bool proxy = remote_.address == origin_.proxy.address;
   auto [admission, peer] =
-      service_->peers.enter(peer_.address, proxy ? Peers::Kind::proxy : Peers::Kind::client);
+      service_->peers.enter(remote_.address, proxy ? Peers::Kind::proxy : Peers::Kind::client);
   if (admission != Peers::Admission::yes) {
     const auto& reply = peer ? smtp::replies::kTooManyFromPeer : smtp::replies::kTooManyConnections;
     if (!ending_) ending_ = std::make_unique<const Ending>(because(reply, log::Level::warn));
@@ -248,7 +248,7 @@ void Connection::change_client() {
   if (service_->traces && !service_->traces->empty()) begin_traces();
   log_refusals();
   refused_ = 0;
-  service_->peers.leave(std::exchange(account_, std::move(peer)));
+  service_->peers.leave(std::exchange(peer_, std::move(peer)));
   number_ = service_->next_session++;
   session_.set_session_number(number_);
   missed_.clear();

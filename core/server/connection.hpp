@@ -162,7 +162,7 @@ class Connection final : io::Stream::Handler {
   void go_over();
 
   // connection_end.cpp: how it ends
-  bool account();
+  bool hold_memory();
   bool out_of_memory();
   void arm_deadlines();
   void idle_too_long();
@@ -191,10 +191,10 @@ class Connection final : io::Stream::Handler {
   std::shared_ptr<const Service> service_;
   std::shared_ptr<const Service> next_service_;  // a newer one that it has not taken yet
   bool listener_gone_ = false;                   // the newest generation has none for it
-  std::shared_ptr<Peer> account_;
+  std::shared_ptr<Peer> peer_;
   std::unique_ptr<TlsAccount> tls_;     // outlives the stream, which tells it what it holds
   std::unique_ptr<io::Stream> stream_;  // null once it is closed
-  io::Endpoint peer_;
+  io::Endpoint remote_;
   Origin origin_;
   smtp::Session session_;
   std::unique_ptr<pipeline::SessionFilters>

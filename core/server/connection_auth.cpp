@@ -24,21 +24,21 @@ void Connection::authenticate() {
     auth_unavailable("the listener does not take AUTH any more");
     return;
   }
-  const auto wait = account_->exempt ? std::optional<uint64_t>(0)
-                                     : account_->guesses.begin(service_->loop.now_ms());
+  const auto wait =
+      peer_->exempt ? std::optional<uint64_t>(0) : peer_->guesses.begin(service_->loop.now_ms());
   if (!wait) {
     auth_unavailable("too many failed authentications of this peer", AuthResult::limited);
   } else if (*wait == 0) {
     verify();
   } else {
-    advance(Event::filters_asked);
+    advance(Event::phase_asked);
     deadlines().arm(auth_wait_, *wait);
   }
 }
 
 void Connection::auth_wait_over() {
   if (over()) return;
-  advance(Event::filters_answered);
+  advance(Event::phase_answered);
   verify();
   if (state_ == State::reading) resume();
 }
@@ -47,7 +47,7 @@ void Connection::auth_wait_over() {
 void Connection::give_up_auth_wait() {
   if (!auth_wait_.armed()) return;
   auth_wait_.disarm();
-  advance(Event::filters_answered);
+  advance(Event::phase_answered);
   auth_unavailable("shutting down");
   resume();
 }
@@ -59,7 +59,7 @@ void Connection::verify() {
       lane, deadlines(), lane.instance().settings().deadline_ms,
       [this](plugin::Completion later) {
         if (over()) return;
-        advance(Event::filters_answered);
+        advance(Event::phase_answered);
         verified(later.verdict);
         if (state_ == State::reading) resume();
       },
@@ -76,7 +76,7 @@ void Connection::verify() {
   if (answer) {
     verified(answer->verdict);
   } else {
-    advance(Event::filters_asked);
+    advance(Event::phase_asked);
   }
 }
 
@@ -89,7 +89,7 @@ void Connection::cancel_auth() {
 void Connection::verify_overdue() {
   auth_call_.abandon(nullptr);
   if (over()) return;
-  advance(Event::filters_answered);
+  advance(Event::phase_answered);
   auth_unavailable("its deadline passed");
   if (state_ == State::reading) resume();
 }
@@ -117,9 +117,9 @@ void Connection::auth_failed(bool unknown_user) {
   tried.append(std::string_view("\0", 1));
   tried.append(given.password.view());
   const uint64_t now = service_->loop.now_ms();
-  const bool counts = account_->guesses.failed(now, siphash(process_key(), tried.view()));
-  if (const auto held_back = account_->refusals.admit(now)) {
-    const std::string peer = peer_.text();
+  const bool counts = peer_->guesses.failed(now, siphash(process_key(), tried.view()));
+  if (const auto held_back = peer_->refusals.admit(now)) {
+    const std::string peer = remote_.text();
     log::Fields fields = {{"peer", peer},
                           {"listener", service_->listener.name},
                           {"mechanism", smtp::mechanism_name(given.mechanism)}};

@@ -16,7 +16,7 @@ Connection::Ending Connection::because(const smtp::replies::Fixed& reply, log::L
 
 // Half a line, a long sender or replies that are not taken are little, but not on each of ten
 // thousand connections. False: the connection is closing.
-bool Connection::account() {
+bool Connection::hold_memory() {
   if (memory_.hold(session_.held() + stream_->unsent())) return true;
   if (waits_for_us() && stream_->unsent() >= MemoryAccount::kStep) {  // which may take long
     log_closed(log::Level::warn, reason_of(smtp::replies::kOutOfMemory));
@@ -106,7 +106,7 @@ bool Connection::end_if_due() {
 // Once: what ends in another way after all has its line.
 void Connection::log_closed(log::Level level, std::string_view why) {
   if (std::exchange(closed_logged_, true)) return;
-  const std::string peer = peer_.text();
+  const std::string peer = remote_.text();
   log_line(level, "closed",
            {{"id", session_.envelope().id},
             {"peer", peer},
@@ -133,10 +133,10 @@ void Connection::drain() {
 
 // False: no filter is asked.
 bool Connection::cancel_filters() {
-  if (state_ == State::filters) {
+  if (state_ == State::phase) {
     cancel_auth();
     if (session_filters_) session_filters_->cancel();
-    advance(Event::filters_answered);
+    advance(Event::phase_answered);
     return true;
   }
   if (!chain_run_ || !chain_run_->cancel()) return false;
@@ -156,7 +156,7 @@ void Connection::cut_off() {
 }
 
 bool Connection::filters_are_asked_at_connect() const {
-  return state_ == State::filters && session_filters_ && !auth_pending() &&
+  return state_ == State::phase && session_filters_ && !auth_pending() &&
          session_filters_->phase() == message::Phase::connect;
 }
 
@@ -164,7 +164,7 @@ void Connection::on_end(End how) {
   const bool within = session_.in_message() || session_.within_command();
   const bool end = how == End::goodbye || (how == End::silent && !within);
   if (chain_run_ && chain_run_->cancel()) {
-    const std::string peer = peer_.text();
+    const std::string peer = remote_.text();
     log::Fields fields = {{"id", envelope_->id}, {"peer", peer}, {"why", "the client is gone"}};
     if (!traceparent_.empty()) fields.add({"traceparent", traceparent_});
     log_line(log::Level::info, "cancelled", fields);
@@ -203,7 +203,7 @@ void Connection::close_when_sent(bool linger) {
 
 void Connection::log_if_incomplete(std::string_view why) {
   if (state_ == State::chain || !(session_.in_message() || receiver_.complete())) return;
-  const std::string peer = peer_.text();
+  const std::string peer = remote_.text();
   log_line(log::Level::info, "cancelled",
            {{"id", session_.envelope().id}, {"peer", peer}, {"why", why}});
 }

@@ -61,7 +61,7 @@ struct HeldEnvelope {
         body(std::move(received.memory)),
         spill(std::move(received.spill)) {}
   message::Envelope envelope;
-  MemoryAccount::Envelope memory;
+  MemoryAccount::EnvelopeReservation memory;
   PeerReservation body;  // its peer outlives `spill`
   Reservation spill;
 };
@@ -79,7 +79,7 @@ void Connection::take_body(std::string_view piece) {
 
 // Nothing can keep this message.
 void Connection::log_dropped(std::string_view why) {
-  const std::string peer = peer_.text();
+  const std::string peer = remote_.text();
   log_line(log::Level::warn, "message_dropped",
            {{"id", session_.envelope().id}, {"peer", peer}, {"why", why}});
 }
@@ -164,7 +164,7 @@ void Connection::run_chain() {
 // Its own, where its client is trusted and it is valid; else a new one, as the specification asks.
 void Connection::add_traceparent(message::Message& message) {
   std::optional<std::string> own;
-  if (any_contains(service_->listener.traceparent_from, peer_.address))
+  if (any_contains(service_->listener.traceparent_from, remote_.address))
     own = message::parse_traceparent(session_.traceparent());
   traceparent_ = own ? *std::move(own) : message::new_traceparent(message.envelope->id);
   message::set_traceparent(message, traceparent_);
@@ -197,7 +197,7 @@ void Connection::count(const pipeline::Outcome& outcome) {
 // Neither a connection nor a peer can fill the log: what has no line is counted.
 bool Connection::may_log_refusal(uint64_t& held_back) {
   if (!log::enabled(log::Level::info) || ++refused_ > kRefusalLines) return false;
-  const auto admitted = account_->refusals.admit(service_->loop.now_ms());
+  const auto admitted = peer_->refusals.admit(service_->loop.now_ms());
   held_back = admitted.value_or(0);
   return admitted.has_value();
 }
@@ -231,7 +231,7 @@ void Connection::log_refusal(const smtp::Session::Refusal& refusal) {
 void Connection::write_refused(std::string_view at, log::List to, const log::Fields& more,
                                uint64_t held_back) {
   const auto& e = session_.envelope();
-  const std::string peer = peer_.text();
+  const std::string peer = remote_.text();
   log::Fields fields = {{"at", at},
                         {"id", e.id},
                         {"from", e.reverse_path},
@@ -249,9 +249,9 @@ void Connection::write_refused(std::string_view at, log::List to, const log::Fie
 void Connection::log_refusals() {
   if (refused_ <= kRefusalLines) return;
   const uint64_t without_line = refused_ - kRefusalLines;
-  const auto held_back = account_->refusals.admit(service_->loop.now_ms(), without_line);
+  const auto held_back = peer_->refusals.admit(service_->loop.now_ms(), without_line);
   if (!held_back) return;
-  const std::string peer = peer_.text();
+  const std::string peer = remote_.text();
   log_line(log::Level::info, "refused_more",
            {{"peer", peer},
             {"listener", service_->listener.name},
@@ -269,7 +269,7 @@ void Connection::log_outcome(const pipeline::Outcome& outcome) {
   const uint64_t now = service_->loop.now_ms();
   const log::Event event = accepted ? log::Event("accepted") : log::Event("refused");
   const Texts to(e.recipients);
-  const std::string peer = peer_.text();
+  const std::string peer = remote_.text();
   const Texts told(std::span<const std::string>(outcome.told));
   log::Fields fields = {{"id", e.id},
                         {"outcome", pipeline::outcome_name(outcome)},

@@ -42,12 +42,12 @@ void Connection::ask_filters(smtp::Phase phase) {
         asked, asked == phase ? session_.declared_size() : 0, std::move(envelope),
         [this, asked, phase](const pipeline::SessionFilters::Result& later) {
           if (over()) return;
-          advance(Event::filters_answered);
+          advance(Event::phase_answered);
           if (!heard(asked, phase, later)) ask_filters(phase);
           if (state_ == State::reading) resume();
         });
     if (!result) {
-      advance(Event::filters_asked);
+      advance(Event::phase_asked);
       // Before the banner nobody reads yet, and a client that leaves is to be noticed.
       if (phase == smtp::Phase::connect) stream_->read_start();
       return;

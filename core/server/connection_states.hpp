@@ -13,7 +13,7 @@ namespace lsmtpd::server {
 enum class ConnectionState : uint8_t {
   reading,      // the client is to send something: input goes to the session as it comes
   banner,       // greet_delay: a client that sends now is an early talker
-  filters,      // session filters decide, or a plugin checks credentials
+  phase,        // session filters are asked about a phase, or a plugin checks credentials
   spill,        // the body's file is written to, on the pool
   chain,        // the chain has the message
   unread,       // the client has to take its replies first
@@ -32,8 +32,8 @@ inline constexpr unsigned kConnectionStateCount =
 enum class ConnectionEvent : uint8_t {
   delay_begun,
   delay_over,  // it has passed, or the client talked
-  filters_asked,
-  filters_answered,
+  phase_asked,
+  phase_answered,
   spill_begun,
   spill_done,
   chain_begun,
@@ -58,11 +58,11 @@ inline constexpr std::array<std::array<ConnectionState, kConnectionStateCount>, 
   using enum ConnectionState;
   constexpr ConnectionState kNever = impossible;
   return std::array<std::array<ConnectionState, kConnectionStateCount>, kConnectionEventCount>{{
-    // reading  banner   filters  spill        chain        unread   turn        handshake closing ended  ended_spill  ended_chain  ended_turn
+    // reading  banner   phase    spill        chain        unread   turn        handshake closing ended  ended_spill  ended_chain  ended_turn
     {  banner,    kNever,  kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // delay_begun
     {  kNever,    reading, kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // delay_over
-    {  filters,   kNever,  kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // filters_asked
-    {  kNever,    kNever,  reading, kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // filters_answered
+    {  phase,     kNever,  kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // phase_asked
+    {  kNever,    kNever,  reading, kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // phase_answered
     {  spill,     kNever,  kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // spill_begun
     {  kNever,    kNever,  kNever,  reading,     kNever,      kNever,  kNever,     kNever,   kNever, kNever, ended,       kNever,      kNever     },  // spill_done
     {  chain,     kNever,  kNever,  kNever,      kNever,      kNever,  kNever,     kNever,   kNever, kNever, kNever,      kNever,      kNever     },  // chain_begun
@@ -88,7 +88,7 @@ constexpr ConnectionState after(ConnectionEvent event, ConnectionState state) {
 
 // Returns true while lsmtpd has to act and not the client: a reply that ends the session waits.
 constexpr bool waits_for_us(ConnectionState state) {
-  return state == ConnectionState::filters || state == ConnectionState::spill ||
+  return state == ConnectionState::phase || state == ConnectionState::spill ||
          state == ConnectionState::chain || state == ConnectionState::turn;
 }
 

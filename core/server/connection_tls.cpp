@@ -22,7 +22,7 @@ message::Tls tls_of(io::TlsStream::Facts facts) {
 // False: there is no room for another session, which the log says once for many clients.
 bool Connection::reserve_tls() {
   auto& room = service_->tls->room;
-  tls_ = std::make_unique<TlsAccount>(room, service_->tls->handshakes, account_);
+  tls_ = std::make_unique<TlsAccount>(room, service_->tls->handshakes, peer_);
   if (tls_->begin_handshake(service_->loop.now_ms(), service_->timeouts.tls,
                             [this] { give_up_handshake(); }))
     return true;
@@ -32,7 +32,7 @@ bool Connection::reserve_tls() {
     const auto& reply = smtp::replies::kNoTlsNow;
     log_line(log::Level::warn, "refused",
              {{"at", "tls"},
-              {"peer", peer_.text()},
+              {"peer", remote_.text()},
               {"listener", service_->listener.name},
               {"code", code_of(reply)},
               {"why", reason_of(reply)},
@@ -105,7 +105,7 @@ void Connection::handshaken(Result<io::TlsStream::Facts> facts) {
   in_tls_ = true;
   const auto tls = std::make_shared<const message::Tls>(tls_of(std::move(*facts)));
   log_line(log::Level::info, "tls",
-           {{"peer", peer_.text()},
+           {{"peer", remote_.text()},
             {"listener", service_->listener.name},
             {"version", tls->version},
             {"cipher", tls->cipher},
@@ -122,10 +122,10 @@ void Connection::handshaken(Result<io::TlsStream::Facts> facts) {
 void Connection::tls_failed(std::string_view why) {
   service_->metrics.count_handshake(Handshake::failed);
   if (trace_) trace_->event("TLS could not begin: " + std::string(why));
-  const auto held_back = account_->refusals.admit(service_->loop.now_ms());
+  const auto held_back = peer_->refusals.admit(service_->loop.now_ms());
   if (!held_back) return;
   log_line(log::Level::info, "tls_failed",
-           {{"peer", peer_.text()},
+           {{"peer", remote_.text()},
             {"listener", service_->listener.name},
             {"why", why},
             {"held_back", *held_back}});

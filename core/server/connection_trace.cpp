@@ -11,11 +11,11 @@ void Connection::begin_traces() {
 }
 
 void Connection::begin_trace(const std::shared_ptr<const Trace>& trace) {
-  if (!trace->peers.empty() && !any_contains(trace->peers, peer_.address)) return;
+  if (!trace->peers.empty() && !any_contains(trace->peers, remote_.address)) return;
   if (!trace_) {
     Reservation memory(service_->resources.memory);
     if (!trace->to.empty() && !memory.reserve(SessionTrace::kMostKept)) memory.release();
-    trace_ = std::make_unique<SessionTrace>(fmt::format("{} {}", number_, peer_.text()),
+    trace_ = std::make_unique<SessionTrace>(fmt::format("{} {}", number_, remote_.text()),
                                             session_.replies(), std::move(memory));
     session_.set_dialogue(trace_.get());
     trace_->watch(trace);

@@ -16,14 +16,14 @@ namespace lsmtpd::server {
 
 class MemoryAccount {
  public:
-  static constexpr uint64_t kStep = 1024;  // below it, what is held is part of a connection's price
-  // Where memory is short only envelopes below this go on growing.
+  static constexpr uint64_t kStep = 1024;  // less than this is part of what a connection costs
+  // Above the soft limit only envelopes below this grow.
   static constexpr uint64_t kFairEnvelope = 32u << 10;
   // An envelope below this needs no share of its peer: a relay's bodies fill that share.
   static constexpr uint64_t kFirstRecipients = 4u << 10;
 
   // The reservation for the recipients; moves with them.
-  struct Envelope {
+  struct EnvelopeReservation {
     Reservation memory;
     PeerReservation share;
   };
@@ -63,10 +63,9 @@ class MemoryAccount {
     return held_.resize(counted) || counted <= held_.held() + kStep;
   }
 
-  // Envelopes add up too: a thousand recipients on each of ten thousand connections. Above half of
-  // the memory a peer has a share of it, but for the first recipients of an envelope; where it is
-  // short only small envelopes go on growing; and the last of it is for the first recipients of
-  // peers that hold little.
+  // Recipients add up: a thousand on each of ten thousand connections. Above half of limits.memory
+  // the envelopes of a peer have a share, which the first recipients of an envelope do not need.
+  // Above the soft limit only small envelopes grow. The last eighth is for peers that hold little.
   [[nodiscard]] bool add_recipient(uint64_t octets) {
     const uint64_t used = resources_->memory.used();
     const MemoryZones zones(resources_->memory.limit());
@@ -83,7 +82,7 @@ class MemoryAccount {
     envelope_.release();
     peer_envelope_.release();
   }
-  Envelope take_envelope() {
+  EnvelopeReservation take_envelope() {
     return {std::exchange(envelope_, Reservation(resources_->memory)), std::move(peer_envelope_)};
   }
 

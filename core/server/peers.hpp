@@ -24,8 +24,8 @@
 
 namespace lsmtpd::server {
 
-// Where memory gets short, every peer but those that hold little stops getting more, in steps: one
-// peer, or eight of them, cannot keep others from being served.
+// Levels of limits.memory in use. Above each of them fewer peers get more memory, so that one peer,
+// or eight of them, cannot use up what other peers need.
 struct MemoryZones {
   explicit MemoryZones(uint64_t limit)
       : shared_out(limit / 2), reserve(limit / 8 * 7), share(limit / 16), little(limit / 64) {}
@@ -41,7 +41,8 @@ class Peers;
 class Peer {
  public:
   static constexpr uint32_t kRefusalLines = 300;  // a minute
-  // A hundred connections with bodies of this part of what is left take a tenth of it.
+  // A body with at most this part of what is left of limits.spill needs no share: a hundred such
+  // bodies take a tenth of it.
   static constexpr uint64_t kSmallSpill = 1024;
 
   ~Peer();
@@ -59,22 +60,22 @@ class Peer {
   std::atomic<uint32_t> handshakes{0};
   std::atomic<bool> tls_failed{false};  // its last handshake did not come to a session
 
-  // Some memory is left for those that hold little of it.
+  // False: the memory that is left is for peers that hold little.
   bool may_reserve(const message::ResourceLimits& resources, uint64_t octets) const {
     const MemoryZones zones(resources.memory.limit());
     return resources.memory.used() + octets <= zones.reserve ||
            memory.load(std::memory_order_relaxed) + octets <= zones.little;
   }
-  // Its share of limits.spill, for a body that has `held` and is to have `octets` more. All mail
-  // may come from one relay in front, so one peer alone may have nearly all, and its small bodies
-  // need no share; peers that compete leave a third, and who comes last gets a quarter of what is
-  // left.
+  // The peer's share of limits.spill, for a body that has `held` octets on the disk and is to have
+  // `octets` more. A peer has 15/16 of the limit less twice what other peers hold, and always a
+  // quarter of what is left. One relay in front may send all mail, so one peer alone may have
+  // nearly all. Small bodies need no share.
   bool may_spill(const message::ResourceLimits& resources, uint64_t held, uint64_t octets) const {
     const uint64_t limit = resources.spill.limit(), own = spill.used();
     const uint64_t used = std::max(resources.spill.used(), own);
     const uint64_t left = limit - std::min(limit, used);
     const uint64_t most_alone = limit / 16 * 15;
-    if (octets > left) return true;  // there is no room whose share could be told: flush() says so
+    if (octets > left) return true;  // flush() finds that there is no room, and says so
     return own + octets + 2 * (used - own) <= most_alone || own + octets <= left / 4 ||
            held + octets <= left / kSmallSpill;
   }
@@ -162,8 +163,8 @@ class Peers {
   Limits limits_;                                                // guarded by mutex_
   uint32_t count_ = 0;                                           // guarded by mutex_
   std::unordered_map<std::string, std::weak_ptr<Peer>> by_key_;  // guarded by mutex_
-  // Those that left last keep their counts: a peer that comes again and again is the same one, and
-  // is here once. Guarded by mutex_, and destroyed before it.
+  // The peers that left last, each once. They keep their counts: a peer that connects again and
+  // again stays the same one. Guarded by mutex_, and destroyed before it.
   static constexpr size_t kRecent = 1024;
   std::list<std::shared_ptr<Peer>> recent_;
 

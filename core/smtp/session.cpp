@@ -149,24 +149,7 @@ void Session::set_size_limit(uint64_t octets) {
 }
 
 message::Envelope Session::take_envelope() {
-  message::Envelope& envelope = envelope_.change();
-  return {.id = std::exchange(envelope.id, {}),
-          .time_ns = envelope.time_ns,
-          .reverse_path = std::exchange(envelope.reverse_path, {}),
-          .parameters = std::exchange(envelope.parameters, {}),
-          .recipients = std::exchange(envelope.recipients, {}),
-          .session = envelope.session,
-          .helo = envelope.helo,
-          .protocol = envelope.protocol,
-          .listener = envelope.listener,
-          .peer_address = envelope.peer_address,
-          .peer_port = envelope.peer_port,
-          .peer_name = envelope.peer_name,
-          .local_address = envelope.local_address,
-          .local_port = envelope.local_port,
-          .proxy_address = envelope.proxy_address,
-          .tls = envelope.tls,
-          .auth = envelope.auth};
+  return envelope_.take();
 }
 
 bool Session::in_data() const {

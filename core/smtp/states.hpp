@@ -36,20 +36,20 @@ inline constexpr Refusal kMail = &replies::kNeedMail;
 inline constexpr Refusal kRcpt = &replies::kNeedRcpt;
 inline constexpr Refusal kNone = &replies::kNoValidRecipients;
 inline constexpr Refusal kChunk = &replies::kChunking;
-inline constexpr Refusal kAfter = &replies::kChunkFailed;
+inline constexpr Refusal kFail = &replies::kChunkFailed;
 inline constexpr Refusal kTls = &replies::kTlsNested;
 inline constexpr Refusal kEhlo = &replies::kAuthNeedsEhlo;
 inline constexpr Refusal kAuth = &replies::kAuthNested;
 inline constexpr Refusal kAbsent = &replies::kNotImplemented;
-inline constexpr Refusal kWhat = &replies::kUnknownCommand;
+inline constexpr Refusal kVerb = &replies::kUnknownCommand;
 
 // clang-format off
 inline constexpr std::array<Row, kVerbCount> kRows{{
     // start  ready   mail    unwanted rcpt    chunks  failed
-    {  kRun,   kRun,    kNested, kNested,  kNested, kNested, kAfter },  // MAIL
-    {  kMail,  kMail,   kRun,    kRun,     kRun,    kChunk,  kAfter },  // RCPT
-    {  kMail,  kMail,   kRcpt,   kNone,    kRun,    kChunk,  kAfter },  // DATA
-    {  kMail,  kMail,   kRcpt,   kNone,    kRun,    kRun,    kAfter },  // BDAT
+    {  kRun,   kRun,    kNested, kNested,  kNested, kNested, kFail },  // MAIL
+    {  kMail,  kMail,   kRun,    kRun,     kRun,    kChunk,  kFail },  // RCPT
+    {  kMail,  kMail,   kRcpt,   kNone,    kRun,    kChunk,  kFail },  // DATA
+    {  kMail,  kMail,   kRcpt,   kNone,    kRun,    kRun,    kFail },  // BDAT
     {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // RSET
     {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // QUIT
     {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // NOOP
@@ -59,10 +59,10 @@ inline constexpr std::array<Row, kVerbCount> kRows{{
     {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // VRFY
     {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // HELP
     {  kRun,   kRun,    kRun,    kRun,     kRun,    kRun,    kRun   },  // XCLIENT: forgets the transaction
-    {  kRun,   kRun,    kTls,    kTls,     kTls,    kChunk,  kAfter },  // STARTTLS
-    {  kEhlo,  kRun,    kAuth,   kAuth,    kAuth,   kChunk,  kAfter },  // AUTH
+    {  kRun,   kRun,    kTls,    kTls,     kTls,    kChunk,  kFail },  // STARTTLS
+    {  kEhlo,  kRun,    kAuth,   kAuth,    kAuth,   kChunk,  kFail },  // AUTH
     {  kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent, kAbsent },  // EXPN, TURN, ...
-    {  kWhat,  kWhat,   kWhat,   kWhat,    kWhat,   kWhat,   kWhat  },  // anything else
+    {  kVerb,  kVerb,   kVerb,   kVerb,    kVerb,   kVerb,   kVerb  },  // anything else
 }};
 // clang-format on
 

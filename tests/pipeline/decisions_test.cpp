@@ -15,28 +15,27 @@ using message::Phase;
 using plugin::Kind;
 using plugin::OnFailure;
 
-constexpr std::array<const char*, kSpeakers> kSpeakerNames = {
+constexpr std::array<const char*, kRoles> kRoleNames = {
     "filter", "session_filter", "output", "output_with_fallback", "fallback", "replay"};
-constexpr std::array<const char*, kCame> kCameNames = {"proceed", "accept",   "stored",
-                                                       "reject",  "tempfail", "discard",
-                                                       "failed",  "deadline", "chain_deadline"};
+constexpr std::array<const char*, kCallEnds> kCallEndNames = {
+    "proceed", "accept", "stored",   "reject",        "tempfail",
+    "discard", "failed", "deadline", "chain_deadline"};
 constexpr std::array<const char*, 3> kPolicyNames = {"tempfail", "reject", "continue"};
 constexpr std::array<const char*, 8> kNextNames = {
     "go_on", "skip", "stored", "discarded", "rejected", "tempfail", "use_fallback", "wait_on"};
 
 template <class Function>
 void for_all(Function&& function) {
-  for (size_t speaker = 0; speaker < kSpeakers; ++speaker) {
-    for (size_t came = 0; came < kCame; ++came) {
+  for (size_t role = 0; role < kRoles; ++role) {
+    for (size_t ended = 0; ended < kCallEnds; ++ended) {
       for (size_t error = 0; error < 3; ++error) {
         for (size_t timeout = 0; timeout < 3; ++timeout) {
-          SCOPED_TRACE(std::string(kSpeakerNames[speaker]) + ", " + kCameNames[came] +
-                       ", on_error " + kPolicyNames[error] + ", on_timeout " +
-                       kPolicyNames[timeout]);
+          SCOPED_TRACE(std::string(kRoleNames[role]) + ", " + kCallEndNames[ended] + ", on_error " +
+                       kPolicyNames[error] + ", on_timeout " + kPolicyNames[timeout]);
           const auto on_error = static_cast<OnFailure>(error);
           const auto on_timeout = static_cast<OnFailure>(timeout);
-          const auto who = static_cast<Speaker>(speaker);
-          const auto what = static_cast<Came>(came);
+          const auto who = static_cast<Role>(role);
+          const auto what = static_cast<CallEnd>(ended);
           function(who, what, on_error, on_timeout, decide(who, what, on_error, on_timeout));
         }
       }
@@ -44,9 +43,9 @@ void for_all(Function&& function) {
   }
 }
 
-// As an operator would read it: one line a speaker, one word a thing that can come. `E` and `T`:
+// As an operator would read it: one line a role, one word a thing that can come. `E` and `T`:
 // what on_error and on_timeout say.
-const char* const kExpected[kSpeakers] = {
+const char* const kExpected[kRoles] = {
     "go_on skip tempfail rejected tempfail discarded E T tempfail",
     "go_on skip tempfail rejected tempfail tempfail E T tempfail",
     "tempfail tempfail stored rejected tempfail tempfail E T tempfail",
@@ -56,20 +55,20 @@ const char* const kExpected[kSpeakers] = {
     "tempfail tempfail stored tempfail tempfail tempfail tempfail tempfail wait_on",
     "tempfail tempfail stored rejected tempfail tempfail tempfail tempfail wait_on"};
 
-std::string expected(Speaker speaker, Came came, OnFailure on_error, OnFailure on_timeout) {
-  std::string rest = kExpected[static_cast<size_t>(speaker)];
-  for (size_t i = 0; i < static_cast<size_t>(came); ++i) rest.erase(0, rest.find(' ') + 1);
+std::string expected(Role role, CallEnd ended, OnFailure on_error, OnFailure on_timeout) {
+  std::string rest = kExpected[static_cast<size_t>(role)];
+  for (size_t i = 0; i < static_cast<size_t>(ended); ++i) rest.erase(0, rest.find(' ') + 1);
   const std::string word = rest.substr(0, rest.find(' '));
   if (word != "E" && word != "T") return word;
   const OnFailure policy = word == "E" ? on_error : on_timeout;
   if (policy == OnFailure::reject) return "rejected";
   // "continue" is for filters.
-  return policy == OnFailure::proceed && speaker <= Speaker::session_filter ? "go_on" : "tempfail";
+  return policy == OnFailure::proceed && role <= Role::session_filter ? "go_on" : "tempfail";
 }
 
 TEST(DecisionsTest, EveryCombinationIsAsTheTableSays) {
   int combinations = 0;
-  for_all([&](Speaker s, Came c, OnFailure e, OnFailure t, Next next) {
+  for_all([&](Role s, CallEnd c, OnFailure e, OnFailure t, Next next) {
     EXPECT_EQ(kNextNames[static_cast<size_t>(next)], expected(s, c, e, t));
     ++combinations;
   });
@@ -78,9 +77,9 @@ TEST(DecisionsTest, EveryCombinationIsAsTheTableSays) {
 
 // Promise P1, independent of the table.
 TEST(DecisionsTest, OnlyAStoredVerdictOfAnOutputCountsAsStored) {
-  for_all([](Speaker s, Came c, OnFailure, OnFailure, Next next) {
-    const bool stores = s != Speaker::filter && s != Speaker::session_filter;
-    EXPECT_EQ(next == Next::stored, stores && c == Came::stored);
+  for_all([](Role s, CallEnd c, OnFailure, OnFailure, Next next) {
+    const bool stores = s != Role::filter && s != Role::session_filter;
+    EXPECT_EQ(next == Next::stored, stores && c == CallEnd::stored);
     if (stores) {
       EXPECT_NE(next, Next::skip);
       EXPECT_NE(next, Next::go_on) << "nobody would have the message";
@@ -90,38 +89,38 @@ TEST(DecisionsTest, OnlyAStoredVerdictOfAnOutputCountsAsStored) {
 }
 
 TEST(DecisionsTest, MailIsRefusedForGoodOnlyWhereAPluginOrThePolicySaysSo) {
-  for_all([](Speaker s, Came c, OnFailure e, OnFailure t, Next next) {
+  for_all([](Role s, CallEnd c, OnFailure e, OnFailure t, Next next) {
     if (next != Next::rejected) return;
-    EXPECT_TRUE(c == Came::reject || (c == Came::failed && e == OnFailure::reject) ||
-                (c == Came::deadline && t == OnFailure::reject));
-    EXPECT_NE(s, Speaker::fallback);
+    EXPECT_TRUE(c == CallEnd::reject || (c == CallEnd::failed && e == OnFailure::reject) ||
+                (c == CallEnd::deadline && t == OnFailure::reject));
+    EXPECT_NE(s, Role::fallback);
   });
 }
 
 TEST(DecisionsTest, AFallbackIsUsedForWhateverItsOutputDidNotStoreOrRefuse) {
-  for_all([](Speaker s, Came c, OnFailure, OnFailure, Next next) {
+  for_all([](Role s, CallEnd c, OnFailure, OnFailure, Next next) {
     EXPECT_EQ(next == Next::use_fallback,
-              s == Speaker::output_with_fallback && c != Came::stored && c != Came::reject);
+              s == Role::output_with_fallback && c != CallEnd::stored && c != CallEnd::reject);
   });
 }
 
 TEST(DecisionsTest, KindsMapToTheSameAnswer) {
-  EXPECT_EQ(came_of(Kind::proceed), Came::proceed);
-  EXPECT_EQ(came_of(Kind::accept), Came::accept);
-  EXPECT_EQ(came_of(Kind::stored), Came::stored);
-  EXPECT_EQ(came_of(Kind::reject), Came::reject);
-  EXPECT_EQ(came_of(Kind::tempfail), Came::tempfail);
-  EXPECT_EQ(came_of(Kind::discard), Came::discard);
-  EXPECT_EQ(came_of(Kind::failed), Came::failed);
+  EXPECT_EQ(call_end(Kind::proceed), CallEnd::proceed);
+  EXPECT_EQ(call_end(Kind::accept), CallEnd::accept);
+  EXPECT_EQ(call_end(Kind::stored), CallEnd::stored);
+  EXPECT_EQ(call_end(Kind::reject), CallEnd::reject);
+  EXPECT_EQ(call_end(Kind::tempfail), CallEnd::tempfail);
+  EXPECT_EQ(call_end(Kind::discard), CallEnd::discard);
+  EXPECT_EQ(call_end(Kind::failed), CallEnd::failed);
 }
 
 TEST(DecisionsTest, DefaultRepliesFitTheSpeakerAndThePhase) {
-  for (const Speaker s : {Speaker::filter, Speaker::session_filter, Speaker::output,
-                          Speaker::output_with_fallback, Speaker::fallback, Speaker::replay}) {
+  for (const Role s : {Role::filter, Role::session_filter, Role::output, Role::output_with_fallback,
+                       Role::fallback, Role::replay}) {
     EXPECT_EQ(make(default_reply(s, true)).code, 554);
     EXPECT_EQ(make(default_reply(s, false)).code, 451);
     EXPECT_EQ(make(default_reply(s, false)).enhanced,
-              s <= Speaker::session_filter ? "4.7.1" : "4.3.0");
+              s <= Role::session_filter ? "4.7.1" : "4.3.0");
   }
   for (const Phase phase :
        {Phase::connect, Phase::helo, Phase::auth, Phase::mail, Phase::rcpt, Phase::data}) {
@@ -133,13 +132,13 @@ TEST(DecisionsTest, DefaultRepliesFitTheSpeakerAndThePhase) {
 TEST(DecisionsTest, ReplyOfAnotherKindIsDropped) {
   plugin::Verdict verdict{Kind::reject, 552, "5.3.4", "too large", "the disk is full", false};
   change_kind(verdict, Kind::tempfail);
-  const auto reply = to_reply(verdict, Speaker::output);
+  const auto reply = to_reply(verdict, Role::output);
   EXPECT_EQ(reply.code, 451);
   EXPECT_EQ(reply.enhanced, "4.3.0");
   EXPECT_EQ(verdict.detail, "the disk is full");
   plugin::Verdict same{Kind::reject, 552, "5.3.4", "too large", {}};
   change_kind(same, Kind::reject);
-  EXPECT_EQ(to_reply(same, Speaker::output).code, 552);
+  EXPECT_EQ(to_reply(same, Role::output).code, 552);
 }
 
 }  // namespace

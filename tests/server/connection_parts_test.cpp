@@ -165,7 +165,7 @@ TEST_F(MemoryAccountTest, WhenMemoryIsShortOnlySmallEnvelopesGrow) {
 TEST_F(MemoryAccountTest, EnvelopeIsPassedOnWithItsReservation) {
   ASSERT_TRUE(account_.add_recipient(500));
   {
-    const MemoryAccount::Envelope envelope = account_.take_envelope();
+    const MemoryAccount::EnvelopeReservation envelope = account_.take_envelope();
     account_.release_envelope();
     EXPECT_EQ(resources_.memory.used(), 500u);
     EXPECT_EQ(peer_->memory, 500u);

@@ -30,7 +30,7 @@ void expect_only(Event event, const std::map<State, State>& moves) {
 
 TEST(ConnectionStates, WaitForOneThingAtATime) {
   const std::map<Event, State> begins = {
-      {Event::delay_begun, State::banner},       {Event::filters_asked, State::filters},
+      {Event::delay_begun, State::banner},       {Event::phase_asked, State::phase},
       {Event::spill_begun, State::spill},        {Event::chain_begun, State::chain},
       {Event::replies_unread, State::unread},    {Event::turn_spent, State::turn},
       {Event::handshake_begun, State::handshake}};
@@ -39,7 +39,7 @@ TEST(ConnectionStates, WaitForOneThingAtATime) {
 
 TEST(ConnectionStates, GoOnReadingWhenWhatWasWaitedForIsThere) {
   expect_only(Event::delay_over, {{State::banner, State::reading}});
-  expect_only(Event::filters_answered, {{State::filters, State::reading}});
+  expect_only(Event::phase_answered, {{State::phase, State::reading}});
   expect_only(Event::replies_read, {{State::unread, State::reading}});
   expect_only(Event::handshake_done, {{State::handshake, State::reading}});
   expect_only(Event::spill_done,
@@ -92,7 +92,7 @@ TEST(ConnectionStates, HaveNamesForAnOperator) {
 
 TEST(ConnectionStates, NameThePartyThatIsWaitedFor) {
   for (const State state : all_states()) {
-    const bool ours = state == State::filters || state == State::spill || state == State::chain ||
+    const bool ours = state == State::phase || state == State::spill || state == State::chain ||
                       state == State::turn;
     EXPECT_EQ(waits_for_us(state), ours);
   }

@@ -84,13 +84,16 @@ class PolicyService {
       std::vector<pollfd> fds = {{fd_, POLLIN, 0}};
       for (const Client& client : clients_) fds.push_back({client.fd, POLLIN, 0});
       poll(fds.data(), fds.size(), 2);
-      if (closing_) drop_all();
-      if (fds[0].revents != 0 && !closing_) {
+      if (closing_) {
+        drop_all();
+        closing_ = false;
+        continue;
+      }
+      if (fds[0].revents != 0) {
         clients_.push_back({accept(fd_, nullptr, nullptr), {}});
         ++connections_;
       }
       for (size_t i = 0; i < clients_.size();) i += read_from(clients_[i]) ? 1 : drop(i);
-      closing_ = false;
     }
     drop_all();
   }
