@@ -210,7 +210,7 @@ bench_amqp() {
 bench_instructions() {
   ensure_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"
   configure build-bench -DLSMTPD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
-  build build-bench lsmtpd output_null smtp_load
+  build build-bench lsmtpd plugins/all smtp_load
   LSMTPD_BUILD="$root/build-bench" tests/bench/instructions.py "$@"
 }
 
@@ -219,7 +219,7 @@ bench_tls() {
   ensure_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"
   get_peers
   configure build-bench -DLSMTPD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
-  build build-bench lsmtpd output_null smtp_load
+  build build-bench lsmtpd plugins/all smtp_load
   ulimit -n "$(ulimit -Hn)"
   LSMTPD_BUILD="$root/build-bench" LSMTPD_CACHE="$cache" tests/bench/bench_tls.py "$@"
 }
@@ -228,7 +228,7 @@ bench_tls() {
 bench_floods() {
   ensure_packages "${packages_build[@]}" "${packages_test[@]}"
   configure build-bench -DLSMTPD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
-  build build-bench lsmtpd output_null
+  build build-bench lsmtpd plugins/all
   ulimit -n "$(ulimit -Hn)"
   LSMTPD_BUILD="$root/build-bench" tests/bench/bench_floods.py "$@"
 }
