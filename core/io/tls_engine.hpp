@@ -20,6 +20,13 @@ struct TlsStream::Engine {
   // Hands what OpenSSL wrote to the stream below; returns the number of octets.
   size_t flush();
   bool has_input() const { return records.has_record() || SSL_pending(ssl.get()) > 0; }
+  // Of a read that gave no content. SSL_get_error() would need an empty error queue, which other
+  // code of the thread may have filled: to empty it before each call took a tenth of what TLS
+  // costs.
+  bool wants_input() const { return SSL_want_read(ssl.get()); }
+  bool was_told_goodbye() const {
+    return (SSL_get_shutdown(ssl.get()) & SSL_RECEIVED_SHUTDOWN) != 0;
+  }
   // The facts of the session; they count the client's certificates in `client_cost`.
   Facts facts();
 

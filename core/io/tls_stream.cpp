@@ -140,18 +140,16 @@ void TlsStream::established() {
 bool TlsStream::deliver() {
   const std::weak_ptr<int> alive = alive_;
   while (reading_ && phase_ == Phase::open && engine_->has_input()) {
-    ERR_clear_error();
     const int count = SSL_read(engine_->ssl.get(), content, kRecord);
-    const int error = count > 0 ? SSL_ERROR_NONE : SSL_get_error(engine_->ssl.get(), count);
     send_own();
     if (own_unsent_ > kMostOwnUnsent || engine_->own_messages > kMostOwnMessages) {
       fail_with("too many messages beside content");
     } else if (count > 0) {
       handler_->on_read({content, static_cast<size_t>(count)});
-    } else if (error == SSL_ERROR_ZERO_RETURN) {
+    } else if (engine_->was_told_goodbye()) {
       end_ = End::goodbye;
       tell_end();
-    } else if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
+    } else if (!engine_->wants_input()) {
       fail_with(take_error());
     }
     if (alive.expired()) return false;
@@ -243,7 +241,6 @@ void TlsStream::read_stop() {
 
 void TlsStream::write(std::string_view bytes) {
   if (phase_ != Phase::open || bytes.empty()) return;
-  ERR_clear_error();
   size_t written = 0;
   const bool good = SSL_write_ex(engine_->ssl.get(), bytes.data(), bytes.size(), &written) == 1;
   engine_->flush();

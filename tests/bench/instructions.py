@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Instructions that the daemon takes for a message into output_null, by callgrind.
 
-    contrib/dev bench instructions [--mode kept|one|pipelined|bdat] [--connections N] [--most N]
-                                   [--functions [N] [--alone]]
+    contrib/dev bench instructions [--mode kept|one|pipelined|bdat] [--connections N] [--tls]
+                                   [--most N] [--functions [N] [--alone]]
 
 The daemon runs twice under callgrind, for few and for many messages: the difference, divided by the difference of
 the messages, is without start and stop. Unlike a time the figure is nearly the same on a busy machine: only the
@@ -20,6 +20,7 @@ import tempfile
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+from support.certificates import Certificates, table  # noqa: E402
 from support.daemon import BUILD, Daemon  # noqa: E402
 from support.wait import wait_until  # noqa: E402
 
@@ -41,6 +42,7 @@ def parse(argv):
     add("--log", default="info", help="the daemon's log level")
     add("--format", default="text", choices=("text", "json"), help="of its log")
     add("--admin", action="store_true", help="with [admin]: its socket and HTTP")
+    add("--tls", action="store_true", help="from the first octet")
     add("--load", default=BUILD / "tests/smtp_load", help="the client")
     return parser.parse_args(argv)
 
@@ -52,12 +54,16 @@ def run(options, folder, messages):
                "plugin": {"null": {"use": "output_null"}, "spool": None}, "chain": {"default": {"steps": ["null"]}}}
     if options.admin:
         changes["admin"] = {"socket": str(folder.with_suffix(".sock")), "http": "127.0.0.1:0"}
+    if options.tls:
+        certificate = Certificates(folder.with_suffix(".pki")).issue("ec", key="ec")
+        changes["listener"] = [{"name": "mx", "address": "127.0.0.1:0", "chain": "default", "tls": "implicit"}]
+        changes["tls"] = table(certificate)
     wrapper = ["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={profile}"]
     daemon = Daemon(folder, changes, wrapper=wrapper)
     daemon.launch()
     try:
         host, port = wait_until(lambda: listens_at(daemon), SLOW, "the daemon to listen")
-        subprocess.run([options.load, "--mode", options.mode, "--size", str(options.size), "--connections",
+        subprocess.run([options.load, *(["--tls"] if options.tls else []), "--mode", options.mode, "--size", str(options.size), "--connections",
                         str(options.connections), "--messages", str(messages), f"{host}:{port}"],
                        check=True, stdout=subprocess.DEVNULL)
     finally:

@@ -154,6 +154,31 @@ TEST_P(TlsStreamTest, ACloseNotifyIsAGoodbyeAfterTheLastOctet) {
   EXPECT_EQ(owner_.end, Stream::End::goodbye);
 }
 
+// A plugin on the same thread may leave errors in OpenSSL's queue.
+TEST_P(TlsStreamTest, ErrorsThatOtherCodeLeftDoNotEndASession) {
+  serve();
+  TlsPeer peer(peer_settings());
+  carry(peer);
+  const auto exchange = [&](std::string_view content) {
+    if (!content.empty()) peer.send(content);
+    const std::string octets = peer.give();
+    ERR_raise(ERR_LIB_USER, ERR_R_INTERNAL_ERROR);
+    client_->send(octets);
+    spin();
+  };
+  exchange("hello");
+  // A message without content: OpenSSL answers that it wants more.
+  if (GetParam() == TLS1_3_VERSION) SSL_key_update(peer.ssl(), SSL_KEY_UPDATE_NOT_REQUESTED);
+  exchange(" again");
+  EXPECT_EQ(owner_.read, "hello again");
+  EXPECT_EQ(owner_.ends, 0);
+  peer.say_goodbye();
+  exchange("");
+  EXPECT_EQ(owner_.ends, 1);
+  EXPECT_EQ(owner_.end, Stream::End::goodbye);
+  ERR_clear_error();
+}
+
 TEST_P(TlsStreamTest, ReadingResumedDeliversWhatWasHeldBackWithoutMoreInput) {
   serve();
   TlsPeer peer(peer_settings());
