@@ -117,6 +117,7 @@ prepare_tests() {
   (get_envoy) || say "without Envoy: its tests are skipped"
   if [ -n "$1" ]; then
     get_brokers || { [ -z "${CI:-}" ] || die "the message brokers are needed in CI"; }
+    get_worker_libraries
   else
     export LSMTPD_NO_BROKERS=1
   fi
@@ -124,7 +125,7 @@ prepare_tests() {
 
 cmd_test() {
   case "${1:-}" in
-    faults | soak)
+    brokers | faults | soak)
       test_long "$@"
       return
       ;;
@@ -154,12 +155,17 @@ cmd_test() {
   fi
 }
 
-# faults [OPTION...]: the whole fault matrix; soak [MINUTES] [OPTION...]. Both print their ledgers.
+# faults [OPTION...]: the whole fault matrix; soak [MINUTES] [OPTION...]. Both print their ledgers. brokers [OPTION...]: the
+# example workers.
 test_long() {
   local kind=$1 brokers=1
   local -a pytest=()
   shift
-  if [ "$kind" = faults ]; then
+  if [ "$kind" = brokers ]; then
+    export LSMTPD_LONG=1
+    get_worker_libraries all
+    pytest=(test_amqp_workers.py test_workers.py test_use_cases.py)
+  elif [ "$kind" = faults ]; then
     export LSMTPD_LONG=1
     pytest=(test_kill.py test_replay.py test_faults.py test_power.py test_broker_faults.py test_conformance.py)
   else

@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Consumers of the brokers: LSMTPD's workers on AMQP 0.9.1, and a JMS consumer with a selector."""
-import pathlib
-import shutil
 import subprocess
-import sys
 
 import pytest
 from test_amqp_brokers import config, deliver
 
 from support.wait import wait_until
+from support.workers import Worker
 
-WORKERS = pathlib.Path(__file__).parents[2] / "contrib" / "examples" / "workers"
 MAIL = b"Subject: x\r\n\r\nGr\xc3\xbc\xc3\x9fe\r\n"
 BINARY = b"Subject: x\r\n\r\n\xff\x00\r\n"
 
@@ -22,27 +19,9 @@ def rabbitmq(request):
     return found.start()
 
 
-def worker_url(broker):
-    return f"amqp://{broker.user}:{broker.password}@{broker.host}:{broker.port}/%2F"
-
-
-def pika():
-    pytest.importorskip("pika", reason="python3-pika is not installed")
-    return [sys.executable, WORKERS / "worker_pika.py"], ["--url", "--queue", "--count"]
-
-
-def amqplib():
-    node = shutil.which("node")
-    if node is None or subprocess.run([node, "-e", "require('amqplib')"], cwd=WORKERS,
-                                      capture_output=True).returncode:
-        pytest.skip("amqplib is not installed: npm install in contrib/examples/workers, or NODE_PATH")
-    return [node, WORKERS / "worker_amqplib.js"], ["", "", ""]
-
-
-@pytest.mark.parametrize("worker", [pika, amqplib])
-def test_a_worker_of_lsmtpd_gets_the_same_json(daemon, rabbitmq, worker):
-    argv, names = worker()
-    queue = f"worker-{worker.__name__}"
+@pytest.mark.parametrize("kind", ["pika", "amqplib"])
+def test_a_worker_of_lsmtpd_gets_the_same_json(daemon, rabbitmq, tmp_path, kind):
+    queue = f"worker-{kind}"
     rabbitmq.create_queue(queue)
     rabbitmq.purge(queue)
     made = daemon(config(rabbitmq, queue, fallback=False))
@@ -51,14 +30,13 @@ def test_a_worker_of_lsmtpd_gets_the_same_json(daemon, rabbitmq, worker):
         client.command("EHLO client.example", 250)
         first = deliver(client, MAIL).split()[-1]
         second = deliver(client, BINARY, recipients=("a@example.org", "b@example.org")).split()[-1]
-    values = [worker_url(rabbitmq), queue, "2"]
-    for name, value in zip(names, values):
-        argv += [name, value] if name else [value]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert sorted(done.stdout.splitlines()) == sorted([
-        f"{first} <s@example.org> <r@example.org> {len(MAIL)}",
-        f"{second} <s@example.org> <a@example.org> <b@example.org> {len(BINARY)}"])
+    worker = Worker(kind, rabbitmq, queue, tmp_path, count="2")
+    try:
+        assert worker.finish() == 0, worker.process.tail()
+    finally:
+        worker.process.kill()
+    assert {f"{first} <s@example.org> <r@example.org> {len(MAIL)}", f"done {first}",
+            f"{second} <s@example.org> <a@example.org> <b@example.org> {len(BINARY)}", f"done {second}"} <= set(worker.lines())
     assert rabbitmq.depth(queue) == 0
 
 

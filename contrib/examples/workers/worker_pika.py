@@ -1,50 +1,68 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A worker that takes LSMTPD's JSON from RabbitMQ over AMQP 0.9.1, as workers of LSMTPD do; lsmtpd
-sends over AMQP 1.0 and the worker does not notice.
-
-    worker_pika.py [--url amqp://user:password@host/vhost] [--queue mail] [--count N]
-
-For each message it prints one line: id, sender, recipients, bytes of content. It acknowledges a message
-when it is done with it, so one that it could not handle is delivered again. Needs python3-pika.
-"""
-import argparse
-import base64
-import json
+"""A worker on AMQP 0-9-1 (RabbitMQ) with pika: Debian's python3-pika, or pip install pika==1.3.2."""
+import concurrent.futures
 
 import pika
+from mail import DONE, RETRY, judge, keep_consuming, options_of, stop, wait_before_retry
+from pika.exceptions import AMQPError
 
 
-def content(mail):
-    """The exact bytes. Old workers read email_content alone; it has U+FFFD where bytes are no UTF-8."""
-    if "email_content_base64" in mail:
-        return base64.b64decode(mail["email_content_base64"])
-    return mail["email_content"].encode()
+def attempt_of(method, properties):
+    """(attempt, whether it is the last in any case). Quorum queues count; classic ones say no more than "again"."""
+    count = (properties.headers or {}).get("x-delivery-count")
+    if count is not None:
+        return count + 1, False
+    return 1 + method.redelivered, method.redelivered
+
+
+def beside(connection, pool, function, *arguments):
+    """Runs it on another thread, while this one answers the broker's heartbeats."""
+    done = pool.submit(function, *arguments)
+
+    def wake(_):
+        if connection.is_open:
+            connection.add_callback_threadsafe(lambda: None)
+
+    done.add_done_callback(wake)
+    while not done.done():
+        connection.process_data_events(time_limit=1)
+    return done.result()
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--url", default="amqp://guest:guest@127.0.0.1:5672/%2F")
-    parser.add_argument("--queue", default="mail")
-    parser.add_argument("--count", type=int, default=0, help="end after so many messages")
-    arguments = parser.parse_args()
-    connection = pika.BlockingConnection(pika.URLParameters(arguments.url))
-    channel = connection.channel()
-    channel.basic_qos(prefetch_count=20)
-    left = arguments.count
+    options = options_of(__doc__)
+    handled = 0
 
-    def handle(_channel, method, _properties, body):
-        nonlocal left
-        mail = json.loads(body)
-        print(mail["message_id"], f"<{mail['sender']}>", *mail["recipients"], len(content(mail)), flush=True)
-        channel.basic_ack(method.delivery_tag)
-        left -= 1
-        if left == 0:
-            channel.stop_consuming()
+    def consume(connected):
+        nonlocal handled
+        connection = pika.BlockingConnection(pika.URLParameters(options.url))
+        channel = connection.channel()
+        channel.basic_qos(prefetch_count=options.prefetch)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:  # its end waits for the work under way
+            messages = channel.consume(options.queue, inactivity_timeout=0.5)
+            connected()
+            for method, properties, body in messages:
+                if method is not None:
+                    attempt, last = attempt_of(method, properties)
+                    verdict, attempt = beside(connection, pool, judge, options, body, properties.headers,
+                                              properties.message_id, attempt, last)
+                    if verdict == DONE:
+                        channel.basic_ack(method.delivery_tag)
+                        handled += 1
+                        if handled == options.count:
+                            stop.set()
+                    elif verdict == RETRY:
+                        beside(connection, pool, stop.wait, wait_before_retry(options, attempt))
+                        channel.basic_nack(method.delivery_tag, requeue=True)
+                    else:
+                        channel.basic_reject(method.delivery_tag, requeue=False)
+                if stop.is_set():
+                    break
+        channel.cancel()  # gives back what was prefetched
+        connection.close()
 
-    channel.basic_consume(arguments.queue, handle)
-    channel.start_consuming()
-    connection.close()
+    keep_consuming(options, consume, (AMQPError, OSError))
 
 
 if __name__ == "__main__":
