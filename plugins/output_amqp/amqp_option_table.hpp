@@ -23,6 +23,15 @@ inline constexpr lsmtpd_option kOptions[] = {
                  "message: the id of the 250 for all copies; copy: the copy's own id; unset: copy "
                  "where messages are split",
                  0, 0, "message copy"),
+    option::string("subject", nullptr, "the message's subject; a template, as `address`"),
+    option::string("group_id", nullptr, "group-id; a template: a broker's session or group"),
+    option::string("to", nullptr, "to; a template; unset: the target's address"),
+    option::integer("priority", nullptr, "header's priority; unset: none, which counts as 4", 0, 9),
+    option::duration("expiration", "0s",
+                     "time after which the broker may drop the message; 0s: never", 0, 4294967295),
+    option::map(
+        "message_annotations", nullptr,
+        "annotations for the broker, such as x-opt-partition-key; their values are templates"),
     option::size("property_limit", "64KiB",
                  "longest smtp_rcpt_to; a longer one is left to the body", 1024, 65536),
     option::boolean("extra", "true", "JSON keys beside LSMTPD's own six"),

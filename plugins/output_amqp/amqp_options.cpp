@@ -13,6 +13,7 @@ class Parser {
   bool run() {
     good_ = parse_client_options(config_, report_, &out_);
     target();
+    good_ &= parse_message_fields(config_, report_, &out_.fields);
     sasl();
     names();
     limits();

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+#include "message_fields.hpp"
+
 namespace lsmtpd::amqp {
 
 using namespace sink;  // the parts that outputs to a broker share
@@ -22,8 +24,9 @@ using namespace sink;  // the parts that outputs to a broker share
 struct Options : ClientOptions {
   TargetOptions target;
   Format format = Format::json;
-  bool extra = true;                 // JSON keys beyond LSMTPD's own
-  bool copy_message_id = false;      // message-id is the copy's id, not the message's
+  bool extra = true;             // JSON keys beyond LSMTPD's own
+  bool copy_message_id = false;  // message-id is the copy's id, not the message's
+  MessageFields fields;
   std::uint32_t property_limit = 0;  // bytes of smtp_rcpt_to; of all annotations together
 
   std::string mechanisms;  // separated by spaces

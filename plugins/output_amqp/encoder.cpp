@@ -23,6 +23,7 @@ Encoder::Encoder(const sdk::Message& message, const EncoderOptions& options,
       format_(options.format),
       copy_message_id_(options.copy_message_id),
       property_limit_(options.property_limit),
+      fields_(options.fields),
       copy_id_(copy_id),
       address_(address) {}
 
@@ -37,6 +38,7 @@ bool Encoder::prepare() {
   copy.property_limit = property_limit_;
   copy.body_has_recipients = format_ == Format::json;
   copy.address = address_;
+  if (fields_ != nullptr) copy.fields = expand(*fields_, envelope);
   copy.content_type = format_ == Format::json ? "application/json" : "message/rfc822";
   message_.each_annotation([&](std::string_view key, std::string_view value) {
     copy.annotations.emplace_back(key, value);

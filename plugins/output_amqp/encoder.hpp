@@ -19,6 +19,7 @@ struct EncoderOptions {
   bool extra = true;
   bool copy_message_id = false;
   std::size_t property_limit = 64 * 1024;
+  const MessageFields* fields = nullptr;  // outlive the Encoder; null: none
 };
 
 class Encoder : public Source {
@@ -37,6 +38,7 @@ class Encoder : public Source {
   Format format_;
   bool copy_message_id_;
   std::size_t property_limit_;
+  const MessageFields* fields_;
   std::string copy_id_;
   std::string address_;
   std::string sections_;

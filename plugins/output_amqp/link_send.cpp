@@ -152,8 +152,8 @@ void Link::deadline_passed() {
 }
 
 EncoderOptions Link::encoder_options() const {
-  return {host_.message_table(), options_.format, options_.extra, options_.copy_message_id,
-          options_.property_limit};
+  return {host_.message_table(),    options_.format,         options_.extra,
+          options_.copy_message_id, options_.property_limit, &options_.fields};
 }
 
 std::unique_ptr<Source> Link::source(const Part& part, const sdk::Message& message) const {

@@ -9,6 +9,7 @@ constexpr char kNull = 0x40;
 
 // Descriptors of the sections, as smallulong (part 3, 3.2).
 constexpr unsigned char kHeader = 0x70;
+constexpr unsigned char kMessageAnnotations = 0x72;
 constexpr unsigned char kProperties = 0x73;
 constexpr unsigned char kApplicationProperties = 0x74;
 constexpr unsigned char kData = 0x75;
@@ -73,17 +74,64 @@ class Map : public sink::PropertyVisitor {
   std::uint32_t count_ = 0;
 };
 
+// Part 3, 3.2.1. Fields at the end that have no value are left out.
+void put_header(std::string* out, const FieldValues& fields) {
+  std::string items = "\x41";  // durable = true
+  std::uint32_t count = 1;
+  if (fields.priority || fields.ttl_ms != 0) {
+    ++count;
+    if (fields.priority) {
+      put_byte(&items, 0x50);
+      put_byte(&items, *fields.priority);
+    } else {
+      items += kNull;
+    }
+  }
+  if (fields.ttl_ms != 0) {
+    ++count;
+    put_byte(&items, 0x70);
+    put_be32(&items, fields.ttl_ms);
+  }
+  put_descriptor(out, kHeader);
+  put_byte(out, 0xc0);
+  put_byte(out, static_cast<unsigned>(items.size() + 1));
+  put_byte(out, count);
+  out->append(items);
+}
+
+void put_message_annotations(std::string* out, const FieldValues& fields) {
+  if (fields.annotations.empty()) return;
+  std::string items;
+  for (const auto& [name, value] : fields.annotations) {
+    put_symbol(&items, name);
+    put_string(&items, value);
+  }
+  put_descriptor(out, kMessageAnnotations);
+  put_compound(out, 0xd1, static_cast<std::uint32_t>(fields.annotations.size() * 2), items);
+}
+
+void put_or_null(std::string* out, std::string_view text) {
+  if (text.empty()) {
+    *out += kNull;
+  } else {
+    put_string(out, text);
+  }
+}
+
 void put_properties(std::string* out, const Copy& copy) {
+  const FieldValues& fields = copy.fields;
   std::string items;
   put_string(&items, copy.message_id);
   items += kNull;  // user-id
-  put_string(&items, copy.address);
-  items.append(3, kNull);  // subject, reply-to, correlation-id
+  put_string(&items, fields.to.empty() ? copy.address : std::string_view(fields.to));
+  put_or_null(&items, fields.subject);
+  items.append(2, kNull);  // reply-to, correlation-id
   put_symbol(&items, copy.content_type);
   items.append(2, kNull);  // content-encoding, absolute-expiry-time
   put_timestamp(&items, copy.envelope->time_ns / 1000000);
+  if (!fields.group_id.empty()) put_string(&items, fields.group_id);
   put_descriptor(out, kProperties);
-  put_compound(out, 0xd0, 10, items);
+  put_compound(out, 0xd0, fields.group_id.empty() ? 10 : 11, items);
 }
 
 void put_application_properties(std::string* out, const Copy& copy) {
@@ -116,8 +164,8 @@ void put_timestamp(std::string* out, std::int64_t milliseconds) {
 std::string make_sections(const Copy& copy, std::uint64_t body) {
   std::string out;
   out.reserve(768);
-  put_descriptor(&out, kHeader);
-  out.append("\xc0\x02\x01\x41", 4);  // a list of one: durable = true
+  put_header(&out, copy.fields);
+  put_message_annotations(&out, copy.fields);
   put_properties(&out, copy);
   put_application_properties(&out, copy);
   put_descriptor(&out, kData);

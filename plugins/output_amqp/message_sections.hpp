@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes the bytes of AMQP 1.0's types that a mail needs (part 1, type encodings), and with them
-// everything of a message that stands before its body: header, properties, application-properties
-// and the head of the data section.
+// everything of a message that stands before its body: header, message-annotations, properties,
+// application-properties and the head of the data section.
 //
 // Pure. The body's length must be known beforehand: the head of the data section says it.
 #pragma once
@@ -12,6 +12,8 @@
 #include <sink/mail_properties.hpp>
 #include <string>
 #include <string_view>
+
+#include "message_fields.hpp"
 
 namespace lsmtpd::amqp {
 
@@ -27,6 +29,7 @@ struct Copy : sink::MailProperties {
   std::string_view copy_id;  // _AMQ_DUPL_ID
   std::string_view address;
   std::string_view content_type;
+  FieldValues fields;
 };
 
 // A whole message without content for an AMQP 1.0 management node: `operation` on `path`, answered
@@ -40,6 +43,6 @@ std::string make_sections(const Copy& copy, std::uint64_t body);
 
 // The most that make_sections() can give for a message of the default limits; for the announced
 // size.
-inline constexpr std::uint64_t kSectionsLimit = 144 * 1024;
+inline constexpr std::uint64_t kSectionsLimit = 168 * 1024;
 
 }  // namespace lsmtpd::amqp

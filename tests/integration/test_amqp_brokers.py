@@ -72,6 +72,19 @@ def test_each_byte_arrives(daemon, broker, queue, format):
     assert {str(message.content_type) for message in got} == {kinds[format]}
 
 
+def test_the_fields_of_the_options_reach_the_consumer(daemon, broker, queue):
+    made = start(daemon, broker, queue, subject="from {sender_domain}", group_id="{rcpt_domain}", priority=7,
+                 expiration="1h", message_annotations={"x-opt-partition-key": "{rcpt_domain}"})
+    with made.client() as client:
+        client.command("EHLO client.example", 250)
+        assert deliver(client, b"Subject: x\r\n\r\nhello\r\n").startswith("250")
+    message, = broker.receive(queue, 1, 30)
+    seen = (message.durable, message.priority, message.subject, message.group_id)
+    assert seen == (True, 7, "from example.org", "example.org")
+    assert 0 < message.ttl <= 3600 or message.expiry_time
+    assert message.annotations["x-opt-partition-key"] == "example.org"
+
+
 def test_the_envelope_is_in_the_properties(daemon, broker, queue):
     made = start(daemon, broker, queue)
     with made.client() as client:

@@ -6,10 +6,12 @@
 #include <malloc.h>
 
 #include <map>
+#include <proton/annotation_key.hpp>
 #include <proton/map.hpp>
 #include <proton/message_id.hpp>
 #include <proton/timestamp.hpp>
 
+#include "message_fields.hpp"
 #include "rig.hpp"
 
 namespace lsmtpd::amqp::test {
@@ -62,6 +64,90 @@ TEST(Message, CarriesTheEnvelopeAsProperties) {
   EXPECT_THAT(body_of(peer.messages().at(0)), HasSubstr("\"traceparent\":\"00-1-2-01\""));
   EXPECT_THAT(body_of(peer.messages().at(0)),
               HasSubstr("\"email_content\":\"Subject: x\\r\\n\\r\\nhello\\r\\n\""));
+}
+
+TEST(Message, HasTheFieldsThatTheOptionsGive) {
+  Peer peer({});
+  Rig rig;
+  rig.option("subject", "mail from {sender_domain}")
+      .option("group_id", "{rcpt_domain}")
+      .option("to", "/orders/{rcpt_local}")
+      .option("priority", "7")
+      .option("expiration", "36h")
+      .option("message_annotations", "x-opt-partition-key={rcpt_domain}")
+      .option("message_annotations", "x-opt-kind={{mail}}")
+      .attach(peer);
+  ASSERT_EQ(rig.deliver(rig.mail("x\r\n", "b@One.example c@two.example")).kind, LSMTPD_STORED);
+  proton::message message = decoded(peer.messages().at(0));
+  EXPECT_TRUE(message.durable());
+  EXPECT_EQ(message.priority(), 7);
+  EXPECT_EQ(message.ttl().milliseconds(), 36 * 3600 * 1000U);
+  EXPECT_EQ(message.subject(), "mail from example.org");
+  EXPECT_EQ(message.group_id(), "one.example");
+  EXPECT_EQ(message.to(), "/orders/b");
+  EXPECT_EQ(message.creation_time().milliseconds(), 1700000000123);
+  EXPECT_EQ(message.message_annotations().size(), 2U);
+  const auto annotation = [&](const char* name) {
+    return proton::get<std::string>(
+        message.message_annotations().get(proton::annotation_key(name)));
+  };
+  EXPECT_EQ(annotation("x-opt-partition-key"), "one.example");
+  EXPECT_EQ(annotation("x-opt-kind"), "{mail}");
+}
+
+TEST(Message, ExpirationNeedsNoPriority) {
+  Peer peer({});
+  Rig rig;
+  rig.option("expiration", "1s").attach(peer);
+  ASSERT_EQ(rig.deliver(rig.mail()).kind, LSMTPD_STORED);
+  proton::message message = decoded(peer.messages().at(0));
+  EXPECT_TRUE(message.durable());
+  EXPECT_EQ(message.ttl().milliseconds(), 1000U);
+  EXPECT_EQ(message.priority(), 4);  // part 3, 3.2.1: the default
+  EXPECT_TRUE(message.message_annotations().empty());
+  EXPECT_EQ(message.subject(), "");
+}
+
+// Each copy has the values of its own recipient.
+TEST(Message, FieldsByRecipientFollowTheCopy) {
+  Peer peer({});
+  Rig rig;
+  rig.option("split", "recipient").option("group_id", "{rcpt}").attach(peer);
+  ASSERT_EQ(rig.deliver(rig.mail("x\r\n", "b@example.org c@example.org")).kind, LSMTPD_STORED);
+  std::vector<std::string> groups;
+  for (const auto& each : peer.messages()) groups.push_back(decoded(each).group_id());
+  EXPECT_THAT(groups, UnorderedElementsAre("b%40example.org", "c%40example.org"));
+}
+
+TEST(Message, LongValuesAreCut) {
+  Peer peer({});
+  Rig rig;
+  const std::string domain = std::string(60, 'd') + ".example";
+  rig.option("subject", "{rcpt}{rcpt}{rcpt}{rcpt}{rcpt}{rcpt}").attach(peer);
+  const std::string recipient = std::string(64, '!') + "@" + domain;
+  ASSERT_EQ(rig.deliver(rig.mail("x\r\n", recipient.c_str())).kind, LSMTPD_STORED);
+  EXPECT_EQ(decoded(peer.messages().at(0)).subject().size(), MessageFields::kMostOctets);
+}
+
+struct WrongField {
+  const char* key;
+  const char* value;
+  const char* told;
+};
+
+TEST(Message, WrongFieldsAreTold) {
+  for (const WrongField& one : {
+           WrongField{"priority", "10", "priority"},
+           WrongField{"expiration", "50d", "expiration"},
+           WrongField{"subject", "{nobody}", "nobody"},
+           WrongField{"message_annotations", "partition={rcpt}", "is no name of an annotation"},
+           WrongField{"message_annotations", "x-opt-a={nobody}", "x-opt-a: "},
+       }) {
+    Rig rig;
+    rig.option("urls", "amqp://127.0.0.1:1").option("address", "mail").option(one.key, one.value);
+    EXPECT_NE(rig.start(), 0) << one.key << " = " << one.value;
+    EXPECT_THAT(rig.errors(), HasSubstr(one.told));
+  }
 }
 
 TEST(Message, TextThatIsNoUtf8DoesNotBreakTheEncoding) {
