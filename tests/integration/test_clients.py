@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real clients deliver, and their mail is in the spool byte for byte."""
+import hashlib
 import re
 import smtplib
 from email.message import EmailMessage
@@ -142,6 +143,19 @@ def test_the_json_has_the_six_keys_in_the_form_that_workers_parse(daemon):
     assert stored.json["client_address"] == "client.example"
     assert stored.json["email_content"] == MAIL.decode()
     assert list(stored.json)[-1] in ("email_content", "email_content_base64")
+
+
+def test_a_mail_that_is_sent_again_has_the_same_content_id(daemon):
+    server = daemon()
+    recipients = ("a@example.org", "B@example.org")
+    with server.client() as client:
+        for to in (recipients, recipients, recipients[:1]):
+            client.envelope("s@example.org", to)
+            queued_id(client.data(MAIL))
+    found = {each.json["message_id"]: each.json["content_id"] for each in server.spool.messages()}
+    both, first = (hashlib.sha256("".join(f"{each}\0" for each in ("s@example.org", *to)).encode() + MAIL).hexdigest()
+                   for to in (recipients, recipients[:1]))
+    assert sorted(found.values()) == sorted([both, both, first])
 
 
 def test_the_spool_is_for_its_owner_only(daemon):

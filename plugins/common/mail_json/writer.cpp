@@ -7,6 +7,7 @@
 namespace lsmtpd::mail_json {
 namespace {
 
+constexpr std::string_view kContentIdKey = ",\"content_id\":\"";
 constexpr std::string_view kBase64Key = ",\"email_content_base64\":\"";
 constexpr std::string_view kFirstKey = ",\"email_content\":\"";
 constexpr std::string_view kNextKey = "\",\"email_content\":\"";
@@ -15,16 +16,24 @@ constexpr std::string_view kTail = "\"}";
 }  // namespace
 
 Writer::Writer(const lsmtpd_envelope& envelope, const WriterOptions& options)
-    : head_(make_head(envelope, options)) {}
+    : head_(make_head(envelope, options)) {
+  if (options.extra) content_id_.emplace(envelope);
+}
 
 bool Writer::measure(Content& content) {
   for (std::string_view piece = pieces_.next(content); !piece.empty();
        piece = pieces_.next(content)) {
     measure_.add(piece);
+    if (content_id_) content_id_->add(piece);
     pieces_.advance(piece.size());
   }
   measure_.finish();
   pieces_.rewind();
+  if (content_id_) {
+    if (const std::string id = content_id_->finish(); !id.empty())
+      head_.append(kContentIdKey).append(id).push_back('"');
+    content_id_.reset();
+  }
   head_ += has_base64() ? kBase64Key : kFirstKey;
   return !pieces_.failed();
 }

@@ -11,10 +11,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "mail_json/base64.hpp"
 #include "mail_json/content.hpp"
+#include "mail_json/content_id.hpp"
 #include "mail_json/escape.hpp"
 #include "mail_json/head.hpp"
 #include "mail_json/measure.hpp"
@@ -46,6 +48,7 @@ class Writer {
   std::size_t encode(Content& content, char* out, std::size_t room);
   std::size_t escape(Content& content, char* out, std::size_t room);
 
+  std::optional<ContentId> content_id_;  // until the content is measured; a key of `extra`
   std::string head_;  // up to and including the opening quote of the first content string
   Part part_ = Part::head;
   std::size_t copied_ = 0;  // of the fixed text of this part

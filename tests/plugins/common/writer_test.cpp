@@ -83,6 +83,25 @@ TEST(Writer, TheTraceparentIsAnExtraKey) {
   EXPECT_EQ(keys(json).back(), "email_content");
 }
 
+// sha256sum of "s@example.org\0r@example.org\0r2@example.org\0x\r\n".
+TEST(Writer, TheContentIdIsTheSameForTheSameMail) {
+  constexpr const char* kId = "78d66ce9b7127687ad608657b5e1bef6ef6e704b4917f878a8d9d1ba6e32f2a2";
+  StoredMail mail = some_mail();
+  mail.recipients.push_back({"r2@example.org", "NOTIFY=NEVER", 0});
+  TextContent whole("x\r\n");
+  EXPECT_EQ(text_of(parse(write_all(mail, {true, nullptr}, whole)), "content_id"), kId);
+  mail.id = "00000000-0000-4000-8000-000000000002";  // as when the client sends it again
+  mail.time_ns += 1;
+  mail.helo = "another.example.org";
+  UnevenContent uneven("x\r\n");
+  EXPECT_EQ(text_of(parse(write_all(mail, {true, nullptr}, uneven)), "content_id"), kId);
+  TextContent other("y\r\n");
+  EXPECT_NE(text_of(parse(write_all(mail, {true, nullptr}, other)), "content_id"), kId);
+  mail.recipients.pop_back();
+  TextContent again("x\r\n");
+  EXPECT_NE(text_of(parse(write_all(mail, {true, nullptr}, again)), "content_id"), kId);
+}
+
 TEST(Writer, WithoutExtraOnlyTheSixKeysAreLeft) {
   TextContent content("x");
   EXPECT_EQ(keys(parse(write_all(full_mail(), {false, nullptr, "00-1-2-01"}, content))), kSix);
