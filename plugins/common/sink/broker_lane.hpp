@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// One worker's part of an output to brokers: one connection, its outlets, and the calls of the host
-// that are open.
+// One worker's part of an output to brokers: a JobLane with one connection and its outlets.
 //
-// deliver() plans the copies of a message, queues them on the outlets of their targets and wakes
-// the connection; its pump asks refill(), which lets each outlet send what the limits here allow;
-// the broker's outcomes come back through part_done(), and the last of a job answers its call.
-// Flight counts, StallWatch watches over what is overdue. A lane that is probed gets nothing else
-// to do (probe_run.hpp). A protocol derives from it and adds what its connection and its outlets
-// tell it beyond that. [loop]
+// Copies are queued on the outlets of their targets, and the connection is woken; its pump asks
+// refill(), which lets each outlet send what the limits here allow; the broker's outcomes come back
+// through part_done(). A lane that is probed gets nothing else to do (probe_run.hpp). A protocol
+// derives from it and adds what its connection and its outlets tell it beyond that. [loop]
 #pragma once
 
 #include <lsmtpd/sdk/plugin.hpp>
@@ -15,15 +12,12 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
-#include <vector>
 
 #include "broker_connection.hpp"
-#include "copies.hpp"
+#include "job_lane.hpp"
 #include "outage.hpp"
 #include "outlet.hpp"
 #include "probe_run.hpp"
-#include "stall_watch.hpp"
 
 namespace lsmtpd::sink {
 
@@ -37,18 +31,12 @@ struct SharedByLanes {
                   "the target is no longer refused", "address"}};
 };
 
-class BrokerLane : public sdk::Lane,
-                   public sdk::Output,
-                   public sdk::Admission,
+class BrokerLane : public JobLane,
                    public sdk::Probe,
                    protected BrokerConnection::Owner,
                    protected Outlet::Owner {
  public:
-  void deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery) override;
-  void cancel(lsmtpd_call call) override;
-  sdk::Capacity admission() override;
   void probe(sdk::Call call, sdk::ProbeReport report) override;
-  void close(sdk::Closed closed) override;
 
  protected:
   using Outlets = std::map<std::string, std::unique_ptr<Outlet>>;
@@ -73,8 +61,6 @@ class BrokerLane : public sdk::Lane,
   virtual std::optional<Outcome> impossible(const Target&) const { return std::nullopt; }
   // Why the broker takes nothing now; empty: it does.
   virtual std::string withheld() const { return {}; }
-  // Of a message's content; 0: none.
-  virtual std::uint64_t size_limit() const = 0;
   virtual std::string product() const = 0;  // "RabbitMQ 4.0.5"
   // Forgets what belonged to the connection, besides the outlets.
   virtual void connection_gone() = 0;
@@ -87,17 +73,20 @@ class BrokerLane : public sdk::Lane,
   bool refill() override;
   // Outlet::Owner
   const Flight& flight() const override { return flight_; }
-  void part_sent(Part& part) override;
-  void part_done(Part& part, Outcome outcome) override;
+  void part_sent(Part& part) override { JobLane::part_sent(part); }
+  void part_done(Part& part, Outcome outcome) override {
+    JobLane::part_done(part, std::move(outcome));
+  }
   void outlet_refused(Outlet& outlet, std::string_view why) override;
   void outlet_rested(Outlet& outlet) override;
   void give_up(std::string_view why) override;
   void wake() override { connection_.wake(); }
   std::string* scratch() override { return &scratch_; }
+  // JobLane
+  void fail_queued(std::string_view why) override;
 
   // The present connection is a good one.
   void reached();
-  void fail_queued(std::string_view why);
   const Outlets& outlets() const { return outlets_; }
   Outlet* only() const { return only_; }
   bool probing() const { return probe_ != nullptr; }
@@ -107,45 +96,39 @@ class BrokerLane : public sdk::Lane,
  private:
   void connect();
   void make_only();
-  std::string unavailable() const;
-  void turn_away(sdk::Call call, bool replay, const std::string& why);
-  void count_turned_away();
-  void begin(std::unique_ptr<Job> job, std::vector<PlannedCopy> copies, std::string_view copy_id);
-  void route(Part* part, const Target& target);
+  // JobLane
+  std::string unavailable() const override;
+  void route(Part* part, const Target& target) override;
+  void routed() override { connection_.wake(); }
+  std::string withdraw(Part* part) override;
+  void withdrawn(Outlet* outlet) override { outlet->deadline_passed(); }
+  void stall_begins() override;
+  void stall_ends() override;
+  void stalled_for_too_long() override { give_up("no outcome for messages that are overdue"); }
+  void turned_away() override;
+  void part_stored(const Part& part) override;
+  void leave(sdk::Closed& done) override;
   Outlet* outlet_for(const Target& target);
   Outlet* add_outlet(const Target& target);
   bool release_an_idle_outlet();
-  void stalled();
-  void progress(bool replay);
-  void finish(Job* job);
   void not_reached(Step step, std::string_view why);
   void lose_outlets(std::string_view why);
-  void publish() const;
-  void leave_in(std::chrono::milliseconds pause);
-  void leave();
   void probe_failed(Step step, std::string_view why);
   void probe_next();
 
   SharedByLanes& shared_;
   const ClientOptions& options_;
-  const TargetOptions& targets_;
   BrokerConnection& connection_;
   std::string scratch_;
-  Flight flight_;
-  StallWatch stall_;
   Outlets outlets_;
   Outlet* only_ = nullptr;  // where all messages go by one outlet
-  std::unordered_map<lsmtpd_call, std::unique_ptr<Job>> jobs_;
-  std::size_t waiting_ = 0;  // parts that are not sent
-  std::string reason_;       // admission's
-  std::string failure_;      // of the last attempt
+  std::string failure_;     // of the last attempt
   bool reached_ = false;
   bool ever_reached_ = false;
   std::unique_ptr<ProbeRun> probe_;
-  sdk::Gauge up_, unsettled_, held_;
+  sdk::Gauge up_;
   sdk::Counter reconnects_;
-  std::optional<sdk::Closed> closed_;
-  sdk::Timer leave_timer_;
+  sdk::Timer next_probe_;
 };
 
 }  // namespace lsmtpd::sink

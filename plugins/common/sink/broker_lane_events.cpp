@@ -122,8 +122,8 @@ void BrokerLane::probe_passed(const Outlet& outlet, const std::string& text) {
 
 void BrokerLane::probe_next() {
   lose_outlets("probed");
-  leave_timer_ = host().timer(std::chrono::milliseconds(0),
-                              [this] { connection_.shut([this] { probe_->go_on(); }); });
+  next_probe_ = host().timer(std::chrono::milliseconds(0),
+                             [this] { connection_.shut([this] { probe_->go_on(); }); });
 }
 
 }  // namespace lsmtpd::sink

@@ -23,7 +23,8 @@ class Parser {
   bool run() {
     urls();
     credentials();
-    tls();
+    good_ &= parse_tls_options(config_, report_, &out_.tls);
+    out_.tls.name = text("tls_name");
     limits();
     return good_;
   }
@@ -63,26 +64,6 @@ class Parser {
       report_.warning("urls", "the password crosses the network in clear text: use amqps://");
   }
 
-  void tls() {
-    TlsOptions& tls = out_.tls;
-    tls.ca = text("tls_ca");
-    tls.certificate = text("tls_certificate");
-    tls.key = text("tls_key");
-    tls.key_password = text("tls_key_password");
-    tls.name = text("tls_name");
-    const auto verify = config_.string("tls_verify");
-    tls.verify = verify == "none"          ? Verify::none
-                 : verify == "certificate" ? Verify::certificate
-                                           : Verify::name;
-    tls.only_1_3 = config_.string("tls_min_version") == "1.3";
-    if (tls.certificate.empty() != tls.key.empty()) {
-      error(tls.key.empty() ? "tls_key" : "tls_certificate",
-            "missing: certificate and key go together");
-    }
-    if (tls.verify == Verify::none)
-      report_.warning("tls_verify", "anybody in between can pose as the broker");
-  }
-
   void limits() {
     out_.connect_timeout = config_.duration("connect_timeout");
     out_.reconnect_first = config_.duration("reconnect_first");
@@ -110,6 +91,26 @@ bool parse_template(sdk::Config config, sdk::Report report, const char* key, Tem
   }
   *out = *std::move(parsed);
   return true;
+}
+
+bool parse_tls_options(sdk::Config config, sdk::Report report, TlsOptions* options) {
+  TlsOptions& tls = *options;
+  const auto text = [&](const char* key) { return std::string(config.string(key)); };
+  tls.ca = text("tls_ca");
+  tls.certificate = text("tls_certificate");
+  tls.key = text("tls_key");
+  tls.key_password = text("tls_key_password");
+  const auto verify = config.string("tls_verify");
+  tls.verify = verify == "none"          ? Verify::none
+               : verify == "certificate" ? Verify::certificate
+                                         : Verify::name;
+  tls.only_1_3 = config.string("tls_min_version") == "1.3";
+  if (tls.verify == Verify::none)
+    report.warning("tls_verify", "anybody in between can pose as the broker");
+  if (tls.certificate.empty() == tls.key.empty()) return true;
+  report.error(tls.key.empty() ? "tls_key" : "tls_certificate",
+               "missing: certificate and key go together");
+  return false;
 }
 
 bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions* options) {

@@ -36,6 +36,10 @@ struct ClientOptions {
 // Takes an option's template out of the configuration. False: it says why in `report`.
 bool parse_template(sdk::Config config, sdk::Report report, const char* key, Template* out);
 
+// The options tls_..., without tls_name, which not all have. False: something is wrong, and
+// `report` has it.
+bool parse_tls_options(sdk::Config config, sdk::Report report, TlsOptions* options);
+
 // False: something is wrong, and `report` has it.
 bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions* options);
 

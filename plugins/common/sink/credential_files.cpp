@@ -87,8 +87,12 @@ class Files {
 }  // namespace
 
 void check_files(sdk::Config config, sdk::Report report) {
+  Files(config, report).password();
+  check_tls_files(config, report);
+}
+
+void check_tls_files(sdk::Config config, sdk::Report report) {
   Files files(config, report);
-  files.password();
   files.authorities();
   files.certificate();
   files.key();

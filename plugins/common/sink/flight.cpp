@@ -37,8 +37,12 @@ void Flight::done(std::uint64_t bytes, bool replay) {
   if (footprint_ <= reserved_) short_ = false;
 }
 
-void Flight::lost(std::uint32_t unsettled) {
+void Flight::be_careful(std::uint32_t unsettled) {
   if (unsettled != 0) careful_ = std::max(careful_, 2 * unsettled + kCarefulFloor);
+}
+
+void Flight::lost(std::uint32_t unsettled) {
+  be_careful(unsettled);
   reservations_.clear();
   reserved_ = 0;
   short_ = false;

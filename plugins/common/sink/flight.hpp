@@ -30,6 +30,8 @@ class Flight {
   // came through, replay goes one at a time, so that a message which breaks connections is found
   // out.
   void lost(std::uint32_t unsettled);
+  // The same where other connections go on.
+  void be_careful(std::uint32_t unsettled);
   void outcome_of_replay() {
     if (careful_ > 0) --careful_;
   }

@@ -31,13 +31,15 @@ class Outlet {
     virtual const Flight& flight() const = 0;
     virtual void part_sent(Part& part) = 0;
     virtual void part_done(Part& part, Outcome outcome) = 0;
-    virtual void outlet_refused(Outlet& outlet, std::string_view why) = 0;
-    // The pause after a refusal is over: open() it, or drop it later.
-    virtual void outlet_rested(Outlet& outlet) = 0;
-    // Only a new connection helps.
-    virtual void give_up(std::string_view why) = 0;
+    // feed() comes soon.
     virtual void wake() = 0;
-    virtual std::string* scratch() = 0;  // a buffer that the lane's outlets share
+    // Of outlets that can be refused apart from the connection.
+    virtual void outlet_refused(Outlet&, std::string_view) {}
+    // The pause after a refusal is over: open() it, or drop it later.
+    virtual void outlet_rested(Outlet&) {}
+    // Of those that share a connection: only a new one helps.
+    virtual void give_up(std::string_view) {}
+    virtual std::string* scratch() { return nullptr; }  // a buffer that they share
   };
 
   Outlet(sdk::LaneHost host, Owner& lane) : host_(std::move(host)), lane_(lane) {}
@@ -55,14 +57,14 @@ class Outlet {
   bool idle() const { return live_.empty() && replay_.empty() && !has_sent(); }
 
   virtual std::string name() const = 0;  // for the log
-  virtual void open() = 0;
+  virtual void open() {}
   // True: something was sent.
   virtual bool feed() = 0;
   // A part that was not sent passed its deadline.
   virtual void deadline_passed() {}
   virtual void connection_lost(std::string_view why) = 0;
   // Ends an idle one.
-  virtual void release() = 0;
+  virtual void release() {}
 
  protected:
   virtual bool has_sent() const = 0;

@@ -29,6 +29,7 @@ class Producer : public std::enable_shared_from_this<Producer> {
   bool prepared() const { return prepared_; }
   bool failed() const { return failed_; }  // the content could not be read
   std::uint64_t size() const { return source_->size(); }
+  const Source& source() const { return *source_; }
 
   std::string_view bytes() const {
     return std::string_view(buffer_).substr(used_, filled_ - used_);
