@@ -31,14 +31,13 @@ std::string Asking::ask(lsmtpd_call id, std::string body, std::chrono::milliseco
   if (!memory) return "there is no memory for the question";
   if (!shared_.breaker.admit(host_.now_ms()))
     return "the application failed too often; it is not asked for a while";
-  auto transfer =
-      std::make_unique<Transfer>(shared_.settings, std::move(body), timeout, user_agent_);
-  CURL* const easy = transfer->easy();
+  auto made = exchange(std::move(body), timeout);
+  CURL* const easy = made->easy();
   if (!multi_.add(easy)) {
     shared_.breaker.abandoned();
     return "libcurl takes no more questions";
   }
-  open_.emplace(easy, Open{id, std::move(transfer), std::move(memory), std::move(done)});
+  open_.emplace(easy, Open{id, std::move(made), std::move(memory), std::move(done)});
   return {};
 }
 
@@ -57,27 +56,39 @@ void Asking::finished(CURL* easy, CURLcode result) {
   if (at == open_.end()) return;
   Open open = std::move(at->second);
   open_.erase(at);
-  const Outcome outcome = outcome_of(*open.transfer, result);
+  const Outcome outcome = outcome_of(*open.exchange, result);
   multi_.remove(easy);
-  open.transfer = nullptr;
+  open.exchange = nullptr;
   open.memory.release();
   note(outcome);
   open.done(outcome);
 }
 
-Outcome Asking::outcome_of(const Transfer& transfer, CURLcode result) const {
+std::unique_ptr<http::Exchange> Asking::exchange(std::string body,
+                                                 std::chrono::milliseconds timeout) const {
+  const Settings& settings = shared_.settings;
+  auto made = std::make_unique<http::Exchange>(settings.peer, settings.url, settings.max_answer,
+                                               settings.max_answer, timeout, user_agent_);
+  made->header("Content-Type: application/json");
+  made->header("Accept: application/json");
+  if (!settings.token.empty()) made->header("Authorization: Bearer " + settings.token);
+  made->body(std::move(body));
+  return made;
+}
+
+Outcome Asking::outcome_of(const http::Exchange& exchange, CURLcode result) const {
   Outcome outcome;
   if (result != CURLE_OK) {
-    outcome.problem = transfer.problem(result);
+    outcome.problem = exchange.problem(result);
     return outcome;
   }
-  const long status = transfer.status();
+  const long status = exchange.status();
   if (status == kNoContent) {
     outcome.answer.kind = LSMTPD_CONTINUE;
   } else if (status != kOk) {
     outcome.problem = "HTTP " + std::to_string(status);
   } else {
-    const std::string wrong = parse_answer(transfer.answer(), outcome.answer);
+    const std::string wrong = parse_answer(exchange.answer(), outcome.answer);
     if (!wrong.empty()) outcome.problem = "the answer is wrong: " + wrong;
   }
   return outcome;

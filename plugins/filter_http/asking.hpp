@@ -8,11 +8,13 @@
 #include <string>
 
 #include "answer.hpp"
+#include "http/exchange.hpp"
+#include "http/multi.hpp"
 #include "http_shared.hpp"
-#include "multi.hpp"
-#include "transfer.hpp"
 
 namespace filter_http {
+
+namespace http = lsmtpd::http;
 
 // An answer that counts, or the reason why there is none. A 204 is `kind` CONTINUE.
 struct Outcome {
@@ -35,18 +37,20 @@ class Asking {
  private:
   struct Open {
     lsmtpd_call id;
-    std::unique_ptr<Transfer> transfer;
+    std::unique_ptr<http::Exchange> exchange;
     sdk::Reservation memory;
     Done done;
   };
   void finished(CURL* easy, CURLcode result);
-  Outcome outcome_of(const Transfer& transfer, CURLcode result) const;
+  std::unique_ptr<http::Exchange> exchange(std::string body,
+                                           std::chrono::milliseconds timeout) const;
+  Outcome outcome_of(const http::Exchange& exchange, CURLcode result) const;
   void note(const Outcome& outcome);
 
   const sdk::LaneHost& host_;
   Shared& shared_;
   const std::string user_agent_;
-  Multi multi_;
+  http::Multi multi_;
   std::map<CURL*, Open> open_;
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // filter_http: asks an application over HTTP about clients, senders, recipients and messages, and
 // does what it answers.
-#include <curl/curl.h>
 #include <lsmtpd/sdk/plugin.hpp>
 
 #include "http_lane.hpp"
@@ -66,14 +65,14 @@ class Http : public sdk::Instance {
   bool start(sdk::Report& report) override {
     auto settings = read_settings(config(), report);
     if (!settings.is_right) return false;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (!lsmtpd::http::start()) {
       report.error("", "libcurl cannot be used");
       return false;
     }
     shared_ = std::make_unique<Shared>(host(), std::move(settings));
     return true;
   }
-  void stop() override { curl_global_cleanup(); }
+  void stop() override { lsmtpd::http::stop(); }
   std::unique_ptr<Lane> open_lane(sdk::LaneHost lane_host) {
     return std::make_unique<Lane>(std::move(lane_host), *shared_);
   }

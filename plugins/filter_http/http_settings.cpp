@@ -1,30 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http_settings.hpp"
 
-#include <arpa/inet.h>
-#include <curl/curl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
-#include <memory>
 
+#include "http/url.hpp"
 #include "secret_files/secret_files.hpp"
 
 namespace filter_http {
 
 namespace {
-
-// Whether it stays on this machine.
-bool is_own_host(CURLU* url) {
-  char* text = nullptr;
-  if (curl_url_get(url, CURLUPART_HOST, &text, 0) != CURLUE_OK) return false;
-  const std::string host = text;
-  curl_free(text);
-  in_addr ignored{};
-  return host == "localhost" || host == "[::1]" ||
-         (host.starts_with("127.") && ::inet_pton(AF_INET, host.c_str(), &ignored) == 1);
-}
 
 class Reader {
  public:
@@ -37,7 +24,7 @@ class Reader {
     settings_.max_body = config_.size("max_body");
     settings_.max_answer = config_.size("max_answer");
     settings_.timeout = config_.duration("timeout");
-    settings_.connect_timeout = config_.duration("connect_timeout");
+    settings_.peer.connect_timeout = config_.duration("connect_timeout");
     settings_.max_questions = static_cast<uint32_t>(config_.integer("max_questions"));
     const auto on_error = config_.string("on_error");
     settings_.on_error = on_error == "continue" ? OnError::proceed
@@ -66,20 +53,10 @@ class Reader {
 
   void url() {
     settings_.url = config_.string("url");
-    const std::unique_ptr<CURLU, decltype(&curl_url_cleanup)> parsed(curl_url(), curl_url_cleanup);
-    char* scheme = nullptr;
-    if (curl_url_set(parsed.get(), CURLUPART_URL, settings_.url.c_str(), 0) != CURLUE_OK ||
-        curl_url_get(parsed.get(), CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
-      return error("url", "is no URL: write \"https://HOST/PATH\"");
-    const std::string found = scheme;
-    curl_free(scheme);
-    if (found != "http" && found != "https") return error("url", "begins with http:// or https://");
-    if (found == "http" && !config_.path("token_file").empty() && !is_own_host(parsed.get()))
+    const auto parsed = lsmtpd::http::parse_url(settings_.url);
+    if (!parsed) return error("url", parsed.error());
+    if (!parsed->tls && !parsed->own_host && !config_.path("token_file").empty())
       report_.warning("url", "the token crosses the network in clear text: use https://");
-    char* user = nullptr;
-    if (curl_url_get(parsed.get(), CURLUPART_USER, &user, 0) != CURLUE_OK) return;
-    curl_free(user);
-    error("url", "has a user in it: use token_file, so that no log shows it");
   }
 
   void phases() {
@@ -102,11 +79,11 @@ class Reader {
   }
 
   void files() {
-    settings_.ca_file = config_.path("ca_file");
-    settings_.client_certificate = config_.path("client_certificate");
-    settings_.client_key = config_.path("client_key");
-    if (settings_.client_certificate.empty() != settings_.client_key.empty())
-      error(settings_.client_key.empty() ? "client_key" : "client_certificate",
+    settings_.peer.ca = config_.path("ca_file");
+    settings_.peer.certificate = config_.path("client_certificate");
+    settings_.peer.key = config_.path("client_key");
+    if (settings_.peer.certificate.empty() != settings_.peer.key.empty())
+      error(settings_.peer.key.empty() ? "client_key" : "client_certificate",
             "a client certificate needs both of them");
     for (const char* key : {"ca_file", "client_certificate", "client_key"}) {
       const std::string path = config_.path(key);

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <string>
 
+#include "http/exchange.hpp"
+
 namespace filter_http {
 
 namespace sdk = lsmtpd::sdk;
@@ -16,11 +18,11 @@ enum class CacheBy { recipient, sender_recipient, peer_sender_recipient };
 
 struct Settings {
   std::string url, token;
-  std::string ca_file, client_certificate, client_key;
+  lsmtpd::http::Peer peer;
   uint32_t phases = 0;      // of a session filter: LSMTPD_PHASE_...
   bool at_message = false;  // asked at the end of a message
   uint64_t max_body = 0, max_answer = 0;
-  std::chrono::milliseconds timeout{0}, connect_timeout{0};
+  std::chrono::milliseconds timeout{0};
   uint32_t max_questions = 0;  // of a worker
   OnError on_error = OnError::tempfail;
   std::chrono::milliseconds cache_ok{0}, cache_no{0}, breaker_pause{0};

@@ -4,7 +4,7 @@
 
 #include "answer.hpp"
 #include "bounded_cache/bounded_cache.hpp"
-#include "breaker.hpp"
+#include "http/breaker.hpp"
 #include "http_settings.hpp"
 #include "log_lines/outage_lines.hpp"
 
@@ -18,7 +18,7 @@ struct Shared {
 
   const Settings settings;
   lsmtpd::bounded_cache::BoundedCache<Answer> cache;  // of RCPT
-  Breaker breaker;
+  lsmtpd::http::Breaker breaker;
   lsmtpd::log_lines::OutageLines outage;  // answers that do not count
 };
 

@@ -9,6 +9,8 @@
 namespace filter_http {
 namespace {
 
+using lsmtpd::test::http_answer;
+using lsmtpd::test::HttpService;
 using testing::HasSubstr;
 using testing::Not;
 

@@ -10,30 +10,37 @@
 #include <functional>
 #include <map>
 
-namespace filter_http {
+namespace lsmtpd::http {
+
+// For the process, once for each instance: start() before anything else here. [main]
+bool start();
+void stop();
 
 class Multi {
  public:
-  // `done` gets each easy handle that is finished, with its result; it may remove() it.
-  Multi(const lsmtpd::sdk::LaneHost& host, std::function<void(CURL*, CURLcode)> done);
+  // `done` gets each easy handle that is finished, with its result; it may remove() it. At most so
+  // many connections are kept for further requests; 0: as libcurl likes.
+  Multi(const sdk::LaneHost& host, std::function<void(CURL*, CURLcode)> done, long kept = 0);
   ~Multi();  // all handles must have been removed
   Multi(const Multi&) = delete;
   Multi& operator=(const Multi&) = delete;
 
   bool add(CURL* easy) { return curl_multi_add_handle(multi_, easy) == CURLM_OK; }
-  // Not from inside a callback of curl's.
+  // Not from inside a callback of curl's, here and below.
   void remove(CURL* easy) { curl_multi_remove_handle(multi_, easy); }
+  // Goes on with a request whose read callback paused it; its callbacks are called inside.
+  void resume(CURL* easy) { curl_easy_pause(easy, CURLPAUSE_CONT); }
 
  private:
   static int on_socket(CURL*, curl_socket_t fd, int what, void* self, void*);
   static int on_timer(CURLM*, long ms, void* self);
   void act(curl_socket_t fd, int events);
 
-  lsmtpd::sdk::LaneHost host_;
+  sdk::LaneHost host_;
   std::function<void(CURL*, CURLcode)> done_;
   CURLM* multi_;
-  lsmtpd::sdk::Timer timer_;
-  std::map<curl_socket_t, lsmtpd::sdk::Watch> watches_;
+  sdk::Timer timer_;
+  std::map<curl_socket_t, sdk::Watch> watches_;
 };
 
-}  // namespace filter_http
+}  // namespace lsmtpd::http

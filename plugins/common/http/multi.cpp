@@ -3,7 +3,7 @@
 
 #include <stdexcept>
 
-namespace filter_http {
+namespace lsmtpd::http {
 
 namespace {
 
@@ -28,13 +28,22 @@ int happened(uint32_t events) {
 
 }  // namespace
 
-Multi::Multi(const lsmtpd::sdk::LaneHost& host, std::function<void(CURL*, CURLcode)> done)
+bool start() {
+  return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+}
+
+void stop() {
+  curl_global_cleanup();
+}
+
+Multi::Multi(const sdk::LaneHost& host, std::function<void(CURL*, CURLcode)> done, long kept)
     : host_(host), done_(std::move(done)), multi_(curl_multi_init()) {
   if (multi_ == nullptr) throw std::runtime_error("curl_multi_init failed");
   curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, on_socket);
   curl_multi_setopt(multi_, CURLMOPT_SOCKETDATA, this);
   curl_multi_setopt(multi_, CURLMOPT_TIMERFUNCTION, on_timer);
   curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
+  if (kept > 0) curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, kept);
 }
 
 Multi::~Multi() {
@@ -81,4 +90,4 @@ void Multi::act(curl_socket_t fd, int events) {
   }
 }
 
-}  // namespace filter_http
+}  // namespace lsmtpd::http

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "breaker.hpp"
+#include <http/breaker.hpp>
 
 #include <gtest/gtest.h>
 
-namespace filter_http {
+namespace lsmtpd::http {
 namespace {
 
 TEST(HttpBreaker, OpensAfterFailuresInARowAndSaysSoOnce) {
@@ -32,6 +32,24 @@ TEST(HttpBreaker, LetsOneQuestionThroughAfterThePause) {
   EXPECT_TRUE(breaker.admit(2000));
 }
 
+TEST(HttpBreaker, PauseDoublesUpToTheLongestAndBeginsAnew) {
+  Breaker breaker(1, 100, 300);
+  EXPECT_TRUE(breaker.failed(0));
+  EXPECT_TRUE(breaker.pausing(99));
+  EXPECT_FALSE(breaker.pausing(100));
+  std::uint64_t now = 100;
+  for (const std::uint64_t pause : {200U, 300U, 300U}) {
+    EXPECT_TRUE(breaker.admit(now));
+    EXPECT_FALSE(breaker.pausing(now)) << "one is on its way";
+    breaker.failed(now);
+    EXPECT_TRUE(breaker.pausing(now + pause - 1));
+    EXPECT_FALSE(breaker.pausing(now += pause));
+  }
+  EXPECT_TRUE(breaker.succeeded());
+  EXPECT_TRUE(breaker.failed(now));
+  EXPECT_FALSE(breaker.pausing(now + 100));
+}
+
 TEST(HttpBreaker, AbandonedProbeMakesRoomForAnother) {
   Breaker breaker(1, 1000);
   breaker.failed(0);
@@ -47,4 +65,4 @@ TEST(HttpBreaker, OfNoFailuresNeverOpens) {
 }
 
 }  // namespace
-}  // namespace filter_http
+}  // namespace lsmtpd::http

@@ -13,10 +13,12 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
-namespace filter_http {
+namespace lsmtpd::test {
 
 inline std::string http_answer(const std::string& status, const std::string& body = {}) {
   return "HTTP/1.1 " + status + "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
@@ -25,7 +27,9 @@ inline std::string http_answer(const std::string& status, const std::string& bod
 
 class HttpService {
  public:
-  // Gets each request whole. An empty answer: none, and the connection stays.
+  // Gets each request whole. An empty answer: none, and the connection stays. One that ends with
+  // kEnd: the octets before that, and the connection is closed.
+  static constexpr std::string_view kEnd = "\x01END";
   using Handler = std::function<std::string(const std::string& request)>;
 
   explicit HttpService(Handler handler)
@@ -98,8 +102,12 @@ class HttpService {
       const std::lock_guard lock(mutex_);
       requests_.push_back(request);
     }
-    const std::string answer = handler_(request);
-    return answer.empty() || send(open.fd, answer.data(), answer.size(), MSG_NOSIGNAL) >= 0;
+    std::string answer = handler_(request);
+    const bool ends = answer.ends_with(kEnd);
+    if (ends) answer.resize(answer.size() - kEnd.size());
+    const bool sent =
+        answer.empty() || send(open.fd, answer.data(), answer.size(), MSG_NOSIGNAL) >= 0;
+    return sent && !ends;
   }
 
   Handler handler_;
@@ -112,4 +120,4 @@ class HttpService {
   std::thread thread_;
 };
 
-}  // namespace filter_http
+}  // namespace lsmtpd::test
