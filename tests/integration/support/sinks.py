@@ -6,6 +6,7 @@ import re
 import pytest
 
 from . import amqp091
+from .receiver import Receiver
 from .relay import Relay
 from .spool import Spool
 from .wait import wait_until
@@ -20,6 +21,8 @@ class Sink:
     broker = None      # the fixture that it needs
     usual = True       # in the usual suite; the others with LSMTPD_LONG only
     ready = None       # the log says so once mail can go there
+    denied = "broker not reached"   # the log says so where the secret is wrong,
+    again = "the broker answers again"  # and so where it answers after hold()
     secret = None
     limit = None       # octets that it takes as one message, JSON or raw
     detects_duplicates = False
@@ -69,7 +72,11 @@ class Sink:
         assert self.waiting(target) == count
         return self.take(target, count) if count else []
 
-    # What `cannot` may have; the abilities "refuse" (for good), "size" and "secret" need no function.
+    # What `cannot` may have; the abilities "refuse" (for good) and "size" need no function.
+    def wrong(self):
+        """Options with a wrong secret, in which the right one stands."""
+        return {"password": "wrong-" + self.secret}
+
     def move(self):
         """Options that a reload changes, and the targets that have messages then."""
         return self.options(self.other), [self.target, self.other]
@@ -217,4 +224,74 @@ class JsonSpool(Sink):
         return {"extra": False}, [self.target]
 
 
-SINKS = [Amqp, Amqp091, JsonSpool, AmqpRabbit3, Amqp091Rabbit3]
+class Http(Sink):
+    """A server of the test's own, which tells resends by their Idempotency-Key; through a relay, as the brokers."""
+
+    name, output = "http", "output_http"
+    denied = "the server does not take the requests: look at url, token and server"
+    again = "the server answers again"
+    secret = "token-of-the-server"
+    limit = 16 * 2**20
+    detects_duplicates = True
+
+    def begin(self):
+        self.receiver = Receiver(self.folder / "receiver")
+        self.receiver.control(token=self.secret)
+        self.relay = Relay("127.0.0.1", self.receiver.port)
+
+    def end(self):
+        self.relay.close()
+        self.receiver.end()
+
+    def options(self, target):
+        return {"url": f"{self.relay.url.replace('amqp', 'http')}/{target}", "token_file": self.token("token", self.secret),
+                "format": "raw", "max_message": "16MiB", "reconnect_first": "100ms", "reconnect_last": "500ms"}
+
+    def token(self, name, text):
+        file = self.folder / name
+        file.write_text(text + "\n")
+        file.chmod(0o600)
+        return str(file)
+
+    def wrong(self):
+        return {"token_file": self.token("wrong", "wrong-" + self.secret)}
+
+    def waiting(self, target=None):
+        return self.receiver.count(f"/{target or self.target}")
+
+    def take(self, target, count):
+        found = self.receiver.messages(f"/{target}")[:count]
+        for each in found:
+            each.file.unlink()
+        return [(each.headers["lsmtpd-id"], each.body) for each in found]
+
+    def fill(self):
+        self.receiver.control(token=self.secret, capacity=3)
+        return {}
+
+    def cut(self):
+        self.relay.cut()
+
+    def mend(self):
+        self.relay.mend()
+
+    def hold(self):
+        self.relay.held = 0
+        self.relay.freeze()
+
+    def release(self):
+        self.relay.thaw()
+
+    def under_way(self):
+        return self.relay.held > 0
+
+    def kill(self):
+        self.receiver.kill()
+        self.relay.cut()
+
+    def start(self):
+        self.receiver.start()
+        self.relay.mend()
+
+
+SINKS = [Amqp, Amqp091, JsonSpool, Http, AmqpRabbit3, Amqp091Rabbit3]
