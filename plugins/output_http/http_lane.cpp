@@ -93,7 +93,6 @@ void Lane::stall_ends() {
 void Lane::stalled_for_too_long() {
   sender_.abort([this](const Request& request) { return stall_.is_overdue(*request.part->job); },
                 "no answer to a request that is overdue");
-  stall_.reset();
 }
 
 void Lane::leave(sdk::Closed& done) {

@@ -28,6 +28,8 @@ void Lane::request_done(Request& request, CURLcode result) {
   } else {
     failed(request, result);
   }
+  // Those that were overdue are gone without an answer: the breaker says now when to try again.
+  if (stall_.stalled() && !stall_.any_overdue()) stall_.reset();
   wake();
 }
 

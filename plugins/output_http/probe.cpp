@@ -17,6 +17,20 @@ bool reached(http::Exchange& exchange, CURLINFO point) {
   return us > 0;
 }
 
+bool is_of_tls(CURLcode result) {
+  switch (result) {
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+      return true;
+    default:
+      return false;
+  }
+}
+
 std::string address_of(http::Exchange& exchange) {
   const char* address = nullptr;
   long port = 0;
@@ -31,7 +45,7 @@ std::string_view step_of(http::Exchange& exchange, CURLcode result) {
   if (result == CURLE_COULDNT_RESOLVE_HOST || result == CURLE_COULDNT_RESOLVE_PROXY)
     return "resolve";
   if (reached(exchange, CURLINFO_PRETRANSFER_TIME_T)) return "answer";
-  if (reached(exchange, CURLINFO_CONNECT_TIME_T)) return "tls";
+  if (is_of_tls(result) || reached(exchange, CURLINFO_CONNECT_TIME_T)) return "tls";
   return reached(exchange, CURLINFO_NAMELOOKUP_TIME_T) ? "connect" : "resolve";
 }
 

@@ -51,7 +51,7 @@ class SignedSource : public sink::Source {
 class RequestBody : public http::Exchange::Body {
  public:
   std::int64_t read(char* out, std::size_t room) final;
-  bool whole() const { return whole_; }  // stays true over a rewind()
+  bool whole() const { return whole_ || size() == 0; }  // stays true over a rewind()
   bool broken() const { return broken_; }
   virtual std::uint64_t size() const = 0;
 

@@ -2,6 +2,7 @@
 #include "sender.hpp"
 
 #include <ctime>
+#include <exception>
 #include <vector>
 
 #include "answer_outcome.hpp"
@@ -74,22 +75,34 @@ bool Sender::feed() {
 
 // False: the part is done.
 bool Sender::begin(sink::Part* part, sdk::Reservation memory) {
-  const auto end = [&](sink::Outcome outcome) {
-    lane_.part_done(*part, std::move(outcome));
+  sink::Outcome outcome;
+  try {
+    if (start(part, std::move(memory), &outcome)) return true;
+  } catch (const std::exception& error) {  // libcurl or OpenSSL has no memory
+    outcome = not_sent(error.what());
+  }
+  lane_.part_done(*part, std::move(outcome));
+  return false;
+}
+
+// False: `outcome` says why not.
+bool Sender::start(sink::Part* part, sdk::Reservation memory, sink::Outcome* outcome) {
+  const auto fail = [outcome](sink::Outcome why) {
+    *outcome = std::move(why);
     return false;
   };
-  if (!memory) return end(not_sent("no memory left in the budget"));
+  if (!memory) return fail(not_sent("no memory left in the budget"));
   Signature signature;
   std::unique_ptr<RequestBody> body = body_of(*part, &signature);
-  if (body == nullptr) return end(not_sent("the content could not be read"));
+  if (body == nullptr) return fail(not_sent("the content could not be read"));
   const std::uint64_t size = body->size();
   if (options_.max_message != 0 && size > options_.max_message)
-    return end(too_large(size, options_.max_message));
+    return fail(too_large(size, options_.max_message));
   auto request =
       std::make_unique<Request>(part, options_, std::move(body), std::move(memory), user_agent_);
   request->fill(options_, *secrets_.current(host_), signature);
   CURL* const easy = request->exchange.easy();
-  if (!multi_.add(easy)) return end(not_sent("libcurl takes no more requests"));
+  if (!multi_.add(easy)) return fail(not_sent("libcurl takes no more requests"));
   requests_.emplace(easy, std::move(request));
   part->phase = sink::Part::Phase::sent;
   part->bytes = size;

@@ -42,6 +42,7 @@ class Sender : public sink::Outlet {
   std::unique_ptr<sink::Source> source(const sink::Part& part,
                                        const sdk::Message& message) const override;
   bool begin(sink::Part* part, sdk::Reservation memory);
+  bool start(sink::Part* part, sdk::Reservation memory, sink::Outcome* outcome);
   std::unique_ptr<RequestBody> body_of(const sink::Part& part, Signature* signature);
   std::unique_ptr<RequestBody> small_body(const sink::Part& part, Signature* signature);
   void finished(CURL* easy, CURLcode result);

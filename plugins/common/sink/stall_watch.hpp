@@ -34,6 +34,7 @@ class StallWatch {
   void reset();
 
   bool stalled() const { return stalled_; }
+  bool any_overdue() const { return !overdue_.empty(); }
   bool is_overdue(const Job& job) const { return overdue_.count(&job) != 0; }
 
  private:

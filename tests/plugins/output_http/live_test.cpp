@@ -389,6 +389,33 @@ TEST(Deadline, IsFollowedByTheEndOfTheRequestAfterTheStall) {
   EXPECT_EQ(rig.admission().ready, 1U) << "the next one tries";
 }
 
+TEST(Deadline, ThatIsFollowedByALostConnectionEndsTheStall) {
+  std::atomic<int> state{0};
+  HttpService server([&](const std::string&) {
+    if (state == 1) return http_answer("200 OK");
+    while (state != 1) std::this_thread::yield();
+    return ended("HTTP/1");
+  });
+  Rig rig;
+  rig.open(server);
+  const lsmtpd_call call = rig.send();
+  ASSERT_TRUE(rig.until([&] { return server.requests().size() == 1; }));
+  rig.cancel(call);
+  EXPECT_EQ(rig.admission().ready, 0U);
+  state = 1;
+  EXPECT_TRUE(Rig::in_doubt(rig.wait(call)));
+  rig.advance(300);
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED) << rig.reason();
+}
+
+TEST(Loss, OfAnEmptyMessageIsInDoubtToo) {
+  HttpService server([](const std::string&) { return ended("HTTP/1"); });
+  Rig rig;
+  rig.option("format", "raw");
+  rig.open(server);
+  EXPECT_TRUE(Rig::in_doubt(rig.deliver(rig.mail(""))));
+}
+
 TEST(Close, GivesWhatIsUnderWayUpAsInDoubt) {
   HttpService server(silent);
   Rig rig;
