@@ -2,7 +2,8 @@
 """An HTTP server that stores messages, as a process of its own that a test can kill: Receiver starts it, and this module
 run as a program is it. A message is a file, named by its Idempotency-Key and synced before the 200: one that comes
 again replaces itself. FOLDER/arrivals has a line for each that was stored, so that those that came twice can be
-counted. FOLDER/control.json says how it answers: {"status", "headers", "body", "token", "capacity"}."""
+counted. FOLDER/control.json says how it answers: {"status", "headers", "body", "token", "capacity",
+"pause"}; the last is the seconds between the store and the answer."""
 import collections
 import http.server
 import json
@@ -11,6 +12,7 @@ import pathlib
 import signal
 import ssl
 import sys
+import time
 import urllib.parse
 
 from .process import Process
@@ -96,6 +98,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.give(401)
         if how.get("status", 200) // 100 == 2 and not self.store(body, how.get("capacity")):
             return self.give(507)
+        time.sleep(how.get("pause", 0))
         self.give(how.get("status", 200), how.get("headers", {}), how.get("body", "").encode())
 
     def store(self, body, capacity):
