@@ -34,6 +34,12 @@ class Rig : public lsmtpd::test::OutputRig {
 inline HttpService::Handler always(const std::string& status, const std::string& body = {}) {
   return [=](const std::string&) { return http_answer(status, body); };
 }
+inline std::string large_mail() {
+  std::string content;
+  for (int i = 0; content.size() < 1'500'000; ++i) content += "line " + std::to_string(i) + "\r\n";
+  return content;
+}
+
 inline std::string ended(const std::string& octets = {}) {
   return octets + std::string(HttpService::kEnd);
 }
