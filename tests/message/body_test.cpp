@@ -186,8 +186,12 @@ TEST_F(BodyTest, TakesNoMoreThanThePieceOnceItIsSpilled) {
   EXPECT_EQ(resources_.memory.used(), 1000 + BodyWriter::kChunkOverhead);
 }
 
-// How many system calls that write this process has made; nothing where the kernel does not count.
+// How many system calls that write this process has made; nothing where the kernel does not count,
+// or a sanitizer, which writes to a pipe to see if an address is readable, counts too.
 std::optional<uint64_t> write_calls() {
+#ifdef __SANITIZE_ADDRESS__
+  return std::nullopt;
+#endif
   std::ifstream io("/proc/self/io");
   std::string key;
   for (uint64_t value; io >> key >> value;) {

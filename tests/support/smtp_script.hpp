@@ -60,7 +60,8 @@ struct Played {
 
 class Player {
  public:
-  Player(const smtp::Settings& settings, Host host) : host_(std::move(host)), session_(settings) {
+  Player(const smtp::Settings& settings, Host host)
+      : settings_(settings), host_(std::move(host)), session_(settings_) {
     session_.set_origin("mx", "192.0.2.1", 4711);
     if (host_.xclient) session_.allow_xclient();
     if (host_.mechanisms) session_.offer_auth(host_.mechanisms, host_.require_auth);
@@ -141,6 +142,7 @@ class Player {
     session_.finish(reply.value_or(smtp::Reply{250, "2.0.0", "Ok: queued as an-id"}));
   }
 
+  const smtp::Settings settings_;
   Host host_;
   smtp::Session session_;
   Played played_;
