@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from support.daemon import BINARY, run_cli
+from support.daemon import BINARY, run_cli, sanitized
 from support.recorder import Recorder
 from support.smtp import queued_id
 from support.wait import wait_until
@@ -217,7 +217,7 @@ def test_a_summary_of_many_messages_is_quick_and_its_memory_flat(daemon, recorde
     few, _ = children_peak_kib(command)
     write_mails(server.spool.folder, 5000)
     many, seconds = children_peak_kib(command)
-    assert many < few + 2048, (few, many)
+    assert many < few + 2048 or sanitized(), (few, many)
     assert seconds < 20
     listing = (BINARY, "spool", "ls", "--limit", "10", "--config", server.config_file)
     assert children_peak_kib(listing)[0] < few + 16 * 1024
