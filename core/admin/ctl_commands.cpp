@@ -64,14 +64,27 @@ void Commands::add(const std::string& name, Command command) {
 }
 
 void Commands::remove(const std::string& name) {
-  const std::lock_guard lock(mutex_);
-  commands_.erase(name);
+  {
+    const std::lock_guard lock(mutex_);
+    commands_.erase(name);
+  }
+  const std::lock_guard ended(running_);
 }
 
-Command Commands::find(const std::string& name) const {
+bool Commands::has(const std::string& name) const {
   const std::lock_guard lock(mutex_);
-  const auto found = commands_.find(name);
-  return found == commands_.end() ? Command() : found->second;
+  return commands_.contains(name);
+}
+
+void Commands::run(const Order& order, const std::shared_ptr<Answer>& answer) {
+  const std::lock_guard running(running_);
+  Command command;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = commands_.find(order.command); found != commands_.end())
+      command = found->second;
+  }
+  if (command) command(order, answer);
 }
 
 std::vector<std::string> Commands::names() const {

@@ -76,11 +76,14 @@ using Command = std::function<void(const Order& order, const std::shared_ptr<Ans
 class Commands {
  public:
   void add(const std::string& name, Command command);  // [any] replaces one of that name
-  void remove(const std::string& name);                // [any] one that runs is not waited for
-  Command find(const std::string& name) const;         // [any] empty: there is none
-  std::vector<std::string> names() const;              // [any]
+  // [any] Waits for a command that runs, so that what it uses may go; not from inside one.
+  void remove(const std::string& name);
+  bool has(const std::string& name) const;                              // [any]
+  void run(const Order& order, const std::shared_ptr<Answer>& answer);  // nothing: it was removed
+  std::vector<std::string> names() const;                               // [any]
 
  private:
+  std::mutex running_;  // held while a command runs
   mutable std::mutex mutex_;
   std::map<std::string, Command> commands_;  // guarded by mutex_
 };

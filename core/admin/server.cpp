@@ -229,8 +229,7 @@ void Server::command(const std::shared_ptr<Exchange>& exchange) {
   }
   exchange->begin("application/x-ndjson");
   const auto answer = std::make_shared<Answer>(exchange, gate_);
-  const Command run = commands_.find(order.command);
-  if (!run) {
+  if (!commands_.has(order.command)) {
     answer->err("this daemon knows no command " + order.command + "\n");
     answer->end(2);
     return;
@@ -238,7 +237,7 @@ void Server::command(const std::shared_ptr<Exchange>& exchange) {
   std::string words;
   for (const auto& word : order.arguments) words += (words.empty() ? "" : " ") + word;
   log::info("admin_command", {{"command", order.command}, {"arguments", words}, {"by", order.by}});
-  run(order, answer);
+  commands_.run(order, answer);
 }
 
 }  // namespace lsmtpd::admin
