@@ -41,7 +41,7 @@ class SessionFilters {
   std::optional<Result> run(message::Phase phase, uint64_t declared_size,
                             std::shared_ptr<const message::Envelope> envelope, Finished finished);
 
-  // Nobody waits for the call under way any more, and `finished` does not come.
+  // Abandons the call under way; `finished` does not come.
   void cancel();
   message::Phase phase() const { return phase_; }  // that was asked last
 

@@ -43,7 +43,7 @@ void Connection::auth_wait_over() {
   if (state_ == State::reading) resume();
 }
 
-// Nobody waits for a minute to guess while we are stopping.
+// A drain ends the wait that delays a guess, which may be a minute long.
 void Connection::give_up_auth_wait() {
   if (!auth_wait_.armed()) return;
   auth_wait_.disarm();

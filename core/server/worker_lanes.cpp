@@ -107,8 +107,8 @@ void WorkerLanes::end_replays(const WorkerGeneration& part) {
   }
 }
 
-// Nobody holds it any more. Not closed here: the last holder may be anywhere, in a plugin's answer
-// too.
+// The last holder has let the lane go, perhaps inside a plugin's answer: so a task of its own
+// closes it.
 void WorkerLanes::release(const plugin::Lane* lane) {
   loop_.post([this, lane] {
     const auto found = lanes_.find(lane);

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <chrono>
 #include <future>
 #include <thread>
 
@@ -26,7 +25,7 @@ TEST(Commands, RemoveWaitsForOneThatRuns) {
   std::thread runs([&] { commands.run(order, nullptr); });
   began.get_future().wait();
   std::thread releases([&] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // so that remove() has to wait
+    while (commands.has("x")) std::this_thread::yield();  // until remove() has begun
     go_on.set_value();
   });
   commands.remove("x");
