@@ -55,7 +55,7 @@ _lsmtpd() {
       words='run check plugins try auth migrate spool map ctl'
       options+=' --version'
       ;;
-    *:check) options+=' --print --changed --user --live --listening' ;;
+    *:check) options+=' --print --changed --user --live --route --listening' ;;
     *:plugins) words=$(_lsmtpd_plugins) ;;
     *:try) options+=' --plugin --option --from --to --helo --peer --show' ;;
     *:auth) words='hash' ;;

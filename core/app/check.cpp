@@ -75,7 +75,12 @@ int run_check(const std::string& file, const CheckOptions& options) {
     const int result = probe(*instance);
     if (status == kExitOk) status = result;
   }
-  if (!print && status == kExitOk) std::printf("%s: ok\n", config.file.c_str());
+  for (const auto& address : options.routes) {
+    const int result = print_route(config, setup.route_tables(), address);
+    if (status == kExitOk) status = result;
+  }
+  if (!print && options.routes.empty() && status == kExitOk)
+    std::printf("%s: ok\n", config.file.c_str());
   return status;
 }
 

@@ -143,7 +143,7 @@ std::map<std::string, std::string> Daemon::outputs_in_force() const {
   std::map<std::string, std::string> all;
   const auto& instances = running_.configured->setup.instances();
   for (const auto& chain : config().chains) {
-    for (const auto& step : chain.steps) {
+    for (const auto& step : chain.all_steps()) {
       const auto found = instances.find(step);
       if (found != instances.end() && found->second->output())
         all[step] = config().plugin(step)->fallback;

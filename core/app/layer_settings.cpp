@@ -49,7 +49,7 @@ smtp::Settings smtp_settings(const config::Config& config, const config::Listene
           .traceparent = !listener.traceparent_from.empty()};
 }
 
-server::Settings server_settings(const config::Config& config) {
+server::Settings server_settings(const config::Config& config, const RouteTables& tables) {
   server::Settings settings{.limits = {.message_size = config.limits.message_size,
                                        .unread_replies = config.limits.unread_replies,
                                        .data_rate = config.limits.data_rate,
@@ -79,7 +79,16 @@ server::Settings server_settings(const config::Config& config) {
          .client_certificate = wanted(listener.client_certificate)});
   }
   for (const auto& chain : config.chains) {
-    settings.chains.push_back({chain.name, chain.steps, config.timeouts.chain});
+    server::ChainSettings made{.name = chain.name,
+                               .steps = chain.steps,
+                               .deadline = config.timeouts.chain,
+                               .defer_other_routes = chain.route_mix == config::RouteMix::defer,
+                               .routes = {},
+                               .table = nullptr};
+    for (const auto& route : chain.routes) made.routes.push_back({route.name, route.steps});
+    const auto table = tables.find(chain.name);
+    if (table != tables.end()) made.table = table->second;
+    settings.chains.push_back(std::move(made));
   }
   return settings;
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "app/route_tables.hpp"
 #include "config/config.hpp"
 #include "log/log.hpp"
 #include "server/peers.hpp"
@@ -15,7 +16,8 @@ namespace lsmtpd::app {
 // As configured: what makes it the same listener before and after a reload.
 std::string listener_address(const config::Listener& listener);
 smtp::Settings smtp_settings(const config::Config& config, const config::Listener& listener);
-server::Settings server_settings(const config::Config& config);
+// `tables`: of the chains that have routes.
+server::Settings server_settings(const config::Config& config, const RouteTables& tables = {});
 // The certificates and settings of [tls]; without certificates there is no TLS.
 io::TlsSettings tls_settings(const config::Tls& tls);
 server::Peers::Limits peer_limits(const config::Config& config);

@@ -86,6 +86,10 @@ void CommandLine::add_check() {
   check_->add_flag("--live", checking_.live,
                    "also connect to what the outputs are for, and say which step failed");
   check_
+      ->add_option("--route", checking_.routes,
+                   "also say which route of each chain mail for this address takes")
+      ->type_name("ADDRESS");
+  check_
       ->add_flag("--listening", listening_,
                  "ask the running daemon instead: does each listener answer?")
       ->excludes("--print")

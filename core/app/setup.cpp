@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <set>
 
+#include "app/chain_steps.hpp"
 #include "app/layer_settings.hpp"
 #include "app/option_checks.hpp"
 #include "app/preflight.hpp"
@@ -105,7 +106,8 @@ void Setup::load(std::vector<Diagnostic>& diagnostics) {
       error(entry.given["use"], instance.error().message);
     }
   }
-  for (const auto& chain : config_.chains) check_chain(chain, diagnostics);
+  check_chain_steps(config_, instances_, diagnostics);
+  route_tables_ = make_route_tables(config_, diagnostics);
   for (const auto& listener : config_.listeners) check_auth(listener, diagnostics);
   for (const auto& entry : config_.plugins) {
     check_fallback(entry, diagnostics);
@@ -132,51 +134,6 @@ std::shared_ptr<plugin::Instance> Setup::running(const config::Plugin& entry,
     return instance;
   }
   return nullptr;
-}
-
-void Setup::check_chain(const config::Chain& chain, std::vector<Diagnostic>& diagnostics) const {
-  size_t outputs = 0;
-  bool unknown = false;
-  std::vector<std::string> without_fallback;
-  for (size_t i = 0; i < chain.steps.size(); ++i) {
-    const auto found = instances_.find(chain.steps[i]);
-    if (found == instances_.end()) {
-      unknown = true;  // said already
-      continue;
-    }
-    const plugin::Instance& instance = *found->second;
-    // From the environment there are no positions.
-    const auto at = i < chain.step_positions.size() ? chain.step_positions[i] : chain.position;
-    if (instance.output()) {
-      ++outputs;
-      if (instance.settings().fallback.empty()) without_fallback.push_back(instance.name());
-    } else if (!instance.filter() && !instance.session_filter() && !instance.admission()) {
-      diagnostics.push_back({false,
-                             at,
-                             fmt::format("chain.{}: {} is neither a filter nor an output",
-                                         chain.name, instance.name()),
-                             {}});
-    } else if (outputs > 0) {
-      diagnostics.push_back({false, at,
-                             fmt::format("chain.{}: the filter {} stands behind an output",
-                                         chain.name, instance.name()),
-                             "filters come first"});
-    }
-  }
-  if (outputs == 0 && !unknown) {
-    diagnostics.push_back(
-        {false, chain.position, fmt::format("chain.{} has no output", chain.name),
-         "end its steps with an output, such as a plugin that uses output_json_spool"});
-  }
-  if (outputs > 1 && !without_fallback.empty()) {
-    diagnostics.push_back(
-        {true, chain.position,
-         fmt::format(
-             "chain.{}: {} has no fallback: when it fails and another output stores the message, "
-             "the client tries again and that other one gets it twice",
-             chain.name, fmt::join(without_fallback, ", ")),
-         "give each of several outputs a fallback"});
-  }
 }
 
 void Setup::check_auth(const config::Listener& listener,

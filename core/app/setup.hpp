@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "app/route_tables.hpp"
 #include "app/version.hpp"
 #include "config/config.hpp"
 #include "message/resource_limits.hpp"
@@ -72,6 +73,7 @@ class Setup {
   const std::map<std::string, std::shared_ptr<plugin::Instance>>& instances() const {
     return instances_;
   }
+  const RouteTables& route_tables() const { return route_tables_; }
   // The configuration with the defaults of plugin options filled in, and the number of workers.
   config::Config effective() const;
   // The configuration without the plugin options that have their default.
@@ -83,7 +85,6 @@ class Setup {
   std::shared_ptr<plugin::Instance> running(const config::Plugin& entry,
                                             const plugin::Library& library,
                                             std::unique_ptr<plugin::Options>& options);
-  void check_chain(const config::Chain& chain, std::vector<config::Diagnostic>& diagnostics) const;
   void check_auth(const config::Listener& listener,
                   std::vector<config::Diagnostic>& diagnostics) const;
   void check_fallback(const config::Plugin& entry,
@@ -98,6 +99,7 @@ class Setup {
   std::vector<Change> changes_;
   std::map<std::string, const plugin::Library*> libraries_;  // by plugin name
   std::map<std::string, std::shared_ptr<plugin::Instance>> instances_;
+  RouteTables route_tables_;
 };
 
 }  // namespace lsmtpd::app

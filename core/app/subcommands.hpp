@@ -17,10 +17,11 @@ inline constexpr std::array<std::string_view, 7> kOwnCommands{"run",  "check",  
 int run_daemon(const std::string& file);
 
 struct CheckOptions {
-  bool print = false;    // print the effective configuration, secrets hidden
-  bool changed = false;  // print what differs from the defaults
-  bool live = false;     // also connect where plugins can (lsmtpd.probe/1)
-  std::string user;      // whose permissions count; empty: server.user's, if started as root
+  bool print = false;               // print the effective configuration, secrets hidden
+  bool changed = false;             // print what differs from the defaults
+  bool live = false;                // also connect where plugins can (lsmtpd.probe/1)
+  std::vector<std::string> routes;  // addresses whose way is printed
+  std::string user;  // whose permissions count; empty: server.user's, if started as root
 };
 
 // `lsmtpd check`: everything start-up does, but without listening and without side effects. With

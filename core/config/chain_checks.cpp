@@ -14,13 +14,18 @@ class ChainCheck {
       : config_(config), diagnostics_(diagnostics) {}
 
   void run() {
-    for (const Chain& chain : config_.chains) steps(chain);
+    for (const Chain& chain : config_.chains) {
+      steps(chain.steps, chain.given, "chain." + chain.name);
+      routes(chain);
+    }
     for (const Plugin& plugin : config_.plugins) fallback(plugin);
     unused();
   }
 
  private:
-  void steps(const Chain& chain);
+  // `what` names the steps in messages: "chain.default".
+  void steps(const std::vector<std::string>& steps, const Given& given, const std::string& what);
+  void routes(const Chain& chain);
   void fallback(const Plugin& plugin);
   const Chain* chain_with(const std::string& step) const;
   void unused();
@@ -29,26 +34,52 @@ class ChainCheck {
   Diagnostics& diagnostics_;
 };
 
-void ChainCheck::steps(const Chain& chain) {
+void ChainCheck::steps(const std::vector<std::string>& steps, const Given& given,
+                       const std::string& what) {
   std::set<std::string> seen;
-  for (size_t i = 0; i < chain.steps.size(); ++i) {
-    const std::string& step = chain.steps[i];
-    const Position where = i < chain.step_positions.size() ? chain.step_positions[i] : Position{};
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const std::string& step = steps[i];
+    const Position where = given.item("steps", i);
     if (!config_.plugin(step)) {
       add_error(diagnostics_, where,
-                fmt::format("the step \"{}\" of chain.{} does not exist", escape_for_log(step),
-                            chain.name),
+                fmt::format("the step \"{}\" of {} does not exist", escape_for_log(step), what),
                 missing_plugin_hint(config_, step));
     } else if (!seen.insert(step).second) {
-      add_error(diagnostics_, where,
-                fmt::format("\"{}\" is a step of chain.{} twice", step, chain.name));
+      add_error(diagnostics_, where, fmt::format("\"{}\" is a step of {} twice", step, what));
     }
+  }
+}
+
+void ChainCheck::routes(const Chain& chain) {
+  std::set<std::string> seen;
+  for (const Route& route : chain.routes) {
+    steps(route.steps, route.given, fmt::format("route {} of chain.{}", route.name, chain.name));
+    if (!seen.insert(route.name).second) {
+      add_error(diagnostics_, route.given["name"],
+                fmt::format("chain.{} has two routes that are called {}", chain.name, route.name));
+    }
+    const bool broken = route.given.has("recipients") || route.given.has("files");
+    if (route.recipients.empty() && route.files.empty() && !broken) {
+      add_error(diagnostics_, route.position,
+                fmt::format("route {} of chain.{} has no patterns", route.name, chain.name),
+                "such as recipients = [\"*@example.org\"]");
+    }
+  }
+  if (!chain.routes.empty()) return;
+  for (const Key& key : keys_of(Section::chain)) {
+    // `check --print` writes every key: its default is no mistake.
+    if (key.required || toml_text(key, key.get(&chain)) == default_text(key)) continue;
+    add_warning(
+        diagnostics_, chain.given[key.name],
+        fmt::format("chain.{}.{} has no effect: the chain has no routes", chain.name, key.name),
+        fmt::format("add [[chain.{}.route]]", chain.name));
   }
 }
 
 const Chain* ChainCheck::chain_with(const std::string& step) const {
   for (const Chain& chain : config_.chains) {
-    if (std::find(chain.steps.begin(), chain.steps.end(), step) != chain.steps.end()) return &chain;
+    const auto steps = chain.all_steps();
+    if (std::find(steps.begin(), steps.end(), step) != steps.end()) return &chain;
   }
   return nullptr;
 }

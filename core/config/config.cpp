@@ -29,6 +29,12 @@ const Chain* Config::chain(std::string_view name) const {
   return find(chains, name);
 }
 
+std::vector<std::string> Chain::all_steps() const {
+  std::vector<std::string> all = steps;
+  for (const Route& route : routes) all.insert(all.end(), route.steps.begin(), route.steps.end());
+  return all;
+}
+
 bool Loaded::ok() const {
   return std::all_of(diagnostics.begin(), diagnostics.end(),
                      [](const Diagnostic& diagnostic) { return diagnostic.warning; });

@@ -42,13 +42,19 @@ struct Option {
 
 // Which keys of a section the configuration gives, and where their values stand.
 struct Given {
-  std::map<std::string_view, Position> places;  // by Key::name
+  std::map<std::string_view, Position> places;              // by Key::name
+  std::map<std::string_view, std::vector<Position>> items;  // of lists of strings
 
   bool has(std::string_view key) const { return places.contains(key); }
   // Line 0 where the key is not given.
   Position operator[](std::string_view key) const {
     const auto found = places.find(key);
     return found == places.end() ? Position{} : found->second;
+  }
+  // Of an item of a list of strings; line 0 where the list is not given.
+  Position item(std::string_view key, size_t i) const {
+    const auto found = items.find(key);
+    return found != items.end() && i < found->second.size() ? found->second[i] : (*this)[key];
   }
 };
 
@@ -58,6 +64,8 @@ enum class ListenerTls { off, starttls, required, implicit, proxy };
 enum class ClientCertificate { none, request, require };
 enum class TlsVersion { tls_1_2, tls_1_3 };  // "1.2", "1.3"
 enum class Auth { off, optional, required };
+enum class Unmatched { steps, reject };
+enum class RouteMix { deliver, defer };
 enum class OnFailure { tempfail, reject, proceed };  // "tempfail", "reject", "continue"
 
 struct Server {
@@ -185,12 +193,31 @@ struct Plugin {
   Given given;
 };
 
-struct Chain {
+// [[chain.NAME.route]]
+struct Route {
+  Route();
   std::string name;
+  std::vector<std::string> recipients;  // patterns
+  std::vector<std::string> files;       // of patterns
   std::vector<std::string> steps;
-  std::vector<Position> step_positions;
   Position position;
   Given given;
+};
+
+struct Chain {
+  Chain();
+  std::string name;
+  std::vector<std::string> steps;
+  std::vector<Route> routes;
+  Unmatched unmatched = {};
+  RouteMix route_mix = {};
+  std::string recipient_delimiter;
+  bool case_sensitive = false;
+  Position position;
+  Given given;
+
+  // Of the chain and of all its routes; an output may stand there several times.
+  std::vector<std::string> all_steps() const;
 };
 
 struct Config {

@@ -136,7 +136,9 @@ void Environment::run(const std::string& default_file) {
   const bool to_broker = !text("AMQP_HOST").empty();
   if (to_broker) broker();
   spool();
-  config_.chains.push_back({"default", {"size", to_broker ? "broker" : "spool"}, {}, {}, {}});
+  Chain& chain = config_.chains.emplace_back();
+  chain.name = "default";
+  chain.steps = {"size", to_broker ? "broker" : "spool"};
   check(config_, errors_);
 }
 

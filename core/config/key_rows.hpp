@@ -57,6 +57,11 @@ struct SectionOf<Chain> {
   static constexpr Section kSection = Section::chain;
 };
 
+template <>
+struct SectionOf<Route> {
+  static constexpr Section kSection = Section::route;
+};
+
 template <class Member>
 struct Parts;
 template <class Struct, class Field>

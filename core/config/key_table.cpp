@@ -28,6 +28,9 @@ constexpr SectionInfo kSections[] = {
     {Section::plugin, "plugin", "[plugin.NAME]",
      "An instance of a plugin. NAME has up to 64 letters, digits, - and _."},
     {Section::chain, "chain", "[chain.NAME]", "The way of a message through the plugins."},
+    {Section::route, "route", "[[chain.NAME.route]]",
+     "Other steps for some recipients of the chain; the section may stand any number of times, and "
+     "the first one that matches a recipient takes it. See docs/routes.md."},
 };
 
 constexpr Key kKeys[] = {
@@ -244,6 +247,34 @@ constexpr Key kKeys[] = {
                                 "Names of plugins: filters first, then one or more outputs, which "
                                 "start together."),
              "is empty: nothing would store the mail", "[\"size\", \"spool\"]"),
+    row<&Chain::unmatched>("unmatched", "steps",
+                           "Recipients that no route matches: take the chain's own outputs, or get "
+                           "550 5.1.1. Postmaster is taken in any case."),
+    row<&Chain::route_mix>("route_mix", "deliver",
+                           "SMTP recipients of several routes in one message: each route delivers, "
+                           "or those of another route than the first get 452 4.5.3."),
+    row<&Chain::recipient_delimiter>(
+        "recipient_delimiter", "",
+        "Characters that begin an extension of a local part, which patterns need not have: with "
+        "\"+\", joe matches joe+lists. Empty: none."),
+    row<&Chain::case_sensitive>("case_sensitive", "false",
+                                "Patterns tell a from A in local parts. Domains never do."),
+
+    computed(row<&Route::name>("name", "",
+                               "Name of the route in logs and in the ids of its copies: up to 64 "
+                               "letters, digits, - and _."),
+             Type::name, "route-1, route-2, ...", "\"billing\""),
+    row<&Route::recipients>("recipients", "",
+                            "Patterns: joe@example.org, *@example.org, *@*.example.org (domains "
+                            "below it), abuse@*, postmaster."),
+    row<&Route::files>(
+        "files", "",
+        "Files with one pattern a line; # begins a comment. Read at the start and at "
+        "a reload."),
+    required(row<&Route::steps>("steps", "",
+                                "Names of plugins: filters of messages first, then one or more "
+                                "outputs."),
+             "is empty: nothing would store the mail", "[\"billing\"]"),
 };
 
 }  // namespace

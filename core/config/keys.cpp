@@ -210,5 +210,11 @@ Admin::Admin() {
 Plugin::Plugin() {
   set_defaults(Section::plugin, this);
 }
+Chain::Chain() {
+  set_defaults(Section::chain, this);
+}
+Route::Route() {
+  set_defaults(Section::route, this);
+}
 
 }  // namespace lsmtpd::config

@@ -20,7 +20,18 @@
 
 namespace lsmtpd::config {
 
-enum class Section : uint8_t { server, tls, listener, limits, timeouts, log, admin, plugin, chain };
+enum class Section : uint8_t {
+  server,
+  tls,
+  listener,
+  limits,
+  timeouts,
+  log,
+  admin,
+  plugin,
+  chain,
+  route
+};
 
 struct SectionInfo {
   Section section;

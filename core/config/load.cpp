@@ -30,10 +30,12 @@ class Loader {
   void section(Section section, Struct& target);
   template <class Read>
   void named_sections(const std::string& kind, Read read);
-  void listeners();
+  template <class Read>
+  void tables_of(Reader& reader, const std::string& key, const std::string& header, Read read);
   void listener(const Table& table, Position position);
   void plugin(Reader& reader, const Entry& entry);
   void chain(Reader& reader, const Entry& entry);
+  void route(const Table& table, Position position, Chain& chain);
 
   Config config_;
   Diagnostics& diagnostics_;
@@ -43,7 +45,8 @@ class Loader {
 Config Loader::run() && {
   section(Section::server, config_.server);
   section(Section::tls, config_.tls);
-  listeners();
+  tables_of(root_, "listener", "[[listener]]",
+            [&](const Table& table, Position position) { listener(table, position); });
   section(Section::limits, config_.limits);
   section(Section::timeouts, config_.timeouts);
   section(Section::log, config_.log);
@@ -109,27 +112,40 @@ void Loader::chain(Reader& reader, const Entry& entry) {
   Chain& chain = config_.chains.emplace_back();
   chain.name = escape_for_log(entry.key);
   chain.position = entry.key_position;
-  read_section(reader, Section::chain, &chain, chain.given, chain.position, &chain.step_positions);
+  read_section(reader, Section::chain, &chain, chain.given, chain.position);
+  tables_of(reader, "route", fmt::format("[[chain.{}.route]]", chain.name),
+            [&](const Table& table, Position position) { route(table, position, chain); });
 }
 
-void Loader::listeners() {
-  const Node* node = root_.take("listener");
+void Loader::route(const Table& table, Position position, Chain& chain) {
+  Route& route = chain.routes.emplace_back();
+  route.name = fmt::format("route-{}", chain.routes.size());
+  route.position = position;
+  Reader reader(table, fmt::format("chain.{}.route", chain.name),
+                fmt::format("[[chain.{}.route]]", chain.name), diagnostics_);
+  read_section(reader, Section::route, &route, route.given, position);
+  reader.finish();
+}
+
+// [[KEY]]: a list of tables. `header` is how a person writes it.
+template <class Read>
+void Loader::tables_of(Reader& reader, const std::string& key, const std::string& header,
+                       Read read) {
+  const Node* node = reader.take(key);
   if (!node) return;
   const auto* list = std::get_if<Node::List>(&node->value);
   if (!list) {
-    root_.error(*node, "listener",
-                fmt::format("must be a list of tables, not {}", type_name(*node)),
-                "write [[listener]]");
-    if (const auto* table = std::get_if<Table>(&node->value)) listener(*table, node->position);
+    reader.error(*node, key, fmt::format("must be a list of tables, not {}", type_name(*node)),
+                 "write " + header);
+    if (const auto* table = std::get_if<Table>(&node->value)) read(*table, node->position);
     return;
   }
   for (const Node& item : *list) {
     if (const auto* table = std::get_if<Table>(&item.value)) {
-      listener(*table, item.position);
+      read(*table, item.position);
     } else {
-      root_.error(item, "listener",
-                  fmt::format("must be a list of tables, not of {}", type_name(item)),
-                  "write [[listener]]");
+      reader.error(item, key, fmt::format("must be a list of tables, not of {}", type_name(item)),
+                   "write " + header);
     }
   }
 }

@@ -39,6 +39,14 @@ struct Names<Auth> {
   static constexpr std::array<std::string_view, 3> kAll{"off", "optional", "required"};
 };
 template <>
+struct Names<Unmatched> {
+  static constexpr std::array<std::string_view, 2> kAll{"steps", "reject"};
+};
+template <>
+struct Names<RouteMix> {
+  static constexpr std::array<std::string_view, 2> kAll{"deliver", "defer"};
+};
+template <>
 struct Names<OnFailure> {
   static constexpr std::array<std::string_view, 3> kAll{"tempfail", "reject", "continue"};
 };

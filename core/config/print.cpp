@@ -91,8 +91,13 @@ std::string Printer::print(const Config& config) && {
     section(Section::plugin, &one, fmt::format("[plugin.{}]", key_text(one.name)));
     options(one);
   }
-  for (const Chain& one : config.chains)
+  for (const Chain& one : config.chains) {
     section(Section::chain, &one, fmt::format("[chain.{}]", key_text(one.name)));
+    number = 0;
+    for (const Route& route : one.routes)
+      section(Section::route, &route, fmt::format("[[chain.{}.route]]", key_text(one.name)),
+              ++number);
+  }
   return std::move(out_);
 }
 
@@ -111,7 +116,8 @@ void Printer::section(Section section, const void* values, const std::string& he
 bool Printer::is_default(const Key& key, const Value& value, size_t number) const {
   if (key.required) return false;
   if (key.type == Type::hostname) return value == Value(machine_name());
-  if (key.type == Type::name) return value == Value(fmt::format("listener-{}", number));
+  if (key.type == Type::name)
+    return value == Value(fmt::format("{}-{}", info(key.section).name, number));
   if (key.section == Section::listener && !key.computed.empty()) {
     Listener usual;
     usual.tls = config_->default_tls();

@@ -62,12 +62,14 @@ void Reader::wrong_type(const Node& node, std::string_view key, std::string_view
   error(node, key, fmt::format("must be {}, not {}", wanted, type_name(node)), std::move(hint));
 }
 
-const Node* Reader::read(const Key& key, void* target, Given& given, std::vector<Position>* items) {
+const Node* Reader::read(const Key& key, void* target, Given& given) {
   const Node* node = take(key.name);
   if (!node) return nullptr;
-  const auto value = value_of(key, *node, items);
+  std::vector<Position> items;
+  const auto value = value_of(key, *node, &items);
   if (!value) return nullptr;
   given.places[key.name] = node->position;
+  if (key.type == Type::texts) given.items[key.name] = std::move(items);
   if (const Status status = check_value(key, *value); !status) {
     error(*node, key.name, status.error().message, hint_for(key, *value));
     return nullptr;

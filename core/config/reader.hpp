@@ -34,11 +34,10 @@ class Reader {
   // ("[limits]").
   Reader(const Table& table, std::string path, std::string section, Diagnostics& diagnostics);
 
-  // Reads `key` into `target`, its section's struct, and notes its place in `given`. `items`: the
-  // places of a list's items, in step with them. Returns the value's node when the key is given and
-  // right, else nullptr. Not for Type::options.
-  const Node* read(const Key& key, void* target, Given& given,
-                   std::vector<Position>* items = nullptr);
+  // Reads `key` into `target`, its section's struct, and notes its place in `given`, with those of
+  // the items of a list of strings. Returns the value's node when the key is given and right, else
+  // nullptr. Not for Type::options.
+  const Node* read(const Key& key, void* target, Given& given);
   const Table* table(std::string_view key);
   const Node* take(std::string_view key);  // any type
 

@@ -8,9 +8,8 @@
 namespace lsmtpd::config {
 
 // Into `target`, the section's struct. `where`: the place of the section, for a key that is
-// missing. `items`: the places of the items of the section's list, if it has one.
-void read_section(Reader& reader, Section section, void* target, Given& given, Position where = {},
-                  std::vector<Position>* items = nullptr);
+// missing.
+void read_section(Reader& reader, Section section, void* target, Given& given, Position where = {});
 
 // [plugin.NAME], with the options whose keys the plugin defines.
 void read_plugin(Reader& reader, Plugin& plugin, Diagnostics& diagnostics);

@@ -52,7 +52,7 @@ inline constexpr EventRow kEvents[] = {
      "id outcome from to size message_id peer proxy helo protocol listener code reply by "
      "receive_ms "
      "chain_ms "
-     "reply_lost recipients size_after_filters output fallback reason traceparent",
+     "reply_lost recipients size_after_filters output fallback route reason traceparent",
      ""},
     {"refused", Level::info, Level::warn,
      "a connection, command or message got a 4xx or 5xx reply; warn: a connection over a limit",

@@ -32,14 +32,24 @@ plugin::Admission readiness(plugin::Lane& output) {
   return said;
 }
 
-plugin::Admission Chain::admission(const plugin::Lane** limited_by) const {
-  plugin::Admission all;
-  const plugin::Lane* smallest = nullptr;
+namespace {
+
+// Filters that are asked before a message is read.
+void ask_filters(const std::vector<plugin::Lane*>& admissions, plugin::Admission& all,
+                 const plugin::Lane*& smallest) {
   for (auto* lane : admissions) {
     const auto one = lane->admission();
     if (take_smaller(all.max_message_size, one.max_message_size)) smallest = lane;
     if (!one.ready) become_unready(all, *lane, one.reason);
   }
+}
+
+}  // namespace
+
+plugin::Admission Route::admission(const plugin::Lane** limited_by) const {
+  plugin::Admission all;
+  const plugin::Lane* smallest = nullptr;
+  ask_filters(admissions, all, smallest);
   for (const auto& output : outputs) {
     auto one = readiness(*output.lane);
     if (take_smaller(all.max_message_size, one.max_message_size)) smallest = output.lane;
@@ -58,6 +68,42 @@ plugin::Admission Chain::admission(const plugin::Lane** limited_by) const {
     become_unready(all, *output.lane, one.reason);
     become_unready(all, *output.fallback, second.ready ? *stopped : second.reason);
   }
+  if (limited_by) *limited_by = smallest;
+  return all;
+}
+
+std::optional<size_t> Chain::route_of(std::string_view address) const {
+  if (!table) return 0;
+  const auto number = table->find(address);
+  return number ? std::optional<size_t>(*number) : std::nullopt;
+}
+
+plugin::Admission Chain::admission(const plugin::Lane** limited_by) const {
+  plugin::Admission all;
+  const plugin::Lane* smallest = nullptr;
+  ask_filters(admissions, all, smallest);
+  bool some_ready = false;
+  std::string reasons;
+  // Of the routes, the largest limit is announced: the others' are held against their recipients.
+  std::optional<uint64_t> largest;
+  const plugin::Lane* of_largest = nullptr;
+  for (const auto& route : routes) {
+    const plugin::Lane* lane = nullptr;
+    auto one = route.admission(&lane);
+    some_ready = some_ready || one.ready;
+    if (!one.ready) reasons += (reasons.empty() ? "" : "; ") + one.reason;
+    const bool larger =
+        !largest ||
+        (*largest != 0 && (one.max_message_size == 0 || one.max_message_size > *largest));
+    if (!larger) continue;
+    largest = one.max_message_size;
+    of_largest = lane;
+  }
+  if (!some_ready) {
+    all.ready = false;
+    all.reason += (all.reason.empty() ? "" : "; ") + reasons;
+  }
+  if (take_smaller(all.max_message_size, largest.value_or(0))) smallest = of_largest;
   if (limited_by) *limited_by = smallest;
   return all;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One message on its way through a chain: filters one after the other, then all outputs together,
-// each with its fallback. Gives exactly one Outcome. [loop]
+// One message on its way through a chain: the chain's filters one after the other, then the routes
+// of its recipients together. Gives exactly one Outcome. [loop]
 //
 // The Connection keeps a shared_ptr until it has the Outcome or cancels; calls that are under way
 // keep it alive until they are answered or abandoned.
@@ -14,13 +14,13 @@
 
 #include "message/message.hpp"
 #include "pipeline/chain.hpp"
-#include "pipeline/delivery.hpp"
+#include "pipeline/filter_run.hpp"
 #include "pipeline/outcome.hpp"
-#include "plugin/pending_call.hpp"
+#include "pipeline/route_run.hpp"
 
 namespace lsmtpd::pipeline {
 
-class ChainRun final : public std::enable_shared_from_this<ChainRun>, private Delivery::Waiting {
+class ChainRun final : public std::enable_shared_from_this<ChainRun>, private RouteRun::Waiting {
   struct Private {  // only make() makes one
     explicit Private() = default;
   };
@@ -43,18 +43,12 @@ class ChainRun final : public std::enable_shared_from_this<ChainRun>, private De
   bool cancel();
 
  private:
-  void run_filters();
-  void take_filter(CallEnd ended, plugin::Completion&& completion);
-  void filter_overdue();
-  void start_outputs();
-  void output_settled() override;
+  void take_filters(FilterRun::End end);
+  void start_routes(bool skip_filters);
+  void add_route(size_t place, message::Message message);
+  void route_settled() override;
   void chain_overdue();
   void finish(Outcome outcome);
-  void finish_refused(Fate fate, const plugin::Verdict& verdict, std::string detail);
-  Outcome merge() const;
-  void merge_recipients(Outcome& outcome) const;
-  uint64_t time_for_filter();
-  plugin::Lane& filter() { return *chain_->filters[next_filter_]; }
   const std::string& id() const { return message_.envelope->id; }
 
   const std::shared_ptr<const Chain> chain_;
@@ -64,12 +58,11 @@ class ChainRun final : public std::enable_shared_from_this<ChainRun>, private De
   bool running_ = false;  // inside run(): the outcome is returned, not handed on
   std::optional<Outcome> outcome_;
 
-  size_t next_filter_ = 0;
-  plugin::PendingCall call_;  // to a filter
+  FilterRun filters_;
   Deadlines::Entry deadline_;
   uint64_t ends_at_ms_ = 0;
 
-  std::vector<std::shared_ptr<Delivery>> deliveries_;
+  std::vector<std::shared_ptr<RouteRun>> routes_;
   size_t unsettled_ = 0;
 };
 

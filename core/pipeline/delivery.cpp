@@ -22,11 +22,11 @@ uint64_t time_left(uint64_t own_ms, uint64_t ends_at_ms, uint64_t now_ms) {
   return own_ms == 0 ? left : std::min(own_ms, left);
 }
 
-Delivery::Delivery(Deadlines& deadlines, std::shared_ptr<const OutputStep> step, bool several,
+Delivery::Delivery(Deadlines& deadlines, std::shared_ptr<const OutputStep> step, std::string suffix,
                    uint64_t ends_at_ms)
     : deadlines_(deadlines),
       step_(std::move(step)),
-      several_(several),
+      suffix_(std::move(suffix)),
       ends_at_ms_(ends_at_ms),
       decided_by_(step_->lane),
       call_([this] { overdue(CallEnd::deadline); }) {}
@@ -51,12 +51,7 @@ void Delivery::run(const message::Message& message, std::shared_ptr<Waiting> wai
     return;
   }
   ask(*step_->lane,
-      {.copy_id = several_ ? copy_id() : std::string(), .deadline_ms = time_for_output()});
-}
-
-std::string Delivery::copy_id() const {
-  const std::string& id = message_.envelope->id;
-  return several_ ? id + "." + step_->lane->name() : id;
+      {.copy_id = suffix_.empty() ? std::string() : copy_id(), .deadline_ms = time_for_output()});
 }
 
 Role Delivery::role() const {

@@ -24,9 +24,9 @@ class LateOutcome;
 
 class Delivery : public std::enable_shared_from_this<Delivery> {
  public:
-  // `several`: the chain has other outputs beside it. `ends_at_ms`: when the chain's deadline
-  // passes, by `deadlines`; 0: never.
-  Delivery(Deadlines& deadlines, std::shared_ptr<const OutputStep> step, bool several,
+  // `suffix` follows the message's id in the copy's; empty: it is the only copy.
+  // `ends_at_ms`: when the chain's deadline passes, by `deadlines`; 0: never.
+  Delivery(Deadlines& deadlines, std::shared_ptr<const OutputStep> step, std::string suffix,
            uint64_t ends_at_ms);
   ~Delivery();
 
@@ -66,8 +66,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   void leave_output(const char* why, Next next);
   void leave_for_good();
   void leave_to_fallback();
-  // The message's id; with several outputs "." and the output's name follow.
-  std::string copy_id() const;
+  std::string copy_id() const { return message_.envelope->id + suffix_; }
   Role role() const;
   uint64_t time_for_output() const;
   void use_fallback(plugin::Verdict why, uint32_t attempts = 1);
@@ -75,7 +74,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
 
   Deadlines& deadlines_;
   const std::shared_ptr<const OutputStep> step_;  // keeps its chain
-  const bool several_;
+  const std::string suffix_;
   const uint64_t ends_at_ms_;
   message::Message message_;
   std::shared_ptr<Waiting> waiting_;

@@ -26,6 +26,9 @@ struct Outcome {
   // For the log: the outputs that have the message themselves, the fallbacks that have it, and why
   // some output or filter did not take it.
   std::vector<std::string> outputs = {}, fallbacks = {};
+  // For the log: the routes that the recipients took, the chain's own as ""; empty: the chain has
+  // none.
+  std::vector<std::string> routes = {};
   std::string reason = {};
   uint64_t size = 0;       // of the message as filters left it, in octets
   bool mixed = false;      // some recipients are stored, and some are not

@@ -108,6 +108,11 @@ class Connection final : io::Stream::Handler {
   bool keep_recipient();
   void refuse(std::string_view at, const smtp::Reply& reply, std::string_view why, Reason reason);
 
+  // connection_routes.cpp
+  bool take_recipient();
+  std::optional<size_t> find_route();
+  bool admit_route(const pipeline::Route& route);
+
   // connection_auth.cpp
   void offer_auth();
   void authenticate();
@@ -135,12 +140,15 @@ class Connection final : io::Stream::Handler {
   void tell_transaction_end();
   void end_transaction();
   void count(const pipeline::Outcome& outcome);
+
+  // connection_log.cpp: its log lines about messages and refusals
   void log_outcome(const pipeline::Outcome& outcome);
   void log_refused(std::string_view at, const smtp::Reply& reply, std::string_view why);
   void log_refusal(const smtp::Session::Refusal& refusal);
   bool may_log_refusal(uint64_t& held_back);
   void write_refused(std::string_view at, log::List to, const log::Fields& more,
                      uint64_t held_back);
+  void log_refusals();
 
   // connection_tls.cpp
   bool reserve_tls();
@@ -179,7 +187,6 @@ class Connection final : io::Stream::Handler {
     log_line(level, event, fields);
   }
   void log_closed(log::Level level, std::string_view why);
-  void log_refusals();
   void log_if_incomplete(std::string_view why);
   void go_if_idle();
   bool waits_for_us() const { return server::waits_for_us(state_); }
@@ -227,6 +234,7 @@ class Connection final : io::Stream::Handler {
   std::shared_ptr<pipeline::ChainRun> chain_run_;
   std::shared_ptr<const message::Envelope> envelope_;  // of the message under way, for the log
   std::string traceparent_;                            // of that message; empty: none
+  std::optional<size_t> first_route_;                  // of the transaction's first recipient
   std::string_view size_limit_by_;  // whose size limit is in force: a key, or a plugin's name
   uint64_t number_;                 // names the session to its filters, and to operators
   const uint64_t connected_ms_;

@@ -86,7 +86,7 @@ void Connection::decided(smtp::Phase phase, const pipeline::SessionFilters::Resu
     start_body();
   } else if (phase == smtp::Phase::auth) {
     session_.proceed();
-  } else if (phase == smtp::Phase::rcpt ? keep_recipient() : admit(phase)) {
+  } else if (phase == smtp::Phase::rcpt ? take_recipient() : admit(phase)) {
     session_.proceed();
   }
 }
@@ -138,6 +138,7 @@ bool Connection::admit(smtp::Phase phase) {
     refuse("mail", make(smtp::replies::kNotReady), admission.reason, Reason::not_ready);
     return false;
   }
+  first_route_.reset();
   memory_.release_envelope();  // the last one's: a pipelining client may never pause between them
   if (session_filters_) transaction_id_ = session_.envelope().id;
   mail_at_ms_ = service_->loop.now_ms();
@@ -145,7 +146,10 @@ bool Connection::admit(smtp::Phase phase) {
 }
 
 bool Connection::keep_recipient() {
-  if (memory_.add_recipient(message::memory_of(session_.envelope().recipients.back()))) return true;
+  // With routes there is a copy of the envelope for each, with its recipients.
+  const uint64_t copies = service_->chain.table ? 2 : 1;
+  const auto& recipient = session_.envelope().recipients.back();
+  if (memory_.add_recipient(copies * message::memory_of(recipient))) return true;
   const auto& reply = smtp::replies::kNoRoomForRecipient;
   refuse("rcpt", make(reply), reason_of(reply), Reason::memory);
   return false;

@@ -28,7 +28,7 @@ enum class Reason : uint8_t {
   output,                // an output's verdict, or its absence
   protocol,              // syntax, order of commands, what is not offered
   rate,                  // a limit of messages or recipients in a time
-  recipients,            // limits.recipients
+  recipients,            // limits.recipients, or a recipient of another route
   shutdown,              // the daemon stops
   size,                  // a limit of the message's size
   timeout,               // the client was too slow
@@ -68,13 +68,13 @@ inline constexpr std::array<ReasonRow, kReasonCount> kReasons{{
     {"internal", true, false, kAtMail | kAtData | kAtCommand},
     {"loop", false, true, kAtData},
     {"memory", true, false, kAtMail | kAtRcpt | kAtData | kAtCommand},
-    {"not_ready", true, false, kAtMail},
+    {"not_ready", true, false, kAtMail | kAtRcpt},
     {"output", true, true, kAtData},
     {"protocol", false, true, kAnyPhase},
     {"rate", true, false, kAtConnect | kAtMail | kAtRcpt},
     {"recipients", true, false, kAtRcpt},
     {"shutdown", true, false, kAtMail | kAtCommand},
-    {"size", false, true, kAtMail | kAtData},
+    {"size", false, true, kAtMail | kAtRcpt | kAtData},
     {"timeout", true, false, kAtMail | kAtData | kAtCommand},
     {"tls", true, true, kAtMail | kAtCommand},
     {"other", true, true, kAnyPhase},

@@ -4,11 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/network.hpp"
 #include "io/tls_stream.hpp"
+#include "pipeline/route_table.hpp"
 #include "smtp/session.hpp"
 
 namespace lsmtpd::server {
@@ -46,10 +48,18 @@ struct ListenerSettings {
   io::ClientCertificate client_certificate;
 };
 
+struct RouteSettings {
+  std::string name;
+  std::vector<std::string> steps;  // names of instances
+};
+
 struct ChainSettings {
   std::string name;
   std::vector<std::string> steps;  // names of instances
   uint64_t deadline;               // 0: none
+  bool defer_other_routes;
+  std::vector<RouteSettings> routes;
+  std::shared_ptr<const pipeline::RouteTable> table;  // null where there are no routes
 };
 
 struct Settings {

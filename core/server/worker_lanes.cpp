@@ -55,24 +55,49 @@ void WorkerLanes::make_chains(WorkerGeneration& part) {
     chain.name = configured.name;
     chain.deadline_ms = configured.deadline;
     chain.deadlines = &loop_.deadlines();
+    chain.table = configured.table;
+    chain.defer_other_routes = configured.defer_other_routes;
     for (const auto& step : configured.steps) {
       plugin::Lane* lane = part.lanes.at(step).get();
       const plugin::Instance& instance = lane->instance();
       if (instance.session_filter()) chain.session_filters.push_back(lane);
       if (instance.output()) {
-        const auto fallback = part.common->fallbacks.find(step);
-        pipeline::OutputStep output{lane, nullptr, nullptr};
-        if (fallback != part.common->fallbacks.end()) {
-          output.fallback = part.lanes.at(fallback->second).get();
-          output.replay = part.common->replays.at(fallback->second);
-        }
-        chain.outputs.push_back(output);
+        chain.own().outputs.push_back(output_step(part, step));
         continue;
       }
       if (instance.filter()) chain.filters.push_back(lane);
       if (instance.admission()) chain.admissions.push_back(lane);
     }
+    for (const auto& route : configured.routes) chain.routes.push_back(make_route(part, route));
   }
+}
+
+pipeline::Route WorkerLanes::make_route(const WorkerGeneration& part,
+                                        const RouteSettings& configured) {
+  pipeline::Route route;
+  route.name = configured.name;
+  for (const auto& step : configured.steps) {
+    plugin::Lane* lane = part.lanes.at(step).get();
+    const plugin::Instance& instance = lane->instance();
+    if (instance.output()) {
+      route.outputs.push_back(output_step(part, step));
+      continue;
+    }
+    if (instance.filter()) route.filters.push_back(lane);
+    if (instance.admission()) route.admissions.push_back(lane);
+  }
+  return route;
+}
+
+pipeline::OutputStep WorkerLanes::output_step(const WorkerGeneration& part,
+                                              const std::string& step) {
+  pipeline::OutputStep output{part.lanes.at(step).get(), nullptr, nullptr};
+  const auto fallback = part.common->fallbacks.find(step);
+  if (fallback != part.common->fallbacks.end()) {
+    output.fallback = part.lanes.at(fallback->second).get();
+    output.replay = part.common->replays.at(fallback->second);
+  }
+  return output;
 }
 
 void WorkerLanes::start_replays(const WorkerGeneration& part) {

@@ -57,6 +57,8 @@ class WorkerLanes {
   Result<std::shared_ptr<plugin::Lane>> lane_of(plugin::Instance& instance);
   void make_replays(Generation& generation, const WorkerGeneration& part);
   void make_chains(WorkerGeneration& part);
+  static pipeline::Route make_route(const WorkerGeneration& part, const RouteSettings& configured);
+  static pipeline::OutputStep output_step(const WorkerGeneration& part, const std::string& step);
   void release(const plugin::Lane* lane);
   void close_each_lane(uint64_t ends_at_ms);
   void lane_closed();

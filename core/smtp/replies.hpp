@@ -118,14 +118,19 @@ inline constexpr Fixed kNeedsSmtputf8{"553 5.6.7 Address needs SMTPUTF8"};
 inline constexpr Fixed kBadParameter{"501 5.5.4 Bad parameter"};
 inline constexpr Fixed kUnknownParameter{"555 5.5.4 Unsupported parameter"};
 inline constexpr Fixed kTooManyRecipients{"452 4.5.3 Too many recipients"};
+inline constexpr Fixed kUnknownRecipient{"550 5.1.1 Recipient unknown",
+                                         "no route has this recipient (unmatched = \"reject\")"};
+inline constexpr Fixed kOtherRoute{"452 4.5.3 Send this recipient in a transaction of its own",
+                                   "it takes another route (route_mix = \"defer\")"};
 // Beyond limits.errors while recipients are held, so that these get their message.
 inline constexpr Fixed kTooManyRefused{"452 4.5.3 Too many recipients were refused"};
 
 // Content.
 inline constexpr Fixed kBadChunkSize{"501 5.5.4 Syntax: BDAT size [LAST]"};
 // Sent by session_envelope.cpp (SIZE at MAIL), session_content.cpp (the size of a BDAT chunk) and
-// content_receiver.cpp (the octets received). Plugins have a text of their own: filter_size,
-// sink/copy_outcome.cpp, output_amqp/disposition.cpp.
+// content_receiver.cpp (the octets received); for a route's own limit by connection_routes.cpp
+// (SIZE, at RCPT) and pipeline/route_run.cpp (the octets received). Plugins have a text of their
+// own: filter_size, sink/copy_outcome.cpp, output_amqp/disposition.cpp.
 inline constexpr Fixed kTooLarge{"552 5.3.4 Message too large"};
 inline constexpr Fixed kLoop{"554 5.4.6 Too many Received fields: mail loop"};
 // 5.6.0: no code for this one is registered; 5.6.11, seen elsewhere, belongs to one vendor.
@@ -166,6 +171,10 @@ inline constexpr Fixed kNotReady{"452 4.3.1 Message cannot be stored now, try ag
 inline constexpr Fixed kMessageRefused{"554 5.7.1 Message refused"};
 inline constexpr Fixed kRecipientRefused{"550 5.7.1 Message refused"};
 inline constexpr Fixed kFilterTempfail{"451 4.7.1 Try again later"};
+// Routes of one message that came to different ends.
+inline constexpr Fixed kSomeTempfailed{
+    "451 4.3.0 Message is not stored for all recipients, try again later"};
+inline constexpr Fixed kSomeRefused{"554 5.3.0 Message refused for some recipients"};
 inline constexpr Fixed kOutputTempfail{"451 4.3.0 Message cannot be stored now, try again later"};
 Reply queued(std::string_view id);
 

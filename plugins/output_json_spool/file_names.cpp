@@ -21,6 +21,12 @@ bool valid_id(std::string_view id) {
          std::all_of(id.begin(), id.end(), allowed);
 }
 
+std::string output_id(std::string_view copy_id, std::string_view spool) {
+  const std::string suffix = std::string(".").append(spool);
+  if (copy_id.ends_with(suffix)) copy_id.remove_suffix(suffix.size());
+  return std::string(copy_id);
+}
+
 std::string file_name(std::string_view id) {
   return std::string(id).append(kSuffix);
 }

@@ -90,8 +90,8 @@ void Lane::close(sdk::Closed closed) {
 }
 
 void Lane::deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery) {
-  // As an output it names files by the message's id, as LSMTPD did; as a fallback, by the copy's.
-  std::string id(delivery.target.empty() ? sdk::view(message.envelope().id) : delivery.copy_id);
+  const std::string id = delivery.target.empty() ? output_id(delivery.copy_id, host().name())
+                                                 : std::string(delivery.copy_id);
   if (!valid_id(id)) return call.tempfail({}, 0, {}, "the id is no file name");
   if (!shared_.capacity.in_place()) {
     return call.tempfail({}, 0, {}, shared_.capacity.reason());

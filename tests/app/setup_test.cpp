@@ -35,7 +35,7 @@ class SetupTest : public testing::Test {
     config::Chain entry;
     entry.name = "default";
     entry.position = {100, 1};
-    for (uint32_t i = 0; i < steps.size(); ++i) entry.step_positions.push_back({101, i + 1});
+    for (uint32_t i = 0; i < steps.size(); ++i) entry.given.items["steps"].push_back({101, i + 1});
     entry.steps = std::move(steps);
     config_.chains.push_back(entry);
   }

@@ -30,6 +30,8 @@ inline const void* part(const Config& config, Section section) {
       return &config.admin;
     case Section::plugin:
       return &config.plugins.at(0);
+    case Section::route:
+      return &config.chains.at(0).routes.at(0);
     default:
       return &config.chains.at(0);
   }

@@ -47,6 +47,8 @@ std::string text_with(Section wanted, const std::string& line, std::string_view 
   if (without != "chain") text += "chain = \"out\"\n";
   add(Section::plugin, "[plugin.out]", "use", "use = \"y\"");
   add(Section::chain, "[chain.out]", "steps", "steps = [\"out\"]");
+  add(Section::route, "[[chain.out.route]]", "steps", "steps = [\"out\"]");
+  if (without != "recipients") text += "recipients = [\"*@example.org\"]\n";
   return text;
 }
 

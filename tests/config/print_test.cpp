@@ -65,7 +65,13 @@ Config unusual() {
   other.name = "other";
   other.use = "o";
   config.plugins = {filter, other};
-  config.chains = {{"main", {"filter"}, {}, {}, {}}};
+  Chain& chain = config.chains.emplace_back();
+  for (const Key& key : keys_of(Section::chain)) key.set(&chain, other_value(key, number++));
+  chain.name = "main";
+  chain.steps = {"filter"};
+  Route& route = chain.routes.emplace_back();
+  for (const Key& key : keys_of(Section::route)) key.set(&route, other_value(key, number++));
+  route.steps = {"filter"};
   return config;
 }
 
@@ -141,7 +147,8 @@ TEST(Print, OnlyChangedLeavesOutWhatHasItsDefault) {
   config.listeners[0].host = "*";
   config.listeners[1].name = "listener-1";
   config.listeners[1].host = "*";
-  config.chains = {{"default", {"out"}, {}, {}, {}}};
+  config.chains.emplace_back().name = "default";
+  config.chains[0].steps = {"out"};
   Printing how;
   how.unset = {"out.key"};
   how.only_changed = true;

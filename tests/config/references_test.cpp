@@ -76,6 +76,32 @@ const Case chains[] = {
     {"StepThatComesTwice",
      "[chain.c]\nsteps = [\"store\", \"store\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
      {"f:2:19: error: \"store\" is a step of chain.c twice"}},
+    {"RouteWithoutPatterns",
+     "[chain.c]\nsteps = [\"store\"]\n[[chain.c.route]]\nsteps = [\"store\"]\n[[listener]]\n"
+     "address = \"*:0\"\nchain = \"c\"",
+     {"f:3:1: error: route route-1 of chain.c has no patterns (such as recipients = "
+      "[\"*@example.org\"])"}},
+    {"RouteWithAStepThatDoesNotExist",
+     "[chain.c]\nsteps = [\"store\"]\n[[chain.c.route]]\nrecipients = [\"a@b\"]\nsteps = "
+     "[\"stor\", \"store\", \"store\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
+     {"f:5:10: error: the step \"stor\" of route route-1 of chain.c does not exist (did you mean "
+      "\"store\"?)",
+      "f:5:27: error: \"store\" is a step of route route-1 of chain.c twice"}},
+    {"TwoRoutesOfOneName",
+     "[chain.c]\nsteps = [\"store\"]\n[[chain.c.route]]\nname = \"x\"\nrecipients = "
+     "[\"a@b\"]\nsteps = [\"store\"]\n[[chain.c.route]]\nname = \"x\"\nfiles = [\"f\"]\n"
+     "steps = [\"store\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
+     {"f:8:8: error: chain.c has two routes that are called x"}},
+    {"RouteThatIsATable",
+     "[chain.c]\nsteps = [\"store\"]\n[chain.c.route]\nrecipients = [\"a@b\"]\nsteps = "
+     "[\"store\"]\n[[listener]]\naddress = \"*:0\"\nchain = \"c\"",
+     {"f:3:1: error: chain.c.route must be a list of tables, not a table (write "
+      "[[chain.c.route]])"}},
+    {"KeysOfRoutesWithoutARoute",
+     "[chain.c]\nsteps = [\"store\"]\nunmatched = \"reject\"\n[[listener]]\naddress = "
+     "\"*:0\"\nchain = \"c\"",
+     {"f:3:13: warning: chain.c.unmatched has no effect: the chain has no routes (add "
+      "[[chain.c.route]])"}},
     {"NotUsed",
      "[chain.c]\nsteps = [\"store\"]",
      {"f:1:8: warning: chain.c is not used: no listener has it"}},

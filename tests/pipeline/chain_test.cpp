@@ -268,12 +268,12 @@ TEST(ChainAdmissionTest, AnOutputThatIsNotReadyNeedsAFallbackThatIs) {
   t.output(t.entry("a", "test_output", {{"ready", "false"}}), t.entry("spool", "replay_output"));
   ask();
   EXPECT_TRUE(admission.ready);
-  t.chain.outputs[0].fallback = &t.lane("full", "replay_output", {{"ready", "false"}});
+  t.chain.own().outputs[0].fallback = &t.lane("full", "replay_output", {{"ready", "false"}});
   ask();
   EXPECT_FALSE(admission.ready);
   EXPECT_EQ(admission.reason,
             "a: test_output was told not to be ready; full: test_output was told not to be ready");
-  t.chain.outputs[0].fallback = nullptr;
+  t.chain.own().outputs[0].fallback = nullptr;
   ask();
   EXPECT_FALSE(admission.ready);
 }

@@ -94,7 +94,7 @@ class ConnectionTest : public testing::Test {
   void step(config::Plugin entry) {
     plugin::Lane& lane = host_.lane(std::move(entry));
     if (lane.instance().session_filter()) chain_.session_filters.push_back(&lane);
-    if (lane.instance().output()) chain_.outputs.push_back({&lane, nullptr, nullptr});
+    if (lane.instance().output()) chain_.own().outputs.push_back({&lane, nullptr, nullptr});
     if (lane.instance().filter()) chain_.filters.push_back(&lane);
     if (lane.instance().admission()) chain_.admissions.push_back(&lane);
   }

@@ -67,7 +67,7 @@ class ChainHost : public PluginHost {
   }
   void filter(config::Plugin plugin) { chain.filters.push_back(&lane(std::move(plugin))); }
   void output(config::Plugin plugin) {
-    chain.outputs.push_back({&lane(std::move(plugin)), nullptr, nullptr});
+    chain.own().outputs.push_back({&lane(std::move(plugin)), nullptr, nullptr});
   }
   // An output with a fallback, and the replay between them (which is not started).
   void output(config::Plugin plugin, config::Plugin fallback) {
@@ -75,7 +75,7 @@ class ChainHost : public PluginHost {
     if (!replay) replay = std::make_unique<pipeline::Replay>(loop, borrowed(*storage));
     plugin::Lane& to = lane(std::move(plugin));
     replay->set_output(borrowed(to));
-    chain.outputs.push_back({&to, storage, replay.get()});
+    chain.own().outputs.push_back({&to, storage, replay.get()});
   }
 
   void start(message::Message message) {

@@ -40,7 +40,12 @@ inline server::Settings server_settings() {
                                   .traceparent = false},
                          .implicit_tls = false,
                          .client_certificate = io::ClientCertificate::none}},
-          .chains = {{.name = "default", .steps = {}, .deadline = 30'000}}};
+          .chains = {{.name = "default",
+                      .steps = {},
+                      .deadline = 30'000,
+                      .defer_other_routes = false,
+                      .routes = {},
+                      .table = nullptr}}};
 }
 
 }  // namespace lsmtpd::test
