@@ -12,7 +12,7 @@ packages_build=(
   g++ cmake ninja-build pkg-config ccache
   libuv1-dev libqpid-proton-cpp12-dev libcjson-dev libtomlplusplus-dev libspdlog-dev libfmt-dev
   libexpected-dev libcli11-dev libssl-dev libidn2-dev libboost-dev
-  rustc bindgen libclang1 # the example filter in Rust; Debian 12's bindgen loads libclang without depending on it
+  rustc bindgen # the example filter in Rust
   libc-ares-dev libcurl4-openssl-dev
 )
 packages_run=(swaks python3) # the tour in README.md sends with one of them
