@@ -198,6 +198,37 @@ TEST_F(RoutesTest, AClientThatLeavesLaterCancelsNothing) {
   EXPECT_EQ(deliveries(), (Lines{" to=<a@x.example>"}));
 }
 
+// The filter of mode "edits" removes the first recipient and adds added@example.org.
+TEST_F(RoutesTest, RecipientsAreLookedUpAgainBehindTheChainsFilters) {
+  own();
+  route("side");
+  ASSERT_TRUE(table_->add("added@example.org", 1));
+  t_.filter(t_.entry("f", "bad_filter", {{"mode", "edits"}}));
+  send({"a@x.example", "b@side.example"});
+  EXPECT_EQ(t_.reply(), kQueued);
+  EXPECT_EQ(deliveries(), (Lines{".side.side to=<b@side.example> to=<added@example.org> "
+                                 "bad_filter.note=edited"}));
+}
+
+TEST_F(RoutesTest, ARecipientThatAFilterReplacedHasTheOutcomeOfTheMessage) {
+  own({{"verdict", "reject"}});
+  route("side");
+  t_.filter(t_.entry("f", "bad_filter", {{"mode", "edits"}}));
+  send({"a@x.example", "b@side.example"});
+  EXPECT_EQ(t_.reply(), "554 5.3.0 Message refused for some recipients");
+  EXPECT_EQ(replies(), (Lines{"554 5.3.0", "250 2.0.0"}));
+  EXPECT_EQ(t_.outcome().told[0], "<a@x.example> replaced by a filter");
+}
+
+// So it is without routes, where an output answers recipient by recipient.
+TEST_F(RoutesTest, AReplacedRecipientOfOneRouteHasTheOutcomeToo) {
+  own({{"verdicts", "rs"}});
+  t_.filter(t_.entry("f", "bad_filter", {{"mode", "edits"}}));
+  send({"a@x.example", "b@x.example"});
+  EXPECT_EQ(t_.outcome().fate, Fate::rejected);
+  EXPECT_EQ(replies(), (Lines{"554 5.7.1", "554 5.7.1"}));
+}
+
 TEST_F(RoutesTest, TheSameAddressTwiceHasTwoReplies) {
   own();
   route("side", {{"verdict", "reject"}});
