@@ -34,6 +34,8 @@ lint_files() {
   printf '%s\n' "$@" | sed -nE '/\.(c|cpp|h|hpp)$/p' | xargs -r clang-format --dry-run -Werror || failed=1
   say "include rules"
   contrib/check-includes || failed=1
+  say "names of constants and enumerators"
+  contrib/check-names || failed=1
   say "licence lines"
   contrib/check-spdx "$@" || failed=1
   say "shell scripts"

@@ -53,12 +53,12 @@ uint64_t siphash(const SipKey& key, std::string_view text) {
 }
 
 const SipKey& process_key() {
-  static const SipKey key = [] {
+  static const SipKey kKey = [] {
     SipKey random{};
     if (::getrandom(random.data(), sizeof random, 0) != sizeof random) std::abort();
     return random;
   }();
-  return key;
+  return kKey;
 }
 
 }  // namespace lsmtpd

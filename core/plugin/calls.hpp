@@ -88,8 +88,8 @@ struct Completion {
     return *storage_answer;
   }
   const StorageAnswer& storage() const {
-    static const StorageAnswer nothing;
-    return storage_answer ? *storage_answer : nothing;
+    static const StorageAnswer kNothing;
+    return storage_answer ? *storage_answer : kNothing;
   }
   static Completion make(Kind kind, std::string detail) {
     return {Verdict::make(kind, std::move(detail))};

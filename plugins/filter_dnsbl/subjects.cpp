@@ -56,14 +56,14 @@ std::string cache_key(const Ip& address) {
 }
 
 bool is_private(const Ip& address) {
-  static const auto networks = [] {
+  static const auto kNetworks = [] {
     std::array<mail_names::Network, std::size(kPrivate)> all;
     std::string problem;
     for (size_t i = 0; i < all.size(); ++i)
       all[i] = *mail_names::parse_network(kPrivate[i], problem);
     return all;
   }();
-  for (const auto& network : networks) {
+  for (const auto& network : kNetworks) {
     if (network.address.v6 == address.v6 && address.network(network.prefix) == network.address)
       return true;
   }

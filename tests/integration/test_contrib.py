@@ -58,6 +58,34 @@ def test_allowed_includes_pass(tmp_path):
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.parametrize("text, name", [
+    ("constexpr int limit = 1;", "limit"),
+    ("static constexpr std::array<const char*, 2> names{};", "names"),
+    ("int f() {\n  static const auto table = [] { return 1; }();\n}", "table"),
+    ("const std::string kFine, other = {};\nconst std::map<int, std::string> lost;", "lost"),
+    ("enum class Color : uint8_t { red, /* kNo, */ kBlue };", "kBlue"),
+])
+def test_a_breach_of_the_rule_of_names_is_found(tmp_path, text, name):
+    (tmp_path / "core/io").mkdir(parents=True)
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "core/io/a.cpp").write_text(f"\n{text}\n")
+    done = subprocess.run([ROOT / "contrib/check-names", "--root", tmp_path], capture_output=True, text=True)
+    line = 2 + text[:text.index(name)].count("\n")
+    assert done.returncode == 1 and done.stdout.startswith(f"core/io/a.cpp:{line}: "), done.stdout
+    assert len(done.stdout.splitlines()) == 1 and f" {name} " in done.stdout
+
+
+def test_allowed_names_pass(tmp_path):
+    (tmp_path / "core/io").mkdir(parents=True)
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "core/io/a.cpp").write_text(
+        'constexpr int f(int a) { return a; }\n// constexpr int no = 1;\nconst char* text = "constexpr int no = 1;";\n'
+        "static const char* next = nullptr;\nstatic constexpr lsmtpd_option options[] = {};\n"
+        "enum Kind { first_one, second2 = 2 };\nvoid g(const int a) { const int b = a; }\nconstexpr int kGood = 1;\n")
+    done = subprocess.run([ROOT / "contrib/check-names", "--root", tmp_path], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_the_dev_script_names_its_commands_and_refuses_others():
     done = subprocess.run([ROOT / "contrib/dev", "help"], capture_output=True, text=True)
     assert done.returncode == 0 and "--sanitize" in done.stdout

@@ -11,8 +11,8 @@ namespace {
 
 // Fetched once: EVP_sha256() is looked up anew at each use.
 const EVP_MD* sha256() {
-  static const EVP_MD* const fetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  return fetched;
+  static const EVP_MD* const kFetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return kFetched;
 }
 
 std::string hex(const unsigned char* octets, unsigned count) {
