@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
-# The four message brokers of the integration tests. This only gets them, into the cache folder;
+# The message brokers of the integration tests. This only gets them, into the cache folder;
 # tests/integration/support/brokers.py starts and ends them.
 
 artemis_version=2.31.2
 broker_j_version=9.2.0
+# Only `test brokers` has these. 5.18.3 is the newest Classic whose release is in Maven's repository as a whole.
+artemis_new_version=2.56.0
+classic_version=5.18.3
 
 # maven_tarball GROUP:ARTIFACT:VERSION FOLDER DEPTH: unpacks the binary release into the cache as
 # FOLDER, without the first DEPTH folders of its paths.
@@ -51,7 +54,7 @@ get_rabbitmq4() {
   as_root mv "$tree.part" "$tree"
 }
 
-# The two RabbitMQ are unpacked, not installed: their packages bring a service that starts at boot.
+# get_brokers [all]. The two RabbitMQ are unpacked, not installed: their packages bring a service that starts at boot.
 get_brokers() {
   local failed=
   ensure_packages "${packages_brokers[@]}" || return 1
@@ -59,12 +62,16 @@ get_brokers() {
   maven_tarball "org.apache.qpid:apache-qpid-broker-j:$broker_j_version" "broker-j-$broker_j_version" 2 || failed=1
   (unpack_package rabbitmq-server "$cache/rabbitmq3") || failed=1
   get_rabbitmq4 || failed=1
+  if [ "${1:-}" = all ]; then
+    maven_tarball "org.apache.artemis:apache-artemis:$artemis_new_version" "artemis-$artemis_new_version" 1 || failed=1
+    maven_tarball "org.apache.activemq:apache-activemq:$classic_version" "activemq-$classic_version" 1 || failed=1
+  fi
   [ -z "$failed" ]
 }
 
 cmd_brokers() {
   case "${1:-get}" in
-    get) get_brokers && say "the brokers are in $cache" ;;
+    get) get_brokers "${2:-}" && say "the brokers are in $cache" ;;
     *) die "brokers: unknown command '$1'" ;;
   esac
 }

@@ -156,15 +156,16 @@ cmd_test() {
 }
 
 # faults [OPTION...]: the whole fault matrix; soak [MINUTES] [OPTION...]. Both print their ledgers. brokers [OPTION...]: the
-# example workers.
+# example workers, and output_amqp with more brokers.
 test_long() {
   local kind=$1 brokers=1
   local -a pytest=()
   shift
   if [ "$kind" = brokers ]; then
-    export LSMTPD_LONG=1
+    export LSMTPD_LONG=1 LSMTPD_ALL_BROKERS=1
     get_worker_libraries all
-    pytest=(test_amqp_workers.py test_workers.py test_use_cases.py)
+    get_brokers all
+    pytest=(test_amqp_workers.py test_workers.py test_use_cases.py test_brokers.py test_amqp_brokers.py)
   elif [ "$kind" = faults ]; then
     export LSMTPD_LONG=1
     pytest=(test_kill.py test_replay.py test_faults.py test_power.py test_broker_faults.py test_conformance.py)

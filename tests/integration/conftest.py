@@ -80,9 +80,32 @@ def rabbitmq4(authority, tmp_path_factory):
     yield from _broker(RabbitMq4, authority, tmp_path_factory)
 
 
-@pytest.fixture(params=["artemis", "brokerj", "rabbitmq3", "rabbitmq4"])
+@pytest.fixture(scope="session")
+def artemis_new(authority, tmp_path_factory):
+    from support.artemis import NewArtemis
+    yield from _broker(NewArtemis, authority, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def classic(authority, tmp_path_factory):
+    from support.classic import Classic
+    yield from _broker(Classic, authority, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq4_cluster(authority, tmp_path_factory):
+    from support.rabbitmq import RabbitMq4Cluster
+    yield from _broker(RabbitMq4Cluster, authority, tmp_path_factory)
+
+
+# Of the others, `contrib/dev test brokers` has the tests too.
+BROKERS = ["artemis", "brokerj", "rabbitmq3", "rabbitmq4",
+           *(["artemis_new", "classic", "rabbitmq4_cluster"] if os.environ.get("LSMTPD_ALL_BROKERS") else [])]
+
+
+@pytest.fixture(params=BROKERS)
 def broker(request):
-    """Each of the four in turn, started again if the test before stopped it."""
+    """Each in turn, started again if the test before stopped it."""
     found = request.getfixturevalue(request.param)
     found.resume()
     return found.start()

@@ -10,10 +10,10 @@ from . import amqp
 from .brokers import CACHE, Broker, Unavailable
 from .tls import STORE_PASSWORD
 
-VERSION = "2.31.2"
+VERSION, NEW_VERSION = "2.31.2", "2.56.0"
 
 
-class _TemporaryQueue(LinkOption):
+class TemporaryQueue(LinkOption):
     def apply(self, link):
         link.source.dynamic = True
         link.source.capabilities.put_object(symbol("temporary-queue"))
@@ -23,12 +23,13 @@ class Artemis(Broker):
     """Addresses that begin with block., fail. or page. are full at 1 MiB and then follow that policy."""
 
     name = "artemis"
+    version = VERSION
     detects_duplicates = True
 
     def prepare(self):
-        home = CACHE / f"artemis-{VERSION}"
+        home = CACHE / f"artemis-{self.version}"
         if not home.is_dir():
-            raise Unavailable(f"no Artemis in {home}: run contrib/dev brokers get")
+            raise Unavailable(f"no Artemis in {home}: run contrib/dev brokers get all")
         self.reserve("port", "tls_port")
         self._instance = self.folder / "instance"
         made = subprocess.run(
@@ -79,7 +80,7 @@ class Artemis(Broker):
     def _manage(self, resource, body, **properties):
         connection = amqp.connect(self)
         try:
-            reply = connection.create_receiver(None, dynamic=True, options=_TemporaryQueue())
+            reply = connection.create_receiver(None, dynamic=True, options=TemporaryQueue())
             connection.create_sender("activemq.management").send(Message(
                 body=json.dumps(body), reply_to=reply.link.remote_source.address,
                 properties={"_AMQ_ResourceName": resource, **properties}))
@@ -100,3 +101,8 @@ class Artemis(Broker):
 
     def purge(self, queue):
         self._manage(f"queue.{queue}", [], _AMQ_OperationName="removeAllMessages")
+
+
+class NewArtemis(Artemis):
+    name = "artemis_new"
+    version = NEW_VERSION

@@ -77,6 +77,11 @@ class Broker:
         return f"amqp://{self.host}:{self.port}"
 
     @property
+    def urls(self):
+        """All of a cluster's."""
+        return [self.url]
+
+    @property
     def tls_url(self):
         return f"amqps://localhost:{self.tls_port}"
 

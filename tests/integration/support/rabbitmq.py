@@ -201,3 +201,56 @@ class RabbitMq4(_RabbitMq):
 
     def target(self, queue):
         return f"/queues/{urllib.parse.quote(queue, safe='')}"
+
+
+class RabbitMq4Cluster(RabbitMq4):
+    """Three nodes; queues are quorum queues with a member on each. This object is the first node: kill() and pause()
+    meet that one, and the other two go on."""
+
+    name = "rabbitmq4_cluster"
+
+    def __init__(self, folder, authority):
+        super().__init__(folder, authority)
+        self._others = [RabbitMq4(self.folder / f"node{number}", authority) for number in (2, 3)]
+
+    @property
+    def _nodes(self):
+        return [self, *self._others]
+
+    @property
+    def urls(self):
+        return [node.url for node in self._nodes]
+
+    def prepare(self):
+        for node in self._nodes:
+            RabbitMq4.prepare(node)
+        peers = "cluster_formation.peer_discovery_backend = classic_config\n" + "".join(
+            f"cluster_formation.classic_config.nodes.{number} = lsmtpd{node.dist_port}@localhost\n"
+            for number, node in enumerate(self._nodes, 1))
+        for node in self._nodes:
+            node.epmd_port = self.epmd_port
+            with open(node.inside("rabbitmq.conf"), "a") as configuration:
+                configuration.write(peers)
+            cookie = node.inside("home") / ".erlang.cookie"
+            cookie.write_text("LSMTPDTESTS")
+            cookie.chmod(0o400)
+
+    def launch(self):
+        super().launch()
+        for node in self._others:
+            node._epmd = self._epmd
+            if node.process is None or not node.process.running():
+                node.launch()
+
+    def ready(self):
+        try:
+            running = [node["name"] for node in self._rest("GET", "nodes") if node["running"]]
+        except (OSError, ValueError):
+            return False
+        return len(running) == len(self._nodes) and all(RabbitMq4.ready(node) for node in self._nodes)
+
+    def end(self):
+        for node in self._others:
+            node._epmd = None  # it is ours
+            node.end()
+        super().end()
