@@ -60,6 +60,7 @@ class Tree:
         """The argument list that runs a shell command inside."""
         # Bound onto itself, so that its root is a mount point, as the root of a real machine is.
         setup = ('mount --bind "$1" "$1"; mount --bind /proc "$1/proc"; mount --bind /dev "$1/dev"; '
+                 '{ [ ! -d /dev/pts ] || mount --bind /dev/pts "$1/dev/pts"; }; '
                  'mount -t tmpfs tmpfs "$1/dev/shm" 2>/dev/null || true; '
                  'exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin '
                  'HOME="$5" USER="$2" LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "${@:6}" '

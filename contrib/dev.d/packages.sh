@@ -20,7 +20,7 @@ packages_lint=(clang-format shellcheck git python3)
 packages_tidy=(clang-tidy)
 packages_fuzz=(clang "$(by_release libclang-rt-14-dev libclang-rt-19-dev)")
 packages_test=(
-  libgtest-dev libgmock-dev clang-format git
+  libgtest-dev libgmock-dev clang-format git dpkg-dev
   python3 python3-pytest python3-qpid-proton python3-pika python3-prometheus-client python3-yaml
   "$(by_release libpython3.11-testsuite libpython3.13-testsuite)"
   swaks libnet-ssleay-perl sslscan msmtp curl rbldnsd strace openssl man-db

@@ -25,11 +25,12 @@ Status check_domain(std::string_view domain) {
 }
 
 // The pattern for people: the key with its "*".
-std::string pattern_of(std::string key) {
-  if (key.empty()) return key;
-  if (key.back() == '@') return key + "*";
-  if (key.front() != '@') return key;
-  return (key.starts_with("@.") ? "*@*" : "*@") + key.substr(1);
+std::string pattern_of(std::string_view key) {
+  std::string pattern;
+  if (key.starts_with('@')) pattern = key.starts_with("@.") ? "*@*" : "*@";
+  pattern += key.substr(key.starts_with('@') ? 1 : 0);
+  if (key.ends_with('@')) pattern += '*';
+  return pattern;
 }
 
 }  // namespace
@@ -121,8 +122,8 @@ std::optional<uint32_t> RouteTable::find(std::string_view address) const {
 }
 
 std::optional<RouteTable::Match> RouteTable::explain(std::string_view address) const {
-  Best found = best(address);
-  if (!found.key.empty()) return Match{found.number, pattern_of(std::move(found.key))};
+  const Best found = best(address);
+  if (!found.key.empty()) return Match{found.number, pattern_of(found.key)};
   const auto own = unmatched(address);
   if (!own) return std::nullopt;
   return Match{*own, {}};

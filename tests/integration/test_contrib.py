@@ -202,7 +202,8 @@ def test_the_libraries_of_contrib_dev_and_of_the_debian_packages_are_the_same():
     control = (DEBIAN / "control").read_text()
     needed = set(re.findall(r"[a-z0-9.+-]+(?=[ ,\n])", re.search(r"Build-Depends: (.*?)\n[A-Z]", control, re.S)[1] + "\n"))
     listed = subprocess.run([ROOT / "contrib/dev", "packages", "--list", "build"], capture_output=True, text=True, check=True)
-    libraries = {name for name in listed.stdout.split() if name.startswith("lib")}
+    # bindgen's, for the example in Rust, which the packages leave out.
+    libraries = {name for name in listed.stdout.split() if name.startswith("lib")} - {"libclang1"}
     assert libraries == {name for name in needed if name.startswith("lib")} - {"libcrypt-dev"}  # comes with every compiler
 
 
