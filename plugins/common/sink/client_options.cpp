@@ -22,9 +22,15 @@ class Parser {
 
   bool run() {
     urls();
+    good_ &= peer();
+    out_.tls.name = text("tls_name");
+    clear_text();
+    return good_;
+  }
+
+  bool peer() {
     credentials();
     good_ &= parse_tls_options(config_, report_, &out_.tls);
-    out_.tls.name = text("tls_name");
     limits();
     return good_;
   }
@@ -56,6 +62,10 @@ class Parser {
     if (!out_.password.empty() && !out_.password_file.empty())
       error("password_file", "stands beside `password`");
     if (secret && out_.username.empty()) error("username", "missing: there is a password");
+  }
+
+  void clear_text() {
+    const bool secret = !out_.password.empty() || !out_.password_file.empty();
     const bool clear = std::any_of(out_.urls.begin(), out_.urls.end(), [](const Url& url) {
       const bool own = is_address(url.host) && (url.host.starts_with("127.") || url.host == "::1");
       return !url.tls && url.host != "localhost" && !own;
@@ -115,6 +125,10 @@ bool parse_tls_options(sdk::Config config, sdk::Report report, TlsOptions* optio
 
 bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions* options) {
   return Parser(config, report, options).run();
+}
+
+bool parse_peer_options(sdk::Config config, sdk::Report report, ClientOptions* options) {
+  return Parser(config, report, options).peer();
 }
 
 bool load_password(ClientOptions* options, sdk::Report report) {
