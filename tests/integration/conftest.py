@@ -80,6 +80,12 @@ def rabbitmq4(authority, tmp_path_factory):
     yield from _broker(RabbitMq4, authority, tmp_path_factory)
 
 
+@pytest.fixture(scope="session")
+def kafka(authority, tmp_path_factory):
+    from support.kafka import Kafka
+    yield from _broker(Kafka, authority, tmp_path_factory)
+
+
 @pytest.fixture(params=["artemis", "brokerj", "rabbitmq3", "rabbitmq4"])
 def broker(request):
     """Each of the four in turn, started again if the test before stopped it."""
