@@ -139,7 +139,7 @@ void Lane::not_reached(const std::string& why) {
   fail_queued(failure_);
 }
 
-// No broker is connected. What librdkafka has waits for the next connection.
+// No broker is connected. The records that librdkafka has wait for the next connection.
 void Lane::lost(const std::string& why) {
   // Brokers close connections that are idle.
   host().log(flight_.count() == 0 ? LSMTPD_LOG_DEBUG : LSMTPD_LOG_WARN,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a topic's acknowledgement rests on, and whether mail may go there. Pure.
+// The facts that a topic's acknowledgement rests on, and whether mail may go there. Pure.
 #pragma once
 
 #include <cstdint>
