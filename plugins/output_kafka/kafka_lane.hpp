@@ -83,7 +83,7 @@ class Lane : public JobLane,
   void connect();
   void connect_later();
   void made(tl::expected<std::shared_ptr<Handle>, std::string> handle);
-  void reach();
+  void reach(std::chrono::milliseconds first);
   void reached(const ClusterAnswer& answer);
   void not_reached(const std::string& why);
   void lost(const std::string& why);
@@ -125,7 +125,7 @@ class Lane : public JobLane,
   sdk::Reservation memory_;  // of the producer
   std::shared_ptr<Handle> handle_;
   Phase phase_ = Phase::none;
-  Clerk::Token token_;
+  Clerk::Token token_ = Clerk::token();
   std::uint64_t batch_bytes_ = Handle::kBatchBytes;
   rd_kafka_event_t* event_ = nullptr;  // whose reports are not all taken
   bool draining_ = false;

@@ -81,18 +81,18 @@ void Lane::made(tl::expected<std::shared_ptr<Handle>, std::string> handle) {
     (void)!::read(descriptor_, &count, sizeof count);
     drain();
   });
-  reach();
+  reach(kPatience);
   drain();
 }
 
 // Asks until a broker answers: librdkafka connects meanwhile.
-void Lane::reach() {
+void Lane::reach(std::chrono::milliseconds first) {
   phase_ = Phase::reaching;
   last_error_.clear();
   failed_step_ = Step::connect;
-  clerk_.run([this, token = token_, handle = handle_] {
-    const auto patience = probing() ? options_.connect_timeout : kPatience;
-    auto timeout = probing() ? options_.connect_timeout : kFirstPatience;
+  clerk_.run([this, token = token_, handle = handle_, probe = probing(), first] {
+    const auto patience = probe ? options_.connect_timeout : kPatience;
+    auto timeout = probe ? options_.connect_timeout : first;
     for (bool more = !token->load(); more; more = clerk_.rest(token, kBetween)) {
       ClusterAnswer answer =
           ask_cluster(handle->raw(), std::min(timeout, options_.connect_timeout));
@@ -147,7 +147,7 @@ void Lane::lost(const std::string& why) {
   up_.set(0);
   flight_.be_careful(flight_.count());
   for (auto& [name, topic] : topics_) topic->connection_lost(why);
-  reach();
+  reach(kFirstPatience);
 }
 
 void Lane::look_at(Topic& topic) {

@@ -100,7 +100,7 @@ class Parser {
       if (config_.is_set("sasl")) error("username", "missing: there is `sasl`");
       return;
     }
-    out_.mechanism = std::string(config_.string("sasl"));
+    out_.mechanism = config_.is_set("sasl") ? std::string(config_.string("sasl")) : "PLAIN";
     const bool own = std::all_of(out_.brokers.begin(), out_.brokers.end(), is_own);
     if (!out_.use_tls && !own && out_.mechanism == "PLAIN")
       report_.warning("tls", "the password crosses the network in clear text: use TLS or SCRAM");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "record.hpp"
 
+#include <algorithm>
 #include <sink/mail_properties.hpp>
 
 namespace lsmtpd::kafka {
@@ -80,7 +81,7 @@ std::uint64_t batch_size(const std::string* key, std::uint64_t value, const Head
 std::uint64_t announced(std::uint64_t largest, const Options& options) {
   if (largest == 0) return 0;
   const std::uint64_t beside = kOthers + 2 * std::uint64_t{options.property_limit};
-  return content_limit(options.format, largest > beside ? largest - beside : 1);
+  return content_limit(options.format, largest - std::min(beside, largest / 2));
 }
 
 }  // namespace lsmtpd::kafka

@@ -23,7 +23,8 @@ std::uint64_t size_of(const Headers& headers);
 // null where there is none.
 std::uint64_t batch_size(const std::string* key, std::uint64_t value, const Headers& headers);
 
-// The largest content that fits into `largest` octets with any headers; 0: no limit is known.
+// The largest content that fits into `largest` octets with any headers, or half of them where that
+// is little; 0: no limit is known.
 std::uint64_t announced(std::uint64_t largest, const Options& options);
 
 }  // namespace lsmtpd::kafka

@@ -62,13 +62,12 @@ void read_topic(const rd_kafka_metadata_topic_t& topic, TopicFacts* facts) {
 }
 
 // False: no answer came.
-bool read_configuration(rd_kafka_event_t* event, TopicFacts* facts, std::string* error) {
+bool read_configuration(rd_kafka_event_t* event, TopicFacts* facts) {
   if (const auto failed = rd_kafka_event_error(event); failed != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    *error = rd_kafka_event_error_string(event);
     const bool lost = failed == RD_KAFKA_RESP_ERR__TIMED_OUT ||
                       failed == RD_KAFKA_RESP_ERR__TRANSPORT ||
                       failed == RD_KAFKA_RESP_ERR__DESTROY;
-    if (!lost) facts->unread = *error;
+    if (!lost) facts->unread = rd_kafka_event_error_string(event);
     return !lost;
   }
   std::size_t count = 0;
@@ -89,6 +88,21 @@ bool read_configuration(rd_kafka_event_t* event, TopicFacts* facts, std::string*
     take(rd_kafka_ConfigEntry_name(entries[i]), rd_kafka_ConfigEntry_value(entries[i]), facts);
   if (facts->cleanup.empty()) facts->unread = "the answer does not have cleanup.policy";
   return true;
+}
+
+// False: no answer came.
+bool ask_configuration(rd_kafka_t* handle, int timeout_ms, TopicFacts* facts) {
+  const Owned<rd_kafka_queue_t> queue(rd_kafka_queue_new(handle));
+  const Owned<rd_kafka_AdminOptions_t> options(
+      rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS));
+  char text[256];
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), timeout_ms, text, sizeof text);
+  const Owned<rd_kafka_ConfigResource_t> resource(
+      rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, facts->topic.c_str()));
+  rd_kafka_ConfigResource_t* resources[] = {resource.get()};
+  rd_kafka_DescribeConfigs(handle, resources, 1, options.get(), queue.get());
+  const Owned<rd_kafka_event_t> event(rd_kafka_queue_poll(queue.get(), timeout_ms));
+  return event != nullptr && read_configuration(event.get(), facts);
 }
 
 }  // namespace
@@ -133,22 +147,11 @@ TopicAnswer ask_topic(rd_kafka_t* handle, const std::string& name,
   answer.reached = true;
   if (!answer.facts.missing.empty()) return answer;
 
-  const Owned<rd_kafka_queue_t> queue(rd_kafka_queue_new(handle));
-  const Owned<rd_kafka_AdminOptions_t> options(
-      rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS));
-  char text[256];
-  rd_kafka_AdminOptions_set_request_timeout(options.get(), ms, text, sizeof text);
-  const Owned<rd_kafka_ConfigResource_t> resource(
-      rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name.c_str()));
-  rd_kafka_ConfigResource_t* resources[] = {resource.get()};
-  rd_kafka_DescribeConfigs(handle, resources, 1, options.get(), queue.get());
-  const Owned<rd_kafka_event_t> event(rd_kafka_queue_poll(queue.get(), ms));
-  if (event == nullptr) {
-    answer.error = "no answer to DescribeConfigs";
-    answer.reached = false;
-    return answer;
-  }
-  answer.reached = read_configuration(event.get(), &answer.facts, &answer.error);
+  // Twice: the first question may be lost with its connection.
+  const int half = std::max(ms / 2, 1);
+  if (!ask_configuration(handle, half, &answer.facts) &&
+      !ask_configuration(handle, half, &answer.facts))
+    answer.facts.unread = "no answer to DescribeConfigs";
   return answer;
 }
 

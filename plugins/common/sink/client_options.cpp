@@ -15,6 +15,29 @@ namespace {
 // messages.
 constexpr std::uint32_t kInFlightFloor = 100;
 
+void take_min_version(sdk::Config config, TlsOptions* options) {
+  options->only_1_3 = config.string("tls_min_version") == "1.3";
+}
+
+bool parse_tls_peer(sdk::Config config, sdk::Report report, TlsOptions* options) {
+  TlsOptions& tls = *options;
+  const auto text = [&](const char* key) { return std::string(config.string(key)); };
+  tls.ca = text("tls_ca");
+  tls.certificate = text("tls_certificate");
+  tls.key = text("tls_key");
+  tls.key_password = text("tls_key_password");
+  const auto verify = config.string("tls_verify");
+  tls.verify = verify == "none"          ? Verify::none
+               : verify == "certificate" ? Verify::certificate
+                                         : Verify::name;
+  if (tls.verify == Verify::none)
+    report.warning("tls_verify", "anybody in between can pose as the broker");
+  if (tls.certificate.empty() == tls.key.empty()) return true;
+  report.error(tls.key.empty() ? "tls_key" : "tls_certificate",
+               "missing: certificate and key go together");
+  return false;
+}
+
 class Parser {
  public:
   Parser(sdk::Config config, sdk::Report report, ClientOptions* out)
@@ -23,6 +46,7 @@ class Parser {
   bool run() {
     urls();
     good_ &= peer();
+    take_min_version(config_, &out_.tls);
     out_.tls.name = text("tls_name");
     clear_text();
     return good_;
@@ -30,7 +54,7 @@ class Parser {
 
   bool peer() {
     credentials();
-    good_ &= parse_tls_options(config_, report_, &out_.tls);
+    good_ &= parse_tls_peer(config_, report_, &out_.tls);
     limits();
     return good_;
   }
@@ -104,23 +128,8 @@ bool parse_template(sdk::Config config, sdk::Report report, const char* key, Tem
 }
 
 bool parse_tls_options(sdk::Config config, sdk::Report report, TlsOptions* options) {
-  TlsOptions& tls = *options;
-  const auto text = [&](const char* key) { return std::string(config.string(key)); };
-  tls.ca = text("tls_ca");
-  tls.certificate = text("tls_certificate");
-  tls.key = text("tls_key");
-  tls.key_password = text("tls_key_password");
-  const auto verify = config.string("tls_verify");
-  tls.verify = verify == "none"          ? Verify::none
-               : verify == "certificate" ? Verify::certificate
-                                         : Verify::name;
-  tls.only_1_3 = config.string("tls_min_version") == "1.3";
-  if (tls.verify == Verify::none)
-    report.warning("tls_verify", "anybody in between can pose as the broker");
-  if (tls.certificate.empty() == tls.key.empty()) return true;
-  report.error(tls.key.empty() ? "tls_key" : "tls_certificate",
-               "missing: certificate and key go together");
-  return false;
+  take_min_version(config, options);
+  return parse_tls_peer(config, report, options);
 }
 
 bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions* options) {

@@ -99,11 +99,13 @@ class Kafka(Broker):
     def configure(self, topic, **configuration):
         options = {key.replace("_", "."): str(value) for key, value in configuration.items()}
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic, set_config=options)
-        for future in self._admin().alter_configs([resource]).values():
+        admin = self._admin()  # its requests end with it
+        for future in admin.alter_configs([resource]).values():
             future.result(30)
 
     def delete_topic(self, topic):
-        for future in self._admin().delete_topics([topic]).values():
+        admin = self._admin()
+        for future in admin.delete_topics([topic]).values():
             future.result(30)
 
     def topics(self):

@@ -106,7 +106,7 @@ TEST(Report, ThatTheUserMayNotWriteIsATempfailAndAnError) {
   EXPECT_EQ(verdict.kind, LSMTPD_TEMPFAIL);
   EXPECT_FALSE(Rig::in_doubt(verdict));
   EXPECT_THAT(rig.log(), HasSubstr("allow it Write and Describe of the topic"));
-  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  EXPECT_TRUE(rig.until([&] { return rig.deliver().kind == LSMTPD_STORED; })) << rig.log();
 }
 
 TEST(Report, ThatPassesIsWaitedForByLibrdkafka) {
@@ -164,6 +164,7 @@ TEST(Deadline, HoldsNewMailBackUntilALateOutcome) {
   Cluster cluster;
   Rig rig;
   rig.open(cluster);
+  ASSERT_EQ(rig.deliver().kind, LSMTPD_STORED);  // the leader is connected
   cluster.answer_in(600);
   const lsmtpd_call call = rig.send();
   rig.turn();
@@ -179,6 +180,7 @@ TEST(Deadline, ThatIsLongPastGetsAnotherProducerAndIsInDoubt) {
   Rig rig;
   rig.option("stall", "1s");
   rig.open(cluster);
+  ASSERT_EQ(rig.deliver().kind, LSMTPD_STORED);  // the leader is connected
   cluster.answer_in(60'000);
   const lsmtpd_call call = rig.send();
   rig.turn();
@@ -193,6 +195,7 @@ TEST(Close, EndsWhatIsUnderWayInDoubt) {
   Cluster cluster;
   Rig rig;
   rig.open(cluster);
+  ASSERT_EQ(rig.deliver().kind, LSMTPD_STORED);  // the leader is connected
   cluster.answer_in(60'000);
   const lsmtpd_call call = rig.send();
   rig.turn();
@@ -200,6 +203,7 @@ TEST(Close, EndsWhatIsUnderWayInDoubt) {
   const lsmtpd_test_verdict& verdict = rig.wait(call);
   EXPECT_EQ(verdict.kind, LSMTPD_TEMPFAIL);
   EXPECT_TRUE(Rig::in_doubt(verdict));
+  EXPECT_TRUE(rig.closed());
 }
 
 TEST(Close, OfALaneThatNeverReachedABroker) {
@@ -210,6 +214,7 @@ TEST(Close, OfALaneThatNeverReachedABroker) {
   const lsmtpd_call call = rig.send();
   rig.close();
   EXPECT_EQ(rig.wait(call).kind, LSMTPD_TEMPFAIL);
+  EXPECT_TRUE(rig.closed());
 }
 
 }  // namespace

@@ -141,7 +141,8 @@ TEST(Size, IsAnnouncedWithRoomForHeaders) {
   EXPECT_EQ(announced(1'048'588, options), 1'048'588U - 3 * 4096);
   options.format = Format::json;
   EXPECT_EQ(announced(80'000 + 3 * 4096, options), 70'000U);
-  EXPECT_EQ(announced(100, options), 1U);
+  options.format = Format::rfc822;
+  EXPECT_EQ(announced(8000, options), 4000U);
 }
 
 TEST(Name, OfATopicHasLettersDigitsAndThreeMore) {

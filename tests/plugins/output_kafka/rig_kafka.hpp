@@ -63,6 +63,7 @@ class Rig : public lsmtpd::test::OutputRig {
   void begin(const Cluster& cluster, const std::string& topic = "mail") {
     option("brokers", cluster.broker()).option("topic", topic);
     option("allow_lossy_target", "true");  // the configuration of a topic cannot be asked for
+    option("connect_timeout", "1s");       // and waiting for that is over soon
     option("reconnect_last", "300ms");
     ASSERT_EQ(start(), 0) << errors();
     lsmtpd_test_real_time(raw(), 1);
@@ -77,6 +78,10 @@ class Rig : public lsmtpd::test::OutputRig {
   std::string reason() {
     const lsmtpd_admission asked = admission();
     return std::string(asked.reason.data, asked.reason.size);
+  }
+  // After close(): once its producer is destroyed.
+  bool closed() {
+    return until([this] { return raw()->lane->closed != 0; });
   }
   static bool in_doubt(const lsmtpd_test_verdict& verdict) {
     return (verdict.flags & LSMTPD_IN_DOUBT) != 0;
