@@ -5,6 +5,8 @@
 
 artemis_version=2.31.2
 broker_j_version=9.2.0
+kafka_version=4.1.1
+kafka_log4j_version=2.24.3 # as that Kafka has it
 # Only `test brokers` has these. 5.18.3 is the newest Classic whose release is in Maven's repository as a whole.
 artemis_new_version=2.56.0
 classic_version=5.18.3
@@ -25,6 +27,44 @@ maven_tarball() {
   fi
   rm -rf "$work"
   [ -d "$cache/$2" ]
+}
+
+# Kafka's libraries, which are a broker by themselves; its own archive is no artifact of a Maven repository.
+get_kafka() {
+  local work
+  [ ! -d "$cache/kafka-$kafka_version" ] || return 0
+  say "getting Kafka $kafka_version"
+  mkdir -p "$cache"
+  work=$(mktemp -d "$cache/kafka-$kafka_version.XXXXXX")
+  cat >"$work/pom.xml" <<TEXT
+<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>local</groupId>
+  <artifactId>kafka-of-the-tests</artifactId>
+  <version>1</version>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka_2.13</artifactId>
+      <version>$kafka_version</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.logging.log4j</groupId>
+      <artifactId>log4j-slf4j-impl</artifactId>
+      <version>$kafka_log4j_version</version>
+    </dependency>
+  </dependencies>
+</project>
+TEXT
+  if mvn -q -B -f "$work/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
+    "-DoutputDirectory=$work/libs" -DincludeScope=runtime </dev/null >"$work/maven.log" 2>&1; then
+    rm -f "$work/pom.xml" "$work/maven.log"
+    mv "$work" "$cache/kafka-$kafka_version"
+    return 0
+  fi
+  cat "$work/maven.log" >&2
+  rm -rf "$work"
+  return 1
 }
 
 # RabbitMQ 4 is in Debian 13: a small system of its own, since its Erlang is newer than ours.
@@ -60,6 +100,7 @@ get_brokers() {
   ensure_packages "${packages_brokers[@]}" || return 1
   maven_tarball "org.apache.activemq:apache-artemis:$artemis_version" "artemis-$artemis_version" 1 || failed=1
   maven_tarball "org.apache.qpid:apache-qpid-broker-j:$broker_j_version" "broker-j-$broker_j_version" 2 || failed=1
+  get_kafka || failed=1
   (unpack_package rabbitmq-server "$cache/rabbitmq3") || failed=1
   get_rabbitmq4 || failed=1
   if [ "${1:-}" = all ]; then

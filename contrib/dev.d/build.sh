@@ -156,7 +156,7 @@ cmd_test() {
 }
 
 # faults [OPTION...]: the whole fault matrix; soak [MINUTES] [OPTION...]. Both print their ledgers. brokers [OPTION...]: the
-# example workers, and output_amqp with more brokers.
+# example workers, output_amqp with more brokers, and the long tests of outputs.
 test_long() {
   local kind=$1 brokers=1
   local -a pytest=()
@@ -165,7 +165,7 @@ test_long() {
     export LSMTPD_LONG=1 LSMTPD_ALL_BROKERS=1
     get_worker_libraries all
     get_brokers all
-    pytest=(test_amqp_workers.py test_workers.py test_use_cases.py test_brokers.py test_amqp_brokers.py)
+    pytest=(test_amqp_workers.py test_workers.py test_use_cases.py test_brokers.py test_amqp_brokers.py test_output_kafka.py)
   elif [ "$kind" = faults ]; then
     export LSMTPD_LONG=1
     pytest=(test_kill.py test_replay.py test_faults.py test_power.py test_broker_faults.py test_conformance.py)

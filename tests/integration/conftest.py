@@ -81,6 +81,12 @@ def rabbitmq4(authority, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def kafka(authority, tmp_path_factory):
+    from support.kafka import Kafka
+    yield from _broker(Kafka, authority, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def artemis_new(authority, tmp_path_factory):
     from support.artemis import NewArtemis
     yield from _broker(NewArtemis, authority, tmp_path_factory)

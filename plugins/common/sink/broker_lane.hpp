@@ -25,10 +25,8 @@ namespace lsmtpd::sink {
 // once for all workers. Made and destroyed by the instance, which outlives its lanes.
 struct SharedByLanes {
   AddressBook addresses;
-  Outage reach{{LSMTPD_LOG_WARN, "broker not reached", "broker still not reached",
-                "broker reached again", "step"}};
-  Outage targets{{LSMTPD_LOG_ERROR, "the target was refused", "the target is still refused",
-                  "the target is no longer refused", "address"}};
+  Outage reach{kReachWords};
+  Outage targets{kTargetWords};
 };
 
 class BrokerLane : public JobLane,

@@ -15,6 +15,29 @@ namespace {
 // messages.
 constexpr std::uint32_t kInFlightFloor = 100;
 
+void take_min_version(sdk::Config config, TlsOptions* options) {
+  options->only_1_3 = config.string("tls_min_version") == "1.3";
+}
+
+bool parse_tls_peer(sdk::Config config, sdk::Report report, TlsOptions* options) {
+  TlsOptions& tls = *options;
+  const auto text = [&](const char* key) { return std::string(config.string(key)); };
+  tls.ca = text("tls_ca");
+  tls.certificate = text("tls_certificate");
+  tls.key = text("tls_key");
+  tls.key_password = text("tls_key_password");
+  const auto verify = config.string("tls_verify");
+  tls.verify = verify == "none"          ? Verify::none
+               : verify == "certificate" ? Verify::certificate
+                                         : Verify::name;
+  if (tls.verify == Verify::none)
+    report.warning("tls_verify", "anybody in between can pose as the broker");
+  if (tls.certificate.empty() == tls.key.empty()) return true;
+  report.error(tls.key.empty() ? "tls_key" : "tls_certificate",
+               "missing: certificate and key go together");
+  return false;
+}
+
 class Parser {
  public:
   Parser(sdk::Config config, sdk::Report report, ClientOptions* out)
@@ -22,9 +45,16 @@ class Parser {
 
   bool run() {
     urls();
-    credentials();
-    good_ &= parse_tls_options(config_, report_, &out_.tls);
+    good_ &= peer();
+    take_min_version(config_, &out_.tls);
     out_.tls.name = text("tls_name");
+    clear_text();
+    return good_;
+  }
+
+  bool peer() {
+    credentials();
+    good_ &= parse_tls_peer(config_, report_, &out_.tls);
     limits();
     return good_;
   }
@@ -56,6 +86,10 @@ class Parser {
     if (!out_.password.empty() && !out_.password_file.empty())
       error("password_file", "stands beside `password`");
     if (secret && out_.username.empty()) error("username", "missing: there is a password");
+  }
+
+  void clear_text() {
+    const bool secret = !out_.password.empty() || !out_.password_file.empty();
     const bool clear = std::any_of(out_.urls.begin(), out_.urls.end(), [](const Url& url) {
       const bool own = is_address(url.host) && (url.host.starts_with("127.") || url.host == "::1");
       return !url.tls && url.host != "localhost" && !own;
@@ -94,27 +128,16 @@ bool parse_template(sdk::Config config, sdk::Report report, const char* key, Tem
 }
 
 bool parse_tls_options(sdk::Config config, sdk::Report report, TlsOptions* options) {
-  TlsOptions& tls = *options;
-  const auto text = [&](const char* key) { return std::string(config.string(key)); };
-  tls.ca = text("tls_ca");
-  tls.certificate = text("tls_certificate");
-  tls.key = text("tls_key");
-  tls.key_password = text("tls_key_password");
-  const auto verify = config.string("tls_verify");
-  tls.verify = verify == "none"          ? Verify::none
-               : verify == "certificate" ? Verify::certificate
-                                         : Verify::name;
-  tls.only_1_3 = config.string("tls_min_version") == "1.3";
-  if (tls.verify == Verify::none)
-    report.warning("tls_verify", "anybody in between can pose as the broker");
-  if (tls.certificate.empty() == tls.key.empty()) return true;
-  report.error(tls.key.empty() ? "tls_key" : "tls_certificate",
-               "missing: certificate and key go together");
-  return false;
+  take_min_version(config, options);
+  return parse_tls_peer(config, report, options);
 }
 
 bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions* options) {
   return Parser(config, report, options).run();
+}
+
+bool parse_peer_options(sdk::Config config, sdk::Report report, ClientOptions* options) {
+  return Parser(config, report, options).peer();
 }
 
 bool load_password(ClientOptions* options, sdk::Report report) {

@@ -43,6 +43,10 @@ bool parse_tls_options(sdk::Config config, sdk::Report report, TlsOptions* optio
 // False: something is wrong, and `report` has it.
 bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions* options);
 
+// The same without `urls`, `tls_name` and `tls_min_version`: for a client library with its own form
+// of addresses, and its own TLS.
+bool parse_peer_options(sdk::Config config, sdk::Report report, ClientOptions* options);
+
 // Reads password_file, where it is set. False: it could not be read.
 bool load_password(ClientOptions* options, sdk::Report report);
 

@@ -65,4 +65,12 @@ class Outage {
   std::map<std::string, Fault> faults_;
 };
 
+// The words of outputs to brokers.
+inline constexpr Outage::Words kReachWords{LSMTPD_LOG_WARN, "broker not reached",
+                                           "broker still not reached", "broker reached again",
+                                           "step"};
+inline constexpr Outage::Words kTargetWords{LSMTPD_LOG_ERROR, "the target was refused",
+                                            "the target is still refused",
+                                            "the target is no longer refused", "address"};
+
 }  // namespace lsmtpd::sink

@@ -7,16 +7,16 @@ import threading
 
 
 class Relay:
-    """Forwards connections to `address` to host:port until close()."""
+    """Forwards connections to `address` to host:port until close(). `port_here` 0: any that is free."""
 
-    def __init__(self, host, port):
+    def __init__(self, host, port, port_here=0):
         self._peer = (host, port)
         self._flows = threading.Event()
         self._flows.set()
         self._sockets = []
         self._whole = True
         self.held = 0  # octets that came while it was frozen
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port_here))
         self.address = self._listener.getsockname()
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -294,4 +294,66 @@ class Http(Sink):
         self.relay.mend()
 
 
-SINKS = [Amqp, Amqp091, JsonSpool, Http, AmqpRabbit3, Amqp091Rabbit3]
+class Kafka(Sink):
+    """Topics of their own for each test, through a relay that the node names as its address."""
+
+    name, output, broker, ready = "kafka", "output_kafka", "kafka", "ready to publish"
+    secret = "broker-secret"
+    limit = 16 * 2**20
+    cannot = {"fill": "a topic takes all that comes, and removes what is too old"}
+
+    def begin(self):
+        self.relay = Relay(self.process.host, self.process.login_port, self.process.relay_port)
+        self.readers = {}
+        for target in (self.target, self.other):
+            self.process.create_topic(target, max_message_bytes=self.limit)
+            self.readers[target] = self.process.reader(target)
+
+    def end(self):
+        self.relay.close()
+        self.process.start()
+        for target, reader in self.readers.items():
+            reader.close()
+            self.process.delete_topic(target)
+
+    def configuration(self, fallback=True, deadline="8s", **changes):
+        # A message that is on its way when the node goes waits for it until its deadline.
+        return super().configuration(fallback, deadline, **changes)
+
+    def options(self, target):
+        return {"brokers": ["{}:{}".format(*self.relay.address)], "topic": target, "format": "raw",
+                "username": self.process.user, "password": self.process.password, "allow_lossy_target": True,
+                "reconnect_first": "100ms", "reconnect_last": "500ms"}
+
+    def waiting(self, target=None):
+        return self.readers[target or self.target].waiting()
+
+    def take(self, target, count):
+        return [(dict(record.headers())["message_id"].decode(), record.value()) for record in self.readers[target].take(count)]
+
+    def cut(self):
+        self.relay.cut()
+
+    def mend(self):
+        self.relay.mend()
+
+    def hold(self):
+        self.relay.held = 0
+        self.relay.freeze()
+
+    def release(self):
+        self.relay.thaw()
+
+    def under_way(self):
+        return self.relay.held > 0
+
+    def kill(self):
+        self.process.kill()
+        self.relay.cut()
+
+    def start(self):
+        self.process.start()
+        self.relay.mend()
+
+
+SINKS = [Amqp, Amqp091, JsonSpool, Http, Kafka, AmqpRabbit3, Amqp091Rabbit3]
