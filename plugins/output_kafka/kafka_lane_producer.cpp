@@ -131,6 +131,8 @@ void Lane::not_reached(const std::string& why) {
   const std::string text = last_error_.empty() ? why : last_error_;
   const std::string step(to_string(last_error_.empty() ? Step::connect : failed_step_));
   if (probing()) return probe_failed(last_error_.empty() ? Step::connect : failed_step_, text);
+  // librdkafka tells an error that repeats itself once in 30 s only.
+  if (failed_step_ == Step::sasl && handle_ != nullptr) renew_password();
   failed_ = true;
   up_.set(0);
   failure_ = "broker not reached: " + step + ": " + text;
