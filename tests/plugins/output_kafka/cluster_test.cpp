@@ -86,11 +86,11 @@ TEST(Produce, WithoutMemoryIsATempfail) {
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }
 
-TEST(Report, ThatTheRecordIsInvalidIsARefusal) {
+TEST(Report, ThatAPolicyForbidsTheRecordIsARefusal) {
   Cluster cluster;
   Rig rig;
   rig.open(cluster);
-  cluster.refuse(RD_KAFKA_RESP_ERR_INVALID_RECORD);
+  cluster.refuse(RD_KAFKA_RESP_ERR_POLICY_VIOLATION);
   const lsmtpd_test_verdict& verdict = rig.deliver();
   EXPECT_EQ(verdict.kind, LSMTPD_REJECT);
   EXPECT_EQ(verdict.code, 554U);
