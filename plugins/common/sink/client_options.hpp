@@ -40,8 +40,9 @@ bool parse_template(sdk::Config config, sdk::Report report, const char* key, Tem
 // `report` has it.
 bool parse_tls_options(sdk::Config config, sdk::Report report, TlsOptions* options);
 
-// False: something is wrong, and `report` has it.
-bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions* options);
+// False: something is wrong, and `report` has it. `kind` outlives the options.
+bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions* options,
+                          const UrlKind& kind = kAmqpUrls);
 
 // Reads password_file, where it is set. False: it could not be read.
 bool load_password(ClientOptions* options, sdk::Report report);
