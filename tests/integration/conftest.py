@@ -80,6 +80,21 @@ def rabbitmq4(authority, tmp_path_factory):
     yield from _broker(RabbitMq4, authority, tmp_path_factory)
 
 
+@pytest.fixture(scope="session")
+def nats(tmp_path_factory):
+    from support.nats import SERVER, NatsServer
+    if not os.path.exists(SERVER):
+        if os.environ.get("CI"):
+            pytest.fail("there is no nats-server")
+        pytest.skip("there is no nats-server (Debian: nats-server)")
+    login = {"user": "lsmtpd", "pass": "broker-secret"}
+    server = NatsServer(tmp_path_factory.mktemp("nats"), 'authorization { user: "lsmtpd", password: "broker-secret" }', login)
+    try:
+        yield server.start()
+    finally:
+        server.end()
+
+
 @pytest.fixture(params=["artemis", "brokerj", "rabbitmq3", "rabbitmq4"])
 def broker(request):
     """Each of the four in turn, started again if the test before stopped it."""
