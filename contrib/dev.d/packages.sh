@@ -12,8 +12,8 @@ packages_build=(
   g++ cmake ninja-build pkg-config ccache
   libuv1-dev libqpid-proton-cpp12-dev libcjson-dev libtomlplusplus-dev libspdlog-dev libfmt-dev
   libexpected-dev libcli11-dev libssl-dev libidn2-dev libboost-dev
-  rustc bindgen # the example filter in Rust
-  libc-ares-dev libcurl4-openssl-dev librdkafka-dev
+  rustc bindgen libclang1 # the example filter in Rust; Debian 12's bindgen loads libclang without depending on it
+  libc-ares-dev libcurl4-openssl-dev libnats-dev librdkafka-dev
 )
 packages_run=(swaks python3) # the tour in README.md sends with one of them
 packages_lint=(clang-format shellcheck git python3)
@@ -24,6 +24,7 @@ packages_test=(
   python3 python3-pytest python3-qpid-proton python3-pika python3-confluent-kafka python3-prometheus-client python3-yaml
   "$(by_release libpython3.11-testsuite libpython3.13-testsuite)"
   swaks libnet-ssleay-perl sslscan msmtp curl rbldnsd strace openssl man-db
+  nats-server
   haproxy nginx libnginx-mod-stream libnginx-mod-mail stunnel4 # proxies in front
   libfaketime iproute2 xfsprogs e2fsprogs mount # faults
   # Libraries of Debian's policy services for Postfix, which are unpacked only (get_policy_services):

@@ -2,7 +2,7 @@
 #include "publication.hpp"
 
 #include <algorithm>
-#include <sink/mail_properties.hpp>
+#include <sink/part_properties.hpp>
 
 #include "methods.hpp"
 
@@ -28,26 +28,13 @@ class Headers : public PropertyVisitor {
 void put_publication(std::string* out, std::uint16_t channel, std::string_view exchange,
                      const Part& part, std::uint64_t size, const Options& options,
                      std::uint32_t frame_max) {
-  const sdk::Message& message = part.job->message;
-  lsmtpd_envelope envelope = message.envelope();
-  std::vector<lsmtpd_recipient> recipients;
-  if (!part.recipients.empty()) {
-    for (const std::uint32_t place : part.recipients)
-      recipients.push_back(*lsmtpd_recipient_at(&message.envelope(), place));
-    envelope.recipients = recipients.data();
-    envelope.recipient_stride = sizeof(lsmtpd_recipient);
-    envelope.recipient_count = recipients.size();
-  }
-  MailProperties mail;
-  mail.envelope = &envelope;
-  mail.property_limit = std::min<std::size_t>(options.property_limit,
-                                              (frame_max - kFrameOverhead - kOtherHeaders) / 2);
-  mail.body_has_recipients = options.format == Format::json;
-  message.each_annotation([&](std::string_view key, std::string_view value) {
-    mail.annotations.emplace_back(key, value);
-  });
+  const PartProperties mail(part,
+                            std::min<std::size_t>(options.property_limit,
+                                                  (frame_max - kFrameOverhead - kOtherHeaders) / 2),
+                            options.format == Format::json);
+  const lsmtpd_envelope& envelope = mail.envelope();
   Headers headers;
-  visit_properties(mail, &headers);
+  mail.visit(&headers);
   headers.table().text(kCopyId, part.copy_id);
 
   Properties properties;

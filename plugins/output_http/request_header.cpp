@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
-#include <sink/mail_properties.hpp>
+#include <sink/part_properties.hpp>
 
 namespace lsmtpd::output_http {
 
@@ -39,7 +39,7 @@ class Fields : public sink::PropertyVisitor {
   void text(std::string_view key, std::string_view value) override {
     std::string name(key);
     std::replace(name.begin(), name.end(), '_', '-');
-    lines.push_back(field(name, encoded(value)));
+    lines.push_back(field(name, sink::percent_encoded(value)));
   }
   void number(std::string_view key, std::int32_t value) override {
     text(key, std::to_string(value));
@@ -74,46 +74,17 @@ std::string field(std::string_view name, std::string_view value) {
   return std::string(name) + ": " + std::string(value);
 }
 
-std::string encoded(std::string_view value) {
-  static constexpr char kHex[] = "0123456789ABCDEF";
-  std::string out;
-  for (const unsigned char c : value) {
-    if (c >= 0x20 && c < 0x7f && c != '%') {
-      out += static_cast<char>(c);
-    } else {
-      out += '%';
-      out += kHex[c >> 4];
-      out += kHex[c & 15];
-    }
-  }
-  return out;
-}
-
 std::vector<std::string> fields_of(const sink::Part& part, const Options& options) {
-  const sdk::Message& message = part.job->message;
-  lsmtpd_envelope envelope = message.envelope();
-  std::vector<lsmtpd_recipient> recipients;
-  if (!part.recipients.empty()) {
-    for (const std::uint32_t place : part.recipients)
-      recipients.push_back(*lsmtpd_recipient_at(&message.envelope(), place));
-    envelope.recipients = recipients.data();
-    envelope.recipient_stride = sizeof(lsmtpd_recipient);
-    envelope.recipient_count = recipients.size();
-  }
-  sink::MailProperties mail;
-  mail.envelope = &envelope;
-  mail.property_limit = options.property_limit;
-  mail.body_has_recipients = options.format == sink::Format::json;
-  message.each_annotation([&](std::string_view key, std::string_view value) {
-    mail.annotations.emplace_back(key, value);
-  });
+  const sink::PartProperties properties(part, options.property_limit,
+                                        options.format == sink::Format::json);
   Fields fields;
   fields.lines.push_back(field("Content-Type", options.format == sink::Format::json
                                                    ? "application/json"
                                                    : "message/rfc822"));
   fields.lines.push_back(field("Idempotency-Key", part.copy_id));
-  fields.lines.push_back(field("lsmtpd-id", encoded(sdk::view(envelope.id))));
-  sink::visit_properties(mail, &fields);
+  fields.lines.push_back(
+      field("lsmtpd-id", sink::percent_encoded(sdk::view(properties.envelope().id))));
+  properties.visit(&fields);
   return std::move(fields.lines);
 }
 

@@ -22,8 +22,6 @@ bool is_field(std::string_view line, std::string_view name);
 
 // "Name: value"; as libcurl wants it where the value is empty.
 std::string field(std::string_view name, std::string_view value);
-// A client's value: bytes that are not printable ASCII, and "%", are percent-encoded.
-std::string encoded(std::string_view value);
 
 // All fields that depend on the message, but those of the signature.
 std::vector<std::string> fields_of(const sink::Part& part, const Options& options);

@@ -81,6 +81,21 @@ def rabbitmq4(authority, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def nats(tmp_path_factory):
+    from support.nats import SERVER, NatsServer
+    if not os.path.exists(SERVER):
+        if os.environ.get("CI"):
+            pytest.fail("there is no nats-server")
+        pytest.skip("there is no nats-server (Debian: nats-server)")
+    login = {"user": "lsmtpd", "pass": "broker-secret"}
+    server = NatsServer(tmp_path_factory.mktemp("nats"), 'authorization { user: "lsmtpd", password: "broker-secret" }', login)
+    try:
+        yield server.start()
+    finally:
+        server.end()
+
+
+@pytest.fixture(scope="session")
 def kafka(authority, tmp_path_factory):
     from support.kafka import Kafka
     yield from _broker(Kafka, authority, tmp_path_factory)

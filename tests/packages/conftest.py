@@ -39,7 +39,8 @@ def prepared(release, tmp_path_factory):
         tree.run("apt-get -q update && apt-get -q install -y --no-install-recommends systemd systemd-sysv dbus debconf python3 "
                  "python3-pika rabbitmq-server logrotate", quiet=True)
         tree.run(f"apt-get -q install -y --no-install-recommends --download-only {folder}/lsmtpd_2*.deb "
-                 f"{folder}/lsmtpd-output-amqp_*.deb {folder}/lsmtpd-output-kafka_*.deb {folder}/lsmtpd-filter-http_*.deb",
+                 f"{folder}/lsmtpd-output-amqp_*.deb {folder}/lsmtpd-output-kafka_*.deb {folder}/lsmtpd-filter-http_*.deb "
+                 f"{folder}/lsmtpd-output-nats_*.deb",
                  quiet=True)
         # Started by the tests that use it.
         tree.run("systemctl disable rabbitmq-server epmd.socket epmd.service", check=False, quiet=True)

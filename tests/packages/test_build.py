@@ -9,7 +9,7 @@ from building import ROOT, Tree, build, built, digests, install_build_dependenci
 def test_a_clean_debian_builds_them_with_the_packages_of_debian_control(release, package_folder):
     print(release, (package_folder / "figures").read_text())
     names = {name.split("_")[0] for name in packages(package_folder) if name.endswith(".deb")}
-    assert {"lsmtpd", "lsmtpd-dev", "lsmtpd-output-amqp", "lsmtpd-output-kafka", "lsmtpd-filter-http"} <= names
+    assert {"lsmtpd", "lsmtpd-dev", "lsmtpd-output-amqp", "lsmtpd-output-kafka", "lsmtpd-output-nats", "lsmtpd-filter-http"} <= names
 
 
 def test_lintian_finds_no_error_and_warning(release, package_folder):

@@ -78,7 +78,8 @@ def test_an_upgrade_restarts_the_service_only_if_the_configuration_is_right(mach
 
 
 @pytest.mark.parametrize("plugin, package", [("output_amqp", "lsmtpd-output-amqp"), ("filter_http", "lsmtpd-filter-http"),
-                                             ("output_http", "lsmtpd-filter-http"), ("output_kafka", "lsmtpd-output-kafka")])
+                                             ("output_http", "lsmtpd-filter-http"), ("output_kafka", "lsmtpd-output-kafka"),
+                                             ("output_nats", "lsmtpd-output-nats")])
 def test_a_plugin_of_a_package_of_its_own_is_there_with_that_package(machine, plugin, package):
     install(machine, "lsmtpd")
     assert machine.run(f"lsmtpd plugins {plugin}", check=False).returncode != 0

@@ -40,8 +40,8 @@ bool parse_tls_peer(sdk::Config config, sdk::Report report, TlsOptions* options)
 
 class Parser {
  public:
-  Parser(sdk::Config config, sdk::Report report, ClientOptions* out)
-      : config_(config), report_(report), out_(*out) {}
+  Parser(sdk::Config config, sdk::Report report, ClientOptions* out, const UrlKind& kind)
+      : config_(config), report_(report), out_(*out), kind_(kind) {}
 
   bool run() {
     urls();
@@ -68,7 +68,7 @@ class Parser {
 
   void urls() {
     for (const std::string_view item : config_.list("urls")) {
-      auto url = parse_url(item);
+      auto url = parse_url(item, kind_);
       if (url) {
         out_.urls.push_back(*std::move(url));
       } else {
@@ -95,7 +95,8 @@ class Parser {
       return !url.tls && url.host != "localhost" && !own;
     });
     if (clear && secret)
-      report_.warning("urls", "the password crosses the network in clear text: use amqps://");
+      report_.warning("urls", "the password crosses the network in clear text: use " +
+                                  std::string(kind_.tls) + "://");
   }
 
   void limits() {
@@ -112,6 +113,7 @@ class Parser {
   sdk::Config config_;
   sdk::Report report_;
   ClientOptions& out_;
+  const UrlKind& kind_;
   bool good_ = true;
 };
 
@@ -132,8 +134,9 @@ bool parse_tls_options(sdk::Config config, sdk::Report report, TlsOptions* optio
   return parse_tls_peer(config, report, options);
 }
 
-bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions* options) {
-  return Parser(config, report, options).run();
+bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions* options,
+                          const UrlKind& kind) {
+  return Parser(config, report, options, kind).run();
 }
 
 bool parse_peer_options(sdk::Config config, sdk::Report report, ClientOptions* options) {

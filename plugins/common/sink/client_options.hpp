@@ -40,8 +40,9 @@ bool parse_template(sdk::Config config, sdk::Report report, const char* key, Tem
 // `report` has it.
 bool parse_tls_options(sdk::Config config, sdk::Report report, TlsOptions* options);
 
-// False: something is wrong, and `report` has it.
-bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions* options);
+// False: something is wrong, and `report` has it. `kind` outlives the options.
+bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions* options,
+                          const UrlKind& kind = kAmqpUrls);
 
 // The same without `urls`, `tls_name` and `tls_min_version`: for a client library with its own form
 // of addresses, and its own TLS.

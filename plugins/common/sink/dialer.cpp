@@ -77,13 +77,15 @@ void Dialer::found(const AddressBook::Answer& answer) {
 
 void Dialer::try_next() {
   proved_ = false;
-  connecting_ = true;
   const std::uint64_t now = host_.now_ms();
   const std::uint64_t left = deadline_ > now ? deadline_ - now : 1;
   share_ =
       std::chrono::milliseconds(std::max<std::uint64_t>(1, left / (addresses_.size() - next_)));
   timer_ = host_.timer(share_, [this] { expired(); });
-  connector_.start(addresses_[next_++], [this](const Connector::Result& result) {
+  const Address& address_now = addresses_[next_++];
+  if (owner_.dial(address_now, share_)) return;
+  connecting_ = true;
+  connector_.start(address_now, [this](const Connector::Result& result) {
     if (result.fd < 0) return failed(Step::connect, result.error);
     connecting_ = false;
     owner_.step_done(Step::connect, address());

@@ -29,6 +29,9 @@ class Dialer {
    public:
     virtual ~Owner() = default;
     virtual void step_done(Step step, std::string_view text) = 0;
+    // For a library that connects by itself: true, it does so, within `share`, and failed() or
+    // opened() follows; connected() does not come.
+    virtual bool dial(const Address&, std::chrono::milliseconds /*share*/) { return false; }
     // `fd` is non-blocking, and the owner's from now on.
     virtual void connected(int fd) = 0;
     // How far the protocol came on that socket, for a deadline that passes.

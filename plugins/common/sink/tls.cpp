@@ -4,12 +4,11 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509_vfy.h>
-#include <openssl/x509v3.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <climits>
 
+#include "client_context.hpp"
 #include "url.hpp"
 
 namespace lsmtpd::sink {
@@ -30,61 +29,6 @@ struct Free {
 using Context = std::unique_ptr<SSL_CTX, Free<SSL_CTX_free>>;
 using Session = std::unique_ptr<SSL, Free<SSL_free>>;
 
-std::string library_error() {
-  const char* reason = ERR_reason_error_string(ERR_peek_last_error());
-  return reason == nullptr ? "unknown error" : reason;
-}
-
-int give_password(char* out, int size, int, void* data) {
-  const auto& password = *static_cast<const std::string*>(data);
-  if (size < 0 || password.size() > static_cast<std::size_t>(size)) return -1;
-  std::copy(password.begin(), password.end(), out);
-  return static_cast<int>(password.size());
-}
-
-bool trust(SSL_CTX* context, const std::string& ca) {
-  if (ca.empty()) return SSL_CTX_set_default_verify_paths(context) == 1;
-  struct stat status {};
-  if (::stat(ca.c_str(), &status) != 0) return false;
-  return S_ISDIR(status.st_mode) ? SSL_CTX_load_verify_dir(context, ca.c_str()) == 1
-                                 : SSL_CTX_load_verify_file(context, ca.c_str()) == 1;
-}
-
-bool present(SSL_CTX* context, const TlsOptions& options) {
-  SSL_CTX_set_default_passwd_cb(context, give_password);
-  SSL_CTX_set_default_passwd_cb_userdata(context, const_cast<std::string*>(&options.key_password));
-  return SSL_CTX_use_certificate_chain_file(context, options.certificate.c_str()) == 1 &&
-         SSL_CTX_use_PrivateKey_file(context, options.key.c_str(), SSL_FILETYPE_PEM) == 1 &&
-         SSL_CTX_check_private_key(context) == 1;
-}
-
-// The fault of a certificate, in an operator's words.
-std::string verify_error(long code) {
-  switch (code) {
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-      return "the certificate has expired";
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-      return "the certificate is not valid yet";
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-      return "the issuer of the certificate is not trusted, see `tls_ca`";
-    case X509_V_ERR_HOSTNAME_MISMATCH:
-    case X509_V_ERR_IP_ADDRESS_MISMATCH:
-      return "the certificate is for another name, see `tls_name`";
-    default:
-      return std::string("the certificate is refused: ") + X509_verify_cert_error_string(code);
-  }
-}
-
-// "broker.example." is the same name as without the dot, which no certificate has.
-std::string without_dot(std::string name) {
-  if (name.ends_with('.')) name.pop_back();
-  return name;
-}
-
 }  // namespace
 
 struct Tls::State {
@@ -104,11 +48,7 @@ bool Tls::State::expect(const TlsOptions& options) {
   const bool address = is_address(name);
   if (!address && SSL_set_tlsext_host_name(ssl, name.c_str()) != 1) return false;
   if (options.verify != Verify::name) return true;
-  X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl);
-  X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-  if (!address) return X509_VERIFY_PARAM_set1_host(parameters, name.c_str(), 0) == 1;
-  const std::string plain = name.substr(0, name.find('%'));
-  return X509_VERIFY_PARAM_set1_ip_asc(parameters, plain.c_str()) == 1;
+  return expect_name(SSL_get0_param(ssl), name);
 }
 
 tl::expected<std::unique_ptr<Tls>, std::string> Tls::make(const TlsOptions& options,
@@ -119,12 +59,7 @@ tl::expected<std::unique_ptr<Tls>, std::string> Tls::make(const TlsOptions& opti
   state->context.reset(SSL_CTX_new(TLS_client_method()));
   SSL_CTX* context = state->context.get();
   if (context == nullptr) return fail("TLS cannot be set up");
-  SSL_CTX_set_min_proto_version(context, options.only_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION);
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-  if (!trust(context, options.ca)) return fail("`tls_ca` cannot be read");
-  if (!options.certificate.empty() && !present(context, options)) {
-    return tl::unexpected("`tls_certificate` or `tls_key` cannot be used: " + library_error());
-  }
+  if (const std::string why = set_up(context, options); !why.empty()) return tl::unexpected(why);
   state->session.reset(SSL_new(context));
   SSL* ssl = state->session.get();
   state->in = BIO_new(BIO_s_mem());
@@ -137,7 +72,7 @@ tl::expected<std::unique_ptr<Tls>, std::string> Tls::make(const TlsOptions& opti
   SSL_set_bio(ssl, state->in, state->out);
   SSL_set_connect_state(ssl);
   SSL_set_verify(ssl, options.verify == Verify::none ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
-  state->name = without_dot(options.name.empty() ? host : options.name);
+  state->name = expected_name(options, host);
   if (!state->expect(options)) return fail("the broker's name cannot be set");
   return std::unique_ptr<Tls>(new Tls(std::move(state)));
 }
@@ -170,8 +105,8 @@ void Tls::fail(int result) {
     return;
   const long verified = SSL_get_verify_result(state_->session.get());
   const bool checked = SSL_get_verify_mode(state_->session.get()) != SSL_VERIFY_NONE;
-  error_ =
-      checked && !established_ && verified != X509_V_OK ? verify_error(verified) : library_error();
+  error_ = checked && !established_ && verified != X509_V_OK ? verify_error(verified)
+                                                             : tls_library_error();
   error_ += " (" + state_->name + " was expected)";
 }
 

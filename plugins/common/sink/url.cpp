@@ -10,9 +10,6 @@ namespace lsmtpd::sink {
 
 namespace {
 
-constexpr std::uint16_t kPort = 5672;
-constexpr std::uint16_t kTlsPort = 5671;
-
 bool host_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
          c == '.' || c == '_' || c == ':' || c == '%';
@@ -41,21 +38,22 @@ bool split_host(std::string_view text, std::string_view* host, std::string_view*
 
 }  // namespace
 
-tl::expected<Url, std::string> parse_url(std::string_view text) {
-  const auto fail = [](const char* why) { return tl::unexpected(std::string(why)); };
+tl::expected<Url, std::string> parse_url(std::string_view text, const UrlKind& kind) {
+  const auto fail = [](const std::string& why) { return tl::unexpected(why); };
+  const std::string clear = std::string(kind.clear) + "://";
+  const std::string tls = std::string(kind.tls) + "://";
   Url url;
-  if (text.starts_with("amqps://")) {
-    url.tls = true;
-  } else if (!text.starts_with("amqp://")) {
-    return fail("it must begin with amqp:// or amqps://");
-  }
-  text.remove_prefix(url.tls ? 8 : 7);
+  url.kind = &kind;
+  url.tls = text.starts_with(tls);
+  if (!url.tls && !text.starts_with(clear))
+    return fail("it must begin with " + clear + " or " + tls);
+  text.remove_prefix((url.tls ? tls : clear).size());
   if (text.ends_with('/')) text.remove_suffix(1);
   if (text.find('@') != std::string_view::npos) {
     return fail("user and password belong into `username` and `password`, not into the URL");
   }
   if (text.find('/') != std::string_view::npos || text.find('?') != std::string_view::npos) {
-    return fail("nothing may follow the port: see `vhost`, `virtual_host` and `address`");
+    return fail("nothing may follow the port: see " + std::string(kind.rest));
   }
   std::string_view host;
   std::string_view port;
@@ -64,7 +62,7 @@ tl::expected<Url, std::string> parse_url(std::string_view text) {
     return fail("the host name is missing or holds a character that none can have");
   }
   url.host = std::string(host);
-  url.port = url.tls ? kTlsPort : kPort;
+  url.port = url.tls ? kind.tls_port : kind.port;
   if (!port.empty() && !parse_port(port.substr(1), &url.port)) {
     return fail("the port must be a number from 1 to 65535");
   }
@@ -81,8 +79,8 @@ std::string without_credentials(std::string_view text) {
 
 std::string to_string(const Url& url) {
   const bool brackets = url.host.find(':') != std::string::npos;
-  return std::string(url.tls ? "amqps://" : "amqp://") + (brackets ? "[" : "") + url.host +
-         (brackets ? "]" : "") + ":" + std::to_string(url.port);
+  return std::string(url.tls ? url.kind->tls : url.kind->clear) + "://" + (brackets ? "[" : "") +
+         url.host + (brackets ? "]" : "") + ":" + std::to_string(url.port);
 }
 
 bool is_address(const std::string& host) {

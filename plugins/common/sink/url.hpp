@@ -15,15 +15,27 @@
 
 namespace lsmtpd::sink {
 
+// The URLs of one kind of broker.
+struct UrlKind {
+  const char* clear;  // the scheme
+  const char* tls;    // the scheme with TLS
+  std::uint16_t port;
+  std::uint16_t tls_port;
+  const char* rest;  // the options that say what elsewhere follows the port
+};
+inline constexpr UrlKind kAmqpUrls{"amqp", "amqps", 5672, 5671,
+                                   "`vhost`, `virtual_host` and `address`"};
+
 struct Url {
   bool tls = false;
   std::string host;
   std::uint16_t port = 0;
+  const UrlKind* kind = &kAmqpUrls;
 };
 
-// "amqp://host[:port]" (5672) or "amqps://host[:port]" (5671), IPv6 in brackets. Credentials do not
-// belong here: a URL is shown in logs.
-tl::expected<Url, std::string> parse_url(std::string_view text);
+// "amqp://host[:port]" (5672) or "amqps://host[:port]" (5671) and the like, IPv6 in brackets.
+// Credentials do not belong here: a URL is shown in logs. `kind` outlives the URL.
+tl::expected<Url, std::string> parse_url(std::string_view text, const UrlKind& kind = kAmqpUrls);
 
 // How it is shown: "amqps://broker-a:5671".
 std::string to_string(const Url& url);

@@ -356,4 +356,72 @@ class Kafka(Sink):
         self.relay.mend()
 
 
-SINKS = [Amqp, Amqp091, JsonSpool, Http, Kafka, AmqpRabbit3, Amqp091Rabbit3]
+class NatsStream(Sink):
+    """A stream of a server that all tests share; through a relay, as the brokers."""
+
+    name, output, broker, ready = "nats", "output_nats", "nats", "ready to publish"
+    secret = "broker-secret"
+    limit = 16 * 2**20
+    detects_duplicates = True
+
+    def begin(self):
+        self.relay = Relay(self.process.host, self.process.port)
+        self.targets(lambda client, target: client.make(target))
+
+    def end(self):
+        self.relay.close()
+        self.process.start()
+        self.targets(lambda client, target: None)
+
+    def targets(self, work):
+        with self.process.client() as client:
+            for target in (self.target, self.other):
+                client.delete(target)
+                work(client, target)
+
+    def options(self, target):
+        return {"urls": [self.relay.url.replace("amqp", "nats")], "stream": target, "subject": target, "format": "raw",
+                "username": "lsmtpd", "password": self.secret, "max_message": "16MiB", "allow_lossy_target": True,
+                "reconnect_first": "100ms", "reconnect_last": "500ms"}
+
+    def waiting(self, target=None):
+        with self.process.client() as client:
+            return client.state(target or self.target)["messages"]
+
+    def take(self, target, count):
+        with self.process.client() as client:
+            found = client.messages(target)[:count]
+            client.purge(target)
+        return [(each.headers["lsmtpd_id"], each.body) for each in found]
+
+    def fill(self):
+        with self.process.client() as client:
+            client.change(self.target, max_msgs=3)
+        return {}
+
+    def cut(self):
+        self.relay.cut()
+
+    def mend(self):
+        self.relay.mend()
+
+    def hold(self):
+        self.relay.held = 0
+        self.relay.freeze()
+
+    def release(self):
+        self.relay.thaw()
+
+    def under_way(self):
+        return self.relay.held > 0
+
+    def kill(self):
+        self.process.kill()
+        self.relay.cut()
+
+    def start(self):
+        self.process.start()
+        self.relay.mend()
+
+
+SINKS = [Amqp, Amqp091, JsonSpool, Http, Kafka, NatsStream, AmqpRabbit3, Amqp091Rabbit3]

@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: Apache-2.0
+"""output_nats against nats-server: each byte arrives, streams that lose mail are refused, what is too large costs that
+message only, TLS and logins, and a server that is killed under load loses nothing and has nothing twice."""
+import base64
+import json
+import signal
+import socket
+import threading
+
+import pytest
+from test_amqp_brokers import deliver, drained
+
+from support.certificates import Certificates
+from support.daemon import run_cli
+from support.load import Ledger, Load
+from support.matrix import LONG
+from support.nats import NatsServer
+from support.nkeys import Operator
+from support.plugin_pages import check_examples, check_options
+from support.relay import Relay
+from support.smtp import queued_id
+from support.spool import content_of
+from support.wait import wait_until
+
+MAIL = b"Subject: x\r\n\r\nhello\r\n"
+SYNCED = {"assume_synced": True}
+
+
+@pytest.fixture
+def server(tmp_path, nats):  # `nats` skips where there is no server
+    made = []
+
+    def make(config="", **how):
+        made.append(NatsServer(tmp_path / f"nats{len(made)}", config, **how).start())
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.end()
+
+
+def config(url, fallback=False, deadline="10s", **options):
+    plugin = {"use": "output_nats", "deadline": deadline,
+              "options": {"urls": [url], "stream": "MAIL", "subject": "mail.in", "reconnect_first": "100ms",
+                          "reconnect_last": "500ms", **SYNCED, **options}}
+    if fallback:
+        plugin["fallback"] = "spool"
+    return {"server": {"workers": 1}, "plugin": {"nats": plugin}, "chain": {"default": {"steps": ["nats"]}}}
+
+
+def begin(daemon, settings):
+    made = daemon(settings)
+    made.wait_log("ready to publish", 30)
+    return made
+
+
+def one(made, content=MAIL, recipients=("r@example.org",)):
+    with made.client() as client:
+        client.command("EHLO client.example", 250)
+        return deliver(client, content, recipients=recipients)
+
+
+def turned_away(made):
+    """Without a fallback nothing is taken at all."""
+    with made.client() as client:
+        client.command("EHLO client.example", 250)
+        client.send("MAIL FROM:<s@example.org>\r\n")
+        return client.reply().startswith("452 4.3.1")
+
+
+def stored(server, stream="MAIL"):
+    with server.client() as client:
+        return client.messages(stream)
+
+
+def make_stream(server, name="MAIL", subjects=("mail.>",), **settings):
+    with server.client() as client:
+        client.make(name, list(subjects), **settings)
+
+
+def live(made):
+    return run_cli("check", "--live", "--config", made.config_file, timeout=60)
+
+
+def test_the_page_has_the_options_and_its_example_is_right(tmp_path):
+    check_options("output_nats", "nats.md")
+    check_examples("nats.md", tmp_path, {"nats.password": "secret\n"})
+
+
+@pytest.mark.parametrize("format", ["json", "raw"])
+def test_each_byte_arrives(daemon, server, format):
+    running = server()
+    make_stream(running)
+    contents = [b"", b"\r\n.\r\n..\r\n" * 100, b"\r\n" + bytes(b for b in range(256) if b not in b"\r\n") * 2000 + b"\r\n",
+                b"Subject: x\r\n\r\n" + b"Gr\xfc\xc3\xbc\xe2\x82\r\n" * 200_000]
+    made = begin(daemon, config(running.url, format=format))
+    with made.client() as client:
+        client.command("EHLO client.example", 250)
+        ids = [queued_id(deliver(client, content)) for content in contents]
+    found = stored(running)
+    assert {each.subject for each in found} == {"mail.in"}
+    got = {each.headers["lsmtpd_id"]: content_of(json.loads(each.body)) if format == "json" else each.body for each in found}
+    assert got == dict(zip(ids, contents))
+    headers = found[0].headers
+    assert headers["Nats-Msg-Id"] == ids[0] and headers["Nats-Expected-Stream"] == "MAIL"
+    assert headers["smtp_mail_from"] == "s@example.org" and headers["smtp_rcpt_to"] == "r@example.org"
+
+
+REFUSED = [
+    ("storage memory", {"storage": "memory"}, 'its storage is "memory"'),
+    ("no_ack", {"no_ack": True}, "it has no_ack"),
+    ("interest", {"retention": "interest"}, "its retention is interest"),
+    ("max_msgs", {"discard": "old", "max_msgs": 100}, "discard old and max_msgs"),
+    ("max_bytes", {"discard": "old", "max_bytes": 1 << 20}, "discard old and max_bytes"),
+    ("by subject", {"max_msgs_per_subject": 1}, "max_msgs_per_subject"),
+    ("subjects", {"subjects": ("other.>",)}, "subject mail.in is none of its subjects (other.>)"),
+]
+
+
+@pytest.mark.parametrize("settings, why", [each[1:] for each in REFUSED], ids=[each[0] for each in REFUSED])
+def test_a_stream_that_loses_what_it_acknowledged_is_refused(daemon, server, settings, why):
+    running = server()
+    make_stream(running, **settings)
+    made = daemon(config(running.url, allow_lossy_target=True))
+    line = made.wait_log("the target was refused", 30, level="error")
+    assert why in line["why"]
+    assert turned_away(made)
+    assert stored(running) == []
+
+
+def test_a_stream_that_is_not_synced_needs_to_be_allowed(daemon, server):
+    running = server()
+    make_stream(running, max_age=7 * 86400 * 10**9)
+    refused = daemon(config(running.url, assume_synced=False))
+    assert "a power cut loses mail" in refused.wait_log("the target was refused", 30)["why"]
+    assert turned_away(refused)
+    allowed = begin(daemon, config(running.url, assume_synced=False, allow_lossy_target=True))
+    assert "drops mail after 7 days" in allowed.wait_log("the target may lose mail")["why"]
+    assert one(allowed).startswith("250")
+    assert len(stored(running)) == 1
+
+
+def test_a_stream_that_is_missing_is_used_once_it_is_there(daemon, server):
+    running = server()
+    made = daemon(config(running.url))
+    assert "stream not found" in made.wait_log("the target was refused", 30)["why"]
+    assert turned_away(made)
+    make_stream(running)
+    made.wait_log("ready to publish", 30)
+    assert one(made).startswith("250")
+    with running.client() as client:
+        client.delete("MAIL")
+    assert one(made).startswith("451 4.3.0"), "503: no responders"
+    wait_until(lambda: turned_away(made), 20, "the output to know it")
+    make_stream(running)
+    wait_until(lambda: not turned_away(made), 20, "the stream to be used again")
+    assert one(made).startswith("250")
+    for line in ("connection to the broker lost", "the broker has not answered within the deadline"):
+        assert made.log_lines(line) == [], "the server says at once that there is no stream"
+
+
+def test_a_stream_that_becomes_unfit_is_found_out(daemon, server):
+    running = server()
+    make_stream(running)
+    made = begin(daemon, config(running.url, check_interval="1s"))
+    assert one(made).startswith("250")
+    with running.client() as client:
+        client.change("MAIL", discard="old", max_msgs=100)
+    assert "discard old and max_msgs" in made.wait_log("the target was refused", 30)["why"]
+    assert turned_away(made)
+
+
+def test_another_stream_has_the_subject(daemon, server):
+    running = server()
+    make_stream(running, subjects=("elsewhere",))
+    make_stream(running, "OTHER")
+    made = begin(daemon, config(running.url, subject="mail.{rcpt_domain}"))
+    assert one(made).startswith("451 4.3.0")
+    assert stored(running) == stored(running, "OTHER") == []
+
+
+def sizes(server):
+    """The octets of headers and body of the last message."""
+    with server.client() as client:
+        message = client.request("$JS.API.STREAM.MSG.GET.MAIL", last_by_subj="mail.in")["message"]
+    return len(base64.b64decode(message["hdrs"])), len(base64.b64decode(message["data"]))
+
+
+@pytest.mark.parametrize("limit", ["max_payload", "max_msg_size"])
+def test_to_the_octet_a_message_is_taken_or_costs_itself_only(daemon, server, limit):
+    """In JSON, whose size SIZE cannot tell before: a line end has two octets, and four there."""
+    most = 65536
+    running = server(max_payload=most if limit == "max_payload" else "8MB")
+    make_stream(running, **({"max_msg_size": most} if limit == "max_msg_size" else {}))
+    made = begin(daemon, config(running.url))
+    assert one(made).startswith("250")
+    head, body = sizes(running)
+    ends = most // 5
+    content = MAIL + b"\r\n" * ends
+    room = most - head - (body + 4 * ends)
+    lines, rest = divmod(room, 104)
+    content += (b"y" * 100 + b"\r\n") * (lines - 1) + b"z" * (100 + rest) + b"\r\n"
+    assert one(made, content).startswith("250")
+    assert sum(sizes(running)) == most
+    assert one(made, content[:-2] + b"z\r\n") == "552 5.3.4 Message too large for the message broker"
+    assert one(made).startswith("250")
+    assert made.log_lines("connection to the broker lost") == []
+    assert len(stored(running)) == 3
+    with made.client() as client:
+        client.send("EHLO client.example\r\n")
+        (size,) = [int(line[9:]) for line in client.reply_lines() if line[4:].startswith("SIZE ")]
+        assert most // 2 < size < most
+
+
+def test_a_stream_that_is_full_is_a_tempfail(daemon, server):
+    running = server()
+    make_stream(running, max_msgs=2)
+    made = begin(daemon, config(running.url))
+    assert [one(made)[:9] for _ in range(3)] == ["250 2.0.0", "250 2.0.0", "452 4.3.1"]
+    assert len(stored(running)) == 2
+
+
+def test_recipients_get_messages_of_their_own_by_subject(daemon, server):
+    running = server()
+    make_stream(running)
+    made = begin(daemon, config(running.url, subject="mail.{rcpt_domain}.{rcpt_local}"))
+    assert one(made, recipients=("a@example.org", "b@example.net", "c*@example.org")).startswith("250")
+    assert sorted(each.subject for each in stored(running)) == [
+        "mail.example.net.b", "mail.example.org.a", "mail.example.org.c%2A"]
+    ids = [each.headers["Nats-Msg-Id"] for each in stored(running)]
+    assert len(set(ids)) == 3
+    with made.client() as client:
+        client.command("EHLO client.example", 250)
+        client.command("MAIL FROM:<s@example.org>", 250)
+        client.command('RCPT TO:<"a..b"@example.org>', "550 5.1.3")
+        client.command("RCPT TO:<a.b@example.org>", 250)
+
+
+def test_a_login_that_may_not_publish_is_a_tempfail_at_once(daemon, server):
+    users = """authorization { users: [
+        { user: "admin", password: "a" }
+        { user: "some", password: "s", permissions: { publish: ["$JS.API.STREAM.INFO.MAIL", "mail.good"],
+          subscribe: ["_INBOX.>"] } }
+        { user: "none", password: "n", permissions: { publish: ["mail.>"], subscribe: ["_INBOX.>"] } } ] }"""
+    running = server(users, login={"user": "admin", "pass": "a"})
+    make_stream(running)
+    made = begin(daemon, config(running.url, subject="mail.{rcpt_local}", username="some", password="s"))
+    assert one(made, recipients=["good@example.org"]).startswith("250")
+    assert one(made, recipients=["bad@example.org"]).startswith("451 4.3.0")
+    assert made.log_lines("the broker has not answered within the deadline") == []
+    none = daemon(config(running.url, username="none", password="n"))
+    assert "Permissions Violation" in none.wait_log("the target was refused", 30)["why"]
+
+
+def test_a_token_and_a_wrong_password(daemon, server, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("abc\n")
+    token.chmod(0o600)
+    running = server('authorization { token: "abc" }', login={"auth_token": "abc"})
+    make_stream(running)
+    made = begin(daemon, config(running.url, token_file=str(token)))
+    assert one(made).startswith("250")
+    wrong = daemon(config(running.url, username="u", password="w"))
+    assert wrong.wait_log("broker not reached", 30)["step"] == "sasl"
+    assert live(wrong).returncode == 13
+
+
+def test_credentials_of_an_operator(daemon, server, tmp_path):
+    operator = Operator(tmp_path)
+    running = server(operator.config, login=operator.login)
+    make_stream(running)
+    made = begin(daemon, config(running.url, credentials_file=str(operator.credentials)))
+    assert one(made).startswith("250")
+    (tmp_path / "other").mkdir()
+    other = Operator(tmp_path / "other")
+    wrong = daemon(config(running.url, credentials_file=str(other.credentials)))
+    assert wrong.wait_log("broker not reached", 30)["step"] == "sasl"
+
+
+def test_tls_takes_the_client_certificate_and_trusts_nobody_else(daemon, server, tmp_path):
+    certificates = Certificates(tmp_path / "tls")
+    certificate, key = certificates.issue(names="DNS:localhost,IP:127.0.0.1")
+    mine, my_key = certificates.issue("lsmtpd", names=None)
+    running = server()
+    make_stream(running)
+    running.kill()
+    file = running.folder / "nats-server.conf"
+    plain = file.read_text()
+    file.write_text(plain + f'tls {{ cert_file: "{certificate}", key_file: "{key}", ca_file: "{certificates.ca}", verify: true }}')
+    running._answers = lambda: running.log.read_text().count("Server is ready") == 2
+    running.start()
+    url = f"tls://localhost:{running.port}"
+    tls = {"tls_ca": str(certificates.ca), "tls_certificate": str(mine), "tls_key": str(my_key)}
+    made = begin(daemon, config(url, tls_min_version="1.3", **tls))
+    big = b"Subject: x\r\n\r\n" + b"0123456789abcdef" * 4 + b"\r\n" * 500_000
+    assert one(made).startswith("250") and one(made, big).startswith("250")
+    assert "TLSv1.3" in live(made).stdout
+    other = Certificates(tmp_path / "other")
+    for changes, why in (({"tls_ca": str(other.ca)}, "issuer"), ({"tls_name": "mx.example.org"}, "another name"),
+                         ({"tls_ca": "/etc/ssl/certs"}, "issuer"), ({"tls_ca": str(other.ca), "tls_verify": "certificate"}, "issuer"),
+                         ({"urls": [f"nats://localhost:{running.port}"]}, "TLS")):
+        wrong = daemon(config(**{"url": url, **tls, **changes}) if "urls" not in changes else
+                       config(changes["urls"][0]))
+        line = wrong.wait_log("broker not reached", 30)
+        assert (line["step"], why in line["why"]) == ("tls", True), line
+        assert live(wrong).returncode == 12
+    ip = begin(daemon, config(url.replace("localhost", "127.0.0.1"), **tls))
+    assert one(ip).startswith("250")
+    for verify in ("certificate", "none"):
+        assert one(begin(daemon, config(url, **tls, tls_name="mx.example.org", tls_verify=verify))).startswith("250")
+    running.kill()
+    del running._answers
+    file.write_text(plain)
+    running.start()
+    assert len(stored(running)) == 5
+
+
+def test_live_checks_say_what_a_250_rests_on(daemon, server):
+    running = server()
+    make_stream(running)
+    good = live(daemon(config(running.url), started=False))
+    assert good.returncode == 0, good.stdout + good.stderr
+    assert "file storage, 1 replica" in good.stdout and "assume_synced" in good.stdout
+    lossy = live(daemon(config(running.url, assume_synced=False, allow_lossy_target=True), started=False))
+    assert lossy.returncode == 0 and "a power cut loses mail" in lossy.stdout
+    missing = live(daemon(config(running.url, stream="NONE"), started=False))
+    assert missing.returncode == 15 and "stream not found" in missing.stdout + missing.stderr
+    assert stored(running) == []
+    running.kill()
+    assert live(daemon(config(running.url), started=False)).returncode == 11
+
+
+class Silent:
+    """Says INFO with TLS, and then nothing more."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.sockets = []
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        try:
+            while True:
+                client, _ = self.listener.accept()
+                self.sockets.append(client)
+                client.sendall(b'INFO {"server_id":"x","version":"2.9.10","headers":true,"max_payload":1048576,'
+                               b'"tls_required":true,"tls_available":true}\r\n')
+        except OSError:
+            pass
+
+    def close(self):
+        self.listener.close()
+        for each in self.sockets:
+            each.close()
+
+
+def test_a_server_that_says_nothing_in_the_handshake_is_given_up(daemon):
+    silent = Silent()
+    try:
+        made = daemon(config(f"tls://127.0.0.1:{silent.port}", connect_timeout="1s"))
+        line = made.wait_log("broker not reached", 30)
+        assert line["step"] == "tls" and "no answer within" in line["why"]
+        waiting = daemon(config(f"tls://127.0.0.1:{silent.port}", connect_timeout="100s"))
+        wait_until(lambda: len(silent.sockets) > 1, 20, "the daemon to connect")
+        waiting.process.signal(signal.SIGTERM)
+        assert waiting.process.wait(30) == 0
+    finally:
+        silent.close()
+
+
+def test_a_connection_that_went_silent_is_replaced(daemon, server):
+    running = server()
+    make_stream(running)
+    relay = Relay("127.0.0.1", running.port)
+    try:
+        made = begin(daemon, config(relay.url.replace("amqp", "nats"), check_interval="1s", connect_timeout="2s"))
+        relay.freeze()
+        assert "no answer to the question about the stream" in made.wait_log("giving the connection up", 30)["why"]
+        relay.thaw()
+        wait_until(lambda: one(made).startswith("250"), 30, "the server to be used again")
+    finally:
+        relay.close()
+
+
+def test_a_message_that_comes_again_is_stored_once(daemon, server):
+    """The acknowledgement is lost with the connection: replay sends the copy again, under its id."""
+    running = server()
+    make_stream(running)
+    relay = Relay("127.0.0.1", running.port)
+    try:
+        made = begin(daemon, config(relay.url.replace("amqp", "nats"), fallback=True, deadline="1s"))
+        assert one(made).startswith("250")
+        running.pause()
+        identity = queued_id(one(made))
+        made.wait_log("the broker has not answered within the deadline")  # so it was sent
+        relay.cut()
+        running.resume()
+        wait_until(lambda: len(stored(running)) == 2, 20, "the server to store it")
+        relay.mend()
+        drained(made)
+        assert [each.headers["Nats-Msg-Id"] for each in stored(running)][1:] == [identity]
+        assert "it was there already" in made.log.read_text()
+    finally:
+        relay.close()
+
+
+def test_kill_9_of_the_server_under_load_loses_nothing(daemon, server, record_property):
+    """The ledger: what was accepted and what was lost; by its id nothing is there twice."""
+    running = server()
+    make_stream(running)
+    made = begin(daemon, config(running.url, fallback=True, format="raw", deadline="5s"))
+    ledger = Ledger()
+    load = Load(made.address(), ledger, threads=6, sizes=(200, 4096, 30_000, 300_000), pace=0.02)
+    try:
+        for _ in range(10 if LONG else 2):
+            load.wait_accepted(1000 if LONG else 100)
+            running.kill()
+            load.wait_accepted(30)  # the fallback takes it
+            running.start()
+        load.wait_accepted(100)
+    finally:
+        load.stop()
+    drained(made, 120)
+    found = stored(running)
+    compared = ledger.check([each.body for each in found], duplicates_allowed=False)
+    figures = {"accepted": len(ledger.accepted), "lost": len(compared.lost), "stored": len(found),
+               "twice": len(compared.twice)}
+    record_property("ledger", json.dumps(figures))
+    print(figures)
+    assert len({each.headers["Nats-Msg-Id"] for each in found}) == len(found)
