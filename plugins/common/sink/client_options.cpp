@@ -140,7 +140,7 @@ bool parse_client_options(sdk::Config config, sdk::Report report, ClientOptions*
 }
 
 bool parse_peer_options(sdk::Config config, sdk::Report report, ClientOptions* options) {
-  return Parser(config, report, options).peer();
+  return Parser(config, report, options, kAmqpUrls).peer();  // without `urls`
 }
 
 bool load_password(ClientOptions* options, sdk::Report report) {
