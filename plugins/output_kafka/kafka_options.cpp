@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kafka_options.hpp"
 
+#include <librdkafka/rdkafka.h>
+
 #include <algorithm>
 #include <cctype>
 #include <charconv>
@@ -11,6 +13,8 @@ namespace {
 
 constexpr std::size_t kLongestTopic = 249;
 constexpr std::string_view kPort = ":9092";
+// Before that, the last message of SCRAM repeats the client's nonce, which current brokers compare.
+constexpr int kScramMended = 0x020601ff;
 
 bool is_port(std::string_view text) {
   std::uint16_t port = 0;
@@ -104,6 +108,11 @@ class Parser {
     const bool own = std::all_of(out_.brokers.begin(), out_.brokers.end(), is_own);
     if (!out_.use_tls && !own && out_.mechanism == "PLAIN")
       report_.warning("tls", "the password crosses the network in clear text: use TLS or SCRAM");
+    if (out_.mechanism.starts_with("SCRAM") && rd_kafka_version() < kScramMended)
+      report_.warning("sasl",
+                      std::string("Kafka from 3.9, 3.8.1 and 3.7.2 on refuses SCRAM of librdkafka "
+                                  "before 2.6.1, and this is ") +
+                          rd_kafka_version_str() + ": use PLAIN with TLS, or a client certificate");
   }
 
   sdk::Config config_;

@@ -4,6 +4,7 @@ their partitions, a killed node loses nothing, SASL and TLS."""
 import collections
 import json
 
+import confluent_kafka
 import pytest
 from test_amqp_brokers import deliver, drained
 
@@ -232,7 +233,17 @@ def test_topics_by_domain_are_looked_at_one_by_one(daemon, node):
         client.command("RCPT TO:<x@[127.0.0.1]>", "550 5.1.3")
 
 
-@pytest.mark.parametrize("sasl", ["PLAIN", "SCRAM-SHA-256"])
+# Before 2.6.1 its SCRAM is refused by this broker, and `check` says so.
+SCRAM = confluent_kafka.libversion()[1] >= 0x020601ff
+
+
+def test_scram_that_the_brokers_will_refuse_is_warned_of(daemon, node):
+    made = daemon(config(node, "mail", username="lsmtpd", password="x", sasl="SCRAM-SHA-256"), started=False)
+    said = run_cli("check", "--config", made.config_file, check=0).stderr
+    assert ("refuses SCRAM of librdkafka before 2.6.1" in said) is not SCRAM
+
+
+@pytest.mark.parametrize("sasl", ["PLAIN", *(["SCRAM-SHA-256"] if SCRAM else [])])
 def test_a_login_from_a_password_file(daemon, node, topic, reader, tmp_path, sasl):
     relay = Relay(node.host, node.login_port, node.relay_port)
     try:
