@@ -20,7 +20,7 @@ tmp=$(mktemp -d)
 broker=
 trap '[ -z "$broker" ] || kill -9 "$broker" 2>/dev/null || true; rm -rf "$tmp"' EXIT
 cd "$tmp"
-command -v java >/dev/null && command -v mvn >/dev/null || unable "no java or mvn"
+if ! command -v java >/dev/null || ! command -v mvn >/dev/null; then unable "no java or mvn"; fi
 for version in 2.6.0 2.6.1; do
     { python3 -m venv "v$version" && timeout 300 "v$version/bin/pip" install -q "confluent-kafka==$version"; } ||
         unable "pip install failed"

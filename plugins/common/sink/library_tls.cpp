@@ -27,8 +27,8 @@ void made(void* parent, void*, CRYPTO_EX_DATA*, int, long, void*) {
 
 // Of the LibraryTls in a context. OpenSSL tells of contexts that are made after it was asked for.
 int place() {
-  static const int index = SSL_CTX_get_ex_new_index(0, nullptr, made, nullptr, nullptr);
-  return index;
+  static const int kIndex = SSL_CTX_get_ex_new_index(0, nullptr, made, nullptr, nullptr);
+  return kIndex;
 }
 
 LibraryTls* owner_of(const SSL* ssl) {
