@@ -287,6 +287,7 @@ cmd_fuzz() {
   ensure_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_fuzz[@]}"
   configure build-fuzz -DLSMTPD_TESTS=ON -DLSMTPD_FUZZ=ON -DCMAKE_C_COMPILER=/usr/bin/clang \
     -DCMAKE_CXX_COMPILER=/usr/bin/clang++
+  for name; do [ -f "tests/fuzz/${name}_fuzz.cpp" ] || die "fuzz: no harness is called $name"; done
   build build-fuzz tests/fuzz/all
   for program in build-fuzz/tests/*_fuzz; do
     name=$(basename "$program" _fuzz)
