@@ -1,43 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline/route_table.hpp"
 
-#include <algorithm>
+#include "smtp/addresses.hpp"
 
 namespace lsmtpd::pipeline {
 namespace {
 
-bool has_blank_or_control(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](char c) {
-    const auto octet = static_cast<unsigned char>(c);
-    return octet <= ' ' || octet == 0x7f;
-  });
+// Whether RCPT would take `address`: a pattern of anything else could match nothing.
+Status check_address(const std::string& address) {
+  smtp::Path path;
+  const std::string bracketed = "<" + address + ">";
+  if (smtp::parse_path(bracketed, path) == smtp::PathFault::none && path.address == address)
+    return {};
+  return fail("is no address that RCPT takes");
 }
 
-// Labels of a domain, or an address literal.
-Status check_domain(std::string_view domain) {
-  if (domain.empty()) return fail("has no domain");
-  if (domain.front() == '[') return {};
-  if (domain.find('*') != std::string_view::npos)
-    return fail("has a * inside the domain; it may stand for the labels in front: *@*.example.org");
-  if (domain.front() == '.' || domain.back() == '.' || domain.find("..") != std::string_view::npos)
-    return fail("has an empty label in its domain");
-  return {};
-}
-
-// The pattern for people: the key with its "*".
+// The pattern for people: the key with its "*". A local part that has one itself is quoted.
 std::string pattern_of(std::string_view key) {
-  std::string pattern;
-  if (key.starts_with('@')) pattern = key.starts_with("@.") ? "*@*" : "*@";
-  pattern += key.substr(key.starts_with('@') ? 1 : 0);
-  if (key.ends_with('@')) pattern += '*';
-  return pattern;
+  if (key.starts_with('@'))
+    return (key.starts_with("@.") ? "*@*" : "*@") + std::string(key.substr(1));
+  std::string local(key.substr(0, key.rfind('@')));
+  const std::string rest(key.substr(local.size()));
+  if (local.find('*') != std::string::npos && local.front() != '"') local = '"' + local + '"';
+  return local + rest + (key.ends_with('@') ? "*" : "");
 }
 
 }  // namespace
 
 Result<std::string> RouteTable::key_of(std::string_view pattern) const {
   if (pattern.empty()) return fail("is empty");
-  if (has_blank_or_control(pattern)) return fail("has a blank or a control character");
   const size_t at = pattern.rfind('@');
   if (at == std::string_view::npos) {
     if (smtp::is_postmaster(pattern)) return std::string("postmaster");
@@ -51,15 +42,20 @@ Result<std::string> RouteTable::key_of(std::string_view pattern) const {
   const bool any_local = local == "*";
   if (!any_local && local.find('*') != std::string_view::npos && local.front() != '"')
     return fail("has a * inside the local part; it stands for a whole one");
-  if (domain == "*") return smtp::normal_local(local, rules_.local_case) + "@";
+  const bool any_domain = domain == "*";
   const bool below = domain.starts_with("*.");
-  if (below) {
-    if (!any_local) return fail("has a * on one side only: write *@*.DOMAIN or LOCAL@DOMAIN");
-    domain.remove_prefix(2);
-  }
-  if (auto status = check_domain(domain); !status) return tl::unexpected(status.error());
+  if (below && !any_local)
+    return fail("has a * on one side only: write *@*.DOMAIN or LOCAL@DOMAIN");
+  if (below) domain.remove_prefix(2);
+  if (!any_domain && domain.find('*') != std::string_view::npos)
+    return fail("has a * inside the domain; it may stand for the labels in front: *@*.example.org");
+  // With a word in the place of each "*".
+  const std::string probe =
+      std::string(any_local ? "x" : local) + "@" + std::string(any_domain ? "example.org" : domain);
+  if (auto status = check_address(probe); !status) return tl::unexpected(status.error());
   if (any_local) return (below ? "@." : "@") + smtp::normal_domain(domain);
-  return smtp::normal_local(local, rules_.local_case) + "@" + smtp::normal_domain(domain);
+  return smtp::normal_local(local, rules_.local_case) + "@" +
+         (any_domain ? std::string() : smtp::normal_domain(domain));
 }
 
 Status RouteTable::add(std::string_view pattern, uint32_t number) {

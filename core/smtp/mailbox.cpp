@@ -10,6 +10,7 @@
 namespace lsmtpd::smtp {
 namespace {
 
+constexpr std::string_view kPostmaster = "postmaster";
 constexpr size_t kLongestName = 255;  // RFC 1035 2.3.4: libidn2 need not look at more
 
 char lower(char c) {
@@ -69,7 +70,7 @@ std::string normal_local(std::string_view local, LocalCase local_case) {
     std::string inside = without_quotes(local);
     if (is_dot_string(inside)) out = std::move(inside);
   }
-  if (local_case == LocalCase::ignored) make_lower(out);
+  if (local_case == LocalCase::ignored || equals_ignoring_case(out, kPostmaster)) make_lower(out);
   return out;
 }
 
@@ -81,7 +82,7 @@ Mailbox normal_mailbox(std::string_view address, LocalCase local_case) {
 
 bool is_postmaster(std::string_view address) {
   const std::string_view local = address.substr(0, address.rfind('@'));
-  return equals_ignoring_case(normal_local(local, LocalCase::ignored), "postmaster");
+  return normal_local(local, LocalCase::ignored) == kPostmaster;
 }
 
 }  // namespace lsmtpd::smtp

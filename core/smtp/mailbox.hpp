@@ -14,7 +14,7 @@ namespace lsmtpd::smtp {
 
 enum class LocalCase : uint8_t {
   ignored,  // ASCII letters of a local part are in lower case
-  kept,
+  kept,     // but of postmaster (RFC 5321 4.5.1)
 };
 
 struct Mailbox {

@@ -104,15 +104,25 @@ TEST(RouteTableTest, UnmatchedRecipientsAreRefusedWherePostmasterIsNot) {
 TEST(RouteTableTest, AddressLiteralsAreMatchedWhole) {
   RouteTable table({});
   ASSERT_TRUE(table.add("*@[192.0.2.1]", 1));
-  ASSERT_TRUE(table.add("*@*.2.1]", 2));
+  EXPECT_FALSE(table.add("*@*.2.1]", 2));
   EXPECT_EQ(way(table, "joe@[192.0.2.1]"), "1 *@[192.0.2.1]");
   EXPECT_EQ(way(table, "joe@[198.51.2.1]"), "0");
+}
+
+TEST(RouteTableTest, AStarOfALocalPartItselfIsQuoted) {
+  RouteTable table({});
+  ASSERT_TRUE(table.add("\"a*b\"@example.org", 1));
+  ASSERT_TRUE(table.add("\"*\"@example.org", 2));
+  EXPECT_EQ(way(table, "a*b@example.org"), "1 \"a*b\"@example.org");
+  EXPECT_EQ(way(table, "*@example.org"), "2 \"*\"@example.org");
+  EXPECT_EQ(way(table, "joe@example.org"), "0");
 }
 
 TEST(RouteTableTest, WhatIsNoPatternIsNamed) {
   EXPECT_EQ(fault_of(""), "is empty");
   EXPECT_EQ(fault_of("joe"), "has no @");
-  EXPECT_EQ(fault_of("joe@"), "has no domain");
+  EXPECT_EQ(fault_of("joe@"), "is no address that RCPT takes");
+  EXPECT_EQ(fault_of("a@b@example.org"), "is no address that RCPT takes");
   EXPECT_EQ(fault_of("@example.org"), "has no local part; *@ matches each");
   EXPECT_EQ(fault_of("j*@example.org"), "has a * inside the local part; it stands for a whole one");
   EXPECT_EQ(fault_of("joe@*.example.org"),
@@ -121,8 +131,9 @@ TEST(RouteTableTest, WhatIsNoPatternIsNamed) {
             "has a * inside the domain; it may stand for the labels in front: *@*.example.org");
   EXPECT_EQ(fault_of("*@*"),
             "matches everything; recipients that no route matches take the chain's own steps");
-  EXPECT_EQ(fault_of("joe@example.org."), "has an empty label in its domain");
-  EXPECT_EQ(fault_of("joe@example org"), "has a blank or a control character");
+  EXPECT_EQ(fault_of("joe@example.org."), "is no address that RCPT takes");
+  EXPECT_EQ(fault_of("joe@example org"), "is no address that RCPT takes");
+  EXPECT_EQ(fault_of("\"joe smith\"@example.org"), "");
 }
 
 TEST(RouteTableTest, ADomainOfManyLabelsIsFoundByItsShortestPattern) {

@@ -36,6 +36,7 @@ TEST(MailboxTest, QuotesThatAreNotNeededAreDropped) {
 
 TEST(MailboxTest, PostmasterNeedsNoDomain) {
   EXPECT_EQ(normal("postmaster"), "postmaster|");
+  EXPECT_EQ(normal("PostMaster@example.org", LocalCase::kept), "postmaster|example.org");
   EXPECT_TRUE(is_postmaster("PostMaster"));
   EXPECT_TRUE(is_postmaster("\"postmaster\"@example.org"));
   EXPECT_FALSE(is_postmaster("postmaster2@example.org"));
