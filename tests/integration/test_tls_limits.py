@@ -171,7 +171,8 @@ def test_tls_memory_holds_and_starttls_gets_454(daemon, certificates):
             client.command("MAIL FROM:<s@example.org>", 250)
             client.close()
     assert 30 <= len(open_ones) <= 60 and refused == 80 - len(open_ones)
-    (line,) = server.log_lines("refused", at="tls")
+    line = server.wait_log("refused", at="tls")
+    assert len(server.log_lines("refused", at="tls")) == 1, "for all of them"
     assert line["code"] == 454 and line["why"] == "limits.tls_memory is used up"
     with TlsClient(server.address("implicit"), source="127.3.0.200") as client:
         client.expect_close()
