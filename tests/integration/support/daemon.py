@@ -7,6 +7,7 @@ import pathlib
 import signal
 import smtplib
 import subprocess
+import time
 
 from . import toml
 from .process import Process
@@ -16,6 +17,7 @@ from .wait import Timeout, wait_until
 
 BUILD = pathlib.Path(os.environ.get("LSMTPD_BUILD", pathlib.Path(__file__).parents[3] / "build"))
 BINARY = BUILD / "lsmtpd"
+WRITTEN_BEHIND = 0.2  # seconds
 
 
 def sanitized():
@@ -149,7 +151,14 @@ class Daemon:
 
     # Its log.
     def log_lines(self, message=None, **fields):
-        """The matching lines since the last start, as dicts."""
+        """The matching lines since the last start, as dicts. The log is written behind: where there is none yet, it is
+        looked at again for a moment."""
+        ends = time.monotonic() + WRITTEN_BEHIND
+        while not (found := self._log_lines_now(message, **fields)) and time.monotonic() < ends:
+            time.sleep(0.02)
+        return found
+
+    def _log_lines_now(self, message, **fields):
         if not self.log.exists():
             return []
         with open(self.log, "rb") as log:
