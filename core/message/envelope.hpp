@@ -72,4 +72,37 @@ inline uint64_t memory_of(const Envelope& envelope) {
   return all;
 }
 
+// The part of the session: all but id, time, reverse-path, parameters and recipients.
+inline Envelope of_session(const Envelope& all) {
+  return {.id = {},
+          .time_ns = 0,
+          .reverse_path = {},
+          .parameters = {},
+          .recipients = {},
+          .recipient_total = 0,
+          .session = all.session,
+          .helo = all.helo,
+          .protocol = all.protocol,
+          .listener = all.listener,
+          .peer_address = all.peer_address,
+          .peer_port = all.peer_port,
+          .peer_name = all.peer_name,
+          .local_address = all.local_address,
+          .local_port = all.local_port,
+          .proxy_address = all.proxy_address,
+          .tls = all.tls,
+          .auth = all.auth};
+}
+
+// All but the recipients.
+inline Envelope without_recipients(const Envelope& all) {
+  Envelope rest = of_session(all);
+  rest.id = all.id;
+  rest.time_ns = all.time_ns;
+  rest.reverse_path = all.reverse_path;
+  rest.parameters = all.parameters;
+  rest.recipient_total = all.recipient_total;
+  return rest;
+}
+
 }  // namespace lsmtpd::message

@@ -54,27 +54,6 @@ class SharedEnvelope {
   }
 
  private:
-  static Envelope of_session(const Envelope& all) {
-    return {.id = {},
-            .time_ns = 0,
-            .reverse_path = {},
-            .parameters = {},
-            .recipients = {},
-            .recipient_total = 0,
-            .session = all.session,
-            .helo = all.helo,
-            .protocol = all.protocol,
-            .listener = all.listener,
-            .peer_address = all.peer_address,
-            .peer_port = all.peer_port,
-            .peer_name = all.peer_name,
-            .local_address = all.local_address,
-            .local_port = all.local_port,
-            .proxy_address = all.proxy_address,
-            .tls = all.tls,
-            .auth = all.auth};
-  }
-
   std::shared_ptr<Envelope> envelope_ = std::make_shared<Envelope>();
 };
 

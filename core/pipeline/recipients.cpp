@@ -8,19 +8,15 @@ namespace lsmtpd::pipeline {
 using plugin::Kind;
 
 message::Message with_recipients(const message::Message& message, const std::vector<bool>& keep) {
-  auto envelope = std::make_shared<message::Envelope>(*message.envelope);
-  auto& recipients = envelope->recipients;
-  if (envelope->recipient_total == 0) {
-    envelope->recipient_total = static_cast<uint32_t>(recipients.size());
-    for (uint32_t i = 0; i < recipients.size(); ++i) recipients[i].number = i;
-  }
-  size_t kept = 0;
-  for (size_t i = 0; i < recipients.size(); ++i) {
+  const auto& all = message.envelope->recipients;
+  auto envelope = std::make_shared<message::Envelope>(without_recipients(*message.envelope));
+  const bool is_first = envelope->recipient_total == 0;
+  if (is_first) envelope->recipient_total = static_cast<uint32_t>(all.size());
+  for (uint32_t i = 0; i < all.size(); ++i) {
     if (!keep[i]) continue;
-    if (kept != i) recipients[kept] = std::move(recipients[i]);
-    ++kept;
+    envelope->recipients.push_back(all[i]);
+    if (is_first) envelope->recipients.back().number = i;
   }
-  recipients.resize(kept);
   message::Message result = message;
   result.envelope = std::move(envelope);
   return result;
