@@ -46,9 +46,7 @@ void ask_filters(const std::vector<plugin::Lane*>& admissions, plugin::Admission
 
 }  // namespace
 
-plugin::Admission Route::admission(const plugin::Lane** limited_by) const {
-  plugin::Admission all;
-  const plugin::Lane* smallest = nullptr;
+void Route::add_to(plugin::Admission& all, const plugin::Lane*& smallest) const {
   ask_filters(admissions, all, smallest);
   for (const auto& output : outputs) {
     auto one = readiness(*output.lane);
@@ -68,6 +66,12 @@ plugin::Admission Route::admission(const plugin::Lane** limited_by) const {
     become_unready(all, *output.lane, one.reason);
     become_unready(all, *output.fallback, second.ready ? *stopped : second.reason);
   }
+}
+
+plugin::Admission Route::admission(const plugin::Lane** limited_by) const {
+  plugin::Admission all;
+  const plugin::Lane* smallest = nullptr;
+  add_to(all, smallest);
   if (limited_by) *limited_by = smallest;
   return all;
 }
@@ -82,14 +86,20 @@ plugin::Admission Chain::admission(const plugin::Lane** limited_by) const {
   plugin::Admission all;
   const plugin::Lane* smallest = nullptr;
   ask_filters(admissions, all, smallest);
+  table ? add_any_route(all, smallest) : own().add_to(all, smallest);
+  if (limited_by) *limited_by = smallest;
+  return all;
+}
+
+// Of the routes, the largest limit is announced: the others' are held against their recipients.
+void Chain::add_any_route(plugin::Admission& all, const plugin::Lane*& smallest) const {
   bool some_ready = false;
   std::string reasons;
-  // Of the routes, the largest limit is announced: the others' are held against their recipients.
   std::optional<uint64_t> largest;
   const plugin::Lane* of_largest = nullptr;
   for (const auto& route : routes) {
     const plugin::Lane* lane = nullptr;
-    auto one = route.admission(&lane);
+    const auto one = route.admission(&lane);
     some_ready = some_ready || one.ready;
     if (!one.ready) reasons += (reasons.empty() ? "" : "; ") + one.reason;
     const bool larger =
@@ -103,9 +113,7 @@ plugin::Admission Chain::admission(const plugin::Lane** limited_by) const {
     all.ready = false;
     all.reason += (all.reason.empty() ? "" : "; ") + reasons;
   }
-  if (take_smaller(all.max_message_size, largest.value_or(0))) smallest = of_largest;
-  if (limited_by) *limited_by = smallest;
-  return all;
+  if (take_smaller(all.max_message_size, *largest)) smallest = of_largest;
 }
 
 }  // namespace lsmtpd::pipeline

@@ -40,6 +40,8 @@ struct Route {
   // filter is, and every output or its fallback.
   // `limited_by`, where it is given, becomes the lane whose size limit that is, or null.
   plugin::Admission admission(const plugin::Lane** limited_by = nullptr) const;
+  // The same, added to that of the chain's filters; `smallest` is the lane of the limit in `all`.
+  void add_to(plugin::Admission& all, const plugin::Lane*& smallest) const;
 };
 
 struct Chain {
@@ -64,6 +66,9 @@ struct Chain {
   // limit is that of the filters, or of the route that takes the largest messages.
   // `limited_by`: see Route::admission().
   plugin::Admission admission(const plugin::Lane** limited_by = nullptr) const;
+
+ private:
+  void add_any_route(plugin::Admission& all, const plugin::Lane*& smallest) const;
 };
 
 // Returns the output's own admission; not ready if too many of its calls are stuck.

@@ -12,7 +12,6 @@ ChainRun::ChainRun(Private, std::shared_ptr<const Chain> chain, message::Message
     : chain_(std::move(chain)),
       message_(std::move(message)),
       asked_for_(message_.envelope),
-      filters_(chain_->filters, *chain_->deadlines),
       deadline_([this] { chain_overdue(); }) {}
 
 ChainRun::~ChainRun() = default;
@@ -21,13 +20,21 @@ std::optional<Outcome> ChainRun::run(Finished finished) {
   running_ = true;
   chain_->deadlines->arm(deadline_, chain_->deadline_ms);
   if (chain_->deadline_ms) ends_at_ms_ = chain_->deadlines->now() + chain_->deadline_ms;
-  auto end = filters_.run(message_, ends_at_ms_, shared_from_this(),
-                          [this](FilterRun::End later) { take_filters(std::move(later)); });
-  if (end) take_filters(std::move(*end));
+  run_filters();
   running_ = false;
   if (outcome_) return std::move(outcome_);  // stays engaged: finish() came
   finished_ = std::move(finished);
   return std::nullopt;
+}
+
+void ChainRun::run_filters() {
+  if (chain_->filters.empty()) return start_routes(false);
+  filters_.emplace(chain_->filters, *chain_->deadlines);
+  auto end = filters_->run(message_, ends_at_ms_, shared_from_this(),
+                           [this](FilterRun::End later, const std::shared_ptr<void>&) {
+                             take_filters(std::move(later));
+                           });
+  if (end) take_filters(std::move(*end));
 }
 
 void ChainRun::take_filters(FilterRun::End end) {
@@ -35,8 +42,9 @@ void ChainRun::take_filters(FilterRun::End end) {
     start_routes(end.skip);
     return;
   }
-  end.outcome->size = message_.size();
-  finish(std::move(*end.outcome));
+  outcome_ = std::move(end.outcome);
+  outcome_->size = message_.size();
+  tell();
 }
 
 // Each route with recipients gets a copy with these. The filters may have changed them, so they are
@@ -44,7 +52,7 @@ void ChainRun::take_filters(FilterRun::End end) {
 // the chain's own outputs.
 void ChainRun::start_routes(bool skip_filters) {
   if (!chain_->table) {
-    add_route(0, message_);
+    add_route(0, std::move(message_));
   } else {
     const auto& recipients = message_.envelope->recipients;
     std::vector<std::vector<bool>> of_route(chain_->routes.size());
@@ -56,55 +64,52 @@ void ChainRun::start_routes(bool skip_filters) {
     for (size_t place = 0; place < of_route.size(); ++place) {
       if (!of_route[place].empty()) add_route(place, with_recipients(message_, of_route[place]));
     }
-    if (routes_.empty()) add_route(0, message_);  // filters took every recipient away
+    if (routes_.empty()) add_route(0, std::move(message_));  // filters took every recipient away
   }
   unsettled_ = routes_.size();
-  auto self = shared_from_this();
-  for (const auto& route : routes_)
-    route->run({self, static_cast<RouteRun::Waiting*>(this)}, skip_filters);
+  const auto self = shared_from_this();
+  for (auto& route : routes_) route.run(self, skip_filters);
 }
 
 void ChainRun::add_route(size_t place, message::Message message) {
-  routes_.push_back(
-      std::make_shared<RouteRun>(chain_, chain_->routes[place], std::move(message), ends_at_ms_));
+  routes_.emplace_back(chain_, chain_->routes[place], std::move(message), ends_at_ms_,
+                       static_cast<RouteRun::Waiting&>(*this));
 }
 
 void ChainRun::route_settled() {
   if (--unsettled_ > 0) return;
-  Outcome outcome = merged_outcome(routes_, *asked_for_, id());
+  outcome_.emplace(merged_outcome(routes_, *asked_for_));
   if (chain_->table) {
-    for (const auto& route : routes_) outcome.routes.push_back(route->route().name);
+    for (const auto& route : routes_) outcome_->routes.push_back(route.route().name);
   }
-  finish(std::move(outcome));
+  tell();
 }
 
 void ChainRun::chain_overdue() {
   auto self = shared_from_this();
   if (routes_.empty()) {
-    filters_.chain_overdue();
+    filters_->chain_overdue();
     return;
   }
-  // One may settle the last of them, which ends the run.
-  for (const auto& route : routes_) route->chain_overdue();
+  for (auto& route : routes_) route.chain_overdue();
 }
 
-void ChainRun::finish(Outcome outcome) {
-  if (outcome_) return;
+void ChainRun::tell() {
   deadline_.disarm();
-  outcome_ = std::move(outcome);
   if (!running_ && finished_) std::exchange(finished_, nullptr)(*outcome_);
 }
 
 bool ChainRun::cancel() {
   if (outcome_) return false;
   for (const auto& route : routes_) {
-    if (route->outputs_begun()) return false;
+    if (route.outputs_begun()) return false;
   }
   auto self = shared_from_this();
-  filters_.abandon();
-  for (const auto& route : routes_) route->cancel();
+  if (filters_) filters_->abandon();
+  for (auto& route : routes_) route.cancel();
   finished_ = nullptr;
-  finish({Fate::tempfail, {}, "the client is gone"});
+  outcome_ = {Fate::tempfail, {}, "the client is gone"};
+  tell();
   return true;
 }
 

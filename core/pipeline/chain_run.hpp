@@ -7,10 +7,9 @@
 #pragma once
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "message/message.hpp"
 #include "pipeline/chain.hpp"
@@ -43,14 +42,13 @@ class ChainRun final : public std::enable_shared_from_this<ChainRun>, private Ro
   bool cancel();
 
  private:
+  void run_filters();
   void take_filters(FilterRun::End end);
   void start_routes(bool skip_filters);
   void add_route(size_t place, message::Message message);
   void route_settled() override;
   void chain_overdue();
-  void finish(Outcome outcome);
-  const std::string& id() const { return message_.envelope->id; }
-
+  void tell();  // of outcome_
   const std::shared_ptr<const Chain> chain_;
   message::Message message_;
   const std::shared_ptr<const message::Envelope> asked_for_;  // before any filter
@@ -58,11 +56,11 @@ class ChainRun final : public std::enable_shared_from_this<ChainRun>, private Ro
   bool running_ = false;  // inside run(): the outcome is returned, not handed on
   std::optional<Outcome> outcome_;
 
-  FilterRun filters_;
+  std::optional<FilterRun> filters_;  // where the chain has some
   Deadlines::Entry deadline_;
   uint64_t ends_at_ms_ = 0;
 
-  std::vector<std::shared_ptr<RouteRun>> routes_;
+  std::list<RouteRun> routes_;  // they stay where they are: calls under way point to them
   size_t unsettled_ = 0;
 };
 

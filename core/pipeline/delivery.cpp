@@ -22,11 +22,11 @@ uint64_t time_left(uint64_t own_ms, uint64_t ends_at_ms, uint64_t now_ms) {
   return own_ms == 0 ? left : std::min(own_ms, left);
 }
 
-Delivery::Delivery(Deadlines& deadlines, std::shared_ptr<const OutputStep> step, std::string suffix,
+Delivery::Delivery(Deadlines& deadlines, std::shared_ptr<const OutputStep> step, const Route& route,
                    uint64_t ends_at_ms)
     : deadlines_(deadlines),
       step_(std::move(step)),
-      suffix_(std::move(suffix)),
+      route_(route),
       ends_at_ms_(ends_at_ms),
       decided_by_(step_->lane),
       call_([this] { overdue(CallEnd::deadline); }) {}
@@ -51,7 +51,14 @@ void Delivery::run(const message::Message& message, std::shared_ptr<Waiting> wai
     return;
   }
   ask(*step_->lane,
-      {.copy_id = suffix_.empty() ? std::string() : copy_id(), .deadline_ms = time_for_output()});
+      {.copy_id = is_only_copy() ? std::string() : copy_id(), .deadline_ms = time_for_output()});
+}
+
+std::string Delivery::copy_id() const {
+  std::string id = message_.envelope->id;
+  if (is_only_copy()) return id;
+  if (!route_.name.empty()) id.append(".").append(route_.name);
+  return id.append(".").append(step_->lane->name());
 }
 
 Role Delivery::role() const {

@@ -24,9 +24,9 @@ class LateOutcome;
 
 class Delivery : public std::enable_shared_from_this<Delivery> {
  public:
-  // `suffix` follows the message's id in the copy's; empty: it is the only copy.
+  // `step`, which keeps its chain, is one of the outputs of `route`.
   // `ends_at_ms`: when the chain's deadline passes, by `deadlines`; 0: never.
-  Delivery(Deadlines& deadlines, std::shared_ptr<const OutputStep> step, std::string suffix,
+  Delivery(Deadlines& deadlines, std::shared_ptr<const OutputStep> step, const Route& route,
            uint64_t ends_at_ms);
   ~Delivery();
 
@@ -66,7 +66,10 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
   void leave_output(const char* why, Next next);
   void leave_for_good();
   void leave_to_fallback();
-  std::string copy_id() const { return message_.envelope->id + suffix_; }
+  // The message's id where it is the only copy; else names follow, "." before each: of the output,
+  // and before it of its route, since another route may have the same output.
+  std::string copy_id() const;
+  bool is_only_copy() const { return route_.name.empty() && route_.outputs.size() == 1; }
   Role role() const;
   uint64_t time_for_output() const;
   void use_fallback(plugin::Verdict why, uint32_t attempts = 1);
@@ -74,7 +77,7 @@ class Delivery : public std::enable_shared_from_this<Delivery> {
 
   Deadlines& deadlines_;
   const std::shared_ptr<const OutputStep> step_;  // keeps its chain
-  const std::string suffix_;
+  const Route& route_;
   const uint64_t ends_at_ms_;
   message::Message message_;
   std::shared_ptr<Waiting> waiting_;

@@ -15,17 +15,17 @@ FilterRun::FilterRun(const std::vector<plugin::Lane*>& filters, Deadlines& deadl
     : filters_(filters), deadlines_(deadlines), call_([this] { overdue(); }) {}
 
 std::optional<FilterRun::End> FilterRun::run(message::Message& message, uint64_t ends_at_ms,
-                                             std::shared_ptr<void> owner, Finished finished) {
-  if (filters_.empty()) return End{};
+                                             const std::shared_ptr<void>& owner,
+                                             Finished finished) {
   message_ = &message;
   ends_at_ms_ = ends_at_ms;
   owner_ = owner;
-  if (auto end = go_on(std::move(owner))) return end;
+  if (auto end = go_on(owner)) return end;
   finished_ = std::move(finished);
   return std::nullopt;
 }
 
-std::optional<FilterRun::End> FilterRun::go_on(std::shared_ptr<void> owner) {
+std::optional<FilterRun::End> FilterRun::go_on(const std::shared_ptr<void>& owner) {
   while (next_ < filters_.size()) {
     auto answer = call_.put(
         filter(), deadlines_, filter().instance().settings().deadline_ms,
@@ -75,10 +75,11 @@ FilterRun::End FilterRun::refused(Fate fate, const Verdict& verdict, std::string
 }
 
 // An answer that came later, or that stands for one. `owner` lives until `finished_` is told.
-void FilterRun::answered(CallEnd ended, Completion&& completion, std::shared_ptr<void> owner) {
+void FilterRun::answered(CallEnd ended, Completion&& completion,
+                         const std::shared_ptr<void>& owner) {
   auto end = take(ended, std::move(completion));
   if (!end) end = go_on(owner);
-  if (end) std::exchange(finished_, nullptr)(std::move(*end));
+  if (end) std::exchange(finished_, nullptr)(std::move(*end), owner);
 }
 
 // How long anybody waits for the filter whose turn it is: its own deadline or what is left of the
@@ -88,18 +89,17 @@ uint64_t FilterRun::time_left_for() const {
 }
 
 void FilterRun::overdue() {
-  auto owner = owner_.lock();
+  const auto owner = owner_.lock();
   call_.abandon(nullptr);
-  answered(CallEnd::deadline, Completion::make(Kind::tempfail, "its deadline passed"),
-           std::move(owner));
+  answered(CallEnd::deadline, Completion::make(Kind::tempfail, "its deadline passed"), owner);
 }
 
 void FilterRun::chain_overdue() {
   if (!call_.open()) return;
-  auto owner = owner_.lock();
+  const auto owner = owner_.lock();
   call_.abandon(nullptr);
   answered(CallEnd::chain_deadline, Completion::make(Kind::tempfail, "timeouts.chain passed"),
-           std::move(owner));
+           owner);
 }
 
 void FilterRun::abandon() {

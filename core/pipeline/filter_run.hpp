@@ -21,7 +21,8 @@ class FilterRun {
     std::optional<Outcome> outcome = {};  // refused or discarded; nothing: the message goes on
     bool skip = false;                    // a filter said ACCEPT: no filter that is left is asked
   };
-  using Finished = std::function<void(End)>;
+  // `owner` is that of run().
+  using Finished = std::function<void(End, const std::shared_ptr<void>& owner)>;
 
   // `filters` and `deadlines` outlive it. `ends_at_ms`: when timeouts.chain passes; 0: never.
   FilterRun(const std::vector<plugin::Lane*>& filters, Deadlines& deadlines);
@@ -30,17 +31,17 @@ class FilterRun {
   // `finished` gets it later, once, unless abandon() comes before. `owner` keeps this and `message`
   // alive meanwhile.
   std::optional<End> run(message::Message& message, uint64_t ends_at_ms,
-                         std::shared_ptr<void> owner, Finished finished);
+                         const std::shared_ptr<void>& owner, Finished finished);
   // timeouts.chain passed while run() had not ended: `finished` is told at once.
   void chain_overdue();
-  // Nobody waits any more: `finished` does not come.
+  // Ends the question that is open; `finished` is not told.
   void abandon();
 
  private:
-  std::optional<End> go_on(std::shared_ptr<void> owner);
+  std::optional<End> go_on(const std::shared_ptr<void>& owner);
   std::optional<End> take(CallEnd ended, plugin::Completion&& completion);
   End refused(Fate fate, const plugin::Verdict& verdict, std::string detail) const;
-  void answered(CallEnd ended, plugin::Completion&& completion, std::shared_ptr<void> owner);
+  void answered(CallEnd ended, plugin::Completion&& completion, const std::shared_ptr<void>& owner);
   void overdue();
   uint64_t time_left_for() const;
   plugin::Lane& filter() const { return *filters_[next_]; }

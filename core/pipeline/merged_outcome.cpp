@@ -11,7 +11,7 @@
 namespace lsmtpd::pipeline {
 namespace {
 
-using Routes = std::vector<std::shared_ptr<RouteRun>>;
+using Routes = std::list<RouteRun>;
 
 bool is_good(Fate fate) {
   return fate == Fate::stored || fate == Fate::discarded;
@@ -32,11 +32,11 @@ Outcome of_all_routes(const Routes& routes, const std::string& id) {
   size_t good = 0;
   Outcome all;
   for (const auto& run : routes) {
-    const Outcome& one = run->outcome();
+    const Outcome& one = run.outcome();
     if (!worst || rank(one.fate) > rank(worst->fate)) worst = &one;
     good += is_good(one.fate);
     all.detail += (all.detail.empty() ? "" : "; ") +
-                  (run->route().name.empty() ? "" : run->route().name + ": ") + one.detail;
+                  (run.route().name.empty() ? "" : run.route().name + ": ") + one.detail;
     append(all.outputs, one.outputs);
     append(all.fallbacks, one.fallbacks);
     all.size = std::max(all.size, one.size);
@@ -66,9 +66,9 @@ class Delivered {
 
   explicit Delivered(const Routes& routes) {
     for (const auto& run : routes) {
-      const auto& recipients = run->message().envelope->recipients;
+      const auto& recipients = run.message().envelope->recipients;
       for (size_t i = 0; i < recipients.size(); ++i)
-        places_[recipients[i].address].push_back({run.get(), i});
+        places_[recipients[i].address].push_back({&run, i});
       left_ += recipients.size();
     }
   }
@@ -93,8 +93,7 @@ class Delivered {
 // Each recipient's own reply, and how it came about. A recipient that a filter took away has what
 // was asked for: it counts as stored. Where filters put others in its place, it has the outcome of
 // the message.
-void add_recipients(Outcome& outcome, const Routes& routes, const message::Envelope& asked_for,
-                    const std::string& id) {
+void add_recipients(Outcome& outcome, const Routes& routes, const message::Envelope& asked_for) {
   Delivered delivered(routes);
   std::vector<Delivered::Place> places;
   for (const auto& recipient : asked_for.recipients)
@@ -112,7 +111,7 @@ void add_recipients(Outcome& outcome, const Routes& routes, const message::Envel
     }
     const bool good = is_good(one.fate);
     stored_ones += good;
-    outcome.recipients.push_back(good ? stored(id, {}).reply : std::move(one.reply));
+    outcome.recipients.push_back(good ? stored(asked_for.id, {}).reply : std::move(one.reply));
     outcome.told.push_back("<" + asked_for.recipients[i].address + "> " + one.told);
   }
   outcome.mixed = stored_ones != 0 && stored_ones != places.size();
@@ -120,11 +119,11 @@ void add_recipients(Outcome& outcome, const Routes& routes, const message::Envel
 
 }  // namespace
 
-Outcome merged_outcome(const Routes& routes, const message::Envelope& asked_for,
-                       const std::string& id) {
-  Outcome outcome = routes.size() == 1 ? routes.front()->outcome() : of_all_routes(routes, id);
-  if (routes.size() > 1 || routes.front()->by_recipient())
-    add_recipients(outcome, routes, asked_for, id);
+Outcome merged_outcome(Routes& routes, const message::Envelope& asked_for) {
+  Outcome outcome =
+      routes.size() == 1 ? routes.front().take_outcome() : of_all_routes(routes, asked_for.id);
+  if (routes.size() > 1 || routes.front().by_recipient())
+    add_recipients(outcome, routes, asked_for);
   return outcome;
 }
 

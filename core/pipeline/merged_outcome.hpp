@@ -2,9 +2,7 @@
 // The one outcome of a message whose recipients took several routes, and each recipient's own.
 #pragma once
 
-#include <memory>
-#include <string>
-#include <vector>
+#include <list>
 
 #include "message/envelope.hpp"
 #include "pipeline/outcome.hpp"
@@ -14,8 +12,7 @@ namespace lsmtpd::pipeline {
 
 // SMTP has one reply for all recipients: tempfail if one route tempfailed, else a refusal if one
 // refused, so that 250 is never said while a recipient has nothing. LMTP replies each its own.
-// Every route has settled. `asked_for` is the envelope before any filter.
-Outcome merged_outcome(const std::vector<std::shared_ptr<RouteRun>>& routes,
-                       const message::Envelope& asked_for, const std::string& id);
+// Every route has settled, and is asked once. `asked_for` is the envelope before any filter.
+Outcome merged_outcome(std::list<RouteRun>& routes, const message::Envelope& asked_for);
 
 }  // namespace lsmtpd::pipeline

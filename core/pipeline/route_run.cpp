@@ -23,23 +23,25 @@ constexpr Fate kFates[] = {Fate::stored, Fate::tempfail, Fate::rejected};
 
 }  // namespace
 
-RouteRun::RouteRun(std::shared_ptr<const Chain> chain, const Route& route, message::Message message,
-                   uint64_t ends_at_ms)
-    : chain_(std::move(chain)),
+RouteRun::RouteRun(const std::shared_ptr<const Chain>& chain, const Route& route,
+                   message::Message message, uint64_t ends_at_ms, Waiting& waiting)
+    : chain_(chain),
       route_(route),
       message_(std::move(message)),
       ends_at_ms_(ends_at_ms),
-      filters_(route_.filters, *chain_->deadlines) {}
+      waiting_(waiting) {}
 
 RouteRun::~RouteRun() = default;
 
-void RouteRun::run(std::shared_ptr<Waiting> waiting, bool skip_filters) {
-  waiting_ = std::move(waiting);
+void RouteRun::run(const std::shared_ptr<void>& owner, bool skip_filters) {
   if (is_too_large()) return;
-  if (skip_filters) return start_outputs();
-  auto end = filters_.run(message_, ends_at_ms_, shared_from_this(),
-                          [this](FilterRun::End later) { take_filters(std::move(later)); });
-  if (end) take_filters(std::move(*end));
+  if (skip_filters || route_.filters.empty()) return start_outputs(owner);
+  filters_.emplace(route_.filters, *chain_->deadlines);
+  auto end = filters_->run(message_, ends_at_ms_, owner,
+                           [this](FilterRun::End later, const std::shared_ptr<void>& kept) {
+                             take_filters(std::move(later), kept);
+                           });
+  if (end) take_filters(std::move(*end), owner);
 }
 
 // The session has held the message against the limit of the chain; that of a route may be smaller.
@@ -48,45 +50,38 @@ bool RouteRun::is_too_large() {
   const plugin::Lane* limited_by = nullptr;
   const uint64_t limit = route_.admission(&limited_by).max_message_size;
   if (limit == 0 || message_.size() <= limit) return false;
-  Outcome outcome{
+  outcome_ = {
       Fate::rejected, make(smtp::replies::kTooLarge),
       said_by(limited_by->name(), fmt::format("takes messages of at most {}", format_size(limit)))};
-  outcome.reason = "too large";
-  settle(std::move(outcome));
+  outcome_.reason = "too large";
+  settle();
   return true;
 }
 
-void RouteRun::take_filters(FilterRun::End end) {
-  if (end.outcome) {
-    settle(std::move(*end.outcome));
-  } else {
-    start_outputs();
-  }
+void RouteRun::take_filters(FilterRun::End end, const std::shared_ptr<void>& owner) {
+  if (!end.outcome) return start_outputs(owner);
+  outcome_ = std::move(*end.outcome);
+  settle();
 }
 
-// A route's copies have its name in their ids, since another route may have the same outputs.
-std::string RouteRun::copy_suffix(const OutputStep& step) const {
-  if (!route_.name.empty()) return "." + route_.name + "." + step.lane->name();
-  return route_.outputs.size() > 1 ? "." + step.lane->name() : std::string();
-}
-
-void RouteRun::start_outputs() {
+void RouteRun::start_outputs(const std::shared_ptr<void>& owner) {
   unsettled_ = route_.outputs.size();
   for (const auto& step : route_.outputs) {
     deliveries_.push_back(std::make_shared<Delivery>(
-        *chain_->deadlines, std::shared_ptr<const OutputStep>(chain_, &step), copy_suffix(step),
-        ends_at_ms_));
+        *chain_->deadlines, std::shared_ptr<const OutputStep>(chain_, &step), route_, ends_at_ms_));
   }
-  auto self = shared_from_this();
   for (const auto& delivery : deliveries_)
-    delivery->run(message_, {self, static_cast<Delivery::Waiting*>(this)});
+    delivery->run(message_, {owner, static_cast<Delivery::Waiting*>(this)});
 }
 
 void RouteRun::output_settled() {
-  if (--unsettled_ == 0) settle(merge());
+  if (--unsettled_ > 0) return;
+  merge();
+  settle();
 }
 
-Outcome RouteRun::merge() const {
+// Fills outcome_ in place: it is large, and each message has one.
+void RouteRun::merge() {
   const Delivery* worst = deliveries_.front().get();  // a route has an output
   std::string stored_by, others;
   for (const auto& delivery : deliveries_) {
@@ -96,26 +91,26 @@ Outcome RouteRun::merge() const {
     if (rank(delivery->verdict()) > rank(worst->verdict())) worst = delivery.get();
   }
   if (!stored_by.empty() && !others.empty()) others += "; stored all the same by " + stored_by;
-  const Fate fate = kFates[rank(worst->verdict())];
-  Outcome outcome = fate == Fate::stored
-                        ? stored(message_.envelope->id, stored_by)
-                        : Outcome{fate, to_reply(worst->verdict(), Role::output), others};
+  outcome_.fate = kFates[rank(worst->verdict())];
+  const bool is_stored = outcome_.fate == Fate::stored;
+  outcome_.reply = is_stored ? smtp::replies::queued(message_.envelope->id)
+                             : to_reply(worst->verdict(), Role::output);
+  outcome_.detail = std::move(is_stored ? stored_by : others);
   for (const auto& delivery : deliveries_) {
     const bool has_it = delivery->verdict().kind == Kind::stored;
     if (const auto* fallback = delivery->kept_by()) {
-      outcome.fallbacks.push_back(fallback->name());
+      outcome_.fallbacks.push_back(fallback->name());
     } else if (has_it) {
-      outcome.outputs.push_back(delivery->output().name());
+      outcome_.outputs.push_back(delivery->output().name());
     }
-    if (outcome.reason.empty() || delivery.get() == worst) outcome.reason = delivery->why_not();
+    if (outcome_.reason.empty() || delivery.get() == worst) outcome_.reason = delivery->why_not();
   }
-  return outcome;
 }
 
-void RouteRun::settle(Outcome outcome) {
-  outcome_ = std::move(outcome);
+void RouteRun::settle() {
+  settled_ = true;
   outcome_.size = message_.size();
-  if (const auto waiting = std::exchange(waiting_, nullptr)) waiting->route_settled();
+  waiting_.route_settled();
 }
 
 bool RouteRun::by_recipient() const {
@@ -144,21 +139,16 @@ RouteRun::OfRecipient RouteRun::of_recipient(size_t place) const {
 }
 
 void RouteRun::chain_overdue() {
-  if (!waiting_) return;
-  auto self = shared_from_this();
+  if (settled_) return;
   if (deliveries_.empty()) {
-    filters_.chain_overdue();
+    filters_->chain_overdue();
     return;
   }
   for (const auto& delivery : deliveries_) delivery->chain_overdue();
 }
 
-bool RouteRun::cancel() {
-  if (outputs_begun()) return false;
-  auto self = shared_from_this();
-  filters_.abandon();
-  waiting_ = nullptr;
-  return true;
+void RouteRun::cancel() {
+  if (filters_) filters_->abandon();
 }
 
 }  // namespace lsmtpd::pipeline

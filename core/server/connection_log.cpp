@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connection: its log lines about messages and refusals.
 #include <array>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -130,7 +131,6 @@ void Connection::log_outcome(const pipeline::Outcome& outcome) {
   const log::Event event = accepted ? log::Event("accepted") : log::Event("refused");
   const Texts to(e.recipients);
   const std::string peer = remote_.text();
-  const Texts told(std::span<const std::string>(outcome.told));
   log::Fields fields = {{"id", e.id},
                         {"outcome", pipeline::outcome_name(outcome)},
                         {"from", e.reverse_path},
@@ -147,15 +147,18 @@ void Connection::log_outcome(const pipeline::Outcome& outcome) {
                         {"receive_ms", body_end_ms_ - mail_at_ms_},
                         {"chain_ms", now - body_end_ms_},
                         {"reply_lost", over()}};
-  const Texts outputs(std::span<const std::string>(outcome.outputs));
-  const Texts fallbacks(std::span<const std::string>(outcome.fallbacks));
+  std::array<std::optional<Texts>, 4> lists;  // until the line is written
+  size_t used = 0;
+  const auto add_list = [&](log::Key key, const std::vector<std::string>& texts) {
+    if (!texts.empty())
+      fields.add({key, lists[used++].emplace(std::span<const std::string>(texts)).list()});
+  };
   if (outcome.size != message_size_) fields.add({"size_after_filters", outcome.size});
-  if (!outcome.outputs.empty()) fields.add({"output", outputs.list()});
-  if (!outcome.fallbacks.empty()) fields.add({"fallback", fallbacks.list()});
-  const Texts routes(std::span<const std::string>(outcome.routes));
-  if (!outcome.routes.empty()) fields.add({"route", routes.list()});
+  add_list("output", outcome.outputs);
+  add_list("fallback", outcome.fallbacks);
+  add_list("route", outcome.routes);
   if (!outcome.reason.empty()) fields.add({"reason", outcome.reason});
-  if (!outcome.told.empty()) fields.add({"recipients", told.list()});
+  add_list("recipients", outcome.told);
   if (held_back) fields.add({"held_back", held_back});
   if (!traceparent_.empty()) fields.add({"traceparent", traceparent_});
   log_line(log::Level::info, event, fields);
