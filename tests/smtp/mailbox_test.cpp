@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <mail_names/mail_names.hpp>
+
 namespace lsmtpd::smtp {
 namespace {
 
@@ -41,6 +43,19 @@ TEST(MailboxTest, PostmasterNeedsNoDomain) {
   EXPECT_TRUE(is_postmaster("\"postmaster\"@example.org"));
   EXPECT_FALSE(is_postmaster("postmaster2@example.org"));
   EXPECT_FALSE(is_postmaster("joe@postmaster"));
+}
+
+// A plugin shares no code with the core, so both have the normal form.
+TEST(MailboxTest, FiltersCompareAddressesInTheSameForm) {
+  for (const std::string address :
+       {"Joe@Example.ORG", "\"joe\"@example.org", "\"a b\"@example.org", "\"jo\\e\"@example.org",
+        "a..b@example.org", "joe@b\u00fccher.example", "joe@XN--Bcher-KVA.example", "Postmaster",
+        "joe@[IPv6:2001:DB8::1]", "gr\u00fc\u00df@example.org", "\"a@b\"@x", "joe+x@a_b.example"}) {
+    const auto of_filters = mail_names::normal_address(address);
+    const auto ours = normal_mailbox(address, LocalCase::ignored);
+    EXPECT_EQ(ours.local, of_filters.local) << address;
+    EXPECT_EQ(ours.domain, of_filters.domain) << address;
+  }
 }
 
 TEST(MailboxTest, WhatIsNoDomainStaysAsItIs) {
