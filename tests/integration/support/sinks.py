@@ -102,9 +102,35 @@ class Sink:
         raise NotImplementedError
 
 
-class _Rabbit(Sink):
-    """Reached through a relay, so that cutting it off is quick and the broker serves other tests."""
+class _Relayed(Sink):
+    """Reached through a relay, so that cutting it off is quick and `process` serves other tests."""
 
+    def cut(self):
+        self.relay.cut()
+
+    def mend(self):
+        self.relay.mend()
+
+    def hold(self):
+        self.relay.held = 0
+        self.relay.freeze()
+
+    def release(self):
+        self.relay.thaw()
+
+    def under_way(self):
+        return self.relay.held > 0
+
+    def kill(self):
+        self.process.kill()
+        self.relay.cut()
+
+    def start(self):
+        self.process.start()
+        self.relay.mend()
+
+
+class _Rabbit(_Relayed):
     broker = "rabbitmq4"
     secret = "broker-secret"
     limit = 16 * 2**20
@@ -132,30 +158,6 @@ class _Rabbit(Sink):
         self.process.delete_queue(self.target)
         self.process.create_queue(self.target, **{"x-max-length": 3, "x-overflow": "reject-publish"})
         return {"allow_unsynced_target": True}
-
-    def cut(self):
-        self.relay.cut()
-
-    def mend(self):
-        self.relay.mend()
-
-    def hold(self):
-        self.relay.held = 0
-        self.relay.freeze()
-
-    def release(self):
-        self.relay.thaw()
-
-    def under_way(self):
-        return self.relay.held > 0
-
-    def kill(self):
-        self.process.kill()
-        self.relay.cut()
-
-    def start(self):
-        self.process.start()
-        self.relay.mend()
 
 
 class Amqp(_Rabbit):
@@ -224,7 +226,7 @@ class JsonSpool(Sink):
         return {"extra": False}, [self.target]
 
 
-class Http(Sink):
+class Http(_Relayed):
     """A server of the test's own, which tells resends by their Idempotency-Key; through a relay, as the brokers."""
 
     name, output = "http", "output_http"
@@ -235,13 +237,13 @@ class Http(Sink):
     detects_duplicates = True
 
     def begin(self):
-        self.receiver = Receiver(self.folder / "receiver")
-        self.receiver.control(token=self.secret)
-        self.relay = Relay("127.0.0.1", self.receiver.port)
+        self.process = Receiver(self.folder / "receiver")
+        self.process.control(token=self.secret)
+        self.relay = Relay("127.0.0.1", self.process.port)
 
     def end(self):
         self.relay.close()
-        self.receiver.end()
+        self.process.end()
 
     def options(self, target):
         return {"url": f"{self.relay.url.replace('amqp', 'http')}/{target}", "token_file": self.token("token", self.secret),
@@ -257,44 +259,20 @@ class Http(Sink):
         return {"token_file": self.token("wrong", "wrong-" + self.secret)}
 
     def waiting(self, target=None):
-        return self.receiver.count(f"/{target or self.target}")
+        return self.process.count(f"/{target or self.target}")
 
     def take(self, target, count):
-        found = self.receiver.messages(f"/{target}")[:count]
+        found = self.process.messages(f"/{target}")[:count]
         for each in found:
             each.file.unlink()
         return [(each.headers["lsmtpd-id"], each.body) for each in found]
 
     def fill(self):
-        self.receiver.control(token=self.secret, capacity=3)
+        self.process.control(token=self.secret, capacity=3)
         return {}
 
-    def cut(self):
-        self.relay.cut()
 
-    def mend(self):
-        self.relay.mend()
-
-    def hold(self):
-        self.relay.held = 0
-        self.relay.freeze()
-
-    def release(self):
-        self.relay.thaw()
-
-    def under_way(self):
-        return self.relay.held > 0
-
-    def kill(self):
-        self.receiver.kill()
-        self.relay.cut()
-
-    def start(self):
-        self.receiver.start()
-        self.relay.mend()
-
-
-class Kafka(Sink):
+class Kafka(_Relayed):
     """Topics of their own for each test, through a relay that the node names as its address."""
 
     name, output, broker, ready = "kafka", "output_kafka", "kafka", "ready to publish"
@@ -331,32 +309,8 @@ class Kafka(Sink):
     def take(self, target, count):
         return [(dict(record.headers())["message_id"].decode(), record.value()) for record in self.readers[target].take(count)]
 
-    def cut(self):
-        self.relay.cut()
 
-    def mend(self):
-        self.relay.mend()
-
-    def hold(self):
-        self.relay.held = 0
-        self.relay.freeze()
-
-    def release(self):
-        self.relay.thaw()
-
-    def under_way(self):
-        return self.relay.held > 0
-
-    def kill(self):
-        self.process.kill()
-        self.relay.cut()
-
-    def start(self):
-        self.process.start()
-        self.relay.mend()
-
-
-class NatsStream(Sink):
+class NatsStream(_Relayed):
     """A stream of a server that all tests share; through a relay, as the brokers."""
 
     name, output, broker, ready = "nats", "output_nats", "nats", "ready to publish"
@@ -398,30 +352,6 @@ class NatsStream(Sink):
         with self.process.client() as client:
             client.change(self.target, max_msgs=3)
         return {}
-
-    def cut(self):
-        self.relay.cut()
-
-    def mend(self):
-        self.relay.mend()
-
-    def hold(self):
-        self.relay.held = 0
-        self.relay.freeze()
-
-    def release(self):
-        self.relay.thaw()
-
-    def under_way(self):
-        return self.relay.held > 0
-
-    def kill(self):
-        self.process.kill()
-        self.relay.cut()
-
-    def start(self):
-        self.process.start()
-        self.relay.mend()
 
 
 SINKS = [Amqp, Amqp091, JsonSpool, Http, Kafka, NatsStream, AmqpRabbit3, Amqp091Rabbit3]
