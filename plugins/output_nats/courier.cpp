@@ -62,7 +62,7 @@ void Courier::publish(Publication publication) {
   wake();
 }
 
-// Nothing is given to libnats any more, and whatever waits in it comes back.
+// Takes nothing more for libnats, and gives back what waits.
 void Courier::stop() {
   std::deque<Publication> dropped;
   {
