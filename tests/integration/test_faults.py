@@ -65,7 +65,7 @@ def test_an_error_of_the_disk_gives_451_and_the_next_message_is_stored(daemon, c
     refused = [reply for reply in replies if not reply.startswith("250")]
     assert refused, "no call failed"
     assert all(reply.startswith("451 4.3.0") for reply in refused), replies
-    assert "Input/output error" in server.log.read_text()
+    wait_until(lambda: "Input/output error" in server.log.read_text(), 20, "the log to name the error")
     assert deliver(server).startswith("250")
     stored = len(server.spool)
     # Messages that could not be made safe may be there or not, but never count as stored.

@@ -126,7 +126,7 @@ def test_signatures_go_on_while_keys_are_rotated(daemon, receiver, tmp_path):
 
     found = wait_until(rotated, 20, "the new token to be used")
     assert found.headers["webhook-signature"].split() == [signature(KEY, found), signature(NEW_KEY, found)]
-    assert len(made.log_lines("a secret was read again")) == 2
+    wait_until(lambda: len(made.log_lines("a secret was read again")) == 2, 20, "a line for each file")
 
 
 def test_a_status_becomes_its_reply_and_those_of_configuration_an_error(daemon, receiver):

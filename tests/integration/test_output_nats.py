@@ -263,7 +263,7 @@ def test_a_message_that_comes_again_is_stored_once(daemon, server):
         relay.mend()
         drained(made)
         assert [each.headers["Nats-Msg-Id"] for each in stored(running)][1:] == [identity]
-        assert "it was there already" in made.log.read_text()
+        wait_until(lambda: "it was there already" in made.log.read_text(), 20, "the log to tell it")
     finally:
         relay.close()
 
