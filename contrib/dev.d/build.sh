@@ -201,14 +201,14 @@ test_long() {
   )
 }
 
-# bench amqp: lsmtpd into each message broker, beside a bare Proton sender.
-bench_amqp() {
-  ensure_packages "${packages_build[@]}" "${packages_test[@]}"
+# bench outputs: each output to a broker or HTTP server, beside a bare sender of its protocol.
+bench_outputs() {
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"
   unpack_package postfix "$cache/postfix"
   get_brokers
   configure build -DLSMTPD_TESTS=ON
-  build build lsmtpd plugins/all amqp_sender
-  LSMTPD_BUILD="$root/build" LSMTPD_CACHE="$cache" tests/bench/bench_amqp.py "$@"
+  build build lsmtpd plugins/all bare_senders
+  LSMTPD_BUILD="$root/build" LSMTPD_CACHE="$cache" tests/bench/bench_outputs.py "$@"
 }
 
 # bench: the whole daemon from outside, beside its peers. bench micro: the hot functions, with Google
@@ -246,9 +246,9 @@ cmd_bench() {
     bench_floods "$@"
     return
   fi
-  if [ "${1:-}" = amqp ]; then
+  if [ "${1:-}" = outputs ]; then
     shift
-    bench_amqp "$@"
+    bench_outputs "$@"
     return
   fi
   if [ "${1:-}" = instructions ]; then

@@ -33,7 +33,7 @@ packages_test=(
   "$(by_release libdb5.3 libdb5.3t64)" "$(by_release libicu72 libicu76)" libnsl2
   "$(by_release libgnutls-dane0 libgnutls-dane0t64)" libidn12 libpcre2-8-0
 )
-packages_bench=(libbenchmark-dev liburing-dev python3-matplotlib valgrind)
+packages_bench=(libbenchmark-dev liburing-dev librabbitmq-dev python3-matplotlib valgrind)
 packages_brokers=(
   "$(by_release openjdk-17-jre-headless openjdk-21-jre-headless)" maven debootstrap util-linux socat
   erlang-base erlang-crypto erlang-eldap erlang-inets erlang-mnesia erlang-os-mon erlang-parsetools

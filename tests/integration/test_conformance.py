@@ -6,6 +6,7 @@ import signal
 import pytest
 from test_reload import reload
 
+from support import report
 from support.daemon import merge, sanitized
 from support.load import Ledger, Load
 from support.matrix import LONG, only_long
@@ -161,7 +162,7 @@ def settle(made, sink, ledger):
     """All that was accepted has come; more than once where the sink cannot tell."""
     fallback_empty(made, 300)
     wait_until(lambda: sink.waiting() >= len(ledger.accepted), 60, "all of it to be in the sink")
-    ledger.check(contents(sink.read(sink.waiting())), duplicates_allowed=not sink.detects_duplicates)
+    return ledger.check(contents(sink.read(sink.waiting())), duplicates_allowed=not sink.detects_duplicates)
 
 
 def test_a_drain_waits_for_what_is_under_way(daemon, sink):
@@ -243,18 +244,27 @@ def test_size_follows_the_limit_of_the_sink(daemon, sink):
 
 
 @only_long
-def test_a_killed_sink_loses_nothing(daemon, sink):
+def test_kills_lose_nothing_of_fifty_thousand(daemon, sink):
+    """The sink is killed under load, and each fourth time the daemon."""
     sink.needs("kill")
     made = start(daemon, sink, deadline="5s")
-    ledger = Ledger()
-    load = Load(made.address(), ledger, threads=6, sizes=(200, 4096, 30_000), pace=0.02)
-    try:
-        for _ in range(2):
-            load.wait_accepted(500)
-            sink.kill()
-            load.wait_accepted(200)
-            sink.start()
-        load.wait_accepted(500, 120)
-    finally:
-        load.stop()
-    settle(made, sink, ledger)
+    ledger, kills = Ledger(), {"sink": 0, "daemon": 0}
+    while ledger.count(2) < 50_000:
+        load = Load(made.address(), ledger, threads=6, sizes=(200, 1024, 4096))
+        try:
+            load.wait_accepted(4000, 300)
+            if sum(kills.values()) % 4 == 3:
+                kills["daemon"] += 1
+                made.kill()
+            else:
+                kills["sink"] += 1
+                sink.kill()
+                load.wait_accepted(500, 120)  # the fallback takes it
+                sink.start()
+        finally:
+            load.stop()
+        if not made.process.running():
+            made.start()
+    found = settle(made, sink, ledger)
+    report.record("kill -9 of sink and daemon", sink.name, ledger, found, kills_of_sink=kills["sink"],
+                  kills_of_daemon=kills["daemon"])
