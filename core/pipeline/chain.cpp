@@ -86,7 +86,11 @@ plugin::Admission Chain::admission(const plugin::Lane** limited_by) const {
   plugin::Admission all;
   const plugin::Lane* smallest = nullptr;
   ask_filters(admissions, all, smallest);
-  table ? add_any_route(all, smallest) : own().add_to(all, smallest);
+  if (table) {
+    add_any_route(all, smallest);
+  } else {
+    own().add_to(all, smallest);
+  }
   if (limited_by) *limited_by = smallest;
   return all;
 }
