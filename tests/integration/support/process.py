@@ -19,6 +19,25 @@ def sudo():
         return None
 
 
+def _group_of(pid):
+    try:
+        return os.getpgid(int(pid))
+    except ProcessLookupError:
+        return None
+
+
+def _stands_still(pid):
+    """Every thread is stopped, or the process has ended."""
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/stat") as stat:
+                if stat.read().rpartition(")")[2].split()[0] not in "TtZX":
+                    return False
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return True
+
+
 class Process:
     """as_root: starts and signals it through sudo where we are not root; env does not reach it then."""
 
@@ -40,22 +59,30 @@ class Process:
         return self._popen.poll() is None
 
     def signal(self, number):
-        """To the process alone."""
+        """To the process alone. After SIGSTOP it runs no more: threads stop a moment later than the call returns."""
         if self._sudo:
             self.signal_group(number)
         elif self.running():
             self._popen.send_signal(number)
+            if number == signal.SIGSTOP:
+                wait_until(lambda: _stands_still(self.pid), 10, f"process {self.pid} to stop")
 
     def signal_group(self, number):
-        """To the process and all that it started."""
+        """To the process and all that it started; SIGSTOP as signal()."""
         if self._sudo:
             subprocess.run([*self._sudo, "kill", f"-{int(number)}", "--", f"-{self.pid}"],
                            capture_output=True)
-            return
-        try:
-            os.killpg(self.pid, number)
-        except ProcessLookupError:
-            pass
+        else:
+            try:
+                os.killpg(self.pid, number)
+            except ProcessLookupError:
+                pass
+        if number == signal.SIGSTOP:
+            wait_until(lambda: all(map(_stands_still, self._group())), 10, f"process group {self.pid} to stop")
+
+    def _group(self):
+        """The numbers of its processes."""
+        return [int(each) for each in os.listdir("/proc") if each.isdigit() and _group_of(each) == self.pid]
 
     def wait(self, seconds):
         try:

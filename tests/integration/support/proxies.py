@@ -89,6 +89,7 @@ def haproxy(folder, daemon, server="send-proxy", bind="", backend="", listener="
                                      server=server))
     proxy = Proxy(folder, [binary, "-db", "-f", config], [port])
     proxy.sockets = places
+    wait_until(lambda: (places / "stats").exists() and (places / "in").exists(), 20, "HAProxy to have its sockets")
     return proxy
 
 
