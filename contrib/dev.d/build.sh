@@ -108,6 +108,7 @@ run_ctest() {
 # prepare_tests [brokers]: the packages and programs of every kind of test, and the brokers.
 prepare_tests() {
   ensure_packages "${packages_build[@]}" "${packages_test[@]}"
+  [ -z "${CI:-}" ] || ensure_packages "${packages_ci[@]}"
   unpack_package postfix "$cache/postfix"
   unpack_package prometheus "$cache/prometheus" # promtool
   unpack_package exim4-daemon-light "$cache/exim4"

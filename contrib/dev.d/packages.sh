@@ -33,6 +33,7 @@ packages_test=(
   "$(by_release libdb5.3 libdb5.3t64)" "$(by_release libicu72 libicu76)" libnsl2
   "$(by_release libgnutls-dane0 libgnutls-dane0t64)" libidn12 libpcre2-8-0
 )
+packages_ci=(chromium) # elsewhere the test of the admin page is skipped without it
 packages_bench=(libbenchmark-dev liburing-dev librabbitmq-dev python3-matplotlib valgrind)
 packages_brokers=(
   "$(by_release openjdk-17-jre-headless openjdk-21-jre-headless)" maven debootstrap util-linux socat
