@@ -102,6 +102,14 @@ def kafka(authority, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def kafka_cluster(authority, tmp_path_factory):
+    if not os.environ.get("LSMTPD_ALL_BROKERS"):
+        pytest.skip("contrib/dev test brokers has the cluster")
+    from support.kafka import KafkaCluster
+    yield from _broker(KafkaCluster, authority, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def artemis_new(authority, tmp_path_factory):
     from support.artemis import NewArtemis
     yield from _broker(NewArtemis, authority, tmp_path_factory)

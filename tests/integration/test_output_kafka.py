@@ -8,9 +8,10 @@ import confluent_kafka
 import pytest
 from test_amqp_brokers import deliver, drained
 
+from support import report
 from support.daemon import merge, run_cli
 from support.kafka import headers_of
-from support.load import Ledger, Load, number_of
+from support.load import Ledger, Load, fingerprint, number_of
 from support.matrix import LONG
 from support.plugin_pages import check_examples, check_options
 from support.relay import Relay
@@ -320,3 +321,47 @@ def test_kill_9_of_the_daemon_under_load_loses_nothing(daemon, node, topic, read
     found = ledger.compare([each.value() for each in reader.take(reader.waiting())])
     ledger.check(found)
     print({"accepted": len(ledger.accepted), "unanswered and stored": len(set(found.seen) & ledger.unanswered)})
+
+
+def of_cluster(cluster, topic, **changes):
+    """Nothing is allowed that may lose a message."""
+    made = config(cluster, topic, fallback=True, format="raw", deadline="5s", brokers=cluster.urls, **changes)
+    del made["plugin"]["broker"]["options"]["allow_lossy_target"]
+    return merge(made, {"server": {"workers": 2}})
+
+
+def test_three_replicas_of_which_two_must_have_it_are_no_lossy_target(daemon, kafka_cluster):
+    kafka_cluster.create_topic("two-of-three", min_insync_replicas=2)
+    kafka_cluster.create_topic("one-of-three")
+    done = live(daemon(of_cluster(kafka_cluster, "two-of-three"), started=False))
+    assert done.returncode == 0, done.stdout + done.stderr
+    refused = live(daemon(of_cluster(kafka_cluster, "one-of-three"), started=False))
+    assert refused.returncode == 15, refused.stdout + refused.stderr
+    assert "min.insync.replicas" in refused.stdout + refused.stderr
+
+
+def test_kills_of_the_leader_lose_nothing_of_fifty_thousand(daemon, kafka_cluster):
+    """Each leader in turn, while the other two take mail; and once two of three, so that none does."""
+    topic = "leaders"
+    kafka_cluster.create_topic(topic, partitions=3, min_insync_replicas=2)
+    made = daemon(of_cluster(kafka_cluster, topic))
+    made.wait_log("ready to publish", 30)
+    ledger, kills = Ledger(), 0
+    load = Load(made.address(), ledger, threads=8, sizes=(200, 1024, 4096))
+    try:
+        while ledger.count(2) < 50_000:
+            load.wait_accepted(4000, 300)
+            kills += 1
+            first = kafka_cluster.leader(topic)
+            kafka_cluster.node(first).kill()
+            if kills == 4:
+                kafka_cluster.node(first % 3 + 1).kill()
+            load.wait_accepted(1000, 300)
+            kafka_cluster.start()
+    finally:
+        load.stop()
+    drained(made, 300)
+    reader = kafka_cluster.reader(topic)
+    found = ledger.check([fingerprint(each.value()) for each in reader.take(reader.waiting(), 300)], duplicates_allowed=True)
+    reader.close()
+    report.record("kill -9 of the leader", "kafka_cluster", ledger, found, kills=kills)

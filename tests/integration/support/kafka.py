@@ -3,7 +3,7 @@
 
 Its listeners: `url`, in clear text without login, which the tests themselves use; a relayed one with SASL (PLAIN,
 SCRAM-SHA-256), whose address as the node tells it is that of a Relay on `relay_port`, so that all connections of a client
-can be cut; and one with TLS."""
+can be cut; and one with TLS. KafkaCluster is three such nodes."""
 import uuid
 
 import confluent_kafka as client
@@ -17,8 +17,8 @@ from .wait import wait_until
 VERSION = "4.1.1"
 CONFIGURATION = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller_port}
+node.id={number}
+controller.quorum.voters={voters}
 controller.listener.names=CTRL
 inter.broker.listener.name=OPEN
 listeners=OPEN://{host}:{port},LOGIN://{host}:{login_port},SECURE://{host}:{tls_port},CTRL://{host}:{controller_port}
@@ -37,8 +37,8 @@ listener.name.secure.ssl.truststore.password={store_password}
 listener.name.secure.ssl.client.auth=requested
 log.dirs={folder}/data
 num.partitions=2
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
+offsets.topic.replication.factor={nodes}
+transaction.state.log.replication.factor={nodes}
 transaction.state.log.min.isr=1
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
@@ -50,13 +50,26 @@ PARTITIONS = 2
 
 class Kafka(Broker):
     name = "kafka"
+    number = 1  # node.id
+    nodes = 1
 
     def prepare(self):
+        self.reserve_ports()
+        self.format(self.voter)
+
+    def reserve_ports(self):
+        self.reserve("port", "login_port", "tls_port", "controller_port", "relay_port")
+
+    @property
+    def voter(self):
+        return f"{self.number}@{self.host}:{self.controller_port}"
+
+    def format(self, voters):
         self._libraries = CACHE / f"kafka-{VERSION}/libs"
         if not self._libraries.is_dir():
             raise Unavailable(f"no {self._libraries}: run contrib/dev brokers get")
-        self.reserve("port", "login_port", "tls_port", "controller_port", "relay_port")
-        values = {**vars(self), "host": self.host, "user": self.user, "password": self.password,
+        values = {**vars(self), "host": self.host, "user": self.user, "password": self.password, "voters": voters,
+                  "number": self.number, "nodes": self.nodes,
                   "store_password": STORE_PASSWORD, "truststore": self.authority.truststore}
         self._properties = self.folder / "kafka.properties"
         self._properties.write_text(CONFIGURATION.format(**values))
@@ -80,11 +93,15 @@ class Kafka(Broker):
         return f"localhost:{self.tls_port}"
 
     def _admin(self):
-        return AdminClient({"bootstrap.servers": self.url, "log_level": 0})
+        return AdminClient({"bootstrap.servers": ",".join(self.urls), "log_level": 0})
+
+    @property
+    def urls(self):
+        return [self.url]
 
     def ready(self):
         try:
-            return bool(self._admin().list_topics(timeout=2).brokers)
+            return len(self._admin().list_topics(timeout=2).brokers) == self.nodes
         except client.KafkaException:
             return False
 
@@ -92,7 +109,7 @@ class Kafka(Broker):
         """Options with "_" for "."."""
         options = {key.replace("_", "."): str(value) for key, value in configuration.items()}
         admin = self._admin()
-        for future in admin.create_topics([NewTopic(topic, partitions, 1, config=options)]).values():
+        for future in admin.create_topics([NewTopic(topic, partitions, self.nodes, config=options)]).values():
             future.result(30)
         wait_until(lambda: topic in admin.list_topics(timeout=10).topics, 20, f"the topic {topic}")
 
@@ -112,7 +129,66 @@ class Kafka(Broker):
         return set(self._admin().list_topics(timeout=10).topics)
 
     def reader(self, topic):
-        return Reader(self.url, topic)
+        return Reader(",".join(self.urls), topic)
+
+
+class KafkaCluster(Kafka):
+    """Three nodes, and topics of three replicas. This object is the first node: kill() and pause() meet that one, and the
+    other two go on; node() is any."""
+
+    name = "kafka_cluster"
+    nodes = 3
+
+    def __init__(self, folder, authority):
+        super().__init__(folder, authority)
+        self._others = [_Node(self.folder / f"node{number}", authority, number) for number in (2, 3)]
+
+    def node(self, number):
+        return self if number == 1 else self._others[number - 2]
+
+    @property
+    def urls(self):
+        return [each.url for each in (self, *self._others)]
+
+    def prepare(self):
+        every = (self, *self._others)
+        for each in every:
+            each.reserve_ports()
+        for each in every:
+            each.format(",".join(one.voter for one in every))
+
+    def launch(self):
+        super().launch()
+        for each in self._others:
+            if each.process is None or not each.process.running():
+                each.launch()
+
+    def start(self):
+        """All that do not run."""
+        if self.process is not None and self.process.running():
+            for each in self._others:
+                if not each.process.running():
+                    each.launch()
+        super().start()
+        self.wait_ready()
+        return self
+
+    def leader(self, topic, partition=0):
+        """The number of its node."""
+        return self._admin().list_topics(topic, timeout=10).topics[topic].partitions[partition].leader
+
+    def end(self):
+        for each in self._others:
+            each.end()
+        super().end()
+
+
+class _Node(Kafka):
+    nodes = 3
+
+    def __init__(self, folder, authority, number):
+        self.number = number
+        super().__init__(folder, authority)
 
 
 class Reader:
