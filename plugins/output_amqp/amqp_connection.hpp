@@ -54,6 +54,9 @@ class Connection : public BrokerConnection,
   }
 
   const Product& product() const { return product_; }
+  // The broker takes messages without a target on the link (Anonymous Terminus for Message Routing
+  // 1.0).
+  bool offers_anonymous_terminus() const { return offers_anonymous_terminus_; }
   // How many sessions the broker allows at once (channel-max). Proton stops for good, and without a
   // word, where one more is opened; one that was ended keeps its place until the engine says so.
   std::size_t sessions() const;
@@ -113,6 +116,7 @@ class Connection : public BrokerConnection,
   std::unique_ptr<Transport> transport_;
   sdk::Timer timer_;  // the patience of shut()
   Product product_;
+  bool offers_anonymous_terminus_ = false;
   std::string error_;  // what Proton said last
   std::function<void()> shut_;
   std::size_t ending_ = 0;

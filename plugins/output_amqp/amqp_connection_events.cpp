@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Connection, second part: Proton's events. An engine that was dropped while it dispatches still
 // hands out what it has; transport_ is gone then.
+#include <algorithm>
 #include <proton/connection.hpp>
 #include <proton/delivery.hpp>
 #include <proton/error_condition.hpp>
@@ -36,6 +37,15 @@ bool has_property(const proton::connection& connection, const char* key) {
   }
 }
 
+bool offers(const proton::connection& connection, std::string_view capability) {
+  try {
+    const auto offered = connection.offered_capabilities();
+    return std::find(offered.begin(), offered.end(), capability) != offered.end();
+  } catch (const std::exception&) {  // no symbols
+    return false;
+  }
+}
+
 std::string printed(const proton::error_condition& condition) {
   if (condition.empty()) return {};
   if (condition.description().empty()) return condition.name();
@@ -44,6 +54,8 @@ std::string printed(const proton::error_condition& condition) {
 
 // Open.properties of a broker that refuses the connection, as ActiveMQ Classic does.
 constexpr const char* kTakenBack = "amqp:connection-establishment-failed";
+// The capability of "Anonymous Terminus for Message Routing 1.0", 3.2.
+constexpr const char* kAnonymousRelay = "ANONYMOUS-RELAY";
 // Milliseconds. Heartbeats go out twice as often: what a broker asks for beyond this is load.
 constexpr std::uint32_t kShortestIdle = 100;
 
@@ -59,6 +71,7 @@ void Connection::on_connection_open(proton::connection& connection) {
     return;
   }
   product_ = identify(property(connection, "product"), property(connection, "version"));
+  offers_anonymous_terminus_ = offers(connection, kAnonymousRelay);
   dialer_.opened();
   open_ = true;
   report_before(Step::open);

@@ -46,6 +46,12 @@ Lane::Lane(sdk::LaneHost host, Shared& shared)
 }
 
 std::optional<Target> Lane::only_target() const {
+  if (options_.anonymous_terminus) {
+    Target all;  // what a copy adds to it is in the copy
+    all.by_exchange = options_.target.by_exchange;
+    all.exchange = options_.target.exchange.expand(lsmtpd_envelope{}, {});
+    return all;
+  }
   if (!options_.target.is_fixed()) return std::nullopt;
   return plan(options_.target, lsmtpd_envelope{}).front().target;
 }

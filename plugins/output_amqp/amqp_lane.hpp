@@ -23,7 +23,9 @@ class Lane : public BrokerLane, private Connection::Events, private Link::Sessio
  private:
   // BrokerLane
   std::optional<Target> only_target() const override;
-  std::string key_of(const Target& target) const override { return target.key(); }
+  std::string key_of(const Target& target) const override {
+    return options_.anonymous_terminus ? "anonymous" : target.key();
+  }
   std::unique_ptr<Outlet> make_outlet(const Target& target, const std::string& key) override;
   OutletLimit outlet_limit() const override;
   std::uint64_t size_limit() const override;

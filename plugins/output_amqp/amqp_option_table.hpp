@@ -16,6 +16,8 @@ inline constexpr lsmtpd_option kOptions[] = {
     option::string("exchange", nullptr,
                    "RabbitMQ: exchange to publish to; empty: the queue that routing_key names"),
     option::string("routing_key", nullptr, "RabbitMQ: routing key or queue"),
+    option::boolean("anonymous_terminus", "false",
+                    "one link for all targets: each message's `to` names its own"),
     option::one_of("split", "none recipient", "none", "recipient: one copy for each recipient"),
     option::one_of("format", "json rfc822", "json",
                    "json: LSMTPD's JSON; rfc822: the bytes as they came"),

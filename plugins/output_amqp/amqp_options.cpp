@@ -40,6 +40,11 @@ class Parser {
     good_ &= parse_template(config_, report_, "exchange", &target.exchange);
     good_ &= parse_template(config_, report_, "routing_key", &target.routing_key);
     target.split = config_.string("split") == "recipient";
+    out_.anonymous_terminus = config_.boolean("anonymous_terminus");
+    if (out_.anonymous_terminus && config_.is_set("to"))
+      error("to", "stands beside `anonymous_terminus`, where `to` is the target's address");
+    if (out_.anonymous_terminus && !target.exchange.is_fixed())
+      error("exchange", "is a template; with `anonymous_terminus` only `routing_key` may be one");
     out_.format = config_.string("format") == "rfc822" ? Format::rfc822 : Format::json;
     out_.extra = config_.boolean("extra");
     out_.copy_message_id = config_.is_set("message_id") ? config_.string("message_id") == "copy"

@@ -23,6 +23,7 @@ using namespace sink;  // the parts that outputs to a broker share
 
 struct Options : ClientOptions {
   TargetOptions target;
+  bool anonymous_terminus = false;  // one link without a target, for all of them
   Format format = Format::json;
   bool extra = true;             // JSON keys beyond LSMTPD's own
   bool copy_message_id = false;  // message-id is the copy's id, not the message's

@@ -26,6 +26,7 @@ Link::Link(sdk::LaneHost host, const Options& options, Target target, std::strin
       name_(std::move(name)),
       connection_(connection),
       sessions_(sessions),
+      address_(options.anonymous_terminus ? "the anonymous terminus" : ""),
       pauses_(1, static_cast<std::uint64_t>(options.reconnect_first.count()),
               static_cast<std::uint64_t>(options.reconnect_last.count())) {}
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A sender link to one target (sink/outlet.hpp): attaches and re-attaches it, and gives the parts
+// A sender link to one target, or to the anonymous terminus, where each message names its target
+// (sink/outlet.hpp): attaches and re-attaches it, and gives the parts
 // that wait to the engine as credit, the lane's limits and the socket allow.
 //
 // Each link has a session of its own, because RabbitMQ ends the session where it refuses a link.
@@ -42,7 +43,7 @@ class Link : public Outlet {
   Link(sdk::LaneHost host, const Options& options, Target target, std::string name,
        Connection& connection, Outlet::Owner& lane, Sessions& sessions);
 
-  // Outlet. The name is the target's address.
+  // Outlet. The name is the target's address, or says that there is none.
   std::string name() const override { return address_; }
   void open() override { attach(); }
   bool feed() override;
@@ -81,6 +82,9 @@ class Link : public Outlet {
   void attach();
   bool judge_target();
   std::string refusal_of_target() const;
+  std::string address_of(const Target& target) const;
+  // The address that the message names.
+  std::string address_for(const Part& part) const;
   void warn_of_target() const;
   void wait_for_session() { phase_ = Phase::waiting; }
   std::string open_sender();
@@ -107,7 +111,7 @@ class Link : public Outlet {
   Sessions& sessions_;
   Phase phase_ = Phase::idle;
   std::string address_;
-  std::string where_;  // the broker and the address, for the log
+  std::string where_;  // the broker, before an address in the log
   Judgement judgement_;
   bool judged_ = false;       // for the attach that comes next
   bool starved_ = false;      // refused because there is no credit

@@ -64,10 +64,13 @@ void Link::attach_soon() {
 // False: the broker is asked first, and queue_known() goes on.
 bool Link::judge_target() {
   const Product& product = connection_.product();
-  address_ = target_.by_exchange
-                 ? exchange_address(product.broker, target_.exchange, target_.routing_key)
-                 : target_.address;
-  where_ = to_string(connection_.url()) + " " + address_;
+  where_ = to_string(connection_.url()) + " ";
+  if (options_.anonymous_terminus) {
+    judgement_ = judge_anonymous();
+    judged_ = true;
+    return true;
+  }
+  address_ = address_of(target_);
   judgement_ = judge(product, {address_, options_.durability, options_.capabilities});
   judged_ = true;
   if (product.broker != Broker::rabbitmq4) return true;
@@ -81,6 +84,12 @@ bool Link::judge_target() {
   return false;
 }
 
+std::string Link::address_of(const Target& target) const {
+  return target.by_exchange
+             ? exchange_address(connection_.product().broker, target.exchange, target.routing_key)
+             : target.address;
+}
+
 void Link::queue_known(const QueueFacts& facts) {
   if (phase_ != Phase::asking) return;
   // The broker itself says so where it makes none.
@@ -89,6 +98,8 @@ void Link::queue_known(const QueueFacts& facts) {
 }
 
 std::string Link::refusal_of_target() const {
+  if (options_.anonymous_terminus && !connection_.offers_anonymous_terminus())
+    return "the broker offers no anonymous terminus (ANONYMOUS-RELAY); see `anonymous_terminus`";
   if (options_.allow_lossy_target) return {};
   if (!judgement_.loses.empty()) return judgement_.loses + "; see `allow_lossy_target`";
   if (!judgement_.unsynced.empty() && !options_.allow_unsynced_target)
@@ -116,8 +127,7 @@ std::string Link::open_sender() {
   std::vector<proton::symbol> capabilities(options_.capabilities.begin(),
                                            options_.capabilities.end());
   proton::target_options target;
-  target.address(address_)
-      .durability_mode(static_cast<enum proton::target::durability_mode>(options_.durability))
+  target.durability_mode(static_cast<enum proton::target::durability_mode>(options_.durability))
       .capabilities(capabilities);
   proton::sender_options sender;
   // Settling is ours: Proton would settle on any state, terminal or not.
@@ -133,6 +143,7 @@ std::string Link::open_sender() {
   }
   session_ = reach(proton_session_);
   link_ = reach(proton_sender_);
+  if (options_.anonymous_terminus) pn_terminus_set_address(pn_link_target(link_), nullptr);
   list_outcomes(link_);
   // Nothing comes in here: Transport ends the connection of a broker that sends all the same.
   pn_session_set_incoming_capacity(session_, 0);

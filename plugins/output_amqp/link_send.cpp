@@ -151,13 +151,21 @@ void Link::deadline_passed() {
   fail_queued(not_sent(refusal_));
 }
 
+std::string Link::address_for(const Part& part) const {
+  if (!options_.anonymous_terminus) return address_;
+  return address_of({.address = part.address,
+                     .exchange = target_.exchange,
+                     .routing_key = part.routing_key,
+                     .by_exchange = target_.by_exchange});
+}
+
 EncoderOptions Link::encoder_options() const {
   return {host_.message_table(),    options_.format,         options_.extra,
           options_.copy_message_id, options_.property_limit, &options_.fields};
 }
 
 std::unique_ptr<Source> Link::source(const Part& part, const sdk::Message& message) const {
-  return std::make_unique<Encoder>(message, encoder_options(), part.copy_id, address_,
+  return std::make_unique<Encoder>(message, encoder_options(), part.copy_id, address_for(part),
                                    part.recipients);
 }
 
@@ -196,7 +204,8 @@ void Link::begin_delivery(Part* part, std::uint64_t bytes) {
 
 bool Link::send_small(Part* part) {
   std::string& buffer = *lane_.scratch();
-  Encoder encoder(part->job->message, encoder_options(), part->copy_id, address_, part->recipients);
+  Encoder encoder(part->job->message, encoder_options(), part->copy_id, address_for(*part),
+                  part->recipients);
   if (!encoder.prepare()) {
     lane_.part_done(*part, not_sent("the content could not be read"));
     return true;
@@ -233,7 +242,8 @@ void Link::settled(pn_delivery_t* delivery, Part& part) {
   Outcome outcome =
       settle_outcome(state, state == State::rejected ? rejection_of(delivery) : Rejection{},
                      connection_.product().broker, part.job->replay);
-  outcome.detail += outcome.detail.empty() ? where_ : " (" + where_ + ")";
+  const std::string where = where_ + address_for(part);
+  outcome.detail += outcome.detail.empty() ? where : " (" + where + ")";
   pn_delivery_set_context(delivery, nullptr);
   sent_.back().part->slot = part.slot;
   std::swap(sent_[part.slot], sent_.back());

@@ -141,6 +141,12 @@ Judgement judge(const Product& product, const Attach& attach) {
   return judgement;
 }
 
+Judgement judge_anonymous() {
+  Judgement judgement;
+  judgement.unsure = "one link serves all addresses, and what each of them does is not asked";
+  return judgement;
+}
+
 void judge_queue(const QueueFacts& facts, Judgement* judgement) {
   if (facts.missing) {
     judgement->unsynced =

@@ -57,6 +57,8 @@ std::string queue_path(std::string_view address);
 
 // From the address and how it is attached.
 Judgement judge(const Product& product, const Attach& attach);
+// An anonymous terminus takes messages for any address, so no address can be judged.
+Judgement judge_anonymous();
 // RabbitMQ 4, in addition: from what its management says.
 void judge_queue(const QueueFacts& facts, Judgement* judgement);
 

@@ -136,3 +136,46 @@ def test_two_daemons_with_one_host_name_share_broker_j(daemon, brokerj):
         assert not each.log_lines("link detached, attaching it again")
         assert not each.log_lines("the target was refused")
     wait_until(lambda: brokerj.depth("two-daemons") == 40, 10, "the queue to have them all")
+
+
+@pytest.mark.parametrize("kind", ["artemis", "brokerj", "rabbitmq4"])
+def test_an_anonymous_terminus_reaches_each_address_over_one_link(daemon, kind, request):
+    broker = request.getfixturevalue(kind)
+    broker.resume()
+    broker.start()
+    queues = {f"{place}.anonymous.example": f"anonymous-{place}.anonymous.example" for place in ("one", "two")}
+    for queue in queues.values():
+        broker.create_queue(queue)
+        broker.purge(queue)
+    made = daemon({**config(broker, address=broker.target("anonymous-") + "{rcpt_domain}", format="rfc822", fallback=False,
+                            anonymous_terminus=True), "server": {"workers": 1}})
+    made.wait_log("attached to the target", 30, address="the anonymous terminus")
+    with made.client() as client:
+        client.command("EHLO client.example", 250)
+        for number in range(20):
+            reply = deliver(client, mail(number), recipients=[f"r@{domain}" for domain in queues])
+            assert reply.startswith("250"), reply
+    for queue in queues.values():
+        receive_all(broker, queue, range(20))
+    assert len(made.log_lines("attached to the target")) == 1
+
+
+def test_rabbitmq_releases_what_names_no_queue_and_the_others_go_on(daemon, rabbit):
+    queue = queue_of(rabbit, "anonymous-there.example")
+    made = daemon(config(rabbit, address=None, routing_key="anonymous-{rcpt_domain}", format="rfc822", fallback=False,
+                         anonymous_terminus=True))
+    made.wait_log("attached to the target", 30)
+    with made.client() as client:
+        client.command("EHLO client.example", 250)
+        assert deliver(client, mail(1), recipients=["r@nowhere.example"]).startswith("451 4.3.0")
+        assert deliver(client, mail(2), recipients=["r@there.example"]).startswith("250")
+    receive_all(rabbit, queue, [2])
+    made.wait_log("refused", detail="broker: released: no queue took it (%s /queues/anonymous-nowhere.example)" % rabbit.url)
+
+
+def test_rabbitmq_3_has_no_anonymous_terminus(daemon, rabbitmq3):
+    rabbitmq3.resume()
+    rabbitmq3.start()
+    done = live(daemon(config(rabbitmq3, "mail", anonymous_terminus=True), started=False))
+    assert done.returncode == 15, done.stdout + done.stderr
+    assert "offers no anonymous terminus" in done.stdout + done.stderr

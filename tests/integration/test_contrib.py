@@ -27,7 +27,7 @@ ROOT = pathlib.Path(__file__).parents[2]
     ("core/server/a.cpp", "#include <uv.h>", "core/io only"),
     ("core/app/a.cpp", "#include <toml++/toml.h>", "core/config only"),
     ("core/app/a.cpp", "#  include <spdlog/spdlog.h>", "core/log only"),
-    ("plugins/output_null/a.cpp", "#include <proton/message.hpp>", "plugins/output_amqp only"),
+    ("plugins/output_null/a.cpp", "#include <proton/message.hpp>", "plugins/output_amqp, tests/bench/senders only"),
     ("plugins/output_null/a.cpp", '#include "base/text.hpp"', "of core/"),
     ("plugins/output_null/a.cpp", '#include "../filter_size/b.hpp"', "folder"),
     ("include/lsmtpd/a.h", "#include <string>", "libc"),

@@ -26,6 +26,8 @@ struct Part {
   Outlet* outlet = nullptr;
   std::vector<std::uint32_t> recipients;  // places in the envelope; empty: all
   std::string copy_id;
+  // What the target adds to an outlet that serves several targets.
+  std::string address;
   std::string routing_key;
   Phase phase = Phase::queued;
   std::uint64_t bytes = 0;             // counted as in flight while sent

@@ -65,6 +65,7 @@ void JobLane::begin(std::unique_ptr<Job> owned, std::vector<PlannedCopy> copies,
     part.job = job;
     part.recipients = std::move(copies[i].recipients);
     part.copy_id = std::string(copy_id) + copies[i].suffix;
+    part.address = copies[i].target.address;
     part.routing_key = copies[i].target.routing_key;
   }
   const std::size_t count = copies.size();

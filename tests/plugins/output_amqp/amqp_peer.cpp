@@ -51,6 +51,11 @@ void put(pn_data_t* data, const char* key, const std::string& value) {
 }
 
 constexpr const char* kManagement = "/management";
+constexpr char kAnonymousRelay[] = "ANONYMOUS-RELAY";
+
+std::string text(const char* string) {
+  return string == nullptr ? std::string() : std::string(string);
+}
 
 std::string printed(pn_data_t* data) {
   char buffer[256];
@@ -272,6 +277,13 @@ void Peer::opened(Client& client) {
     pn_data_put_bool(properties, true);
   }
   pn_data_exit(properties);
+  if (script_.anonymous_terminus) {
+    pn_data_t* offered = pn_connection_offered_capabilities(connection);
+    pn_data_put_array(offered, false, PN_SYMBOL);
+    pn_data_enter(offered);
+    pn_data_put_symbol(offered, pn_bytes(sizeof kAnonymousRelay - 1, kAnonymousRelay));
+    pn_data_exit(offered);
+  }
   pn_connection_set_container(connection, "peer");
   pn_connection_open(connection);
   // Apart: the client may see one without the other.
@@ -283,7 +295,6 @@ void Peer::opened(Client& client) {
 }
 
 void Peer::attach(Client& client, pn_link_t* link) {
-  const auto text = [](const char* string) { return std::string(string == nullptr ? "" : string); };
   if (text(pn_terminus_get_address(pn_link_remote_target(link))) == kManagement)
     return attach_management(link);
   pn_terminus_t* target = pn_link_remote_target(link);
@@ -291,6 +302,7 @@ void Peer::attach(Client& client, pn_link_t* link) {
   Attached record;
   record.name = pn_link_name(link);
   record.address = text(pn_terminus_get_address(target));
+  record.has_address = pn_terminus_get_address(target) != nullptr;
   record.hostname = text(pn_connection_remote_hostname(connection));
   record.container = text(pn_connection_remote_container(connection));
   record.durability = pn_terminus_get_durability(target);
@@ -384,7 +396,7 @@ void Peer::deliver(Client& client, pn_link_t* link, pn_delivery_t* delivery) {
   if (pn_delivery_partial(delivery)) return;
   std::string message;
   message.swap(client.partial);
-  if (pn_terminus_get_address(pn_link_target(link)) == std::string(kManagement)) {
+  if (text(pn_terminus_get_address(pn_link_target(link))) == kManagement) {
     pn_link_advance(link);
     return answer_management(client, message);
   }

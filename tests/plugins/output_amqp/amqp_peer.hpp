@@ -46,13 +46,14 @@ struct Script {
   int credit = 1000;
   std::uint64_t max_message_size = 0;
   std::uint32_t max_frame = 0;
-  std::uint32_t idle_timeout = 0;  // announced to the client
-  int durability = -1;             // granted for the target; -1: as asked for
-  std::string refuse_attach;       // a condition: each attach is answered with a detach
-  bool end_session = false;        // ... or with the end of the session
-  std::string refuse_open;         // a condition: Open is followed by Close
-  bool takes_open_back = false;    // ... and says so itself, as ActiveMQ Classic does
-  std::string queue_type;          // answered by a management as RabbitMQ 4's; empty: there is none
+  std::uint32_t idle_timeout = 0;   // announced to the client
+  int durability = -1;              // granted for the target; -1: as asked for
+  std::string refuse_attach;        // a condition: each attach is answered with a detach
+  bool end_session = false;         // ... or with the end of the session
+  std::string refuse_open;          // a condition: Open is followed by Close
+  bool anonymous_terminus = false;  // offers ANONYMOUS-RELAY
+  bool takes_open_back = false;     // ... and says so itself, as ActiveMQ Classic does
+  std::string queue_type;  // answered by a management as RabbitMQ 4's; empty: there is none
   std::string queue_status = "200";
   bool queue_bounded = false;      // x-max-length
   bool management_silent = false;  // gets requests, and answers none
@@ -76,6 +77,7 @@ struct Script {
 struct Attached {
   std::string name;
   std::string address;
+  bool has_address = true;
   std::string hostname;   // of Open
   std::string container;  // of Open
   int durability = -1;
