@@ -41,7 +41,9 @@ TEST(AnonymousTerminus, OneLinkServesAllAddresses) {
 TEST(AnonymousTerminus, RabbitMqGetsItsOwnFormOfARoutingKey) {
   Peer peer(offering("RabbitMQ", "4.0.5"));
   Rig rig;
-  rig.option("anonymous_terminus", "true").option("routing_key", "in {rcpt_domain}").attach(peer, nullptr);
+  rig.option("anonymous_terminus", "true")
+      .option("routing_key", "in {rcpt_domain}")
+      .attach(peer, nullptr);
   EXPECT_EQ(rig.deliver(rig.mail("x\r\n", "b@one.example")).kind, LSMTPD_STORED);
   EXPECT_THAT(named(peer), ElementsAre("/queues/in%20one.example"));
   EXPECT_TRUE(peer.questions().empty()) << "there is no queue to ask for";
