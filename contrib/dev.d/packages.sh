@@ -18,7 +18,8 @@ packages_build=(
 packages_run=(swaks python3) # the tour in README.md sends with one of them
 packages_lint=(clang-format shellcheck git python3)
 packages_tidy=(clang-tidy)
-packages_fuzz=(clang "$(by_release libclang-rt-14-dev libclang-rt-19-dev)")
+# llvm: its symbolizer gives the leak sanitizer the names of functions, which suppressions go by.
+packages_fuzz=(clang llvm "$(by_release libclang-rt-14-dev libclang-rt-19-dev)")
 packages_test=(
   libgtest-dev libgmock-dev clang-format git dpkg-dev
   python3 python3-pytest python3-qpid-proton python3-pika python3-confluent-kafka python3-prometheus-client python3-yaml
