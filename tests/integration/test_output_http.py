@@ -86,6 +86,11 @@ def test_the_server_of_the_page_works(daemon, tmp_path):
         identity = queued_id(one(made))
         (file,) = (tmp_path / "mail").glob("*.json")
         assert json.loads(file.read_text())["message_id"] == identity
+        with socket.create_connection(("127.0.0.1", port), 20) as cut_off:
+            cut_off.sendall(b"POST / HTTP/1.1\r\nAuthorization: Bearer abc\r\nIdempotency-Key: half\r\nContent-Length: 9\r\n\r\nhalf")
+            cut_off.shutdown(socket.SHUT_WR)
+            assert cut_off.recv(1) == b"", "half of a message was answered"
+        assert list((tmp_path / "mail").iterdir()) == [file]
     finally:
         process.kill()
         process.wait()

@@ -92,7 +92,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # the client is gone
+            self.close_connection = True
+            return
         how = json.loads((self.server.folder / "control.json").read_bytes())
         if "token" in how and self.headers["Authorization"] != f"Bearer {how['token']}":
             return self.give(401)
