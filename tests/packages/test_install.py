@@ -37,7 +37,8 @@ def test_a_first_installation_serves_when_it_is_started_and_goes_without_a_trace
     machine.send("first", port=2525)
     assert "1" in machine.run("ls /var/spool/lsmtpd/*.json | wc -l").stdout
     for file in ("/usr/share/man/man8/lsmtpd.8.gz", "/usr/share/bash-completion/completions/lsmtpd", "/etc/logrotate.d/lsmtpd",
-                 "/usr/share/doc/lsmtpd/operations.md.gz", "/usr/share/doc/lsmtpd/examples/lsmtpd.toml", "/usr/share/doc/lsmtpd/copyright"):
+                 "/usr/share/doc/lsmtpd/operations.md.gz", "/usr/share/doc/lsmtpd/examples/lsmtpd.toml", "/usr/share/doc/lsmtpd/examples/workers/worker_pika.py",
+                 "/usr/share/doc/lsmtpd/copyright"):
         machine.run(f"test -e {file}")
     machine.run("logrotate --debug /etc/logrotate.d/lsmtpd")
 
