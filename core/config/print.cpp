@@ -133,20 +133,21 @@ bool Printer::is_secret(const std::string& name) const {
   return std::find(how_.secrets.begin(), how_.secrets.end(), name) != how_.secrets.end();
 }
 
-// `name` as in Printing::secrets. Columns of a list of tables may be secret on their own.
+// `name` as in Printing::secrets. Columns of tables may be secret on their own.
 std::string Printer::option_text(const std::string& name, const OptionValue& option) const {
   if (is_secret(name)) return std::string(kHidden);
-  const auto* list = std::get_if<OptionValue::List>(&option.value);
-  if (!list) return value_text(option);
-  OptionValue::List shown = *list;
-  for (OptionValue& item : shown) {
+  OptionValue shown = option;
+  const auto hide = [&](OptionValue& item) {
     auto* table = std::get_if<OptionValue::Map>(&item.value);
-    if (!table) continue;
+    if (!table) return;
     for (auto& [column, value] : *table) {
       if (is_secret(name + "[]." + column)) value = {std::string("***"), {}};
     }
-  }
-  return value_text({shown, option.position});
+  };
+  hide(shown);
+  if (auto* list = std::get_if<OptionValue::List>(&shown.value))
+    std::for_each(list->begin(), list->end(), hide);
+  return value_text(shown);
 }
 
 void Printer::options(const Plugin& plugin) {

@@ -197,13 +197,7 @@ bool OptionSet::set_items(const lsmtpd_option& option, const config::OptionValue
 bool OptionSet::set_tables(const lsmtpd_option& option, const config::OptionValue& value,
                            std::string& problem, config::Position& at) {
   Value result{option.type, {}, 0, {}, {}};
-  const auto* list = std::get_if<config::OptionValue::List>(&value.value);
-  if (!list) {
-    problem = fmt::format("must be {}", expected(option));
-    return false;
-  }
-  for (const auto& item : *list) {
-    const std::string where = fmt::format("[{}]", result.tables.size());
+  const auto add = [&](const config::OptionValue& item, const std::string& where) {
     const auto* map = std::get_if<config::OptionValue::Map>(&item.value);
     if (!map) {
       at = item.position;
@@ -216,6 +210,16 @@ bool OptionSet::set_tables(const lsmtpd_option& option, const config::OptionValu
       return false;
     }
     result.tables.push_back(std::move(table));
+    return true;
+  };
+  if (const auto* list = std::get_if<config::OptionValue::List>(&value.value)) {
+    for (size_t i = 0; i < list->size(); ++i)
+      if (!add((*list)[i], fmt::format("[{}]", i))) return false;
+  } else if (std::holds_alternative<config::OptionValue::Map>(value.value)) {
+    if (!add(value, {})) return false;
+  } else {
+    problem = fmt::format("must be {}", expected(option));
+    return false;
   }
   values_[option.key] = std::move(result);
   return true;

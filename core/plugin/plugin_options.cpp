@@ -34,7 +34,8 @@ void Options::take_given(const config::Plugin& entry,
     std::string problem;
     config::Position at = given.value.position;
     if (!given.broken && !values_.set(*option, given.value, problem, at)) {
-      const char* between = problem.starts_with('[') ? "" : " ";
+      // "[0] must be a table", ".COLUMN is missing": of the table that they name.
+      const char* between = problem.starts_with('[') || problem.starts_with('.') ? "" : " ";
       diagnostics.push_back(
           {false,
            at,
@@ -67,6 +68,15 @@ void Options::take_defaults(const config::Plugin& entry,
 
 namespace {
 
+// Of a column of a table, or of the table where the column is not written.
+config::Position position_in(const config::OptionValue& table, std::string_view key) {
+  const auto* map = std::get_if<config::OptionValue::Map>(&table.value);
+  const size_t dot = key.find("].");
+  if (!map || dot == std::string_view::npos) return table.position;
+  const auto column = map->find(std::string(key.substr(dot + 2)));
+  return column == map->end() ? table.position : column->second.position;
+}
+
 // Of "KEY", or of "KEY[2].COLUMN"; the nearest place that is in the file.
 config::Position position_of(const config::Plugin& entry, std::string_view key) {
   const size_t bracket = std::min(key.find('['), key.size());
@@ -75,16 +85,12 @@ config::Position position_of(const config::Plugin& entry, std::string_view key) 
   const config::OptionValue& value = found->second.value;
   const auto* list = std::get_if<config::OptionValue::List>(&value.value);
   size_t index = 0;
-  if (!list || bracket == key.size() ||
+  if (!list) return position_in(value, key);
+  if (bracket == key.size() ||
       std::from_chars(key.data() + bracket + 1, key.data() + key.size(), index).ec != std::errc{} ||
       index >= list->size())
     return value.position;
-  const config::OptionValue& item = (*list)[index];
-  const auto* map = std::get_if<config::OptionValue::Map>(&item.value);
-  const size_t dot = key.find("].");
-  if (!map || dot == std::string_view::npos) return item.position;
-  const auto column = map->find(std::string(key.substr(dot + 2)));
-  return column == map->end() ? item.position : column->second.position;
+  return position_in((*list)[index], key);
 }
 
 }  // namespace

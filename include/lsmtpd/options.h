@@ -25,7 +25,7 @@ extern "C" {
 #define LSMTPD_TYPE_PATH 8u     /* a file or directory; relative to the working directory */
 #define LSMTPD_TYPE_LIST 9u     /* of strings */
 #define LSMTPD_TYPE_MAP 10u     /* of strings to strings */
-#define LSMTPD_TYPE_TABLES 11u  /* a list of tables, each with the keys in `columns` */
+#define LSMTPD_TYPE_TABLES 11u  /* a list of tables with the keys in `columns`, or one table */
 
 typedef struct lsmtpd_option lsmtpd_option;
 struct lsmtpd_option {

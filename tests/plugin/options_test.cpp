@@ -345,6 +345,29 @@ TEST_F(TablesTest, MistakesAreNamedWithTheirTableAndPlace) {
   EXPECT_EQ(problem(), "10: plugin.x: option routes must be a list of tables");
 }
 
+TEST_F(TablesTest, OneTableIsAListOfOne) {
+  give("routes", OptionValue::Map{{"name", {"a", {11, 1}}}});
+  const lsmtpd_config* c = check(kTables);
+  ASSERT_TRUE(problems_.empty()) << problems_[0].message;
+  EXPECT_EQ(c->count(c, "routes"), 1u);
+  const lsmtpd_config* one = c->table(c, "routes", 0);
+  EXPECT_EQ(view(one->string(one, "name")), "a");
+  EXPECT_EQ(one->integer(one, "weight"), 1);
+}
+
+TEST_F(TablesTest, MistakesInOneTableAreNamedWithTheirPlace) {
+  give("routes", OptionValue::Map{{"name", {"a", {11, 1}}}, {"weight", {int64_t{10}, {13, 4}}}});
+  EXPECT_EQ(problem(), "13: plugin.x: option routes.weight must be from 1 to 9");
+  give("routes", OptionValue::Map{});
+  EXPECT_EQ(problem(), "10: plugin.x: option routes.name is missing");
+  give("routes", OptionValue::Map{{"name", {"a", {11, 8}}}});
+  check(kTables, [](const lsmtpd_config*, const lsmtpd_report* report) {
+    report->error(report, str("routes[0].name"), str("is taken"));
+  });
+  ASSERT_EQ(problems_.size(), 1u);
+  EXPECT_EQ(problems_[0].position.line, 11u);
+}
+
 TEST_F(TablesTest, AReportNamesAColumnsPlace) {
   give_routes({table({{"name", {"a", {11, 8}}}}, 11)});
   check(kTables, [](const lsmtpd_config*, const lsmtpd_report* report) {

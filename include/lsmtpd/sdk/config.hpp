@@ -142,7 +142,7 @@ constexpr lsmtpd_option list(const char* key, const char* default_value,
 constexpr lsmtpd_option map(const char* key, const char* default_value, const char* help) noexcept {
   return make(LSMTPD_TYPE_MAP, key, default_value, help);
 }
-// A list of tables: `columns` are the rows of the option table for one of them.
+// A list of tables, or one table: `columns` are the rows of the option table for one of them.
 template <std::size_t count>
 constexpr lsmtpd_option tables(const char* key, const lsmtpd_option (&columns)[count],
                                const char* help) noexcept {
