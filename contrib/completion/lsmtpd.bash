@@ -8,7 +8,7 @@ _lsmtpd_parse() {
   command='' action=''
   for ((i = 1; i < COMP_CWORD; ++i)); do
     case ${COMP_WORDS[i]} in
-      -c | --config | --plugin | -o | --option | --output | --from | --to | --helo | --peer | --look-up | --socket | --recipient | --reason | --message-id | --for | --older | --limit | --dir | --within) ((++i)) ;;
+      -c | --config | --plugin | -o | --option | --output | --from | --to | --helo | --peer | --look-up | --socket | --recipient | --reason | --message-id | --for | --older | --orphans | --spool | --limit | --dir | --within) ((++i)) ;;
       -*) ;;
       *) if [ -z "$command" ]; then command=${COMP_WORDS[i]}; else action=${action:-${COMP_WORDS[i]}}; fi ;;
     esac
@@ -40,19 +40,19 @@ _lsmtpd() {
   local command action words='' options='--config --help' files=''
   _lsmtpd_parse
   case $before:$command in
-    -c:* | --config:* | --output:* | --socket:* | --dir:* | -o:spool | -o:map) files=1 ;;
+    -c:* | --config:* | --output:* | --socket:* | --dir:* | --spool:* | -o:spool | -o:map) files=1 ;;
     --plugin:try)
       files=1
       words=$(_lsmtpd_plugins)
       ;;
     --plugin:* | -o:* | --option:* | --from:* | --helo:* | --peer:* | --look-up:*) options='' ;;
-    --recipient:* | --reason:* | --message-id:* | --for:* | --older:* | --limit:* | --within:*) options='' ;;
+    --recipient:* | --reason:* | --message-id:* | --for:* | --older:* | --orphans:* | --limit:* | --within:*) options='' ;;
     --to:*)
       options=''
       [ "$action" != move ] || files=1
       ;;
     *:)
-      words='run check plugins try auth migrate spool map ctl'
+      words='run check plugins try auth migrate spool map claims ctl'
       options+=' --version'
       ;;
     *:check) options+=' --print --changed --user --live --route --listening' ;;
@@ -68,6 +68,7 @@ _lsmtpd() {
       words='status reload drain sessions hold release flush log-level trace'
       options+=' --socket --json --flush --within --peer --to --log'
       ;;
+    *:claims) options+=' --plugin --orphans --spool --delete' ;;
     *:map)
       files=1
       options+=' --plugin --output --look-up'

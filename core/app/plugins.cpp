@@ -59,7 +59,13 @@ std::vector<const lsmtpd_command_1*> installed_commands() {
   const auto path = plugin::plugin_path({});
   for (const auto& file : Library::installed(path)) {
     const auto library = Library::load(file, path);
-    if (library && (*library)->command()) commands.push_back((*library)->command());
+    if (!library || !(*library)->command()) continue;
+    // Several plugins may bring the same one.
+    const auto* found = (*library)->command();
+    const bool known = std::any_of(commands.begin(), commands.end(), [&](const auto* other) {
+      return view(other->name) == view(found->name);
+    });
+    if (!known) commands.push_back(found);
   }
   return commands;
 }

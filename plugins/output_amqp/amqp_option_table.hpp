@@ -4,6 +4,7 @@
 #pragma once
 
 #include <lsmtpd/sdk/plugin.hpp>
+#include <sink/claim_options.hpp>
 
 namespace lsmtpd::amqp {
 
@@ -37,6 +38,7 @@ inline constexpr lsmtpd_option kOptions[] = {
     option::size("property_limit", "64KiB",
                  "longest smtp_rcpt_to; a longer one is left to the body", 1024, 65536),
     option::boolean("extra", "true", "JSON keys beside LSMTPD's own six"),
+    sink::kClaimOption,
     option::string("username", nullptr, "SASL user"),
     option::secret("password", nullptr, "SASL password"),
     option::path("password_file", nullptr, "file with the SASL password; read at each connection"),

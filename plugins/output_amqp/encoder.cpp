@@ -17,9 +17,10 @@ constexpr std::uint64_t kLargestBody = 0xffffff00U;
 
 Encoder::Encoder(const sdk::Message& message, const EncoderOptions& options,
                  std::string_view copy_id, std::string_view address,
-                 const std::vector<std::uint32_t>& recipients)
+                 const std::vector<std::uint32_t>& recipients, std::shared_ptr<const Claim> claim)
     : message_(message),
-      body_(options.api, message, options.format, options.extra, recipients),
+      claim_(std::move(claim)),
+      body_(options.api, message, options.format, options.extra, recipients, claim_.get()),
       format_(options.format),
       copy_message_id_(options.copy_message_id),
       property_limit_(options.property_limit),
@@ -39,7 +40,8 @@ bool Encoder::prepare() {
   copy.body_has_recipients = format_ == Format::json;
   copy.address = address_;
   if (fields_ != nullptr) copy.fields = expand(*fields_, envelope);
-  copy.content_type = format_ == Format::json ? "application/json" : "message/rfc822";
+  copy.content_type = content_type(format_, claim_.get());
+  if (claim_ != nullptr) copy.claim = claim_->location;
   message_.each_annotation([&](std::string_view key, std::string_view value) {
     copy.annotations.emplace_back(key, value);
   });

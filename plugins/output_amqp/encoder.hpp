@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <lsmtpd/sdk/plugin.hpp>
+#include <memory>
+#include <sink/claim.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +27,10 @@ struct EncoderOptions {
 class Encoder : public Source {
  public:
   // `recipients` are numbers of the envelope's; empty: all of them. The message must outlive it.
+  // `claim` is null where the body is not stored apart, else kept.
   Encoder(const sdk::Message& message, const EncoderOptions& options, std::string_view copy_id,
-          std::string_view address, const std::vector<std::uint32_t>& recipients);
+          std::string_view address, const std::vector<std::uint32_t>& recipients,
+          std::shared_ptr<const Claim> claim = nullptr);
 
   bool prepare() override;
   std::uint64_t size() const override { return sections_.size() + body_.size(); }
@@ -34,6 +38,7 @@ class Encoder : public Source {
 
  private:
   const sdk::Message& message_;
+  std::shared_ptr<const Claim> claim_;
   BodySource body_;
   Format format_;
   bool copy_message_id_;

@@ -166,7 +166,7 @@ EncoderOptions Link::encoder_options() const {
 
 std::unique_ptr<Source> Link::source(const Part& part, const sdk::Message& message) const {
   return std::make_unique<Encoder>(message, encoder_options(), part.copy_id, address_for(part),
-                                   part.recipients);
+                                   part.recipients, part.claim);
 }
 
 // False: nothing was given to the engine.
@@ -205,7 +205,7 @@ void Link::begin_delivery(Part* part, std::uint64_t bytes) {
 bool Link::send_small(Part* part) {
   std::string& buffer = *lane_.scratch();
   Encoder encoder(part->job->message, encoder_options(), part->copy_id, address_for(*part),
-                  part->recipients);
+                  part->recipients, part->claim);
   if (!encoder.prepare()) {
     lane_.part_done(*part, not_sent("the content could not be read"));
     return true;

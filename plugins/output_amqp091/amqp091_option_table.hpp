@@ -4,6 +4,7 @@
 #pragma once
 
 #include <lsmtpd/sdk/plugin.hpp>
+#include <sink/claim_options.hpp>
 
 namespace lsmtpd::amqp091 {
 
@@ -34,6 +35,7 @@ inline constexpr lsmtpd_option kOptions[] = {
     option::size("property_limit", "16KiB",
                  "longest smtp_rcpt_to; a longer one is left to the body", 1024, 49152),
     option::boolean("extra", "true", "JSON keys beside LSMTPD's own six"),
+    sink::kClaimOption,
     option::string("username", nullptr, "user; unset: guest"),
     option::secret("password", nullptr, "password"),
     option::path("password_file", nullptr, "file with the password; read at each connection"),

@@ -40,7 +40,7 @@ bool Channel::feed() {
 
 std::unique_ptr<Source> Channel::source(const Part& part, const sdk::Message& message) const {
   return std::make_unique<BodySource>(host_.message_table(), message, options_.format,
-                                      options_.extra, part.recipients);
+                                      options_.extra, part.recipients, part.claim.get());
 }
 
 // False: nothing was appended.

@@ -38,7 +38,7 @@ void put_publication(std::string* out, std::uint16_t channel, std::string_view e
   headers.table().text(kCopyId, part.copy_id);
 
   Properties properties;
-  properties.content_type = options.format == Format::json ? "application/json" : "message/rfc822";
+  properties.content_type = content_type(options.format, part.claim.get());
   properties.headers = &headers.table();
   properties.message_id = options.copy_message_id
                               ? std::string_view(part.copy_id)

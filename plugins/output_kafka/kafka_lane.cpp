@@ -15,7 +15,7 @@ Lane::Lane(sdk::LaneHost host, Shared& shared)
     : JobLane(host,
               {shared.options.in_flight, shared.options.in_flight_bytes, shared.options.queue,
                shared.options.stall},
-              shared.options.target),
+              shared.options.target, shared.claims.get()),
       shared_(shared),
       options_(shared.options),
       password_(options_.password_file, options_.password),

@@ -8,7 +8,7 @@ namespace lsmtpd::kafka {
 void Lane::probe(sdk::Call call, sdk::ProbeReport report) {
   probe_ = std::make_unique<ProbeRun>(std::move(call), report, options_.brokers.size(),
                                       [this](std::size_t number) { probe_next(number); });
-  host().defer([this] { probe_->go_on(); });
+  host().defer([this] { probe_claims(*probe_, [this] { probe_->go_on(); }); });
 }
 
 void Lane::probe_next(std::size_t number) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <lsmtpd/sdk/plugin.hpp>
+#include <sink/claim_options.hpp>
 
 namespace lsmtpd::kafka {
 
@@ -25,6 +26,7 @@ inline constexpr lsmtpd_option kOptions[] = {
                  "longest smtp_rcpt_to, and annotations together; more is left to the body", 256,
                  49152),
     option::boolean("extra", "true", "JSON keys beside LSMTPD's own six"),
+    sink::kClaimOption,
     option::boolean("tls", "false", "speak TLS to the brokers"),
     option::make(LSMTPD_TYPE_ENUM, "sasl", nullptr,
                  "mechanism, where there is a username; unset: PLAIN", 0, 0,

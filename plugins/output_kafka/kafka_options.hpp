@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <log_lines/outage_lines.hpp>
 #include <lsmtpd/sdk/plugin.hpp>
+#include <memory>
+#include <sink/claims.hpp>
 #include <sink/client_options.hpp>
 #include <sink/copies.hpp>
 #include <sink/outage.hpp>
@@ -45,7 +47,8 @@ struct Shared {
   Options options;
   Outage reach{kReachWords};
   Outage targets{kTargetWords};
-  log_lines::OutageLines denied;  // reports that say that the user may not write
+  std::unique_ptr<Claims> claims;  // null: no body is stored apart
+  log_lines::OutageLines denied;   // reports that say that the user may not write
 };
 
 }  // namespace lsmtpd::kafka

@@ -54,14 +54,14 @@ Headers headers_of(const Part& part, const Options& options) {
   mail.envelope = &envelope;
   mail.property_limit = options.property_limit;
   mail.body_has_recipients = options.format == Format::json;
+  if (part.claim != nullptr) mail.claim = part.claim->location;
   message.each_annotation([&](std::string_view key, std::string_view value) {
     mail.annotations.emplace_back(key, value);
   });
   Collector collector;
   collector.text("message_id", sdk::view(envelope.id));
   collector.text("copy_id", part.copy_id);
-  collector.text("content_type",
-                 options.format == Format::json ? "application/json" : "message/rfc822");
+  collector.text("content_type", content_type(options.format, part.claim.get()));
   visit_properties(mail, &collector);
   return std::move(collector.headers);
 }

@@ -98,7 +98,7 @@ void Topic::producer_lost() {
 
 std::unique_ptr<Source> Topic::source(const Part& part, const sdk::Message& message) const {
   return std::make_unique<BodySource>(host_.message_table(), message, options_.format,
-                                      options_.extra, part.recipients);
+                                      options_.extra, part.recipients, part.claim.get());
 }
 
 bool Topic::feed() {

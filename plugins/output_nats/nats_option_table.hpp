@@ -4,6 +4,7 @@
 #pragma once
 
 #include <lsmtpd/sdk/plugin.hpp>
+#include <sink/claim_options.hpp>
 
 namespace lsmtpd::nats {
 
@@ -27,6 +28,7 @@ inline constexpr lsmtpd_option kOptions[] = {
                  "longest smtp_rcpt_to, and annotations together; more is left to the body", 256,
                  49152),
     option::boolean("extra", "true", "JSON keys beside LSMTPD's own six"),
+    sink::kClaimOption,
     option::boolean("assume_synced", "false",
                     "every server of the stream has sync_interval: always, which cannot be asked"),
     option::boolean("allow_lossy_target", "false",

@@ -2,6 +2,7 @@
 // output_nats: messages go to a stream of NATS JetStream; stored once the server acknowledged them.
 // See docs/nats.md.
 #include <lsmtpd/sdk/plugin.hpp>
+#include <sink/claims_command.hpp>
 #include <sink/credential_files.hpp>
 
 #include "nats_lane.hpp"
@@ -16,17 +17,26 @@ class Instance : public sdk::Instance {
   using sdk::Instance::Instance;
 
   static constexpr auto& options = kOptions;
+  static constexpr const char* command_name = "claims";
+  static constexpr const char* command_usage = kClaimsUsage;
+  static int command(sdk::Config config, const std::vector<std::string_view>& arguments,
+                     sdk::Terminal terminal) {
+    return run_claims(config, arguments, terminal);
+  }
 
   static void validate(sdk::Config config, sdk::Report report) {
     Options parsed;
     (void)parse_options(config, report, &parsed);
     check_files(config, report);
+    check_claim_store(parsed.claim_check, report);
     check_credentials(parsed, report);
   }
 
   bool start(sdk::Report& report) override {
-    return parse_options(config(), report, &shared_.options) &&
-           load_password(&shared_.options, report);
+    Options& parsed = shared_.options;
+    if (!parse_options(config(), report, &parsed) || !load_password(&parsed, report)) return false;
+    shared_.claims = make_claims(host(), parsed.claim_check, {parsed.format, parsed.extra});
+    return true;
   }
 
   // Recipients are looked at only where they are part of the subject.

@@ -28,8 +28,7 @@ Headers headers_of(const Part& part, const Options& options) {
   Headers headers;
   headers.emplace_back("Nats-Msg-Id", part.copy_id);
   headers.emplace_back("Nats-Expected-Stream", options.stream);
-  headers.emplace_back("Content-Type",
-                       options.format == Format::json ? "application/json" : "message/rfc822");
+  headers.emplace_back("Content-Type", content_type(options.format, part.claim.get()));
   headers.emplace_back("lsmtpd_id", percent_encoded(sdk::view(properties.envelope().id)));
   Visitor visitor(&headers);
   properties.visit(&visitor);

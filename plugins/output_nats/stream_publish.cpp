@@ -24,7 +24,7 @@ bool StreamOutlet::feed() {
 
 std::unique_ptr<Source> StreamOutlet::source(const Part& part, const sdk::Message& message) const {
   return std::make_unique<BodySource>(host_.message_table(), message, options_.format,
-                                      options_.extra, part.recipients);
+                                      options_.extra, part.recipients, part.claim.get());
 }
 
 // False: nothing was published, nor ended.

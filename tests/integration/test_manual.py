@@ -12,7 +12,7 @@ from support.daemon import BINARY, run_cli
 ROOT = pathlib.Path(__file__).parents[2]
 COMMON = {"--config", "--help"}
 SPOOL = "spool"  # the command of a plugin, which has a page of its own
-OF_PLUGINS = {SPOOL, "map"}
+OF_PLUGINS = {SPOOL, "map", "claims"}
 
 
 def section(text, title):
@@ -132,6 +132,13 @@ def test_the_page_and_completion_have_the_options_of_map():
     assert usage == {"--look-up"}  # and -o
     assert complete("map", "-") - COMMON - {"--plugin", "--output"} == usage
     assert "--look-up" in source("lsmtpd.8") and "--output" in page_options(source("lsmtpd.8"), "map")
+
+
+def test_the_page_and_completion_have_the_options_of_claims():
+    usage = set(re.findall(r"--[a-z-]+", run_cli("claims", "--help", check=0).stdout))
+    assert usage == {"--orphans", "--spool", "--delete"}
+    assert complete("claims", "-") - COMMON - {"--plugin"} == usage
+    assert page_options(source("lsmtpd.8"), "claims") == usage
 
 
 def test_completion_looks_past_the_values_of_options():

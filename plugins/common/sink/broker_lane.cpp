@@ -16,7 +16,7 @@ BrokerLane::BrokerLane(const sdk::LaneHost& host, SharedByLanes& shared,
                        const ClientOptions& options, const TargetOptions& targets,
                        BrokerConnection& connection)
     : JobLane(host, {options.in_flight, options.in_flight_bytes, options.queue, options.stall},
-              targets),
+              targets, shared.claims.get()),
       shared_(shared),
       options_(options),
       connection_(connection),

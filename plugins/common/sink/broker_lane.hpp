@@ -14,6 +14,7 @@
 #include <string>
 
 #include "broker_connection.hpp"
+#include "claims.hpp"
 #include "job_lane.hpp"
 #include "outage.hpp"
 #include "outlet.hpp"
@@ -27,6 +28,7 @@ struct SharedByLanes {
   AddressBook addresses;
   Outage reach{kReachWords};
   Outage targets{kTargetWords};
+  std::unique_ptr<Claims> claims;  // null: no body is stored apart
 };
 
 class BrokerLane : public JobLane,

@@ -99,7 +99,7 @@ void BrokerLane::probe(sdk::Call call, sdk::ProbeReport report) {
   probe_ =
       std::make_unique<ProbeRun>(std::move(call), report, options_.urls.size(),
                                  [this](std::size_t number) { connection_.start(false, number); });
-  host().defer([this] { probe_->go_on(); });
+  host().defer([this] { probe_claims(*probe_, [this] { probe_->go_on(); }); });
 }
 
 void BrokerLane::step_done(Step step, std::string_view text) {

@@ -55,6 +55,7 @@ class Parser {
   bool peer() {
     credentials();
     good_ &= parse_tls_peer(config_, report_, &out_.tls);
+    good_ &= parse_claim_options(config_, report_, &out_.claim_check);
     limits();
     return good_;
   }

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "claim_options.hpp"
 #include "template.hpp"
 #include "tls_options.hpp"
 #include "url.hpp"
@@ -31,6 +32,7 @@ struct ClientOptions {
   std::uint32_t in_flight = 0;
   std::uint64_t in_flight_bytes = 0;
   std::uint32_t queue = 0;
+  ClaimOptions claim_check;
 };
 
 // Takes an option's template out of the configuration. False: it says why in `report`.

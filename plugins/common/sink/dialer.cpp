@@ -30,6 +30,8 @@ std::string_view to_string(Step step) {
       return "sasl";
     case Step::open:
       return "open";
+    case Step::claim_check:
+      return "claim_check";
     case Step::attach:
       break;
   }

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "claim.hpp"
 #include "copy_outcome.hpp"
 #include "producer.hpp"
 
@@ -30,6 +31,8 @@ struct Part {
   std::string address;
   std::string routing_key;
   Phase phase = Phase::queued;
+  std::uint64_t storing = 0;  // its number while its body is being stored apart; 0: it is not
+  std::shared_ptr<const Claim> claim;  // its body is stored apart
   std::uint64_t bytes = 0;             // counted as in flight while sent
   std::size_t slot = 0;                // in the outlet's list of what is sent
   std::shared_ptr<Producer> producer;  // of a large message
@@ -40,6 +43,8 @@ struct Job {
   sdk::Call call;
   sdk::Message message;
   bool replay = false;
+  bool in_doubt = false;  // an earlier attempt may have been stored
+  bool overdue = false;   // the host waits no more
   std::vector<Part> parts;
   std::size_t open = 0;     // parts without an outcome
   sdk::Reservation memory;  // of the parts

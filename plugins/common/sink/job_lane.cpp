@@ -14,12 +14,14 @@ constexpr std::chrono::milliseconds kLeavePatience{3000};
 
 }  // namespace
 
-JobLane::JobLane(const sdk::LaneHost& host, const Limits& limits, const TargetOptions& targets)
+JobLane::JobLane(const sdk::LaneHost& host, const Limits& limits, const TargetOptions& targets,
+                 Claims* claims)
     : sdk::Lane(host),
       flight_(host, limits.in_flight, limits.in_flight_bytes),
       stall_(host, limits.stall, [this] { stalled_for_too_long(); }),
       queue_(limits.queue),
-      targets_(targets) {
+      targets_(targets),
+      claims_(claims) {
   unsettled_ = host.gauge("output_unsettled",
                           "Messages that were sent and that the broker has not settled.");
   held_ = host.gauge("output_held", "Messages that wait in the output to be sent.");
@@ -43,6 +45,7 @@ void JobLane::deliver(sdk::Call call, sdk::Message message, sdk::Delivery delive
   job->call = std::move(call);
   job->message = std::move(message);
   job->replay = delivery.replay;
+  job->in_doubt = delivery.in_doubt;
   job->memory = std::move(memory);
   job->places = std::move(places);
   begin(std::move(job), std::move(copies), delivery.copy_id);
@@ -69,14 +72,22 @@ void JobLane::begin(std::unique_ptr<Job> owned, std::vector<PlannedCopy> copies,
     part.routing_key = copies[i].target.routing_key;
   }
   const std::size_t count = copies.size();
-  for (std::size_t i = 0; i < count; ++i) route(&job->parts[i], copies[i].target);
-  routed();
+  const bool apart = claims_ != nullptr && claims_->may_concern(job->message);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (apart) {
+      store(&job->parts[i], std::move(copies[i].target));
+    } else {
+      route(&job->parts[i], copies[i].target);
+    }
+  }
+  if (!apart) routed();
 }
 
 void JobLane::cancel(lsmtpd_call call) {
   const auto found = jobs_.find(call);
   if (found == jobs_.end()) return;
-  const Job& job = *found->second;
+  Job& job = *found->second;
+  job.overdue = true;
   std::vector<Part*> queued;
   bool sent = false;
   for (Part& part : found->second->parts) {
@@ -85,6 +96,11 @@ void JobLane::cancel(lsmtpd_call call) {
   }
   const bool stalls = sent && stall_.overdue(job);
   for (Part* part : queued) {
+    if (part->storing != 0) {
+      store_no_more(part);
+      part_done(*part, not_sent("not stored apart within the deadline"));
+      continue;
+    }
     Outlet* outlet = part->outlet;
     const std::string why = withdraw(part);
     part_done(*part, not_sent(why));
@@ -103,7 +119,7 @@ sdk::Capacity JobLane::admission() {
   reason_ = unavailable();
   capacity.ready = reason_.empty();
   capacity.reason = reason_;
-  capacity.max_message_size = size_limit();
+  capacity.max_message_size = claims_ == nullptr ? size_limit() : claims_->announced(size_limit());
   return capacity;
 }
 
@@ -122,6 +138,7 @@ void JobLane::part_done(Part& part, Outcome outcome) {
   part.phase = Part::Phase::done;
   part.outcome = std::move(outcome);
   if (part.outcome.kind == Kind::stored) part_stored(part);
+  if (part.outcome.kind == Kind::rejected) remove_claim(part);
   if (part.producer) part.producer->forget();
   part.producer.reset();
   publish();
@@ -145,6 +162,11 @@ void JobLane::publish() const {
 void JobLane::close(sdk::Closed closed) {
   closed_.emplace(std::move(closed));
   fail_queued("shutting down");
+  while (!storing_.empty()) {
+    Part* part = storing_.begin()->second.part;
+    store_no_more(part);
+    part_done(*part, not_sent("shutting down"));
+  }
   // Outcomes that are under way still count, for a while.
   leave_in(jobs_.empty() ? std::chrono::milliseconds(0) : kLeavePatience);
 }

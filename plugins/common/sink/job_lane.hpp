@@ -2,12 +2,13 @@
 // One worker's part of an output, whatever its sink: the calls of the host that are open, the
 // copies that their messages become, and the limits of both.
 //
-// deliver() plans the copies of a message and has the sink queue or refuse each (route()); the sink
-// says part_sent() when one is on its way, and part_done() once for each: the last of a job answers
-// its call. Flight counts, StallWatch watches over those whose deadline passed. A sink derives from
-// it. [loop]
+// deliver() plans the copies of a message, has large bodies stored apart (claims.hpp), and then has
+// the sink queue or refuse each copy (route()); the sink says part_sent() when one is on its way,
+// and part_done() once for each: the last of a job answers its call. Flight counts, StallWatch
+// watches over those whose deadline passed. A sink derives from it. [loop]
 #pragma once
 
+#include <functional>
 #include <lsmtpd/sdk/plugin.hpp>
 #include <memory>
 #include <optional>
@@ -15,9 +16,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "claims.hpp"
 #include "copies.hpp"
 #include "flight.hpp"
 #include "job.hpp"
+#include "probe_run.hpp"
 #include "stall_watch.hpp"
 
 namespace lsmtpd::sink {
@@ -36,12 +39,14 @@ class JobLane : public sdk::Lane, public sdk::Output, public sdk::Admission {
     std::uint32_t queue = 0;  // copies that wait
     std::chrono::milliseconds stall{0};
   };
-  JobLane(const sdk::LaneHost& host, const Limits& limits, const TargetOptions& targets);
+  // `claims` is null where no body is stored apart.
+  JobLane(const sdk::LaneHost& host, const Limits& limits, const TargetOptions& targets,
+          Claims* claims = nullptr);
 
   // Each sink adds these.
   // Why nothing is taken now; empty: it is.
   virtual std::string unavailable() const = 0;
-  // Of a message's content; 0: none.
+  // Of a message's content that is sent whole; 0: none.
   virtual std::uint64_t size_limit() const = 0;
   // Queues the part for its target, or ends it.
   virtual void route(Part* part, const Target& target) = 0;
@@ -71,6 +76,8 @@ class JobLane : public sdk::Lane, public sdk::Output, public sdk::Admission {
   void part_done(Part& part, Outcome outcome);
   void publish() const;
   bool closing() const { return closed_.has_value(); }
+  // Tries the store of claim_check, where there is one, as the first step of a probe; then `next`.
+  void probe_claims(ProbeRun& probe, std::function<void()> next);
 
   Flight flight_;
   StallWatch stall_;
@@ -82,9 +89,22 @@ class JobLane : public sdk::Lane, public sdk::Output, public sdk::Admission {
   void progress(bool replay);
   void finish(Job* job);
   void leave_in(std::chrono::milliseconds pause);
+  // Of bodies that are stored apart before their copy is queued.
+  struct Storing {
+    Part* part;
+    Target target;
+    Claims::Dropped dropped;
+  };
+  void store(Part* part, Target target);
+  void stored(std::uint64_t number, Claims::Result result);
+  void store_no_more(Part* part);
+  void remove_claim(const Part& part);
 
   const std::size_t queue_;
   const TargetOptions& targets_;
+  Claims* const claims_;
+  std::uint64_t last_storing_ = 0;
+  std::unordered_map<std::uint64_t, Storing> storing_;
   std::unordered_map<lsmtpd_call, std::unique_ptr<Job>> jobs_;
   std::string reason_;  // admission's
   sdk::Gauge unsettled_, held_;

@@ -64,6 +64,7 @@ void visit_properties(const MailProperties& properties, PropertyVisitor* visitor
   visitor->text("smtp_client_ip", clean(view(envelope.peer_address)));
   visitor->text("smtp_tls", clean(tls_text(envelope)));
   visitor->text("smtp_auth_user", clean(view(lsmtpd_auth_user(&envelope))));
+  if (!properties.claim.empty()) visitor->text("claim_check", clean(properties.claim));
   std::size_t room = properties.property_limit;
   for (const auto& [key, value] : properties.annotations) {
     if (key.size() + value.size() > room) break;

@@ -19,6 +19,7 @@ struct MailProperties {
   // last whole address within it; annotations end where they would pass it together.
   std::size_t property_limit = 64 * 1024;
   bool body_has_recipients = false;
+  std::string_view claim;  // where the body is stored apart; empty: it is not
   std::vector<std::pair<std::string_view, std::string_view>> annotations;
 };
 

@@ -14,6 +14,11 @@ constexpr std::uint64_t kSmallContent = 64 * 1024;
 // Large messages that are measured before their turn.
 constexpr int kAhead = 4;
 
+// Octets that the flight has to have room for.
+std::uint64_t size_of(const Part& part) {
+  return part.claim != nullptr ? part.claim->reference.size() : part.job->message.size();
+}
+
 }  // namespace
 
 void Outlet::enqueue(Part* part) {
@@ -53,7 +58,7 @@ Part* Outlet::take(std::deque<Part*>* queue) {
       ++ahead;
       continue;
     }
-    if (!lane_.flight().has_room(part->job->message.size())) return nullptr;
+    if (!lane_.flight().has_room(size_of(*part))) return nullptr;
     queue->erase(it);
     return part;
   }
@@ -62,6 +67,7 @@ Part* Outlet::take(std::deque<Part*>* queue) {
 
 // False: it is large and still being measured.
 bool Outlet::ready(Part* part) {
+  if (part->claim != nullptr) return true;
   const sdk::Message& message = part->job->message;
   if (part->producer == nullptr) {
     if (message.size() <= kSmallContent && message.in_memory()) return true;

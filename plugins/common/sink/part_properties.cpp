@@ -17,6 +17,7 @@ PartProperties::PartProperties(const Part& part, std::size_t property_limit,
   mail_.envelope = &envelope_;
   mail_.property_limit = property_limit;
   mail_.body_has_recipients = body_has_recipients;
+  if (part.claim != nullptr) mail_.claim = part.claim->location;
   message.each_annotation([&](std::string_view key, std::string_view value) {
     mail_.annotations.emplace_back(key, value);
   });

@@ -4,14 +4,17 @@
 #include <algorithm>
 #include <cstring>
 
+#include "claim.hpp"
+
 namespace lsmtpd::sink {
 
 BodySource::BodySource(const lsmtpd_message_1* table, const sdk::Message& message, Format format,
-                       bool extra, const std::vector<std::uint32_t>& recipients)
+                       bool extra, const std::vector<std::uint32_t>& recipients, const Claim* claim)
     : envelope_(message.envelope()),
       content_(table, message.raw()),
       format_(format),
-      extra_(extra) {
+      extra_(extra),
+      reference_(claim == nullptr ? std::string() : claim->reference) {
   if (format == Format::json && extra) traceparent_ = message.annotation(mail_json::kTraceparent);
   if (recipients.empty()) return;
   recipients_.reserve(recipients.size());
@@ -23,7 +26,9 @@ BodySource::BodySource(const lsmtpd_message_1* table, const sdk::Message& messag
 }
 
 bool BodySource::prepare() {
-  if (format_ == Format::json) {
+  if (!reference_.empty()) {
+    size_ = reference_.size();
+  } else if (format_ == Format::json) {
     writer_.emplace(envelope_, mail_json::WriterOptions{extra_, nullptr, traceparent_});
     if (!writer_->measure(content_)) return false;
     size_ = writer_->size();
@@ -45,6 +50,8 @@ std::int64_t BodySource::produce(char* out, std::size_t room) {
 }
 
 std::int64_t BodySource::produce_some(char* out, std::size_t room) {
+  if (!reference_.empty())
+    return static_cast<std::int64_t>(reference_.copy(out, room, static_cast<std::size_t>(sent_)));
   if (format_ == Format::json) return writer_->produce(content_, out, room);
   const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(room, size_ - sent_));
   const std::string_view piece = content_.peek(sent_).substr(0, wanted);

@@ -11,11 +11,13 @@
 #include <lsmtpd/sdk/plugin.hpp>
 #include <mail_json/writer.hpp>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace lsmtpd::sink {
 
 enum class Format { json, rfc822 };
+struct Claim;
 
 class Source {
  public:
@@ -28,13 +30,14 @@ class Source {
   virtual std::int64_t produce(char* out, std::size_t room) = 0;
 };
 
-// LSMTPD's JSON, or the mail as it came. The message must outlive it.
+// LSMTPD's JSON, or the mail as it came; or the reference to it, where it was stored apart. The
+// message must outlive it.
 class BodySource : public Source {
  public:
   // `recipients` are numbers of the envelope's; empty: all of them. `extra`: JSON keys beyond
-  // LSMTPD's own.
+  // LSMTPD's own. `claim` may be null.
   BodySource(const lsmtpd_message_1* table, const sdk::Message& message, Format format, bool extra,
-             const std::vector<std::uint32_t>& recipients);
+             const std::vector<std::uint32_t>& recipients, const Claim* claim = nullptr);
 
   bool prepare() override;
   std::uint64_t size() const override { return size_; }
@@ -52,6 +55,7 @@ class BodySource : public Source {
   Format format_;
   bool extra_;
   std::string_view traceparent_;
+  std::string reference_;  // in place of the content; empty: there is no claim
   std::optional<mail_json::Writer> writer_;
   std::uint64_t size_ = 0;
   std::uint64_t sent_ = 0;

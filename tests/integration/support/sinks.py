@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from . import amqp091
+from . import amqp091, claims
 from .receiver import Receiver
 from .relay import Relay
 from .spool import Spool
@@ -194,6 +194,35 @@ class Amqp091(_Rabbit):
         return [(properties.message_id, body) for properties, body in amqp091.receive(self.process, target, count)]
 
 
+class Amqp091Claims(Amqp091):
+    """With claim_check: nearly all bodies are stored apart, and deleted by the consumer."""
+
+    name, limit = "amqp091-claims", None
+    cannot = {"refuse": "bodies are stored apart at any size, and nothing else is refused",
+              "size": "bodies are stored apart at any size"}
+
+    def options(self, target):
+        directory = self.folder / "claims"
+        directory.mkdir(exist_ok=True)
+        return {**super().options(target), "claim_check": {"above": "4KiB", "directory": str(directory)}}
+
+    def begin(self):
+        super().begin()
+        self.taken = {}
+
+    def take(self, target, count):
+        return [(identity, self.whole(body)) for identity, body in super().take(target, count)]
+
+    def whole(self, body):
+        """A resend finds no body: the consumer knows what it took."""
+        claim = claims.claim_of(body)
+        if claim is None:
+            return body
+        if claim["location"] not in self.taken:
+            self.taken[claim["location"]] = claims.take(claim)
+        return self.taken[claim["location"]]
+
+
 class Amqp091Rabbit3(Amqp091):
     name, broker, usual = "amqp091-rabbitmq3", "rabbitmq3", False
 
@@ -354,4 +383,4 @@ class NatsStream(_Relayed):
         return {}
 
 
-SINKS = [Amqp, Amqp091, JsonSpool, Http, Kafka, NatsStream, AmqpRabbit3, Amqp091Rabbit3]
+SINKS = [Amqp, Amqp091, Amqp091Claims, JsonSpool, Http, Kafka, NatsStream, AmqpRabbit3, Amqp091Rabbit3]
