@@ -10,6 +10,7 @@ kafka_log4j_version=2.24.3 # as that Kafka has it
 # Only `test brokers` has these. 5.18.3 is the newest Classic whose release is in Maven's repository as a whole.
 artemis_new_version=2.56.0
 classic_version=5.18.3
+versitygw_version=1.8.0
 
 # maven_tarball GROUP:ARTIFACT:VERSION FOLDER DEPTH: unpacks the binary release into the cache as
 # FOLDER, without the first DEPTH folders of its paths.
@@ -94,6 +95,27 @@ get_rabbitmq4() {
   as_root mv "$tree.part" "$tree"
 }
 
+# A server of S3, for the bucket of claim_check. It is built from Go's modules, which takes minutes.
+get_versitygw() {
+  local work
+  [ ! -d "$cache/versitygw-$versitygw_version" ] || return 0
+  command -v go >/dev/null || { # Debian 12's is too old
+    say "without Go: the bucket of claim_check is not tested"
+    return 0
+  }
+  say "building versitygw $versitygw_version"
+  mkdir -p "$cache"
+  work=$(mktemp -d "$cache/versitygw-$versitygw_version.XXXXXX")
+  if GOBIN=$work/bin GOCACHE=$work/objects GOMODCACHE=$work/modules GOFLAGS=-modcacherw \
+    go install "github.com/versity/versitygw/cmd/versitygw@v$versitygw_version" </dev/null >"$work/go.log" 2>&1; then
+    mv "$work/bin" "$cache/versitygw-$versitygw_version"
+  else
+    cat "$work/go.log" >&2
+  fi
+  rm -rf "$work"
+  [ -d "$cache/versitygw-$versitygw_version" ]
+}
+
 # get_brokers [all]. The two RabbitMQ are unpacked, not installed: their packages bring a service that starts at boot.
 get_brokers() {
   local failed=
@@ -106,6 +128,7 @@ get_brokers() {
   if [ "${1:-}" = all ]; then
     maven_tarball "org.apache.artemis:apache-artemis:$artemis_new_version" "artemis-$artemis_new_version" 1 || failed=1
     maven_tarball "org.apache.activemq:apache-activemq:$classic_version" "activemq-$classic_version" 1 || failed=1
+    get_versitygw || failed=1
   fi
   [ -z "$failed" ]
 }

@@ -29,7 +29,7 @@ class Instance : public sdk::Instance {
     Options parsed;
     (void)parse_options(config, report, &parsed);
     check_files(config, report);
-    check_claim_store(parsed.claim_check, report);
+    check_claim_store(parsed.claim_check, config, report);
   }
 
   bool start(sdk::Report& report) override {

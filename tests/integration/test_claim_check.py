@@ -275,7 +275,7 @@ def test_check_looks_at_the_directory(daemon, rabbit, claims):
 
 @pytest.mark.parametrize("wrong, why", [
     ('{ above = "1KiB", directory = "/tmp" }', "claim_check.above must be at least 4KiB"),
-    ('{ above = "1MiB" }', "has no `directory`"),
+    ('{ above = "1MiB" }', "has neither `directory` nor `s3`"),
     ('{ directry = "/tmp" }', "claim_check.directry is unknown"),
     ('[{ directory = "/tmp" }, { directory = "/var/tmp" }]', "is the second table"),
 ])

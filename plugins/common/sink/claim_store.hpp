@@ -55,6 +55,8 @@ class ClaimStore {
  public:
   virtual ~ClaimStore() = default;
   virtual std::string name() const = 0;  // for the log
+  // Octets that one of the functions below takes, beside the buffer of a body.
+  virtual std::uint64_t footprint() const { return 0; }
   // Stores the body durably, in place of one with the same key. `dropped`: nobody waits any more.
   virtual StoreResult put(const std::string& key, ClaimBody& body,
                           const std::atomic<bool>& dropped) = 0;

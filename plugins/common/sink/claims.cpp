@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "claim_directory.hpp"
+#include "claim_s3.hpp"
 
 namespace lsmtpd::sink {
 
@@ -58,11 +59,9 @@ Claims::Result failure(const StoreResult& stored, const std::string& store) {
 }  // namespace
 
 Claims::Claims(sdk::Host host, const ClaimOptions& options, BodyForm form)
-    : host_(host),
-      options_(options),
-      form_(form),
-      store_(make_store(options)) {
-  constexpr const char* kHelp = "Bodies that claim_check stored apart, failed to store, or deleted.";
+    : host_(host), options_(options), form_(form), store_(make_store(options)) {
+  constexpr const char* kHelp =
+      "Bodies that claim_check stored apart, failed to store, or deleted.";
   stored_ = host_.counter("claim_checks_total", kHelp, {{"result", "stored"}});
   failed_ = host_.counter("claim_checks_total", kHelp, {{"result", "failed"}});
   deleted_ = host_.counter("claim_checks_total", kHelp, {{"result", "deleted"}});
@@ -113,7 +112,7 @@ void Claims::run(Worker* worker) {
       task = std::move(worker->tasks.front());
       worker->tasks.pop_front();
     }
-    const sdk::Reservation memory = host_.reserve(kBuffer);
+    const sdk::Reservation memory = host_.reserve(kBuffer + store_->footprint());
     std::string buffer(memory ? kBuffer : kSmallBuffer, '\0');
     task(&buffer);
   }
@@ -208,6 +207,7 @@ void Claims::tell(const sdk::LaneHost& host, const Result& result) {
 }
 
 std::unique_ptr<ClaimStore> make_store(const ClaimOptions& options) {
+  if (options.directory.empty()) return std::make_unique<ClaimS3>(options.s3);
   return std::make_unique<ClaimDirectory>(options.directory);
 }
 

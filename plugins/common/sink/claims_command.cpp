@@ -29,7 +29,8 @@ std::int64_t age_of(std::string_view text) {
   std::int64_t count = 0;
   const char* const end = text.data() + text.size();
   const auto parsed = std::from_chars(text.data(), end, count);
-  if (parsed.ec != std::errc{} || count < 0 || count > 1'000'000 || parsed.ptr + 1 != end) return -1;
+  if (parsed.ec != std::errc{} || count < 0 || count > 1'000'000 || parsed.ptr + 1 != end)
+    return -1;
   switch (*parsed.ptr) {
     case 's':
       return count;
@@ -68,7 +69,8 @@ std::string parse(const std::vector<std::string_view>& arguments, Line* line) {
 // Reports to the terminal.
 class Printed {
  public:
-  explicit Printed(sdk::Terminal terminal) : raw_{&terminal_, error, warning}, terminal_(terminal) {}
+  explicit Printed(sdk::Terminal terminal)
+      : raw_{&terminal_, error, warning}, terminal_(terminal) {}
   Printed(const Printed&) = delete;
   Printed& operator=(const Printed&) = delete;
   sdk::Report report() const { return sdk::Report(&raw_); }

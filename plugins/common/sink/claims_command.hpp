@@ -10,7 +10,8 @@
 namespace lsmtpd::sink {
 
 inline constexpr const char* kClaimsUsage =
-    "(nothing)                 lists the bodies that claim_check stored: key, octets, age in seconds\n"
+    "(nothing)                 lists the bodies that claim_check stored: key, octets, age in "
+    "seconds\n"
     "--orphans AGE             lists those that are older (90s, 30m, 12h, 7d)\n"
     "  [--spool DIR]...        and whose copy waits in no such directory of output_json_spool\n"
     "  [--delete]              and deletes them\n";

@@ -45,15 +45,15 @@ void JobLane::remove_claim(const Part& part) {
 
 void JobLane::probe_claims(ProbeRun& probe, std::function<void()> next) {
   if (claims_ == nullptr) return next();
-  claims_->probe(host(), [&probe, next = std::move(next)](const std::string& store,
-                                                          const std::string& why) {
-    if (why.empty()) {
-      probe.good(Step::claim_check, store + ": a body was stored and deleted");
-    } else {
-      probe.bad(Step::claim_check, store + ": " + why);
-    }
-    next();
-  });
+  claims_->probe(
+      host(), [&probe, next = std::move(next)](const std::string& store, const std::string& why) {
+        if (why.empty()) {
+          probe.good(Step::claim_check, store + ": a body was stored and deleted");
+        } else {
+          probe.bad(Step::claim_check, store + ": " + why);
+        }
+        next();
+      });
 }
 
 }  // namespace lsmtpd::sink

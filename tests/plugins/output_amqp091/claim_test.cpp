@@ -48,9 +48,7 @@ class ClaimTest : public testing::Test {
     return {std::istreambuf_iterator<char>(file), {}};
   }
   lsmtpd_test_mail* large() { return rig_.mail(large_); }
-  static Fields headers(const Published& message) {
-    return read_headers(Reader(message.header));
-  }
+  static Fields headers(const Published& message) { return read_headers(Reader(message.header)); }
 
   const fs::path folder_;
   const std::string large_ = "Subject: x\r\n\r\n" + std::string(10'000, 'y') + "\r\n";
@@ -214,7 +212,7 @@ TEST(ClaimOptions, AStoreIsNeeded) {
   rig.option("urls", "amqp://127.0.0.1:1").option("routing_key", "mail");
   rig.option("claim_check[0].above", "1MiB");
   EXPECT_NE(rig.start(), 0);
-  EXPECT_THAT(rig.errors(), HasSubstr("claim_check[0]: has no `directory`"));
+  EXPECT_THAT(rig.errors(), HasSubstr("claim_check[0]: has neither `directory` nor `s3`"));
 }
 
 }  // namespace
