@@ -13,7 +13,7 @@ import pytest
 from support import amqp091
 from support.claims import claim_of, fetch
 from support.daemon import run_cli, sanitized
-from support.faults import STRACED, SmallDisk, ThreadsTraced, can_mount
+from support.faults import STRACED, PowerCut, SmallDisk, ThreadsTraced, can_mount, why_no_power_cut
 from support.load import Ledger, Load
 from support.sinks import Amqp, Amqp091, Kafka, NatsStream
 from support.smtp import queued_id, stuff
@@ -212,6 +212,26 @@ def test_the_command_says_what_is_wrong(daemon, rabbit, claims):
     made.write_config()
     done = run_cli("claims", "--config", made.config_file)
     assert done.returncode == 2 and "has no claim_check" in done.stderr
+
+
+def test_a_power_cut_keeps_the_body_of_every_reference(daemon, rabbit, claims):
+    why = why_no_power_cut("ext4")
+    if why:
+        pytest.skip(why)
+    ledger = Ledger()
+    with PowerCut(claims, "ext4") as disk:
+        made = start(daemon, rabbit, claims, above="4KiB", fallback=False)
+        load = Load(made.address(), ledger, threads=4, sizes=(200, 8192, 100_000))
+        load.wait_accepted(200)
+        refused = ledger.count(4)
+        disk.cut()
+        wait_until(lambda: ledger.count(4) > refused, 60, "the dead disk to be noticed")
+        load.stop()
+        made.kill()
+        disk.remount()
+        bodies = [body for _, body in rabbit.read(rabbit.waiting())]
+        assert sum(claim_of(body) is not None for body in bodies) > 50
+        ledger.check([fetch(claim) if (claim := claim_of(body)) else body for body in bodies], refused_may_stay=True)
 
 
 @needs_mount
