@@ -263,6 +263,25 @@ def test_a_full_disk_fills_the_fallback(daemon, rabbit, claims):
         assert made.stop() == 0
 
 
+def test_a_disk_that_hangs_costs_the_deadline_and_holds_no_mail(daemon, rabbit, claims):
+    why = why_no_power_cut("ext4")
+    if why:
+        pytest.skip(why)
+    with PowerCut(claims, "ext4"):
+        made = start(daemon, rabbit, claims, deadline="1s", fallback=False)
+        subprocess.run(["fsfreeze", "--freeze", claims], check=True)
+        try:
+            assert {one(made)[:9] for _ in range(16)} == {"451 4.3.0"}
+            assert made.memory() < 64 * 2**20, "what the four threads hold, not the 80 MB that were given up"
+            assert one(made, SMALL).startswith("250"), "small mail goes on"
+        finally:
+            subprocess.run(["fsfreeze", "--unfreeze", claims], check=True)
+        wait_until(lambda: one(made).startswith("250"), 30, "the disk to be used again")
+        found = [body for _, body in rabbit.read(2)]
+        assert sorted(fetch(claim) if (claim := claim_of(body)) else body for body in found) == sorted([SMALL, LARGE])
+        assert made.stop() == 0
+
+
 def test_memory_stays_bounded(daemon, rabbit, claims):
     made = start(daemon, rabbit, claims)
     ledger, peak = Ledger(), 0

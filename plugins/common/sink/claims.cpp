@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <utility>
@@ -114,28 +115,52 @@ void Claims::run(Worker* worker) {
     }
     const sdk::Reservation memory = host_.reserve(kBuffer + store_->footprint());
     std::string buffer(memory ? kBuffer : kSmallBuffer, '\0');
-    task(&buffer);
+    task.work(&buffer);
   }
 }
 
-Claims::Dropped Claims::put(Order order) {
-  auto dropped = std::make_shared<std::atomic<bool>>(false);
+std::shared_ptr<Claims::Ticket> Claims::put(Order order) {
+  auto ticket = std::make_shared<Ticket>();
   Worker& worker = worker_of(order.copy_id);
-  // A std::function is copied; the order is not.
-  auto shared = std::make_shared<Order>(std::move(order));
-  queue(&worker, [this, shared, dropped](std::string* buffer) {
-    Result result;
-    try {
-      if (!*dropped) result = store(*shared, *dropped, buffer);
-    } catch (const std::exception& error) {
-      result = failure(not_sent(error.what()), false);
-    }
-    shared->message.reset();
-    (void)shared->host.post([done = std::move(shared->done), result = std::move(result)]() mutable {
-      done(std::move(result));
-    });
+  ticket->order = std::make_unique<Order>(std::move(order));
+  queue(&worker,
+        {ticket, [this, ticket](std::string* buffer) { carry_out(ticket.get(), buffer); }});
+  return ticket;
+}
+
+void Claims::drop(const std::shared_ptr<Ticket>& ticket) {
+  ticket->dropped = true;
+  // Destroyed behind the lock.
+  std::unique_ptr<Order> order;
+  std::vector<Task> tasks;
+  const std::lock_guard lock(mutex_);
+  order = std::move(ticket->order);
+  if (order == nullptr) return;
+  std::deque<Task>& waiting = worker_of(order->copy_id).tasks;
+  const auto found = std::find_if(waiting.begin(), waiting.end(),
+                                  [&](const Task& task) { return task.ticket == ticket; });
+  if (found == waiting.end()) return;
+  tasks.push_back(std::move(*found));
+  waiting.erase(found);
+}
+
+void Claims::carry_out(Ticket* ticket, std::string* buffer) {
+  std::unique_ptr<Order> order;
+  {
+    const std::lock_guard lock(mutex_);
+    order = std::move(ticket->order);
+  }
+  if (order == nullptr) return;
+  Result result;
+  try {
+    result = store(*order, ticket->dropped, buffer);
+  } catch (const std::exception& error) {
+    result = failure(not_sent(error.what()), false);
+  }
+  order->message.reset();
+  (void)order->host.post([done = std::move(order->done), result = std::move(result)]() mutable {
+    done(std::move(result));
   });
-  return dropped;
 }
 
 Claims::Result Claims::store(const Order& order, const std::atomic<bool>& dropped,
@@ -164,15 +189,15 @@ Claims::Result Claims::store(const Order& order, const std::atomic<bool>& droppe
 
 void Claims::remove(std::string copy_id) {
   Worker& worker = worker_of(copy_id);
-  queue(&worker, [this, key = std::move(copy_id)](std::string*) {
-    std::string why;
-    try {
-      why = store_->remove(key);
-    } catch (const std::exception& error) {
-      why = error.what();
-    }
-    removed(key, why);
-  });
+  queue(&worker, {nullptr, [this, key = std::move(copy_id)](std::string*) {
+                    std::string why;
+                    try {
+                      why = store_->remove(key);
+                    } catch (const std::exception& error) {
+                      why = error.what();
+                    }
+                    removed(key, why);
+                  }});
 }
 
 void Claims::removed(const std::string& copy_id, const std::string& why) {
@@ -182,15 +207,16 @@ void Claims::removed(const std::string& copy_id, const std::string& why) {
 }
 
 void Claims::probe(const sdk::LaneHost& host, std::function<void(std::string, std::string)> done) {
-  queue(&workers_.front(), [this, host, done = std::move(done)](std::string*) {
-    std::string why;
-    try {
-      why = store_->probe();
-    } catch (const std::exception& error) {
-      why = error.what();
-    }
-    (void)host.post([done, name = store_->name(), why] { done(name, why); });
-  });
+  queue(&workers_.front(),
+        {nullptr, [this, host, done = std::move(done)](std::string*) {
+           std::string why;
+           try {
+             why = store_->probe();
+           } catch (const std::exception& error) {
+             why = error.what();
+           }
+           (void)host.post([done, name = store_->name(), why] { done(name, why); });
+         }});
 }
 
 void Claims::tell(const sdk::LaneHost& host, const Result& result) {

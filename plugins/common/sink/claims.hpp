@@ -4,7 +4,8 @@
 //
 // What has one copy id goes to one thread, so that it happens in the order in which it was asked
 // for. Made and destroyed by the instance, which outlives its lanes; the destructor waits for the
-// threads. put(), remove() and probe() are [any]; results come to the loop of the lane that asked.
+// threads. put(), drop(), remove() and probe() are [any]; results come to the loop of the lane that
+// asked.
 #pragma once
 
 #include <array>
@@ -49,8 +50,11 @@ class Claims {
     std::string copy_id;
     std::function<void(Result)> done;  // on the loop of `host`, while its lane lives
   };
-  // True: the result is not wanted any more.
-  using Dropped = std::shared_ptr<std::atomic<bool>>;
+  // An order that was given: drop() ends it.
+  struct Ticket {
+    std::atomic<bool> dropped{false};
+    std::unique_ptr<Order> order;  // until a thread takes it
+  };
 
   Claims(sdk::Host host, const ClaimOptions& options, BodyForm form);
   ~Claims();
@@ -59,7 +63,10 @@ class Claims {
 
   // The body of a copy may be above the limit: only put() knows.
   bool may_concern(const sdk::Message& message) const;
-  Dropped put(Order order);
+  std::shared_ptr<Ticket> put(Order order);
+  // The result is not wanted any more, and may not come; a message that waits for a thread is
+  // released.
+  void drop(const std::shared_ptr<Ticket>& ticket);
   // The body of a copy that was refused.
   void remove(std::string copy_id);
   // `done` gets the store's name, and why it failed, or "".
@@ -72,7 +79,10 @@ class Claims {
   void tell(const sdk::LaneHost& host, const Result& result);
 
  private:
-  using Task = std::function<void(std::string*)>;  // with the thread's buffer
+  struct Task {
+    std::shared_ptr<Ticket> ticket;          // of put(), else null
+    std::function<void(std::string*)> work;  // with the thread's buffer
+  };
   static constexpr std::size_t kThreads = 4;
   struct Worker {
     std::deque<Task> tasks;
@@ -81,6 +91,7 @@ class Claims {
 
   void run(Worker* worker);
   void queue(Worker* worker, Task task);
+  void carry_out(Ticket* ticket, std::string* buffer);
   Worker& worker_of(const std::string& copy_id);
   Result store(const Order& order, const std::atomic<bool>& dropped, std::string* buffer) const;
   void removed(const std::string& copy_id, const std::string& why);
@@ -91,7 +102,7 @@ class Claims {
   const std::unique_ptr<ClaimStore> store_;
   log_lines::OutageLines outage_;
   sdk::Counter stored_, failed_, deleted_;
-  std::mutex mutex_;  // guards these, and the workers' tasks
+  std::mutex mutex_;  // guards these, the workers' tasks and the orders in their tickets
   std::condition_variable changed_;
   bool end_ = false;
   std::array<Worker, kThreads> workers_;

@@ -12,10 +12,10 @@ void JobLane::store(Part* part, Target target) {
   storing_.emplace(number, Storing{part, std::move(target), claims_->put(std::move(order))});
 }
 
-// The result comes later all the same, and finds nothing.
+// A result that comes all the same finds nothing.
 void JobLane::store_no_more(Part* part) {
   const auto found = storing_.find(part->storing);
-  *found->second.dropped = true;
+  claims_->drop(found->second.ticket);
   storing_.erase(found);
   part->storing = 0;
 }

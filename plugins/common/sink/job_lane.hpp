@@ -93,7 +93,7 @@ class JobLane : public sdk::Lane, public sdk::Output, public sdk::Admission {
   struct Storing {
     Part* part;
     Target target;
-    Claims::Dropped dropped;
+    std::shared_ptr<Claims::Ticket> ticket;
   };
   void store(Part* part, Target target);
   void stored(std::uint64_t number, Claims::Result result);
