@@ -99,13 +99,11 @@ class Run {
       : store_(store), line_(line), terminal_(terminal) {}
 
   int run() {
-    // What is deleted while it is listed may hide other objects from the list.
-    std::vector<StoredObject> chosen;
+    // Each is deleted as soon as its age is known: a resend that comes meanwhile makes it new.
     const std::string why = store_.list([&](const StoredObject& object) {
       if (line_.older_s < 0) return print(object);
-      if (object.age_s >= line_.older_s && !waits(object.key)) chosen.push_back(object);
+      if (object.age_s >= line_.older_s && !waits(object.key)) take(object);
     });
-    for (const StoredObject& object : chosen) take(object);
     if (!why.empty()) fail(why);
     return failed_ ? kFailed : kOk;
   }
