@@ -185,6 +185,24 @@ def test_killed_between_store_and_publication_leaves_an_orphan_and_no_message(da
     assert names(claims) == [identity]
 
 
+def test_killed_under_load_each_reference_has_its_body(daemon, rabbit, claims):
+    made = start(daemon, rabbit, claims, above="4KiB")
+    ledger = Ledger()
+    for _ in range(3):
+        load = Load(made.address(), ledger, threads=6, sizes=(200, 8192, 300_000))
+        load.wait_accepted(60)
+        made.kill()
+        load.stop()
+        made.restart()
+    made.wait_log(rabbit.ready, 30)
+    empty(made)
+    bodies = [body for _, body in rabbit.read(rabbit.waiting())]
+    ledger.check([fetch(claim) if (claim := claim_of(body)) else body for body in bodies], duplicates_allowed=True)
+    referenced = {json.loads(body)["copy_id"] for body in bodies if claim_of(body)}
+    assert referenced <= set(names(claims))
+    assert set(listed(made, "--orphans", "0s")) >= set(names(claims)) - referenced
+
+
 def listed(made, *words):
     done = run_cli("claims", "--config", made.config_file, *words, check=0)
     return [line.split("\t")[0] for line in done.stdout.splitlines()]
