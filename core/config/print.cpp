@@ -141,7 +141,7 @@ std::string Printer::option_text(const std::string& name, const OptionValue& opt
     auto* table = std::get_if<OptionValue::Map>(&item.value);
     if (!table) return;
     for (auto& [column, value] : *table) {
-      if (is_secret(name + "[]." + column)) value = {std::string("***"), {}};
+      if (is_secret(fmt::format("{}[].{}", name, column))) value = {std::string("***"), {}};
     }
   };
   hide(shown);

@@ -239,7 +239,7 @@ bool OptionSet::fill(const config::OptionValue::Map& given, const config::Positi
       return false;
     }
     if (!set(*option, value, problem, at)) {
-      problem = key + " " + problem;
+      problem = fmt::format("{} {}", key, problem);
       return false;
     }
   }
