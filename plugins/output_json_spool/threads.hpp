@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include <csignal>
+#include <signals_blocked.hpp>
 #include <thread>
 #include <utility>
 
@@ -12,12 +12,8 @@ namespace lsmtpd::json_spool {
 
 template <class Function>
 std::thread quiet_thread(const char* name, Function function) {
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const common::SignalsBlocked blocked;
   std::thread thread(std::move(function));
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_setname_np(thread.native_handle(), name);
   return thread;
 }

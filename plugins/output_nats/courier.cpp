@@ -6,30 +6,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <csignal>
+#include <signals_blocked.hpp>
 #include <system_error>
 
 namespace lsmtpd::nats {
-
-namespace {
-
-// Signals are the daemon's main thread's.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
-
-}  // namespace
 
 Courier::Courier(sdk::LaneHost host, Settings settings, Owner& owner)
     : host_(std::move(host)), settings_(std::move(settings)), owner_(owner) {}
@@ -43,7 +23,7 @@ bool Courier::start() {
   if (wake_ < 0) return false;
   try {
     // The library's own threads begin in this one, and take its mask over.
-    const SignalsBlocked blocked;
+    const common::SignalsBlocked blocked;
     thread_ = std::thread([this] { run(); });
   } catch (const std::system_error&) {
     return false;

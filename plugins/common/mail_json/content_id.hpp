@@ -8,25 +8,23 @@
 
 #include <lsmtpd/message.h>
 
-#include <memory>
 #include <string>
 #include <string_view>
+
+#include "mail_json/sha256.hpp"
 
 namespace lsmtpd::mail_json {
 
 class ContentId {
  public:
   explicit ContentId(const lsmtpd_envelope& envelope);
-  ~ContentId();
-  ContentId(ContentId&&) noexcept;
 
   void add(std::string_view piece);
   // 64 hexadecimal digits; empty: OpenSSL had no memory.
   std::string finish();
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  Sha256 hash_;
 };
 
 }  // namespace lsmtpd::mail_json

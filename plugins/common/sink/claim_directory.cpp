@@ -11,10 +11,10 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <mail_json/sha256.hpp>
 #include <utility>
 
 #include "client_options.hpp"
-#include "sha256.hpp"
 
 namespace lsmtpd::sink {
 
@@ -107,7 +107,7 @@ StoreResult ClaimDirectory::put(const std::string& key, ClaimBody& body,
   if (!directory.good()) return failed("open of the directory");
   NewFile file(*directory);
   if (!file.good()) return failed("new file");
-  Sha256 hash;
+  mail_json::Sha256 hash;
   for (std::string_view piece; !(piece = body.next()).empty();) {
     hash.add(piece);
     if (!write_all(file.descriptor(), piece)) return failed("write");

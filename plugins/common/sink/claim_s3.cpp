@@ -5,11 +5,11 @@
 #include <charconv>
 #include <ctime>
 #include <mail_json/base64.hpp>
+#include <mail_json/sha256.hpp>
 #include <utility>
 
 #include "client_options.hpp"
 #include "password_file.hpp"
-#include "sha256.hpp"
 
 namespace lsmtpd::sink {
 
@@ -125,7 +125,7 @@ std::string ClaimS3::prepare(http::AwsRequest* request, const std::string& key) 
 
 StoreResult ClaimS3::send(http::AwsRequest* request, const std::string& sha256) {
   StoreResult result;
-  std::string digits = hex(sha256);
+  std::string digits = mail_json::hex(sha256);
   request->headers.push_back("x-amz-content-sha256: " + digits);
   request->headers.push_back("x-amz-checksum-sha256: " + base64(sha256));
   const http::AwsAnswer answer = client_.ask(*request);
@@ -142,7 +142,7 @@ StoreResult ClaimS3::put(const std::string& key, ClaimBody& body,
   http::AwsRequest request;
   result.why = prepare(&request, key);
   if (!result.why.empty()) return result;
-  Sha256 hash;
+  mail_json::Sha256 hash;
   for (std::string_view piece; !(piece = body.next()).empty();) hash.add(piece);
   if (body.failed() || !body.rewind()) {
     result.why = "the content could not be read";
@@ -181,7 +181,7 @@ std::string ClaimS3::probe() {
     given = false;
     return true;
   };
-  Sha256 hash;
+  mail_json::Sha256 hash;
   hash.add(kText);
   if (std::string why = send(&request, hash.octets()).why; !why.empty()) return "PUT: " + why;
   if (std::string why = remove(key); !why.empty()) return "DELETE: " + why;

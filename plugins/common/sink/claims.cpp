@@ -4,8 +4,8 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <csignal>
 #include <exception>
+#include <signals_blocked.hpp>
 #include <utility>
 
 #include "claim_directory.hpp"
@@ -24,22 +24,6 @@ constexpr std::uint64_t kMostGrowth = 8;
 // Beside the content: keys, and the envelope without its recipients.
 constexpr std::uint64_t kHead = 16 * 1024;
 constexpr std::uint64_t kRecipient = 2048;  // address and parameters, escaped
-
-// Signals are the daemon's main thread's.
-class SignalsBlocked {
- public:
-  SignalsBlocked() {
-    sigset_t all;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  SignalsBlocked(const SignalsBlocked&) = delete;
-  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
- private:
-  sigset_t before_{};
-};
 
 Claims::Result failure(Outcome outcome, bool of_the_store) {
   Claims::Result result;
@@ -66,7 +50,7 @@ Claims::Claims(sdk::Host host, const ClaimOptions& options, BodyForm form)
   stored_ = host_.counter("claim_checks_total", kHelp, {{"result", "stored"}});
   failed_ = host_.counter("claim_checks_total", kHelp, {{"result", "failed"}});
   deleted_ = host_.counter("claim_checks_total", kHelp, {{"result", "deleted"}});
-  const SignalsBlocked blocked;
+  const common::SignalsBlocked blocked;
   for (Worker& worker : workers_) worker.thread = std::thread([this, &worker] { run(&worker); });
 }
 

@@ -8,8 +8,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <mail_json/sha256.hpp>
 #include <sink/claim_directory.hpp>
-#include <sink/sha256.hpp>
 #include <vector>
 
 namespace lsmtpd::sink {
@@ -74,7 +74,7 @@ TEST_F(ClaimDirectoryTest, ABodyIsThereWholeWithItsHash) {
   const StoreResult result = put("id.broker", text);
   EXPECT_EQ(result.why, "");
   EXPECT_EQ(result.location, (folder_ / "id.broker").string());
-  Sha256 hash;
+  mail_json::Sha256 hash;
   hash.add(text);
   EXPECT_EQ(result.sha256, hash.digits());
   EXPECT_EQ(content("id.broker"), text);
@@ -82,7 +82,7 @@ TEST_F(ClaimDirectoryTest, ABodyIsThereWholeWithItsHash) {
 }
 
 TEST_F(ClaimDirectoryTest, TheHashIsThatOfTheStandard) {
-  Sha256 hash;
+  mail_json::Sha256 hash;
   hash.add("abc");
   EXPECT_EQ(hash.digits(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }

@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sha256.hpp"
+#include "mail_json/sha256.hpp"
 
 #include <openssl/evp.h>
 
-namespace lsmtpd::sink {
+namespace lsmtpd::mail_json {
+
+namespace {
+
+// Fetched once: EVP_sha256() is looked up anew at each use.
+const EVP_MD* sha256() {
+  static const EVP_MD* const kFetched = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  return kFetched;
+}
+
+}  // namespace
 
 Sha256::Sha256()
     : context_(EVP_MD_CTX_new()),
-      good_(context_ != nullptr && EVP_DigestInit_ex(context_, EVP_sha256(), nullptr) == 1) {}
+      good_(context_ != nullptr && EVP_DigestInit_ex2(context_, sha256(), nullptr) == 1) {}
 
 Sha256::~Sha256() {
   EVP_MD_CTX_free(context_);
@@ -39,4 +49,4 @@ std::string hex(std::string_view octets) {
   return text;
 }
 
-}  // namespace lsmtpd::sink
+}  // namespace lsmtpd::mail_json

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace lsmtpd::sink {
+namespace lsmtpd::mail_json {
 
 class Sha256 {
  public:
@@ -31,4 +31,4 @@ class Sha256 {
 // "0a1b": two digits an octet.
 std::string hex(std::string_view octets);
 
-}  // namespace lsmtpd::sink
+}  // namespace lsmtpd::mail_json
