@@ -170,7 +170,7 @@ def test_rabbitmq_releases_what_names_no_queue_and_the_others_go_on(daemon, rabb
         assert deliver(client, mail(1), recipients=["r@nowhere.example"]).startswith("451 4.3.0")
         assert deliver(client, mail(2), recipients=["r@there.example"]).startswith("250")
     receive_all(rabbit, queue, [2])
-    made.wait_log("refused", detail="broker: released: no queue took it (%s /queues/anonymous-nowhere.example)" % rabbit.url)
+    made.wait_log("refused", by="broker: released: no queue took it (%s /queues/anonymous-nowhere.example)" % rabbit.url)
 
 
 def test_rabbitmq_3_has_no_anonymous_terminus(daemon, rabbitmq3):
