@@ -160,17 +160,26 @@ def test_an_anonymous_terminus_reaches_each_address_over_one_link(daemon, kind, 
     assert len(made.log_lines("attached to the target")) == 1
 
 
-def test_rabbitmq_releases_what_names_no_queue_and_the_others_go_on(daemon, rabbit):
-    queue = queue_of(rabbit, "anonymous-there.example")
-    made = daemon(config(rabbit, address=None, routing_key="anonymous-{rcpt_domain}", format="rfc822", fallback=False,
-                         anonymous_terminus=True))
+@pytest.mark.parametrize("kind, why", [
+    ("rabbitmq4", "released: no queue took it (amqp://{place} /queues/anonymous-nowhere.example)"),
+    ("brokerj", "rejected amqp:not-found: Unknown destination 'anonymous-nowhere.example' (amqp://{place} anonymous-nowhere.example)")])
+def test_a_message_for_no_queue_waits_and_the_others_of_the_link_go_on(daemon, kind, why, request):
+    broker = request.getfixturevalue(kind)
+    broker.resume()
+    broker.start()
+    queue = "anonymous-there.example"
+    broker.create_queue(queue)
+    broker.purge(queue)
+    made = daemon({**config(broker, address=None, routing_key="anonymous-{rcpt_domain}", format="rfc822", fallback=False,
+                            anonymous_terminus=True), "server": {"workers": 1}})
     made.wait_log("attached to the target", 30)
     with made.client() as client:
         client.command("EHLO client.example", 250)
         assert deliver(client, mail(1), recipients=["r@nowhere.example"]).startswith("451 4.3.0")
         assert deliver(client, mail(2), recipients=["r@there.example"]).startswith("250")
-    receive_all(rabbit, queue, [2])
-    made.wait_log("refused", by="broker: released: no queue took it (%s /queues/anonymous-nowhere.example)" % rabbit.url)
+    receive_all(broker, queue, [2])
+    made.wait_log("refused", by="broker: " + why.format(place=f"{broker.host}:{broker.port}"))
+    assert len(made.log_lines("attached to the target")) == 1, "the link ended"
 
 
 def test_rabbitmq_3_has_no_anonymous_terminus(daemon, rabbitmq3):
