@@ -166,7 +166,7 @@ test_long() {
     export LSMTPD_LONG=1 LSMTPD_ALL_BROKERS=1
     get_worker_libraries all
     get_brokers all
-    pytest=(test_amqp_workers.py test_workers.py test_use_cases.py test_brokers.py test_amqp_brokers.py test_output_kafka.py)
+    pytest=(test_amqp_workers.py test_workers.py test_use_cases.py test_brokers.py test_amqp_brokers.py test_output_kafka.py test_claim_s3.py)
   elif [ "$kind" = faults ]; then
     export LSMTPD_LONG=1
     pytest=(test_kill.py test_replay.py test_faults.py test_power.py test_broker_faults.py test_conformance.py)
