@@ -103,6 +103,7 @@ class Lane : public JobLane,
   void reports(std::uint32_t* budget);
   void report(const rd_kafka_message_t& message);
   void error(rd_kafka_resp_err_t code, const std::string& text);
+  void fatal_error(rd_kafka_resp_err_t code, const std::string& text);
   void renew_password();
   void note_denied(const Outcome& outcome);
 

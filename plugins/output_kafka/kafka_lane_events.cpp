@@ -106,9 +106,17 @@ void Lane::handle(rd_kafka_event_t* event) {
     case RD_KAFKA_EVENT_DR:
       event_ = event;
       return;
-    case RD_KAFKA_EVENT_ERROR:
-      error(rd_kafka_event_error(event), rd_kafka_event_error_string(event));
+    case RD_KAFKA_EVENT_ERROR: {
+      const auto code = rd_kafka_event_error(event);
+      const char* text = rd_kafka_event_error_string(event);
+      // As an event a fatal error has the code of its cause, not RD_KAFKA_RESP_ERR__FATAL.
+      if (rd_kafka_event_error_is_fatal(event)) {
+        fatal_error(code, text);
+      } else {
+        error(code, text);
+      }
       break;
+    }
     case RD_KAFKA_EVENT_LOG: {
       const char *facility = "", *text = "";
       int level = 0;
@@ -144,15 +152,15 @@ void Lane::report(const rd_kafka_message_t& message) {
   ended(number_of(message), outcome_of(delivered));
 }
 
-void Lane::error(rd_kafka_resp_err_t code, const std::string& text) {
-  if (code == RD_KAFKA_RESP_ERR__FATAL) {
-    char reason[512] = "";
-    const auto fatal = rd_kafka_fatal_error(handle_->raw(), reason, sizeof reason);
-    if (fatal == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED) {
-      note_denied(sink::tempfail(451, "4.3.0", "", reason));
-    }
-    return replace(std::string("fatal error: ") + rd_kafka_err2name(fatal) + ": " + reason);
+// The producer takes nothing more.
+void Lane::fatal_error(rd_kafka_resp_err_t code, const std::string& text) {
+  if (code == RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED) {
+    note_denied(sink::tempfail(451, "4.3.0", "", text));
   }
+  replace(std::string("fatal error: ") + rd_kafka_err2name(code) + ": " + text);
+}
+
+void Lane::error(rd_kafka_resp_err_t code, const std::string& text) {
   if (is_of_a_connection(code)) {
     last_error_ = text;
     failed_step_ = step_of(code);

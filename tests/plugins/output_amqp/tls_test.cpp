@@ -58,7 +58,7 @@ struct Certificate {
 };
 
 // Made once for each list of names.
-const Certificate& certificate(const std::string& names = "DNS:localhost") {
+const Certificate& certificate(const char* names = "DNS:localhost") {
   static std::map<std::string, std::unique_ptr<Certificate>> made;
   auto& entry = made[names];
   if (!entry) entry = std::make_unique<Certificate>(names);

@@ -117,15 +117,39 @@ TEST(Report, ThatPassesIsWaitedForByLibrdkafka) {
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }
 
-TEST(Fatal, ErrorsGetAnotherProducer) {
+TEST(Epoch, ThatTheBrokerHasNoLongerIsRenewedByLibrdkafka) {
   Cluster cluster;
   Rig rig;
   rig.open(cluster);
   ASSERT_EQ(rig.deliver().kind, LSMTPD_STORED);
-  // Sequence numbers that the broker has no longer: its state was lost.
   cluster.refuse(RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, 3);
   (void)rig.deliver();
   ASSERT_TRUE(rig.until([&] { return rig.deliver().kind == LSMTPD_STORED; }));
+}
+
+// Two records are under way when the connection breaks; then the leader refuses the first, and the
+// second has a sequence number that comes too early.
+TEST(Fatal, ErrorGetsAnotherProducer) {
+  Cluster cluster;
+  Rig rig;
+  rig.open(cluster);
+  ASSERT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  cluster.answer_in(300);
+  const lsmtpd_call first = rig.send();
+  rig.turn();
+  const lsmtpd_call second = rig.send();
+  rig.turn();
+  cluster.down();
+  ASSERT_TRUE(rig.said("broker not reached"));
+  cluster.refuse(RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+  cluster.refuse(RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+  cluster.answer_in(0);
+  cluster.up();
+  (void)rig.wait(first);
+  (void)rig.wait(second);
+  ASSERT_TRUE(rig.until([&] { return rig.deliver().kind == LSMTPD_STORED; })) << rig.log();
+  EXPECT_THAT(rig.log(), HasSubstr("giving the producer up"));
+  EXPECT_THAT(rig.log(), HasSubstr("OUT_OF_ORDER_SEQUENCE_NUMBER"));
 }
 
 TEST(Loss, OfTheBrokersIsWaitedForAndStoredOnce) {
