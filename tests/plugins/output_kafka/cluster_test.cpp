@@ -148,6 +148,7 @@ TEST(Fatal, ErrorGetsAnotherProducer) {
   (void)rig.wait(first);
   (void)rig.wait(second);
   ASSERT_TRUE(rig.until([&] { return rig.deliver().kind == LSMTPD_STORED; })) << rig.log();
+  if (rd_kafka_version() >= 0x020300ff) return;  // sends both again by itself
   EXPECT_THAT(rig.log(), HasSubstr("giving the producer up"));
   EXPECT_THAT(rig.log(), HasSubstr("OUT_OF_ORDER_SEQUENCE_NUMBER"));
 }
