@@ -85,6 +85,8 @@ class Link : public Outlet {
   std::string address_of(const Target& target) const;
   // The address that the message names.
   std::string address_for(const Part& part) const;
+  // Over the anonymous terminus: why its address is known to lose what it accepts.
+  std::string refusal_of_address(const Part& part) const;
   void warn_of_target() const;
   void wait_for_session() { phase_ = Phase::waiting; }
   std::string open_sender();

@@ -159,6 +159,16 @@ std::string Link::address_for(const Part& part) const {
                      .by_exchange = target_.by_exchange});
 }
 
+// A link with a target was judged before its attach.
+std::string Link::refusal_of_address(const Part& part) const {
+  if (!options_.anonymous_terminus || options_.allow_lossy_target) return {};
+  const std::string address = address_for(part);
+  const Judgement judged =
+      judge(connection_.product(), {address, options_.durability, options_.capabilities});
+  return judged.loses.empty() ? std::string()
+                              : address + ": " + judged.loses + "; see `allow_lossy_target`";
+}
+
 EncoderOptions Link::encoder_options() const {
   return {host_.message_table(),    options_.format,         options_.extra,
           options_.copy_message_id, options_.property_limit, &options_.fields};
@@ -171,6 +181,10 @@ std::unique_ptr<Source> Link::source(const Part& part, const sdk::Message& messa
 
 // False: nothing was given to the engine.
 bool Link::begin(Part* part) {
+  if (const std::string why = refusal_of_address(*part); !why.empty()) {
+    lane_.part_done(*part, not_sent(why));
+    return true;
+  }
   if (part->producer == nullptr) return send_small(part);
   if (part->producer->failed()) {
     lane_.part_done(*part, not_sent("the content could not be read"));

@@ -2,7 +2,7 @@
 // Stores bodies apart for all lanes of an instance, on threads of its own: an fsync may take long,
 // and the host's pool is for others too.
 //
-// What has one copy id goes to one thread, so that it happens in the order in which it was asked
+// All work of one copy id goes to one thread, so that it happens in the order in which it was asked
 // for. Made and destroyed by the instance, which outlives its lanes; the destructor waits for the
 // threads. put(), drop(), remove() and probe() are [any]; results come to the loop of the lane that
 // asked.

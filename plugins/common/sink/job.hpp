@@ -27,7 +27,7 @@ struct Part {
   Outlet* outlet = nullptr;
   std::vector<std::uint32_t> recipients;  // places in the envelope; empty: all
   std::string copy_id;
-  // What the target adds to an outlet that serves several targets.
+  // They tell the targets of one outlet apart.
   std::string address;
   std::string routing_key;
   Phase phase = Phase::queued;

@@ -36,8 +36,8 @@ void JobLane::stored(std::uint64_t number, Claims::Result result) {
   routed();
 }
 
-// Nobody but this attempt may have published the reference: an earlier one that is in doubt may
-// have, and where the host waits no more a later one may be under way.
+// Keeps the body where another attempt may have published the reference: an earlier one that is in
+// doubt, or a later one that began when the host waited no more.
 void JobLane::remove_claim(const Part& part) {
   if (part.claim == nullptr || part.job->in_doubt || part.job->overdue) return;
   claims_->remove(part.copy_id);

@@ -98,11 +98,5 @@ class Sender {
 }  // namespace
 
 int main(int count, char** arguments) {
-  return bare_sender::run(count, arguments, [](const auto& work, auto& watch) {
-    Sender sender(work);
-    watch.begin();
-    const long accepted = sender.run();
-    watch.end();
-    return accepted;
-  });
+  return bare_sender::run_sender<Sender>(count, arguments);
 }

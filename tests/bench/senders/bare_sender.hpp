@@ -87,4 +87,16 @@ int run(int count, char** arguments, Run run) {
   }
 }
 
+// A Sender connects in its constructor; its run() sends and returns how many were accepted.
+template <class Sender>
+int run_sender(int count, char** arguments) {
+  return run(count, arguments, [](const Work& work, Watch& watch) {
+    Sender sender(work);
+    watch.begin();
+    const long accepted = sender.run();
+    watch.end();
+    return accepted;
+  });
+}
+
 }  // namespace bare_sender

@@ -73,6 +73,19 @@ TEST(AnonymousTerminus, OneAddressThatNoQueueTakesStopsNoOther) {
   EXPECT_EQ(rig.admission().ready, 1U);
 }
 
+TEST(AnonymousTerminus, LossyAddressNeedsItsAllowOption) {
+  for (const bool allowed : {false, true}) {
+    Peer peer(offering("qpid", "9.2.0"));
+    Rig rig;
+    if (allowed) rig.option("allow_lossy_target", "true");
+    rig.option("anonymous_terminus", "true").attach(peer, "amq.{rcpt_domain}");
+    const lsmtpd_test_verdict& verdict = rig.deliver();
+    EXPECT_EQ(verdict.kind, std::uint32_t{allowed ? LSMTPD_STORED : LSMTPD_TEMPFAIL});
+    EXPECT_EQ(peer.messages().size(), allowed ? 1U : 0U);
+    EXPECT_EQ(Rig::contains(verdict.detail, "allow_lossy_target"), !allowed);
+  }
+}
+
 TEST(AnonymousTerminus, BrokerWithoutItIsSaid) {
   Peer peer(Script{});
   Rig rig;
