@@ -10,7 +10,8 @@ kafka_log4j_version=2.24.3 # as that Kafka has it
 # Only `test brokers` has these. 5.18.3 is the newest Classic whose release is in Maven's repository as a whole.
 artemis_new_version=2.56.0
 classic_version=5.18.3
-versitygw_version=1.8.0
+versitygw_version=1.8.0 # a server of S3, for the bucket of claim_check
+nats_version=2.15.3 # syncs each message, which Debian 12's cannot
 
 # maven_tarball GROUP:ARTIFACT:VERSION FOLDER DEPTH: unpacks the binary release into the cache as
 # FOLDER, without the first DEPTH folders of its paths.
@@ -95,25 +96,29 @@ get_rabbitmq4() {
   as_root mv "$tree.part" "$tree"
 }
 
-# A server of S3, for the bucket of claim_check. It is built from Go's modules, which takes minutes.
-get_versitygw() {
-  local work
-  [ ! -d "$cache/versitygw-$versitygw_version" ] || return 0
+# go_program NAME VERSION PACKAGE: into $cache/NAME-VERSION. It is built from Go's modules, which takes minutes.
+go_program() {
+  local home=$cache/$1-$2 work
+  [ ! -d "$home" ] || return 0
   command -v go >/dev/null || { # Debian 12's is too old
-    say "without Go: the bucket of claim_check is not tested"
+    say "without Go: no $1, so its tests are skipped"
     return 0
   }
-  say "building versitygw $versitygw_version"
+  say "building $1 $2"
   mkdir -p "$cache"
-  work=$(mktemp -d "$cache/versitygw-$versitygw_version.XXXXXX")
+  work=$(mktemp -d "$home.XXXXXX")
   if GOBIN=$work/bin GOCACHE=$work/objects GOMODCACHE=$work/modules GOFLAGS=-modcacherw \
-    go install "github.com/versity/versitygw/cmd/versitygw@v$versitygw_version" </dev/null >"$work/go.log" 2>&1; then
-    mv "$work/bin" "$cache/versitygw-$versitygw_version"
+    go install "$3@v$2" </dev/null >"$work/go.log" 2>&1; then
+    mv "$work/bin" "$home"
   else
     cat "$work/go.log" >&2
   fi
   rm -rf "$work"
-  [ -d "$cache/versitygw-$versitygw_version" ]
+  [ -d "$home" ]
+}
+
+get_nats() {
+  go_program nats-server "$nats_version" github.com/nats-io/nats-server/v2
 }
 
 # get_brokers [all]. The two RabbitMQ are unpacked, not installed: their packages bring a service that starts at boot.
@@ -128,7 +133,8 @@ get_brokers() {
   if [ "${1:-}" = all ]; then
     maven_tarball "org.apache.artemis:apache-artemis:$artemis_new_version" "artemis-$artemis_new_version" 1 || failed=1
     maven_tarball "org.apache.activemq:apache-activemq:$classic_version" "activemq-$classic_version" 1 || failed=1
-    get_versitygw || failed=1
+    go_program versitygw "$versitygw_version" github.com/versity/versitygw/cmd/versitygw || failed=1
+    get_nats || failed=1
   fi
   [ -z "$failed" ]
 }

@@ -207,6 +207,7 @@ bench_outputs() {
   ensure_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"
   unpack_package postfix "$cache/postfix"
   get_brokers
+  get_nats
   configure build -DLSMTPD_TESTS=ON
   build build lsmtpd plugins/all bare_senders
   LSMTPD_BUILD="$root/build" LSMTPD_CACHE="$cache" tests/bench/bench_outputs.py "$@"

@@ -120,16 +120,13 @@ class KafkaTopic(Sink):
 
 
 class NatsStream(Sink):
-    """One server with nats-server's sync_interval of two minutes. With `always`, each message is synced."""
+    """One server: Debian's with its sync_interval of two minutes, or the newer one, which syncs each message."""
 
     output, ready, sender = "output_nats", "ready to publish", "nats"
 
-    def __init__(self, folder, always):
-        self.name = "nats-synced" if always else "nats"
-        self.process = NatsServer(folder)
-        if always:
-            file = folder / "nats-server.conf"
-            file.write_text(file.read_text().replace("store_dir", "sync_interval: always, store_dir"))
+    def __init__(self, folder, synced):
+        self.name = "nats-synced" if synced else "nats"
+        self.process = NatsServer(folder, synced=synced)
 
     def start(self):
         first = self.process.process is None
@@ -197,7 +194,7 @@ SINKS = {
     **{f"{kind.name}-0-9-1": lambda folder, authority, kind=kind: Amqp091(kind, folder, authority)
        for kind in (RabbitMq3, RabbitMq4)},
     "kafka": KafkaTopic,
-    "nats": lambda folder, _: NatsStream(folder, always=False),
-    "nats-synced": lambda folder, _: NatsStream(folder, always=True),
+    "nats": lambda folder, _: NatsStream(folder, synced=False),
+    "nats-synced": lambda folder, _: NatsStream(folder, synced=True),
     "http": lambda folder, _: HttpServer(folder),
 }

@@ -96,6 +96,14 @@ def nats(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def nats_cluster(tmp_path_factory):
+    if not os.environ.get("LSMTPD_ALL_BROKERS"):
+        pytest.skip("contrib/dev test brokers has the cluster")
+    from support.nats import NatsCluster
+    yield from _broker(NatsCluster, None, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def kafka(authority, tmp_path_factory):
     from support.kafka import Kafka
     yield from _broker(Kafka, authority, tmp_path_factory)

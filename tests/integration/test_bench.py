@@ -14,6 +14,7 @@ import pytest
 from support.certificates import Certificates, table
 from support.daemon import BUILD
 from support.faults import STRACED, can_mount
+from support.nats import NEW_SERVER
 
 BENCH = pathlib.Path(__file__).parents[1] / "bench"
 LOAD = BUILD / "tests/smtp_load"
@@ -45,6 +46,25 @@ def test_a_small_run_has_a_row_for_each_server_and_a_line_for_each_target(tmp_pa
     judged = [line for line in tables if line.startswith("| null, kept: CPU")]
     assert len(judged) == 1
     assert not list(tmp_path.glob("lsmtpd-bench-*"))
+
+
+def test_a_small_run_of_the_outputs_has_a_line_for_each_figure(nats):
+    # bare senders are built where their libraries are found
+    sinks = [name for name, sender in (("http", "http"), ("nats", "nats"), ("nats-synced", "nats"))
+             if (BUILD / f"tests/{sender}_sender").exists()]
+    assert sinks or not os.environ.get("CI"), "there is no bare sender"
+    done = subprocess.run([sys.executable, BENCH / "bench_outputs.py", "--messages", str(MESSAGES), "--sessions", "5",
+                           "--sinks", *sinks], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in sinks:
+        lines = [line[17:] for line in done.stdout.splitlines() if line.startswith(f"{name:16} ")]
+        if name == "nats-synced" and not NEW_SERVER.exists():
+            assert len(lines) == 1 and lines[0].startswith("left out: "), lines
+            continue
+        assert [line.split("  ")[0].split(":")[0] for line in lines] == [
+            "null output beside the sender", "bare sender beside that", "both", "idle", "lsmtpd, connections kept",
+            "lsmtpd, one a connection", "in the spool", "to both apart"], done.stdout
+        assert f"{MESSAGES} accepted" in lines[1] and lines[6].endswith(" 0")
 
 
 def test_a_message_takes_as_many_round_trips_as_its_mode_has_flights(daemon):

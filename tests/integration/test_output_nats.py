@@ -7,8 +7,9 @@ import json
 import pytest
 from test_amqp_brokers import deliver, drained
 
-from support.daemon import run_cli
-from support.load import Ledger, Load
+from support import report
+from support.daemon import merge, run_cli
+from support.load import Ledger, Load, fingerprint
 from support.matrix import LONG
 from support.nats import NatsServer
 from support.plugin_pages import check_examples, check_options
@@ -292,3 +293,41 @@ def test_kill_9_of_the_server_under_load_loses_nothing(daemon, server, record_pr
     record_property("ledger", json.dumps(figures))
     print(figures)
     assert len({each.headers["Nats-Msg-Id"] for each in found}) == len(found)
+
+
+def test_live_check_of_a_cluster_tells_its_replicas(daemon, nats_cluster):
+    nats_cluster.make("REPLICAS")
+    done = live(daemon(of_cluster(nats_cluster, "REPLICAS"), started=False))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 replicas" in done.stdout
+
+
+def of_cluster(cluster, stream):
+    made = config(cluster.urls[0], fallback=True, format="raw", deadline="5s", urls=cluster.urls, stream=stream, subject=stream)
+    return merge(made, {"server": {"workers": 2}})
+
+
+def test_kills_of_the_streams_leader_lose_nothing_of_fifty_thousand(daemon, nats_cluster):
+    """Each leader in turn, while the other two take mail; and once two of three, so that none does."""
+    stream = "LEADERS"
+    nats_cluster.make(stream)
+    made = begin(daemon, of_cluster(nats_cluster, stream))
+    ledger, kills = Ledger(), 0
+    load = Load(made.address(), ledger, threads=8, sizes=(200, 1024, 4096))
+    try:
+        while kills < 6 or ledger.count(2) < 50_000:
+            load.wait_accepted(4000, 300)
+            kills += 1
+            first = nats_cluster.leader(stream)
+            others = [name for name in nats_cluster.nodes if name != first]
+            nats_cluster.nodes[first].kill()
+            if kills == 3:
+                nats_cluster.nodes[others[0]].kill()
+            load.wait_accepted(1000, 300)
+            nats_cluster.start()
+    finally:
+        load.stop()
+    drained(made, 300)
+    with nats_cluster.client() as client:
+        found = ledger.check([fingerprint(each.body) for each in client.messages(stream)], duplicates_allowed=False)
+    report.record("kill -9 of the leader", "nats_cluster", ledger, found, kills=kills)

@@ -8,10 +8,12 @@ import shutil
 import signal
 import socket
 
+from .brokers import CACHE, Unavailable
 from .process import Process
 from .wait import Timeout, free_ports, wait_until
 
-SERVER = shutil.which("nats-server") or "/usr/sbin/nats-server"
+SERVER = shutil.which("nats-server") or "/usr/sbin/nats-server"  # Debian 12's is 2.9
+NEW_SERVER = CACHE / "nats-server-2.15.3/nats-server"
 
 Message = collections.namedtuple("Message", "subject headers body")
 
@@ -19,8 +21,8 @@ Message = collections.namedtuple("Message", "subject headers body")
 class Nats:
     """One connection, for one thread: requests, and publishing without JetStream."""
 
-    def __init__(self, port, login):
-        self._socket = socket.create_connection(("127.0.0.1", port), 20)
+    def __init__(self, port, login, timeout):
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout)
         self._file = self._socket.makefile("rb")
         self.info = json.loads(self._file.readline().split(b" ", 1)[1])
         options = {"verbose": False, "pedantic": False, "headers": True, "no_responders": True,
@@ -125,11 +127,13 @@ def _headers(text):
 
 class NatsServer:
     """start(), kill(), pause() at will; it keeps its port and its streams. `config`: lines of its configuration.
-    `login`: members of CONNECT, or a function that makes them of the server's nonce."""
+    `login`: members of CONNECT, or a function that makes them of the server's nonce. `synced`: by the newer server, which
+    syncs each message before it acknowledges it; the older one cannot."""
 
     start_seconds = 60
 
-    def __init__(self, folder, config="", login=None, max_payload="32MB"):
+    def __init__(self, folder, config="", login=None, max_payload="32MB", synced=False):
+        self._program = NEW_SERVER if synced else SERVER
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         (self.port,) = free_ports(1)
@@ -138,7 +142,7 @@ class NatsServer:
         self.process = None
         self._file = folder / "nats-server.conf"
         self._file.write_text(f'listen: "127.0.0.1:{self.port}"\nmax_payload: {max_payload}\n'
-                              f'jetstream {{ store_dir: "{folder}/store" }}\n{config}\n')
+                              f'jetstream {{ store_dir: "{folder}/store"{", sync_interval: always" * synced} }}\n{config}\n')
 
     @property
     def url(self):
@@ -148,13 +152,20 @@ class NatsServer:
     def host(self):
         return "127.0.0.1"
 
-    def client(self):
-        return Nats(self.port, self.login)
+    def client(self, timeout=20):
+        return Nats(self.port, self.login, timeout)
+
+    def launch(self):
+        if self._program == NEW_SERVER and not NEW_SERVER.exists():
+            raise Unavailable(f"no {NEW_SERVER}: run contrib/dev brokers get all, where Go is installed")
+        if not (self.process and self.process.running()):
+            self.process = Process([self._program, "-c", self._file], self.log, cwd=self.folder)
 
     def start(self):
-        if self.process and self.process.running():
-            return self
-        self.process = Process([SERVER, "-c", self._file], self.log, cwd=self.folder)
+        self.launch()
+        return self.wait_ready()
+
+    def wait_ready(self):
         wait_until(self._answers, self.start_seconds, lambda: f"nats-server to answer:\n{self.process.tail()}")
         return self
 
@@ -184,3 +195,52 @@ class NatsServer:
         if self.process:
             self.resume()
             self.process.kill()
+
+
+class NatsCluster:
+    """Three servers that sync each message. start() starts those that do not run, and waits for all."""
+
+    name = "nats_cluster"
+
+    def __init__(self, folder, _authority=None):
+        ports = free_ports(3)
+        routes = ", ".join(f'"nats://127.0.0.1:{port}"' for port in ports)
+        self.nodes = {f"node{number}": NatsServer(
+            folder / f"node{number}", f'server_name: node{number}\n'
+            f'cluster {{ name: test, listen: "127.0.0.1:{port}", routes: [{routes}] }}', synced=True)
+            for number, port in enumerate(ports)}
+
+    @property
+    def urls(self):
+        return [each.url for each in self.nodes.values()]
+
+    def client(self, timeout=20):
+        return next(each for each in self.nodes.values() if each.process.running()).client(timeout)
+
+    def start(self):
+        for each in self.nodes.values():
+            each.launch()
+        for each in self.nodes.values():  # none answers before two have found each other
+            each.wait_ready()
+        return self
+
+    def make(self, stream):
+        with self.client() as client:
+            client.make(stream, num_replicas=len(self.nodes))
+
+    def leader(self, stream):
+        """The name of its node. While the servers elect one, no question is answered."""
+        def ask():
+            try:
+                with self.client(timeout=2) as client:
+                    return client.api(f"STREAM.INFO.{stream}")["cluster"].get("leader")
+            except (OSError, LookupError):
+                return None
+        return wait_until(ask, 60, f"a leader of {stream}")
+
+    def resume(self):
+        pass
+
+    def end(self):
+        for each in self.nodes.values():
+            each.end()
