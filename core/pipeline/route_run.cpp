@@ -86,8 +86,8 @@ void RouteRun::merge() {
   std::string stored_by, others;
   for (const auto& delivery : deliveries_) {
     auto& list = rank(delivery->verdict()) == 0 ? stored_by : others;
-    list += (list.empty() ? "" : "; ") +
-            said_by(delivery->decided_by().name(), delivery->verdict().detail);
+    if (!list.empty()) list += "; ";
+    list += said_by(delivery->decided_by().name(), delivery->verdict().detail);
     if (rank(delivery->verdict()) > rank(worst->verdict())) worst = delivery.get();
   }
   if (!stored_by.empty() && !others.empty()) others += "; stored all the same by " + stored_by;
