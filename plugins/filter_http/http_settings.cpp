@@ -79,11 +79,11 @@ class Reader {
   }
 
   void files() {
-    settings_.peer.ca = config_.path("ca_file");
-    settings_.peer.certificate = config_.path("client_certificate");
-    settings_.peer.key = config_.path("client_key");
-    if (settings_.peer.certificate.empty() != settings_.peer.key.empty())
-      error(settings_.peer.key.empty() ? "client_key" : "client_certificate",
+    settings_.peer.tls.ca = config_.path("ca_file");
+    settings_.peer.tls.certificate = config_.path("client_certificate");
+    settings_.peer.tls.key = config_.path("client_key");
+    if (settings_.peer.tls.certificate.empty() != settings_.peer.tls.key.empty())
+      error(settings_.peer.tls.key.empty() ? "client_key" : "client_certificate",
             "a client certificate needs both of them");
     for (const char* key : {"ca_file", "client_certificate", "client_key"}) {
       const std::string path = config_.path(key);

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <http/url.hpp>
 #include <sink/client_options.hpp>
+#include <sink/http_tls.hpp>
 
 #include "request_header.hpp"
 #include "target_path.hpp"
@@ -114,13 +115,7 @@ class Parser {
     http::Peer& peer = out_.peer;
     sink::TlsOptions tls;
     good_ &= sink::parse_tls_options(config_, report_, &tls);
-    peer.ca = tls.ca;
-    peer.certificate = tls.certificate;
-    peer.key = tls.key;
-    peer.key_password = tls.key_password;
-    peer.check_issuer = tls.verify != sink::Verify::none;
-    peer.check_name = tls.verify == sink::Verify::name;
-    peer.only_tls_1_3 = tls.only_1_3;
+    peer.tls = sink::http_tls(tls);
     peer.connect_timeout = config_.duration("connect_timeout");
     peer.proxy = text("proxy");
     if (peer.proxy.empty()) return;

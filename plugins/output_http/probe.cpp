@@ -79,7 +79,7 @@ void ProbeConnection::passed() {
   report_.good(sink::to_string(Step::resolve), options_.url);
   report_.good(sink::to_string(Step::connect), address_of(exchange_) + via);
   if (options_.tls)
-    report_.good(sink::to_string(Step::tls), options_.peer.check_issuer
+    report_.good(sink::to_string(Step::tls), options_.peer.tls.check_issuer
                                                  ? "the certificate of the server was verified"
                                                  : "the certificate of the server is not verified");
   report_.good(sink::to_string(Step::attach),

@@ -4,10 +4,11 @@
 #ifdef LSMTPD_CURL_HEADERS
 #include <curl/curl.h>
 #include <dlfcn.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <mutex>
+
+#include "peer_tls.hpp"
 #endif
 
 namespace lsmtpd::http {
@@ -104,18 +105,13 @@ int on_progress(void* data, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return dropped != nullptr && *dropped ? 1 : 0;
 }
 
-bool is_directory(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-}
-
 class Call {
  public:
   Call(CURL* easy, const AwsPeer& peer, const AwsRequest& request)
       : easy_(easy), request_(request), transfer_{request, {}, 0, {}} {
     curl().reset(easy_);
     set_common(peer);
-    set_tls(peer);
+    set_tls(peer.tls, [this](CURLoption option, auto value) { set(option, value); });
     set_verb();
     for (const std::string& line : request.headers) add(line.c_str());
     add("Expect:");
@@ -166,24 +162,6 @@ class Call {
     set(CURLOPT_AWS_SIGV4, provider.c_str());
     set(CURLOPT_USERNAME, request_.access_key.c_str());
     set(CURLOPT_PASSWORD, request_.secret_key.c_str());
-  }
-
-  // Both CAINFO and CAPATH: Debian's libcurl has a default of each.
-  void set_tls(const AwsPeer& peer) {
-    if (!peer.ca.empty()) {
-      const bool directory = is_directory(peer.ca);
-      const char* const none = nullptr;
-      set(CURLOPT_CAINFO, directory ? none : peer.ca.c_str());
-      set(CURLOPT_CAPATH, directory ? peer.ca.c_str() : none);
-    }
-    set(CURLOPT_SSL_VERIFYPEER, peer.check_issuer ? 1L : 0L);
-    set(CURLOPT_SSL_VERIFYHOST, peer.check_name ? 2L : 0L);
-    set(CURLOPT_SSLVERSION,
-        static_cast<long>(peer.only_tls_1_3 ? CURL_SSLVERSION_TLSv1_3 : CURL_SSLVERSION_TLSv1_2));
-    if (peer.certificate.empty()) return;
-    set(CURLOPT_SSLCERT, peer.certificate.c_str());
-    set(CURLOPT_SSLKEY, peer.key.c_str());
-    if (!peer.key_password.empty()) set(CURLOPT_KEYPASSWD, peer.key_password.c_str());
   }
 
   void set_verb() {

@@ -12,18 +12,14 @@
 #include <string_view>
 #include <vector>
 
+#include "peer.hpp"
+
 namespace lsmtpd::http {
 
 struct AwsPeer {
   std::string region;
   std::string service;  // "s3"
-  std::string ca;       // file or directory of trusted certificates; empty: the system's
-  std::string certificate;
-  std::string key;
-  std::string key_password;
-  bool check_issuer = true;
-  bool check_name = true;
-  bool only_tls_1_3 = false;
+  PeerTls tls;
 };
 
 struct AwsRequest {

@@ -1,21 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "exchange.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <stdexcept>
 
+#include "peer_tls.hpp"
+
 namespace lsmtpd::http {
-
-namespace {
-
-bool is_directory(const std::string& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
-}
-
-}  // namespace
 
 Exchange::Exchange(const Peer& peer, const std::string& url, std::uint64_t most, std::uint64_t kept,
                    std::chrono::milliseconds timeout, const std::string& user_agent)
@@ -43,31 +34,12 @@ Exchange::Exchange(const Peer& peer, const std::string& url, std::uint64_t most,
   set(CURLOPT_WRITEDATA, this);
   set(CURLOPT_HEADERFUNCTION, on_header);
   set(CURLOPT_HEADERDATA, this);
-  set_tls(peer);
+  set_tls(peer.tls, [this](CURLoption option, auto value) { set(option, value); });
 }
 
 Exchange::~Exchange() {
   curl_easy_cleanup(easy_);
   curl_slist_free_all(headers_);
-}
-
-// Both CAINFO and CAPATH: Debian's libcurl has a default of each, and the one that is left would
-// trust the system's issuers beside the given ones.
-void Exchange::set_tls(const Peer& peer) {
-  if (!peer.ca.empty()) {
-    const bool directory = is_directory(peer.ca);
-    const char* const none = nullptr;
-    set(CURLOPT_CAINFO, directory ? none : peer.ca.c_str());
-    set(CURLOPT_CAPATH, directory ? peer.ca.c_str() : none);
-  }
-  set(CURLOPT_SSL_VERIFYPEER, peer.check_issuer ? 1L : 0L);
-  set(CURLOPT_SSL_VERIFYHOST, peer.check_name ? 2L : 0L);
-  set(CURLOPT_SSLVERSION,
-      static_cast<long>(peer.only_tls_1_3 ? CURL_SSLVERSION_TLSv1_3 : CURL_SSLVERSION_TLSv1_2));
-  if (peer.certificate.empty()) return;
-  set(CURLOPT_SSLCERT, peer.certificate.c_str());
-  set(CURLOPT_SSLKEY, peer.key.c_str());
-  if (!peer.key_password.empty()) set(CURLOPT_KEYPASSWD, peer.key_password.c_str());
 }
 
 void Exchange::header(const std::string& line) {

@@ -13,17 +13,13 @@
 #include <string>
 #include <string_view>
 
+#include "peer.hpp"
+
 namespace lsmtpd::http {
 
 // How the server is spoken to; the same for all requests of an instance.
 struct Peer {
-  std::string ca;           // file or directory of trusted certificates; empty: the system's
-  std::string certificate;  // ours, PEM; empty: none
-  std::string key;
-  std::string key_password;
-  bool check_issuer = true;  // of the server's certificate
-  bool check_name = true;
-  bool only_tls_1_3 = false;
+  PeerTls tls;
   std::string proxy;  // URL; empty: none
   std::chrono::milliseconds connect_timeout{0};
 };
@@ -76,7 +72,6 @@ class Exchange {
   void set(CURLoption option, Value value) {
     curl_easy_setopt(easy_, option, value);
   }
-  void set_tls(const Peer& peer);
   static std::size_t on_read(char* out, std::size_t size, std::size_t count, void* self);
   static int on_seek(void* self, curl_off_t offset, int origin);
   static std::size_t on_body(char* bytes, std::size_t size, std::size_t count, void* self);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "client_options.hpp"
+#include "http_tls.hpp"
 #include "password_file.hpp"
 
 namespace lsmtpd::sink {
@@ -91,13 +92,7 @@ http::AwsPeer peer_of(const S3Options& options) {
   http::AwsPeer peer;
   peer.region = options.region;
   peer.service = "s3";
-  peer.ca = options.tls.ca;
-  peer.certificate = options.tls.certificate;
-  peer.key = options.tls.key;
-  peer.key_password = options.tls.key_password;
-  peer.check_issuer = options.tls.verify != Verify::none;
-  peer.check_name = options.tls.verify == Verify::name;
-  peer.only_tls_1_3 = options.tls.only_1_3;
+  peer.tls = http_tls(options.tls);
   return peer;
 }
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an HTTP server must show, and what is shown to it. Without libcurl's headers: the options of
+// every output know it. [any]
+#pragma once
+
+#include <string>
+
+namespace lsmtpd::http {
+
+struct PeerTls {
+  std::string ca;           // file or directory of trusted certificates; empty: the system's
+  std::string certificate;  // ours, PEM; empty: none
+  std::string key;
+  std::string key_password;
+  bool check_issuer = true;  // of the server's certificate
+  bool check_name = true;
+  bool only_tls_1_3 = false;
+};
+
+}  // namespace lsmtpd::http
