@@ -241,7 +241,7 @@ def test_a_hold_sends_mail_to_the_fallback_until_it_is_released(daemon, tmp_path
     wait_until(lambda: [o for o in admin.status()["outputs"] if o["name"] == output and o["held"]], 10,
                lambda: admin.get("/status").text)
     assert admin.get("/readyz").status == 200, "its fallback takes mail"
-    assert server.log_lines("admin_command", command="hold")[0]["by"].startswith("root (uid 0, pid ")
+    assert server.wait_log("admin_command", command="hold")["by"].startswith("root (uid 0, pid ")
     assert server.stop() == 0
     server.start()
     server.wait_log("output_held", plugin=output)

@@ -51,7 +51,7 @@ def test_over_tls_with_an_issuer_of_its_own(daemon, rabbit, tmp_path, authority)
         assert s3.content(identity) == LARGE
         untrusted = start(daemon, rabbit, s3, fallback=False)
         assert one(untrusted).startswith("451 4.3.0")
-        assert "certificate" in untrusted.log.read_text()
+        wait_until(lambda: "certificate" in untrusted.log.read_text(), 20, "the log to say it")
     finally:
         s3.end()
 
@@ -61,8 +61,8 @@ def test_a_wrong_secret_is_a_tempfail_with_the_reason_and_no_secret(daemon, rabb
     identity = queued_id(one(made))
     assert made.spool.ids() == [identity]
     assert made.spool.messages()[0].content == LARGE, "the fallback has it whole"
-    said = made.log.read_text() + made.output.read_text()
-    assert "SignatureDoesNotMatch" in said and s3.secret not in said
+    wait_until(lambda: "SignatureDoesNotMatch" in made.log.read_text(), 20, "the log to say it")
+    assert s3.secret not in made.log.read_text() + made.output.read_text()
     assert one(made, SMALL).startswith("250")
     # A key is changed without a reload.
     (s3.folder / "wrong").write_text(s3.secret)

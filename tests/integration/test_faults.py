@@ -160,7 +160,7 @@ def test_a_spool_directory_that_is_renamed_or_replaced_takes_no_mail_until_it_is
     if replaced:
         spool.mkdir(mode=0o700)
     wait_until(lambda: deliver(server).startswith("452 4.3.1"), 2, "the directory to be missed within a second")
-    assert any("renamed, removed or replaced" in line.get("why", "") for line in server.log_lines())
+    wait_until(lambda: any("renamed, removed or replaced" in line.get("why", "") for line in server.log_lines()), 20, "the reason")
     assert not replaced or not list(spool.iterdir())
     if replaced:
         spool.rmdir()

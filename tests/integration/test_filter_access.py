@@ -123,6 +123,7 @@ def test_dry_run_refuses_nothing_and_says_and_counts_what_it_would_do(daemon):
     with server.client() as client:
         client.envelope()
         queued_id(client.data(H + b"x\r\n"))
+    server.wait_log("would refuse")
     would = server.log_lines("would refuse")
     assert len(would) == 1 and would[0]["rule"] == "rules[0]" and would[0]["peer"] == "127.0.0.1"
     counted = {labels: value for (name, labels), value in admin.attach(server).metrics()[0].items()

@@ -153,7 +153,7 @@ def test_discard_and_dry_run(daemon, played):
         client.envelope()
         queued_id(client.data(H + b"x\r\n"))
     assert len(dry.spool) == 1
-    assert dry.log_lines("the policy service would decide")[0]["action"] == "discard"
+    assert dry.wait_log("the policy service would decide")["action"] == "discard"
 
 
 HOSTILE = {
