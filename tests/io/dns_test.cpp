@@ -166,7 +166,7 @@ TEST_F(Dns, AnswersWithAnotherIdOrQuestionAreIgnored) {
         test::dns_name("b.example") + query.question.substr(query.question.size() - 4);
     const std::string wrong("\x7f\0\0\xff", 4);
     return {DnsServer::reply(other).record(query.name, 1, 60, wrong).octets(),
-            DnsServer::reply(elsewhere).record("b.example", 1, 60, wrong).octets(), "x", "",
+            DnsServer::reply(elsewhere).record("b.example", 1, 60, wrong).octets(),
             listed(query)[0]};
   };
   DnsServer server(lying);
