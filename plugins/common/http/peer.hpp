@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an HTTP server must show, and what is shown to it. Without libcurl's headers: the options of
-// every output know it. [any]
+// How an HTTP server is checked, and the certificate that it gets. Without libcurl's headers: the
+// options of every output know it. [any]
 #pragma once
 
 #include <string>
