@@ -14,8 +14,16 @@ T=$1
 mount --bind "$T" "$T"
 mount -t proc proc "$T/proc"
 mount -t sysfs -o ro sysfs "$T/sys"
-mount -t cgroup2 cgroup2 "$T/sys/fs/cgroup" 2>/dev/null || {
-  mount -t tmpfs tmpfs "$T/sys/fs/cgroup"; mount -t cgroup2 cgroup2 "$T/sys/fs/cgroup"; }
+if [ -n "$2" ]; then
+  mount -t tmpfs tmpfs "$T/sys/fs/cgroup"
+  mkdir "$T/sys/fs/cgroup/systemd" "$T/sys/fs/cgroup/unified" "$T/sys/fs/cgroup/memory"
+  mount -t cgroup -o none,name=systemd cgroup "$T/sys/fs/cgroup/systemd"
+  mount -t cgroup2 cgroup2 "$T/sys/fs/cgroup/unified"
+  mount -t cgroup -o memory cgroup "$T/sys/fs/cgroup/memory"
+else
+  mount -t cgroup2 cgroup2 "$T/sys/fs/cgroup" 2>/dev/null || {
+    mount -t tmpfs tmpfs "$T/sys/fs/cgroup"; mount -t cgroup2 cgroup2 "$T/sys/fs/cgroup"; }
+fi
 mount -t tmpfs -o mode=755 tmpfs "$T/dev"
 for name in null zero full random urandom tty; do touch "$T/dev/$name"; mount --bind "/dev/$name" "$T/dev/$name"; done
 mkdir "$T/dev/pts" "$T/dev/shm"
@@ -40,18 +48,40 @@ def hierarchy():
     return None
 
 
+def older_hierarchies():
+    """Those of version 1 that systemd needs so that it can limit memory, where this machine's kernel limits it there."""
+    found = []
+    for line in pathlib.Path("/proc/mounts").read_text().splitlines():
+        _, where, kind, options, *_ = line.split()
+        if kind == "cgroup" and {"name=systemd", "memory"} & set(options.split(",")):
+            found.append(pathlib.Path(where))
+    return found if len(found) == 2 else []
+
+
+def takes_older_hierarchies(tree):
+    """Debian 13's systemd does no longer."""
+    return 'VERSION_ID="12"' in (tree.path / "etc/os-release").read_text()
+
+
 class Machine:
     def __init__(self, tree):
         self.tree = tree
-        self._group = hierarchy() / f"lsmtpd-test-{os.getpid()}-{time.monotonic_ns()}"
+        older = older_hierarchies() if takes_older_hierarchies(tree) else []
+        self._groups = [each / f"lsmtpd-test-{os.getpid()}-{time.monotonic_ns()}" for each in (hierarchy(), *older)]
+
+    @property
+    def limits_memory(self):
+        return len(self._groups) > 1 or "memory" in (hierarchy() / "cgroup.controllers").read_text().split()
 
     def __enter__(self):
         (self.tree.path / "usr/sbin/policy-rc.d").unlink(missing_ok=True)  # services start here as on any machine
-        self._group.mkdir()
-        command = (f'echo $$ >{self._group}/cgroup.procs && exec unshare --mount --pid --ipc --uts --net --cgroup --fork '
-                   '--kill-child --propagation private bash -ec "$0" bash "$1"')
+        for group in self._groups:
+            group.mkdir()
+        command = ("".join(f"echo $$ >{group}/cgroup.procs && " for group in self._groups)
+                   + 'exec unshare --mount --pid --ipc --uts --net --cgroup --fork --kill-child --propagation private '
+                     'bash -ec "$0" bash "$1" "$2"')
         self._said = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(["bash", "-c", command, START, self.tree.path], stdin=subprocess.DEVNULL,
+        self._process = subprocess.Popen(["bash", "-c", command, START, self.tree.path, "older" if len(self._groups) > 1 else ""], stdin=subprocess.DEVNULL,
                                          stdout=self._said, stderr=self._said)
         try:
             self._await_boot()
@@ -81,13 +111,8 @@ class Machine:
         if first:
             os.kill(int(first), signal.SIGKILL)  # the kernel ends all others of its namespace
         self._process.wait(30)
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline and (self._group / "cgroup.procs").exists():
-            for group in sorted(self._group.rglob("*"), reverse=True):
-                if group.is_dir():
-                    group.rmdir() if not (group / "cgroup.procs").read_text() else None
-            if not (self._group / "cgroup.procs").read_text():
-                self._group.rmdir()
+        for group in self._groups:
+            _remove(group)
 
     def run(self, command, check=True, seconds=300):
         """A shell command as root of that machine; returns the finished process with its output as text."""
@@ -115,6 +140,16 @@ class Machine:
                     "with smtplib.SMTP('127.0.0.1', int(sys.argv[2]), local_hostname='client.example', timeout=30) as smtp:\n"
                     "    smtp.sendmail('s@example.org', ['r@example.org'], f'Subject: {sys.argv[1]}\\r\\n\\r\\nbody\\r\\n')\n",
                     subject, port)
+
+
+def _remove(group):
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and (group / "cgroup.procs").exists():
+        for below in sorted(group.rglob("*"), reverse=True):
+            if below.is_dir() and not (below / "cgroup.procs").read_text():
+                below.rmdir()
+        if not (group / "cgroup.procs").read_text():
+            group.rmdir()
 
 
 def missing_for_a_machine():

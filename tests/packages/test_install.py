@@ -94,3 +94,39 @@ def test_a_reload_of_the_service_takes_a_new_configuration(machine):
     machine.run(f"sed -i 's/127.0.0.1:2525/127.0.0.1:2526/' {CONFIG} && systemctl reload lsmtpd")
     wait_until(lambda: machine.run("lsmtpd check --listening", check=False).returncode == 0, 10, "the new listener")
     machine.send("reloaded", port=2526)
+
+
+HOLD_BODIES = """
+import smtplib, sys
+held = []
+try:
+    for _ in range(int(sys.argv[1])):
+        client = smtplib.SMTP("127.0.0.1", 2525, local_hostname="client.example", timeout=30)
+        client.ehlo()
+        client.mail("s@example.org")
+        client.rcpt("r@example.org")
+        client.docmd("DATA")
+        client.sock.sendall(b"x" * 70 + b"\\r\\n" + (b"y" * 70 + b"\\r\\n") * 13_000)  # and no end
+        held.append(client)
+    held[0].sock.recv(1)  # until the daemon is gone
+except OSError:
+    pass
+"""
+
+
+def test_a_daemon_that_is_over_memory_max_is_ended_and_serves_again(machine):
+    """MemoryMax below what limits.memory allows, as a leak would have it."""
+    if not machine.limits_memory:
+        pytest.skip("no hierarchy of cgroups here that limits memory takes this systemd")
+    install(machine, "lsmtpd")
+    machine.run("mkdir -p /etc/systemd/system/lsmtpd.service.d && printf '[Service]\\nMemoryMax=24M\\nMemorySwapMax=0\\nRestartSec=1\\n' "
+                ">/etc/systemd/system/lsmtpd.service.d/memory.conf && systemctl daemon-reload && systemctl start lsmtpd")
+    machine.send("before", port=2525)
+    first = main_process(machine)
+    machine.python(HOLD_BODIES, 40, check=False)
+    wait_until(lambda: machine.run("systemctl show -P NRestarts lsmtpd").stdout.strip() != "0", 60, "systemd to start it again")
+    wait_until(lambda: machine.run("lsmtpd check --listening", check=False).returncode == 0, 30, "the listener")
+    assert main_process(machine) != first
+    machine.send("after", port=2525)
+    assert machine.run("ls /var/spool/lsmtpd/*.json | wc -l").stdout.strip() == "2"
+    assert "killed" in machine.run("journalctl -u lsmtpd --no-pager").stdout
