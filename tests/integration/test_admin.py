@@ -129,19 +129,13 @@ def test_a_scrape_of_twenty_chains_takes_milliseconds(daemon):
     while len(times) < 10:
         assert time.monotonic() < ends
         time.sleep(0.05)  # the pace of a client that is not made to wait: 20 connections in 100 ms
-        began = cpu_seconds(server.pid)
+        began = server.cpu_seconds()
         text = admin.get("/metrics").text
         if text != before:  # not the answer that is used again for a while
-            times.append(cpu_seconds(server.pid) - began)
+            times.append(server.cpu_seconds() - began)
         before = text
     assert len(text) > 100_000
     assert sorted(times)[2] < (0.2 if unoptimised() else 0.005), times
-
-
-def cpu_seconds(pid):
-    """The time that all threads of a process ran on a core: other load of the machine does not count."""
-    tasks = pathlib.Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((each / "schedstat").read_text().split()[0]) for each in tasks) / 1e9
 
 
 def test_what_the_host_the_method_and_the_token_allow(daemon, tmp_path):

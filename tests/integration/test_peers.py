@@ -55,29 +55,30 @@ class Senders:
             time.sleep(0.0005)
 
 
-def worst_round_trip(server, seconds):
-    worst = 0
+def longest_round_trip(server, seconds):
+    """In CPU time of the daemon, since the machine may be busy with other things."""
+    longest = 0
     with server.client() as client:
         client.command("EHLO c.example", 250)
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            begun = time.monotonic()
+            begun = server.cpu_seconds()
             client.command("RSET", 250)
-            worst = max(worst, time.monotonic() - begun)
+            longest = max(longest, server.cpu_seconds() - begun)
             client.command("MAIL FROM:<>", 250)
             time.sleep(0.01)
-    return worst
+    return longest
 
 
 def test_clients_that_send_short_lines_without_end_leave_others_their_turn(daemon):
     # A bare LF has condemned their message, so that what they send is read and thrown away, and fills no disk.
     server = daemon({"server": {"workers": 1}, "limits": {"message_size": "100GiB", "commands": 100_000}})
     with Senders(server, 40, (b"x" * 998 + b"\r\n") * 256):
-        long_lines = worst_round_trip(server, 4)
+        long_lines = longest_round_trip(server, 4)
     wait_until(lambda: server.descriptors() < 40, 30, "the senders to be gone")
     with Senders(server, 40, b"..\r\n" * 65536):
-        short_lines = worst_round_trip(server, 4)
-    print(f"worst round trip: {long_lines * 1000:.1f} ms beside long lines, {short_lines * 1000:.1f} ms beside short")
+        short_lines = longest_round_trip(server, 4)
+    print(f"longest round trip, of CPU: {long_lines * 1000:.1f} ms beside long lines, {short_lines * 1000:.1f} ms beside short")
     assert short_lines <= max(5 * long_lines, 0.1)
 
 

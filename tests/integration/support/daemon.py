@@ -183,6 +183,11 @@ class Daemon:
             return next(int(line.split()[1]) * 1024 for line in status
                         if line.startswith("VmRSS:"))
 
+    def cpu_seconds(self):
+        """Of all its threads: what it took itself, however busy the machine is."""
+        tasks = pathlib.Path(f"/proc/{self.pid}/task").iterdir()
+        return sum(int((each / "schedstat").read_text().split()[0]) for each in tasks) / 1e9
+
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
