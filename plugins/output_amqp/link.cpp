@@ -27,7 +27,7 @@ Link::Link(sdk::LaneHost host, const Options& options, Target target, std::strin
       connection_(connection),
       sessions_(sessions),
       address_(options.anonymous_terminus ? "the anonymous terminus" : ""),
-      pauses_(1, static_cast<std::uint64_t>(options.reconnect_first.count()),
+      pauses_(static_cast<std::uint64_t>(options.reconnect_first.count()),
               static_cast<std::uint64_t>(options.reconnect_last.count())) {}
 
 void Link::opened() {

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include <sink/backoff.hpp>
 #include <sink/outlet.hpp>
 #include "amqp_connection.hpp"
 #include "disposition.hpp"
@@ -126,7 +127,7 @@ class Link : public Outlet {
   std::vector<Sent> sent_;
   std::uint64_t next_tag_ = 1;
   std::uint64_t first_tag_ = 1;  // of this attach
-  Failover pauses_;
+  Backoff pauses_;
   std::uint64_t attached_at_ = 0;
   sdk::Timer timer_;  // the wait for an answer to the attach, or for the next attach
 };

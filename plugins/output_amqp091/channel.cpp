@@ -22,7 +22,7 @@ Channel::Channel(sdk::LaneHost host, const Options& options, std::string exchang
       queue_(std::move(queue)),
       connection_(connection),
       numbers_(numbers),
-      pauses_(1, static_cast<std::uint64_t>(options.reconnect_first.count()),
+      pauses_(static_cast<std::uint64_t>(options.reconnect_first.count()),
               static_cast<std::uint64_t>(options.reconnect_last.count())) {}
 
 std::string Channel::name() const {

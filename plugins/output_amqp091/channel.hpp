@@ -10,6 +10,7 @@
 #include <lsmtpd/sdk/plugin.hpp>
 #include <memory>
 #include <optional>
+#include <sink/backoff.hpp>
 #include <sink/outlet.hpp>
 #include <string>
 #include <string_view>
@@ -96,7 +97,7 @@ class Channel : public Outlet {
   std::uint64_t first_tag_ = 1;  // of unconfirmed_
   std::optional<Returned> returned_;
   std::string where_;  // the broker and the target, for the log
-  Failover pauses_;
+  Backoff pauses_;
   std::uint64_t ready_at_ = 0;
   sdk::Timer timer_;  // the wait for an answer, or for the next open
 };

@@ -20,7 +20,7 @@ Lane::Lane(sdk::LaneHost host, Shared& shared)
       options_(shared.options),
       password_(options_.password_file, options_.password),
       descriptor_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      pauses_(1, static_cast<std::uint64_t>(options_.reconnect_first.count()),
+      pauses_(static_cast<std::uint64_t>(options_.reconnect_first.count()),
               static_cast<std::uint64_t>(options_.reconnect_last.count())) {
   if (descriptor_ < 0) throw std::runtime_error("no descriptor is left for the producer");
   up_ = host.gauge("output_up",

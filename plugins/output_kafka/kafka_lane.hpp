@@ -15,6 +15,7 @@
 #include <lsmtpd/sdk/plugin.hpp>
 #include <map>
 #include <memory>
+#include <sink/backoff.hpp>
 #include <sink/job_lane.hpp>
 #include <sink/password_file.hpp>
 #include <sink/probe_run.hpp>
@@ -139,7 +140,7 @@ class Lane : public JobLane,
   Step failed_step_ = Step::connect;
   std::string last_error_;  // of a connection
   std::string retired_why_;
-  Failover pauses_;
+  Backoff pauses_;
   bool ever_reached_ = false;
   bool woken_ = false;
   bool left_ = false;  // leave() was called

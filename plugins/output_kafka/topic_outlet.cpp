@@ -28,7 +28,7 @@ Topic::Topic(sdk::LaneHost host, const Options& options, std::string name, Outle
       options_(options),
       name_(std::move(name)),
       cluster_(cluster),
-      pauses_(1, static_cast<std::uint64_t>(options.reconnect_first.count()),
+      pauses_(static_cast<std::uint64_t>(options.reconnect_first.count()),
               static_cast<std::uint64_t>(options.reconnect_last.count())) {}
 
 Topic::~Topic() {

@@ -10,8 +10,8 @@
 
 #include <lsmtpd/sdk/plugin.hpp>
 #include <memory>
+#include <sink/backoff.hpp>
 #include <sink/outlet.hpp>
-#include <sink/url.hpp>
 #include <string>
 
 #include "delivery_outcome.hpp"
@@ -101,7 +101,7 @@ class Topic : public Outlet {
   std::size_t under_way_ = 0;
   std::vector<std::uint64_t> gathering_;
   rd_kafka_topic_t* raw_ = nullptr;
-  Failover pauses_;
+  Backoff pauses_;
   sdk::Timer timer_;
 };
 

@@ -23,7 +23,7 @@ StreamOutlet::StreamOutlet(sdk::LaneHost host, const Options& options, Connectio
       options_(options),
       connection_(connection),
       events_(events),
-      pauses_(1, static_cast<std::uint64_t>(options.reconnect_first.count()),
+      pauses_(static_cast<std::uint64_t>(options.reconnect_first.count()),
               static_cast<std::uint64_t>(options.reconnect_last.count())) {}
 
 void StreamOutlet::open() {

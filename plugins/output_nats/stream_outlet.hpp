@@ -8,6 +8,7 @@
 #include <lsmtpd/sdk/plugin.hpp>
 #include <map>
 #include <memory>
+#include <sink/backoff.hpp>
 #include <sink/outlet.hpp>
 #include <string>
 #include <string_view>
@@ -76,7 +77,7 @@ class StreamOutlet : public Outlet {
   Publication building_;                 // of current_
   std::string where_;                    // the server and the stream, for the log
   std::string warned_;
-  Failover pauses_;
+  Backoff pauses_;
   std::uint64_t ready_at_ = 0;
   sdk::Timer timer_;  // the wait for an answer, for the next question, or for the next open
 };
