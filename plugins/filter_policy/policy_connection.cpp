@@ -69,7 +69,7 @@ void Connection::find_addresses() {
   const uint64_t attempt = ++attempt_;
   route_.find(this, [this, attempt](const sink::AddressBook::Answer& found) {
     if (attempt != attempt_) return;
-    addresses_ = found.addresses;
+    addresses_ = route_.failed_last(found.addresses);
     addresses_.resize(std::min(addresses_.size(), kMostAddresses));
     connect_next(found.error);
   });

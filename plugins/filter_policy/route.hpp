@@ -8,6 +8,7 @@
 #include <map>
 #include <sink/address_book.hpp>
 #include <utility>
+#include <vector>
 
 #include "service_address.hpp"
 
@@ -29,6 +30,9 @@ class Route {
     book_.find(host_, url_, [this](const sink::AddressBook::Answer& answer) {
       for (const auto& [ignored, waiter] : std::exchange(waiters_, {})) waiter(answer);
     });
+  }
+  std::vector<sink::Address> failed_last(const std::vector<sink::Address>& addresses) const {
+    return book_.failed_last(addresses);
   }
   void failed(const sink::Address& address) { book_.failed(address); }
   void works(const sink::Address& address) { book_.works(address); }

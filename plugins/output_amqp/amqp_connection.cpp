@@ -37,9 +37,9 @@ bool in_common(const std::string& one, const std::string& other) {
 
 }  // namespace
 
-Connection::Connection(sdk::LaneHost host, const Options& options, AddressBook& book,
+Connection::Connection(sdk::LaneHost host, const Options& options, Dialing& dialing,
                        std::string container_id, BrokerConnection::Owner& lane, Events& events)
-    : BrokerConnection(host, options, book, lane),
+    : BrokerConnection(host, options, dialing, lane),
       host_(host),
       options_(options),
       container_id_(std::move(container_id)),

@@ -44,8 +44,8 @@ class Connection : public BrokerConnection,
     virtual void delivery_updated(pn_delivery_t* delivery) = 0;
   };
 
-  Connection(sdk::LaneHost host, const Options& options, AddressBook& book,
-             std::string container_id, BrokerConnection::Owner& lane, Events& events);
+  Connection(sdk::LaneHost host, const Options& options, Dialing& dialing, std::string container_id,
+             BrokerConnection::Owner& lane, Events& events);
 
   void replace(std::string_view why) override;
   void shut(std::function<void()> done) override;

@@ -38,7 +38,7 @@ Lane::Lane(sdk::LaneHost host, Shared& shared)
       own_name_(own_name(options_, host)),
       container_id_(options_.container_id.empty() ? own_name_
                                                   : numbered(options_.container_id, host)),
-      connection_(host, options_, shared.addresses, container_id_,
+      connection_(host, options_, shared.dialing, container_id_,
                   static_cast<BrokerConnection::Owner&>(*this),
                   static_cast<Connection::Events&>(*this)),
       management_(host, options_, own_name_ + "/management", connection_) {

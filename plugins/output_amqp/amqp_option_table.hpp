@@ -5,14 +5,16 @@
 
 #include <lsmtpd/sdk/plugin.hpp>
 #include <sink/claim_options.hpp>
+#include <sink/dial_options.hpp>
 
 namespace lsmtpd::amqp {
 
 namespace option = sdk::option;
 
 inline constexpr lsmtpd_option kOptions[] = {
-    option::required(option::list(
-        "urls", nullptr, "brokers, tried in this order: amqp://host:5672, amqps://host:5671")),
+    option::required(
+        option::list("urls", nullptr,
+                     "brokers, tried one after the other: amqp://host:5672, amqps://host:5671")),
     option::string("address", nullptr, "target; may hold {rcpt_domain}, {listener} and the like"),
     option::string("exchange", nullptr,
                    "RabbitMQ: exchange to publish to; empty: the queue that routing_key names"),
@@ -67,6 +69,8 @@ inline constexpr lsmtpd_option kOptions[] = {
                     "attach to a queue that accepts before it has synced to disk"),
     option::duration("idle_timeout", "30s", "a broker silent for this long is given up; 0s: never",
                      0, 86400000),
+    sink::kSpreadOption,
+    sink::kConnectRateOption,
     option::duration("connect_timeout", "10s",
                      "for one broker: from resolving its name to its Open", 100, 600000),
     option::duration("reconnect_first", "200ms", "first pause after all brokers failed; doubles", 1,

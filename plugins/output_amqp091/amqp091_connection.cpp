@@ -20,9 +20,9 @@ std::string field(const Fields& fields, std::string_view key) {
 
 }  // namespace
 
-Connection::Connection(sdk::LaneHost host, const Options& options, AddressBook& book,
+Connection::Connection(sdk::LaneHost host, const Options& options, Dialing& dialing,
                        std::string name, BrokerConnection::Owner& lane, Events& events)
-    : BrokerConnection(host, options, book, lane),
+    : BrokerConnection(host, options, dialing, lane),
       host_(host),
       options_(options),
       name_(std::move(name)),

@@ -35,7 +35,7 @@ class Connection : public BrokerConnection, private BytePump::Owner, private Fra
     virtual void channel_header(std::uint16_t channel, Reader payload) = 0;
   };
 
-  Connection(sdk::LaneHost host, const Options& options, AddressBook& book, std::string name,
+  Connection(sdk::LaneHost host, const Options& options, Dialing& dialing, std::string name,
              BrokerConnection::Owner& lane, Events& events);
 
   void replace(std::string_view why) override;

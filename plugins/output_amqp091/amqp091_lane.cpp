@@ -24,7 +24,7 @@ Lane::Lane(sdk::LaneHost host, Shared& shared)
     : BrokerLane(host, shared, shared.options, shared.options.target, connection_),
       options_(shared.options),
       alarm_(shared.alarm),
-      connection_(host, options_, shared.addresses, connection_name(host),
+      connection_(host, options_, shared.dialing, connection_name(host),
                   static_cast<BrokerConnection::Owner&>(*this),
                   static_cast<Connection::Events&>(*this)) {}
 

@@ -5,14 +5,16 @@
 
 #include <lsmtpd/sdk/plugin.hpp>
 #include <sink/claim_options.hpp>
+#include <sink/dial_options.hpp>
 
 namespace lsmtpd::amqp091 {
 
 namespace option = sdk::option;
 
 inline constexpr lsmtpd_option kOptions[] = {
-    option::required(option::list(
-        "urls", nullptr, "brokers, tried in this order: amqp://host:5672, amqps://host:5671")),
+    option::required(
+        option::list("urls", nullptr,
+                     "brokers, tried one after the other: amqp://host:5672, amqps://host:5671")),
     option::string("exchange", nullptr,
                    "exchange to publish to; empty: the queue that routing_key names"),
     option::string("routing_key", nullptr,
@@ -58,6 +60,8 @@ inline constexpr lsmtpd_option kOptions[] = {
     option::duration("heartbeat", "30s",
                      "a broker silent for twice this long is given up; 0s: as the broker wants", 0,
                      3600000),
+    sink::kSpreadOption,
+    sink::kConnectRateOption,
     option::duration("connect_timeout", "10s",
                      "for one broker: from resolving its name to its open-ok", 100, 600000),
     option::duration("reconnect_first", "200ms", "first pause after all brokers failed; doubles", 1,

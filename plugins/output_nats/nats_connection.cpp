@@ -25,9 +25,9 @@ std::string url_of(const Address& address, bool tls) {
 
 }  // namespace
 
-Connection::Connection(const sdk::LaneHost& host, const Options& options, AddressBook& book,
+Connection::Connection(const sdk::LaneHost& host, const Options& options, Dialing& dialing,
                        std::string name, BrokerConnection::Owner& lane, Events& events)
-    : BrokerConnection(host, options, book, lane),
+    : BrokerConnection(host, options, dialing, lane),
       host_(host),
       options_(options),
       name_(std::move(name)),

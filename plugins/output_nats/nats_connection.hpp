@@ -26,7 +26,7 @@ class Connection : public BrokerConnection, private Courier::Owner {
     virtual void denied(const std::string& why) = 0;
   };
 
-  Connection(const sdk::LaneHost& host, const Options& options, AddressBook& book, std::string name,
+  Connection(const sdk::LaneHost& host, const Options& options, Dialing& dialing, std::string name,
              BrokerConnection::Owner& lane, Events& events);
 
   void replace(std::string_view why) override;

@@ -22,7 +22,7 @@ std::string connection_name(const sdk::Host& host) {
 Lane::Lane(sdk::LaneHost host, Shared& shared)
     : BrokerLane(host, shared, shared.options, shared.options.target, connection_),
       options_(shared.options),
-      connection_(host, options_, shared.addresses, connection_name(host),
+      connection_(host, options_, shared.dialing, connection_name(host),
                   static_cast<BrokerConnection::Owner&>(*this),
                   static_cast<Connection::Events&>(*this)) {}
 

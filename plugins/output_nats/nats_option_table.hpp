@@ -5,6 +5,7 @@
 
 #include <lsmtpd/sdk/plugin.hpp>
 #include <sink/claim_options.hpp>
+#include <sink/dial_options.hpp>
 
 namespace lsmtpd::nats {
 
@@ -12,7 +13,7 @@ namespace option = sdk::option;
 
 inline constexpr lsmtpd_option kOptions[] = {
     option::required(option::list(
-        "urls", nullptr, "servers, tried in this order: nats://host:4222, tls://host:4222")),
+        "urls", nullptr, "servers, tried one after the other: nats://host:4222, tls://host:4222")),
     option::required(option::string("stream", nullptr, "the JetStream stream that has to store")),
     option::required(
         option::string("subject", nullptr,
@@ -53,6 +54,8 @@ inline constexpr lsmtpd_option kOptions[] = {
                      "how often the stream is asked for; an answer that does not come ends the "
                      "connection",
                      1000, 3600000),
+    sink::kSpreadOption,
+    sink::kConnectRateOption,
     option::duration("connect_timeout", "10s",
                      "for one server: from resolving its name to its answer about the stream", 100,
                      600000),

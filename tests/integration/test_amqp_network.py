@@ -143,7 +143,8 @@ def test_check_live_says_where_it_failed(daemon, broker, queue):
 
 def test_an_unreachable_broker_is_skipped(daemon, broker, queue):
     port, = free_ports(1)
-    made = start(daemon, broker, queue, urls=[f"amqp://127.0.0.1:{port}", broker.url], format="rfc822", fallback=False)
+    made = start(daemon, broker, queue, urls=[f"amqp://127.0.0.1:{port}", broker.url], spread=False, format="rfc822",
+                 fallback=False)
     send(made, mail(1))
     assert numbers(broker.receive(queue, 1)) == [1]
 

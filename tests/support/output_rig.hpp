@@ -65,6 +65,8 @@ class OutputRig {
   void turn(int times = 20) {
     for (int i = 0; i < times; ++i) lsmtpd_test_turn(test_, 1);
   }
+  // Within this a connection that was lost is tried again (the default of `reconnect_first`).
+  static constexpr std::uint64_t kFirstPause = 200;
   void advance(std::uint64_t ms) { lsmtpd_test_advance(test_, ms); }
   lsmtpd_admission admission() { return lsmtpd_test_admission(test_); }
   std::string log() const { return lsmtpd_test_log(test_); }

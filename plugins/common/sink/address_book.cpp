@@ -70,7 +70,7 @@ void AddressBook::find(const sdk::LaneHost& host, const Url& url, Done done) {
     Lookup& lookup = lookups_[name];
     if (!lookup.under_way && lookup.last.error.empty() && !lookup.last.addresses.empty() &&
         std::chrono::steady_clock::now() - lookup.at < kFresh) {
-      host.defer([answer = in_order(lookup.last), done = std::move(done)] { done(answer); });
+      host.defer([answer = lookup.last, done = std::move(done)] { done(answer); });
       return;
     }
     std::erase_if(lookup.waiters,
@@ -94,7 +94,6 @@ void AddressBook::finished(const std::string& name, Answer answer) {
     lookup.waiters.swap(waiters);
     lookup.last = answer;
     lookup.at = std::chrono::steady_clock::now();
-    answer = in_order(answer);
   }
   for (Waiter& waiter : waiters) {
     (void)waiter.host.post([answer, done = std::move(waiter.done)] { done(answer); });
@@ -114,16 +113,15 @@ void AddressBook::works(const Address& address) {
   std::erase(failed_, address.text());
 }
 
-// As the resolver has them, then those that failed, the one whose failure is oldest first.
-AddressBook::Answer AddressBook::in_order(const Answer& answer) const {
-  Answer ordered = answer;
+std::vector<Address> AddressBook::failed_last(std::vector<Address> addresses) const {
+  const std::lock_guard lock(mutex_);
   const auto rank = [this](const Address& address) {
     const auto found = std::find(failed_.begin(), failed_.end(), address.text());
     return found == failed_.end() ? 0 : 1 + (found - failed_.begin());
   };
-  std::stable_sort(ordered.addresses.begin(), ordered.addresses.end(),
+  std::stable_sort(addresses.begin(), addresses.end(),
                    [&](const Address& a, const Address& b) { return rank(a) < rank(b); });
-  return ordered;
+  return addresses;
 }
 
 }  // namespace lsmtpd::sink

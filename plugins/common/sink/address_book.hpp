@@ -3,9 +3,9 @@
 // is under way at a time and serves whoever asks meanwhile, and an address that failed for one
 // worker is not the first that another tries.
 //
-// find() and then, for each address that was tried, failed() or works(). A host that is an address
-// already is not looked up, so a resolver that does not answer keeps no such broker away. [any]
-// unless said otherwise; it outlives the lanes.
+// find() and failed_last(), and then, for each address that was tried, failed() or works(). A host
+// that is an address already is not looked up, so a resolver that does not answer keeps no such
+// broker away. [any] unless said otherwise; it outlives the lanes.
 #pragma once
 
 #include <sys/socket.h>
@@ -33,14 +33,16 @@ struct Address {
 class AddressBook {
  public:
   struct Answer {
-    std::string error;  // or empty, and then there is an address
-    std::vector<Address> addresses;
+    std::string error;               // or empty, and then there is an address
+    std::vector<Address> addresses;  // as the resolver has them
   };
   using Done = std::function<void(const Answer&)>;
 
   // [loop] of `host`. `done` comes later on that loop, at most once: not where the lane is closed
   // before, and not where the lane asks for the same name again.
   void find(const sdk::LaneHost& host, const Url& url, Done done);
+  // Returns them with those that failed at the end, the one whose failure is oldest first.
+  std::vector<Address> failed_last(std::vector<Address> addresses) const;
   // The address failed at some step: it comes after all others until it works().
   void failed(const Address& address);
   void works(const Address& address);
@@ -58,7 +60,6 @@ class AddressBook {
   };
   static std::string key(const Url& url) { return url.host + ":" + std::to_string(url.port); }
   void finished(const std::string& key, Answer answer);
-  Answer in_order(const Answer& answer) const;
 
   mutable std::mutex mutex_;
   std::map<std::string, Lookup> lookups_;

@@ -30,12 +30,13 @@ class BrokerConnection : protected Dialer::Owner {
     virtual bool refill() = 0;
   };
 
-  BrokerConnection(const sdk::LaneHost& host, const ClientOptions& options, AddressBook& book,
+  BrokerConnection(const sdk::LaneHost& host, const ClientOptions& options, Dialing& dialing,
                    Owner& lane)
-      : lane_(lane), dialer_(host, options, book, static_cast<Dialer::Owner&>(*this)) {}
+      : lane_(lane), dialer_(host, options, dialing, static_cast<Dialer::Owner&>(*this)) {}
 
-  // retry = false: one attempt at url number `index`, for a probe.
-  void start(bool retry = true, std::size_t index = 0) { dialer_.start(retry, index); }
+  void start() { dialer_.start(); }
+  // One attempt at url number `index`, for a probe.
+  void try_once(std::size_t index) { dialer_.try_once(index); }
   // Gives this connection up, and tries the brokers again.
   virtual void replace(std::string_view why) = 0;
   // Says close to the broker, and calls `done` when that is through or a second has passed.

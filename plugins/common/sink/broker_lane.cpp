@@ -9,6 +9,8 @@ namespace lsmtpd::sink {
 namespace {
 
 constexpr std::size_t kScratch = 64 * 1024;
+// Urls with a series of their own: a plugin may have 100.
+constexpr std::size_t kMostPlaces = 32;
 
 }  // namespace
 
@@ -26,6 +28,9 @@ BrokerLane::BrokerLane(const sdk::LaneHost& host, SharedByLanes& shared,
                    {}, sdk::Combine::least);
   reconnects_ = host.counter("output_reconnects_total",
                              "Connections to the broker after the first one, of each worker.");
+  for (std::size_t i = 0; i < std::min(options.urls.size(), kMostPlaces); ++i)
+    places_.push_back(host.gauge("output_connections", "Connections of all workers, by url.",
+                                 {{"url", to_string(options.urls[i])}}));
   up_.set(0);
   // A lane that is to probe is told so in the same turn.
   host.defer([this] {
@@ -117,8 +122,13 @@ void BrokerLane::part_stored(const Part& part) {
 }
 
 void BrokerLane::leave(sdk::Closed& done) {
+  be_nowhere();
   lose_outlets("shutting down");
   connection_.shut([&done] { done(); });
+}
+
+void BrokerLane::be_nowhere() {
+  if (place_ < places_.size()) places_[place_].set(0);
 }
 
 }  // namespace lsmtpd::sink

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "broker_connection.hpp"
 #include "claims.hpp"
@@ -22,10 +23,10 @@
 
 namespace lsmtpd::sink {
 
-// The lanes of one instance share it: the brokers' addresses, and the faults that the log tells
+// The lanes of one instance share it: how brokers are reached, and the faults that the log tells
 // once for all workers. Made and destroyed by the instance, which outlives its lanes.
 struct SharedByLanes {
-  AddressBook addresses;
+  Dialing dialing;
   Outage reach{kReachWords};
   Outage targets{kTargetWords};
   std::unique_ptr<Claims> claims;  // null: no body is stored apart
@@ -96,6 +97,7 @@ class BrokerLane : public JobLane,
  private:
   void connect();
   void make_only();
+  void be_nowhere();
   // JobLane
   std::string unavailable() const override;
   void route(Part* part, const Target& target) override;
@@ -128,6 +130,8 @@ class BrokerLane : public JobLane,
   std::unique_ptr<ProbeRun> probe_;
   sdk::Gauge up_;
   sdk::Counter reconnects_;
+  std::vector<sdk::Gauge> places_;  // by number of the url
+  std::size_t place_ = 0;
   sdk::Timer next_probe_;
 };
 

@@ -25,6 +25,8 @@ void BrokerLane::reached() {
   if (std::exchange(reached_, true)) return;
   shared_.reach.passed(host(), "");
   up_.set(1);
+  place_ = connection_.dialer().current();
+  if (place_ < places_.size()) places_[place_].set(1);
   if (std::exchange(ever_reached_, true)) reconnects_.add();
   host().info("connected to the broker", {{"url", to_string(connection_.url())},
                                           {"address", connection_.dialer().address()},
@@ -54,6 +56,7 @@ void BrokerLane::connection_lost(std::string_view why) {
     not_reached(Step::open, why);
   }
   up_.set(0);
+  be_nowhere();
   failure_ = "connection to the broker lost: " + std::string(why);
   flight_.lost(flight_.count());
   stall_.reset();
@@ -96,9 +99,8 @@ void BrokerLane::give_up(std::string_view why) {
 }
 
 void BrokerLane::probe(sdk::Call call, sdk::ProbeReport report) {
-  probe_ =
-      std::make_unique<ProbeRun>(std::move(call), report, options_.urls.size(),
-                                 [this](std::size_t number) { connection_.start(false, number); });
+  probe_ = std::make_unique<ProbeRun>(std::move(call), report, options_.urls.size(),
+                                      [this](std::size_t number) { connection_.try_once(number); });
   host().defer([this] { probe_claims(*probe_, [this] { probe_->go_on(); }); });
 }
 

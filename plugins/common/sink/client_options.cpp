@@ -45,6 +45,7 @@ class Parser {
 
   bool run() {
     urls();
+    dialing();
     good_ &= peer();
     take_min_version(config_, &out_.tls);
     out_.tls.name = text("tls_name");
@@ -77,6 +78,11 @@ class Parser {
       }
     }
     if (out_.urls.empty() && good_) error("urls", "at least one broker is needed");
+  }
+
+  void dialing() {
+    out_.spread = config_.boolean("spread");
+    out_.connect_rate = static_cast<std::uint32_t>(config_.integer("connect_rate"));
   }
 
   void credentials() {

@@ -8,9 +8,6 @@ namespace lsmtpd::sink {
 
 namespace {
 
-// A connection that was good for longer than this is tried again at once when it is lost.
-constexpr std::uint64_t kSettledIn = 5000;
-
 std::uint64_t dice() {
   static thread_local std::minstd_rand engine{std::random_device{}()};
   return engine();
@@ -38,12 +35,15 @@ std::string_view to_string(Step step) {
   return "attach";
 }
 
-Dialer::Dialer(sdk::LaneHost host, const ClientOptions& options, AddressBook& book, Owner& owner)
+Dialer::Dialer(sdk::LaneHost host, const ClientOptions& options, Dialing& dialing, Owner& owner)
     : host_(host),
       options_(options),
-      book_(book),
+      dialing_(dialing),
       owner_(owner),
-      failover_(options.urls.size(), static_cast<std::uint64_t>(options.reconnect_first.count()),
+      seat_(dialing.seat_of(host.worker())),
+      failover_(options.urls.size(), options.spread ? seat_.url(options.urls.size()) : 0,
+                options.spread ? seat_.turn(options.urls.size()) : 0,
+                static_cast<std::uint64_t>(options.reconnect_first.count()),
                 static_cast<std::uint64_t>(options.reconnect_last.count())),
       connector_(host) {}
 
@@ -53,38 +53,58 @@ void Dialer::start(bool retry, std::size_t index) {
   attempt();
 }
 
-void Dialer::attempt() {
+std::vector<Address> Dialer::order(const std::vector<Address>& addresses) const {
+  return options_.spread ? seat_.order(addresses, options_.urls.size()) : addresses;
+}
+
+void Dialer::begin() {
   tried_ = current();
   addresses_.clear();
   next_ = 0;
   passed_over_.clear();
-  resolving_ = true;
   share_ = options_.connect_timeout;
   deadline_ = host_.now_ms() + static_cast<std::uint64_t>(share_.count());
+}
+
+void Dialer::attempt() {
+  begin();
+  resolving_ = true;
   timer_ = host_.timer(share_, [this] { expired(); });
-  book_.find(host_, url(), [this, attempt = ++attempt_](const AddressBook::Answer& answer) {
-    if (attempt == attempt_ && resolving_) found(answer);
-  });
+  dialing_.addresses.find(host_, url(),
+                          [this, attempt = ++attempt_,
+                           alive = std::weak_ptr<bool>(alive_)](const AddressBook::Answer& answer) {
+                            if (!alive.expired() && attempt == attempt_ && resolving_)
+                              found(answer);
+                          });
 }
 
 void Dialer::found(const AddressBook::Answer& answer) {
   resolving_ = false;
   if (!answer.error.empty()) return failed(Step::resolve, answer.error);
-  addresses_ = answer.addresses;
+  addresses_ = dialing_.addresses.failed_last(order(answer.addresses));
   std::string list;
   for (const Address& each : addresses_) list.append(list.empty() ? "" : ", ").append(each.text());
   owner_.step_done(Step::resolve, list);
   try_next();
 }
 
+// The wait for a turn is not the broker's time.
 void Dialer::try_next() {
   proved_ = false;
+  ++next_;
+  const std::uint64_t wait = dialing_.gate.wait(address(), options_.connect_rate, host_.now_ms());
+  if (wait == 0) return dial();
+  deadline_ += wait;
+  timer_ = host_.timer(std::chrono::milliseconds(wait), [this] { dial(); });
+}
+
+void Dialer::dial() {
+  const Address& address_now = addresses_[next_ - 1];
   const std::uint64_t now = host_.now_ms();
   const std::uint64_t left = deadline_ > now ? deadline_ - now : 1;
   share_ =
-      std::chrono::milliseconds(std::max<std::uint64_t>(1, left / (addresses_.size() - next_)));
+      std::chrono::milliseconds(std::max<std::uint64_t>(1, left / (addresses_.size() - next_ + 1)));
   timer_ = host_.timer(share_, [this] { expired(); });
-  const Address& address_now = addresses_[next_++];
   if (owner_.dial(address_now, share_)) return;
   connecting_ = true;
   connector_.start(address_now, [this](const Connector::Result& result) {
@@ -105,7 +125,7 @@ void Dialer::failed(Step step, std::string_view why) {
   const std::string text = tried + (tried.empty() ? "" : ": ") + std::string(why);
   stop();
   owner_.drop(step);
-  if (next_ > 0) book_.failed(addresses_[next_ - 1]);
+  if (next_ > 0) dialing_.addresses.failed(addresses_[next_ - 1]);
   passed_over_.append(passed_over_.empty() ? "" : "; ").append(text);
   if (next_ < addresses_.size()) return try_next();
   const std::string all = passed_over_;
@@ -125,25 +145,14 @@ void Dialer::again(std::uint64_t ms) {
 }
 
 void Dialer::lost() {
-  if (!proved_ && next_ > 0) book_.failed(addresses_[next_ - 1]);
-  again(pause_after_loss());
-}
-
-// A good connection that is lost is tried again at once, but not where that repeats itself.
-std::uint64_t Dialer::pause_after_loss() {
-  if (!proved_) return failover_.failed(dice());
-  short_lives_ = host_.now_ms() - proved_at_ < kSettledIn ? short_lives_ + 1 : 0;
-  if (short_lives_ < 2) return 0;
-  const auto first = static_cast<std::uint64_t>(options_.reconnect_first.count());
-  const auto last = static_cast<std::uint64_t>(options_.reconnect_last.count());
-  return std::min(last, first << std::min<std::size_t>(short_lives_ - 2, 32));
+  if (!proved_ && next_ > 0) dialing_.addresses.failed(addresses_[next_ - 1]);
+  again(proved_ ? failover_.lost(host_.now_ms(), dice()) : failover_.failed(dice()));
 }
 
 void Dialer::proved() {
-  if (!proved_) proved_at_ = host_.now_ms();
+  if (!proved_) failover_.succeeded(host_.now_ms());
   proved_ = true;
-  failover_.succeeded();
-  if (next_ > 0) book_.works(addresses_[next_ - 1]);
+  if (next_ > 0) dialing_.addresses.works(addresses_[next_ - 1]);
 }
 
 }  // namespace lsmtpd::sink

@@ -6,19 +6,21 @@
 //
 // The owner speaks the protocol on the socket that connected() gives it, and says failed() where
 // that ends before the connection is open, opened() once it is, proved() when the broker is known
-// to be a good one, and lost() when an open connection ends. One Dialer a lane; start() once.
-// [loop]
+// to be a good one, and lost() when an open connection ends. start() once. [loop]
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <lsmtpd/sdk/plugin.hpp>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "address_book.hpp"
 #include "client_options.hpp"
 #include "connector.hpp"
+#include "dialing.hpp"
+#include "failover.hpp"
 #include "step.hpp"
 
 namespace lsmtpd::sink {
@@ -42,10 +44,12 @@ class Dialer {
     virtual void attempt_failed(Step step, std::string_view why) = 0;
   };
 
-  Dialer(sdk::LaneHost host, const ClientOptions& options, AddressBook& book, Owner& owner);
+  Dialer(sdk::LaneHost host, const ClientOptions& options, Dialing& dialing, Owner& owner);
 
-  // retry = false: one attempt at url number `index`, for a probe.
-  void start(bool retry, std::size_t index);
+  // Begins at the connection's own url, and tries again for ever.
+  void start() { start(true, 0); }
+  // One attempt at url number `index`.
+  void try_once(std::size_t index) { start(false, index); }
   void failed(Step step, std::string_view why);
   void opened() { timer_.cancel(); }
   // The next attempt follows.
@@ -58,6 +62,9 @@ class Dialer {
   const Url& url() const { return options_.urls[current()]; }
   // Of the attempt that failed last, or the present one.
   const Url& tried_url() const { return options_.urls[tried_]; }
+  std::size_t current() const { return retry_ ? failover_.current() : index_; }
+  // The order in which this connection tries the addresses of a name: its own first.
+  std::vector<Address> order(const std::vector<Address>& addresses) const;
   // The address that is or was connected to, and why others of the same name were passed over.
   std::string address() const { return next_ == 0 ? "" : addresses_[next_ - 1].text(); }
   const std::string& passed_over() const { return passed_over_; }
@@ -65,18 +72,20 @@ class Dialer {
   bool all_failed() const { return failover_.exhausted(); }
 
  private:
-  std::size_t current() const { return retry_ ? failover_.current() : index_; }
+  void start(bool retry, std::size_t index);
+  void begin();
   void attempt();
   void found(const AddressBook::Answer& answer);
   void try_next();
+  void dial();
   void expired();
   void again(std::uint64_t ms);
-  std::uint64_t pause_after_loss();
 
   sdk::LaneHost host_;
   const ClientOptions& options_;
-  AddressBook& book_;
+  Dialing& dialing_;
   Owner& owner_;
+  const Seat seat_;
   Failover failover_;
   Connector connector_;
   sdk::Timer timer_;           // the pause before an attempt, or its deadline
@@ -86,14 +95,13 @@ class Dialer {
   std::vector<Address> addresses_;
   std::size_t next_ = 0;  // the address after the one that is tried
   std::string passed_over_;
-  std::uint64_t proved_at_ = 0;
-  std::size_t short_lives_ = 0;  // connections in a row that were lost soon after they were good
   std::size_t index_ = 0;
   std::size_t tried_ = 0;
   bool retry_ = true;
   bool resolving_ = false;
   bool connecting_ = false;
   bool proved_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for answers of the book
 };
 
 }  // namespace lsmtpd::sink

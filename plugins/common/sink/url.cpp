@@ -92,13 +92,4 @@ bool is_address(const std::string& host) {
          ::inet_pton(AF_INET6, plain.c_str(), &raw) == 1;
 }
 
-std::uint64_t Failover::failed(std::uint64_t dice) {
-  ++failures_;
-  current_ = (current_ + 1) % count_;
-  if (failures_ % count_ != 0) return 0;
-  const std::size_t rounds = std::min<std::size_t>(failures_ / count_ - 1, 32);
-  const std::uint64_t pause = std::min(last_ms_, first_ms_ << rounds);
-  return pause - dice % (pause / 2 + 1);
-}
-
 }  // namespace lsmtpd::sink

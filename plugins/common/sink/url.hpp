@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The brokers' addresses: parsing of `urls`, and in which order and how long after each other they
-// are tried.
-//
-// parse_url() is used by the options; a Failover belongs to whoever tries again, a lane's
-// Connection or a Link: it tells failed() after each attempt in vain, and succeeded() when a link
-// attached. Pure: the clock and the dice are the caller's.
+// The brokers' addresses: parsing of `urls`. Pure.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -45,29 +39,5 @@ std::string without_credentials(std::string_view text);
 
 // An IPv4 or IPv6 address rather than a name: nothing to look up, and nothing for TLS's SNI.
 bool is_address(const std::string& host);
-
-// Which of `count` brokers comes next, and after what pause: all are tried one after the other
-// without one, then the round is repeated after a pause that doubles from `first_ms` to `last_ms`,
-// less up to half of it by chance.
-class Failover {
- public:
-  Failover(std::size_t count, std::uint64_t first_ms, std::uint64_t last_ms)
-      : count_(count), first_ms_(first_ms), last_ms_(last_ms) {}
-
-  std::size_t current() const { return current_; }
-  // Each broker of the list was tried in vain since the last success.
-  bool exhausted() const { return failures_ >= count_; }
-  // Goes on to the next broker; how long to wait before it is tried. `dice` is any random number.
-  std::uint64_t failed(std::uint64_t dice);
-  // The current broker stays the first choice.
-  void succeeded() { failures_ = 0; }
-
- private:
-  std::size_t count_;
-  std::uint64_t first_ms_;
-  std::uint64_t last_ms_;
-  std::size_t current_ = 0;
-  std::size_t failures_ = 0;
-};
 
 }  // namespace lsmtpd::sink

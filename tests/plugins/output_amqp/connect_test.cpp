@@ -224,7 +224,7 @@ TEST(Connect, ABrokerThatSaysOpenTwiceIsLeft) {
   rig.attach(peer);
   peer.send_raw(std::string("\0\0\0\x11\x02\0\0\0\0\x53\x10\xc0\x04\x01\xa1\x01x", 17));
   ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "a second connection"); }));
-  rig.advance(1);
+  rig.advance(Rig::kFirstPause);
   ASSERT_TRUE(rig.until([&] { return peer.connections() == 2; }));
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }
@@ -236,7 +236,7 @@ TEST(Connect, ABrokerThatOpensLinksByItselfIsLeft) {
   rig.attach(peer);
   peer.intrude();
   ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "that it was not asked for"); }));
-  rig.advance(1);
+  rig.advance(Rig::kFirstPause);
   ASSERT_TRUE(rig.until([&] { return peer.connections() == 2; }));
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }

@@ -20,9 +20,9 @@ class BareLane : public sdk::Lane,
  public:
   static inline BareLane* present = nullptr;
 
-  BareLane(sdk::LaneHost host, const Options& options, AddressBook& book)
+  BareLane(sdk::LaneHost host, const Options& options, Dialing& dialing)
       : sdk::Lane(host),
-        connection(host, options, book, "bare", static_cast<BrokerConnection::Owner&>(*this),
+        connection(host, options, dialing, "bare", static_cast<BrokerConnection::Owner&>(*this),
                    static_cast<Connection::Events&>(*this)) {
     present = this;
     connection.start();
@@ -59,12 +59,12 @@ class Instance : public sdk::Instance {
 
   bool start(sdk::Report& report) override { return parse_options(config(), report, &options_); }
   std::unique_ptr<BareLane> open_lane(sdk::LaneHost host) {
-    return std::make_unique<BareLane>(std::move(host), options_, book_);
+    return std::make_unique<BareLane>(std::move(host), options_, dialing_);
   }
 
  private:
   Options options_;
-  AddressBook book_;
+  Dialing dialing_;
 };
 
 TEST(Connection, ThatIsGivenUpWhileItIsBeingShutEndsAtOnce) {

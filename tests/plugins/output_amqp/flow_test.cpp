@@ -228,7 +228,7 @@ TEST(Stalled, ASilentLinkIsReplacedAndEverythingUnsettledAnswered) {
   EXPECT_EQ(rig.wait(first).kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(rig.wait(second).kind, LSMTPD_TEMPFAIL);
   peer.change([](Script& change) { change.answer = nullptr; });
-  rig.advance(1);
+  rig.advance(Rig::kFirstPause);
   ASSERT_TRUE(rig.until([&] { return peer.connections() == 2; }));
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
   EXPECT_EQ(rig.finish(), "");
@@ -292,7 +292,7 @@ TEST(Replay, GoesOneAtATimeAfterALinkLoss) {
   ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));
   peer.drop();
   EXPECT_EQ(rig.wait(lost).kind, LSMTPD_TEMPFAIL);
-  rig.advance(1);
+  rig.advance(Rig::kFirstPause);
   ASSERT_TRUE(rig.until([&] { return peer.attached().size() == 2; }));
   for (int i = 0; i < 4; ++i) rig.send(rig.mail(), kReplay);
   ASSERT_TRUE(rig.until([&] { return peer.held() == 1; }));

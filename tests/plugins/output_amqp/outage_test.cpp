@@ -136,7 +136,7 @@ TEST(Address, TheNextOfANameIsTriedWhereTheFirstIsRefused) {
   Peer peer({});
   Rig rig;
   rig.raw()->addresses = "127.0.0.2 127.0.0.1";
-  rig.option("urls", named(peer)).option("address", "mail");
+  rig.option("spread", "false").option("urls", named(peer)).option("address", "mail");
   ASSERT_EQ(rig.start(), 0);
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
   EXPECT_THAT(rig.log(), HasSubstr("address=127.0.0.1 port"));
@@ -153,7 +153,10 @@ TEST(Address, HangingAddressLeavesTimeForTheNext) {
   Peer hangs(silent);
   Rig rig;
   rig.raw()->addresses = "127.0.0.2 127.0.0.1";
-  rig.option("urls", named(good)).option("address", "mail").option("connect_timeout", "4s");
+  rig.option("spread", "false")
+      .option("urls", named(good))
+      .option("address", "mail")
+      .option("connect_timeout", "4s");
   ASSERT_EQ(rig.start(), 0);
   ASSERT_TRUE(rig.until([&] { return hangs.connections() == 1; }));
   rig.turn();
@@ -172,7 +175,7 @@ TEST(Address, AddressThatFailedAtOpenIsNotTriedFirstAgain) {
   Peer bad(refusing);
   Rig rig;
   rig.raw()->addresses = "127.0.0.2 127.0.0.1";
-  rig.option("urls", named(good)).option("address", "mail");
+  rig.option("spread", "false").option("urls", named(good)).option("address", "mail");
   ASSERT_EQ(rig.start(), 0);
   ASSERT_TRUE(rig.until([&] {
     rig.advance(100);
@@ -193,7 +196,7 @@ TEST(Address, ABrokerByAddressIsReachedWhileTheResolverIsSilent) {
   Rig rig;
   rig.raw()->no_resolve = 1;
   rig.option("urls", "amqp://broker.example").option("urls", peer.url());
-  rig.option("address", "mail").option("connect_timeout", "3s");
+  rig.option("spread", "false").option("address", "mail").option("connect_timeout", "3s");
   ASSERT_EQ(rig.start(), 0);
   rig.turn();
   rig.advance(3000);

@@ -279,7 +279,7 @@ TEST(Outcome, CloseByTheBrokerReconnects) {
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
   peer.close("amqp:connection:forced");
   ASSERT_TRUE(rig.until([&] { return Rig::contains(rig.log(), "amqp:connection:forced"); }));
-  rig.advance(1);
+  rig.advance(Rig::kFirstPause);
   ASSERT_TRUE(rig.until([&] { return peer.connections() == 2; }));
   EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
 }

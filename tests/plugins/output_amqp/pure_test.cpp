@@ -54,30 +54,6 @@ TEST(Url, AnAddressIsNoName) {
     EXPECT_FALSE(is_address(name)) << name;
 }
 
-TEST(Failover, PausesOnlyAfterAWholeRoundAndDoubles) {
-  Failover order(2, 100, 350);
-  EXPECT_EQ(order.failed(0), 0U);
-  EXPECT_EQ(order.current(), 1U);
-  EXPECT_FALSE(order.exhausted());
-  EXPECT_EQ(order.failed(0), 100U);
-  EXPECT_TRUE(order.exhausted());
-  EXPECT_EQ(order.current(), 0U);
-  EXPECT_EQ(order.failed(0), 0U);
-  EXPECT_EQ(order.failed(0), 200U);
-  order.failed(0);
-  EXPECT_EQ(order.failed(0), 350U);
-  order.succeeded();
-  EXPECT_FALSE(order.exhausted());
-}
-
-TEST(Failover, JitterTakesOffHalfAtMost) {
-  for (std::uint64_t dice = 0; dice < 1000; ++dice) {
-    const std::uint64_t pause = Failover(1, 100, 1000).failed(dice);
-    EXPECT_GE(pause, 50U);
-    EXPECT_LE(pause, 100U);
-  }
-}
-
 TEST(Product, IsToldByNameAndVersion) {
   EXPECT_EQ(identify("RabbitMQ", "3.10.8").broker, Broker::rabbitmq3);
   EXPECT_EQ(identify("RabbitMQ", "4.0.5").broker, Broker::rabbitmq4);
