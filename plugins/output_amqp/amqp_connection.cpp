@@ -153,7 +153,9 @@ void Connection::shut(std::function<void()> done) {
     drop(Step::connect);
     return done();
   }
+  const bool under_way = shut_ != nullptr;
   shut_ = std::move(done);
+  if (under_way) return;
   timer_ = host_.timer(kShutPatience, [this] { failed(Step::open, "closed"); });
   connection().close();
   transport_->wake();

@@ -31,17 +31,19 @@ class Connection : public BrokerConnection,
                    private Transport::Owner,
                    private proton::messaging_handler {
  public:
-  // Of links and deliveries.
+  // Of links and deliveries. A connection without any has this class itself.
   class Events {
    public:
     virtual ~Events() = default;
-    virtual void sender_open(pn_link_t* link) = 0;
+    virtual void sender_open(pn_link_t* /*link*/) {}
     // Either direction.
-    virtual void link_closed(pn_link_t* link, std::string_view why) = 0;
+    virtual void link_closed(pn_link_t* /*link*/, std::string_view /*why*/) {}
     // False: nobody asked for it.
-    virtual bool message_arrived(pn_link_t* link, const proton::message& message) = 0;
-    virtual void session_closed(pn_session_t* session, std::string_view why) = 0;
-    virtual void delivery_updated(pn_delivery_t* delivery) = 0;
+    virtual bool message_arrived(pn_link_t* /*link*/, const proton::message& /*message*/) {
+      return false;
+    }
+    virtual void session_closed(pn_session_t* /*session*/, std::string_view /*why*/) {}
+    virtual void delivery_updated(pn_delivery_t* /*delivery*/) {}
   };
 
   Connection(sdk::LaneHost host, const Options& options, Dialing& dialing, std::string container_id,

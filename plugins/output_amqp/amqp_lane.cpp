@@ -87,6 +87,12 @@ std::string Lane::product() const {
   return product.version.empty() ? product.name : product.name + " " + product.version;
 }
 
+// By a name of its own: brokers refuse a second connection of one container.
+std::unique_ptr<BrokerConnection> Lane::make_trial(BrokerConnection::Owner& owner) {
+  return std::make_unique<Connection>(host(), options_, dialing(), container_id_ + "-trial", owner,
+                                      unheard_);
+}
+
 void Lane::connection_gone() {
   reached_timer_.cancel();
   probe_timer_.cancel();

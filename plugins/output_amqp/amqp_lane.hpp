@@ -30,6 +30,7 @@ class Lane : public BrokerLane, private Connection::Events, private Link::Sessio
   OutletLimit outlet_limit() const override;
   std::uint64_t size_limit() const override;
   std::string product() const override;
+  std::unique_ptr<BrokerConnection> make_trial(BrokerConnection::Owner& owner) override;
   void connection_gone() override;
   void connection_open() override;
   bool refill() override;
@@ -54,6 +55,7 @@ class Lane : public BrokerLane, private Connection::Events, private Link::Sessio
   std::string own_name_;  // no other lane or process has it
   std::string container_id_;
   Connection connection_;
+  Connection::Events unheard_;  // of trials
   Management management_;
   sdk::Timer reached_timer_;
   sdk::Timer probe_timer_;

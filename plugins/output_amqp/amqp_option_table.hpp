@@ -70,6 +70,7 @@ inline constexpr lsmtpd_option kOptions[] = {
     option::duration("idle_timeout", "30s", "a broker silent for this long is given up; 0s: never",
                      0, 86400000),
     sink::kSpreadOption,
+    sink::kRebalanceOption,
     sink::kConnectRateOption,
     option::duration("connect_timeout", "10s",
                      "for one broker: from resolving its name to its Open", 100, 600000),

@@ -228,7 +228,9 @@ void Connection::shut(std::function<void()> done) {
     drop(Step::connect);
     return done();
   }
+  const bool under_way = shut_ != nullptr;
   shut_ = std::move(done);
+  if (under_way) return;
   end_timer_ = host_.timer(kShutPatience, [this] { end("closed"); });
   put_close(&pump_->out(), 0, "closing");
   pump_->wake();

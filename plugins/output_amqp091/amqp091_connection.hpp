@@ -24,15 +24,16 @@ namespace lsmtpd::amqp091 {
 
 class Connection : public BrokerConnection, private BytePump::Owner, private FrameReader::Handler {
  public:
+  // Of channels and alarms. A connection without channels has this class itself.
   class Events {
    public:
     virtual ~Events() = default;
     // The broker takes nothing (an alarm), or takes again.
-    virtual void connection_blocked(std::string_view why) = 0;
-    virtual void connection_unblocked() = 0;
-    virtual void channel_method(std::uint16_t channel, Method method, Reader payload) = 0;
+    virtual void connection_blocked(std::string_view /*why*/) {}
+    virtual void connection_unblocked() {}
+    virtual void channel_method(std::uint16_t /*channel*/, Method /*method*/, Reader /*payload*/) {}
     // The header of a returned message.
-    virtual void channel_header(std::uint16_t channel, Reader payload) = 0;
+    virtual void channel_header(std::uint16_t /*channel*/, Reader /*payload*/) {}
   };
 
   Connection(sdk::LaneHost host, const Options& options, Dialing& dialing, std::string name,

@@ -73,6 +73,11 @@ void Lane::decide(sdk::Call call, const lsmtpd_session_event& event) {
   answer(&call, *outcome);
 }
 
+std::unique_ptr<BrokerConnection> Lane::make_trial(BrokerConnection::Owner& owner) {
+  return std::make_unique<Connection>(host(), options_, dialing(),
+                                      connection_name(host()) + " trial", owner, unheard_);
+}
+
 void Lane::connection_gone() {
   blocked_.clear();
   closing_.clear();

@@ -37,6 +37,7 @@ class Lane : public BrokerLane,
   std::string withheld() const override;
   std::uint64_t size_limit() const override;
   std::string product() const override { return connection_.product(); }
+  std::unique_ptr<BrokerConnection> make_trial(BrokerConnection::Owner& owner) override;
   void connection_gone() override;
   void connection_open() override;
   bool refill() override { return blocked_.empty() && BrokerLane::refill(); }
@@ -57,6 +58,7 @@ class Lane : public BrokerLane,
   const Options& options_;
   log_lines::OutageLines& alarm_;
   Connection connection_;
+  Connection::Events unheard_;       // of trials
   std::set<std::uint16_t> closing_;  // numbers whose close the broker has not answered
   std::string blocked_;              // why the broker takes nothing; empty: it does
 };

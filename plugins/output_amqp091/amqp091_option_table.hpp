@@ -61,6 +61,7 @@ inline constexpr lsmtpd_option kOptions[] = {
                      "a broker silent for twice this long is given up; 0s: as the broker wants", 0,
                      3600000),
     sink::kSpreadOption,
+    sink::kRebalanceOption,
     sink::kConnectRateOption,
     option::duration("connect_timeout", "10s",
                      "for one broker: from resolving its name to its open-ok", 100, 600000),

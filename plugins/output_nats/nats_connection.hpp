@@ -19,11 +19,12 @@ namespace lsmtpd::nats {
 
 class Connection : public BrokerConnection, private Courier::Owner {
  public:
+  // A connection that publishes nothing has this class itself.
   class Events {
    public:
     virtual ~Events() = default;
-    virtual void answered(const Answer& answer) = 0;
-    virtual void denied(const std::string& why) = 0;
+    virtual void answered(const Answer& /*answer*/) {}
+    virtual void denied(const std::string& /*why*/) {}
   };
 
   Connection(const sdk::LaneHost& host, const Options& options, Dialing& dialing, std::string name,

@@ -68,6 +68,11 @@ void Lane::decide(sdk::Call call, const lsmtpd_session_event& event) {
   answer(&call, *outcome);
 }
 
+std::unique_ptr<BrokerConnection> Lane::make_trial(BrokerConnection::Owner& owner) {
+  return std::make_unique<Connection>(host(), options_, dialing(),
+                                      connection_name(host()) + " trial", owner, unheard_);
+}
+
 // A stream that is ready shows that the server is a good one, or its refusal.
 void Lane::good() {
   connection_.proved();

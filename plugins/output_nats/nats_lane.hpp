@@ -34,6 +34,7 @@ class Lane : public BrokerLane,
   std::optional<Outcome> impossible(const Target& target) const override;
   std::uint64_t size_limit() const override;
   std::string product() const override { return "NATS server " + connection_.server().id; }
+  std::unique_ptr<BrokerConnection> make_trial(BrokerConnection::Owner& owner) override;
   void connection_gone() override {}
   void outlet_refused(Outlet& outlet, std::string_view why) override;
   // Connection::Events
@@ -47,6 +48,7 @@ class Lane : public BrokerLane,
 
   const Options& options_;
   Connection connection_;
+  Connection::Events unheard_;  // of trials
 };
 
 }  // namespace lsmtpd::nats

@@ -55,6 +55,7 @@ inline constexpr lsmtpd_option kOptions[] = {
                      "connection",
                      1000, 3600000),
     sink::kSpreadOption,
+    sink::kRebalanceOption,
     sink::kConnectRateOption,
     option::duration("connect_timeout", "10s",
                      "for one server: from resolving its name to its answer about the stream", 100,

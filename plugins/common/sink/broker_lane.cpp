@@ -22,12 +22,15 @@ BrokerLane::BrokerLane(const sdk::LaneHost& host, SharedByLanes& shared,
       shared_(shared),
       options_(options),
       connection_(connection),
-      scratch_(kScratch, '\0') {
+      scratch_(kScratch, '\0'),
+      rebalance_(host, options, shared.dialing, connection, static_cast<Rebalance::Owner&>(*this)) {
   up_ = host.gauge("output_up",
                    "1 while the output is connected to its broker; 0 while a worker's lane is not.",
                    {}, sdk::Combine::least);
   reconnects_ = host.counter("output_reconnects_total",
                              "Connections to the broker after the first one, of each worker.");
+  moves_ = host.counter("output_moves_total",
+                        "Connections that went back to the url they began at (`rebalance`).");
   for (std::size_t i = 0; i < std::min(options.urls.size(), kMostPlaces); ++i)
     places_.push_back(host.gauge("output_connections", "Connections of all workers, by url.",
                                  {{"url", to_string(options.urls[i])}}));
@@ -118,17 +121,15 @@ void BrokerLane::fail_queued(std::string_view why) {
 }
 
 void BrokerLane::part_stored(const Part& part) {
+  came_home_ = false;
   if (shared_.targets.any()) shared_.targets.passed(host(), part.outlet->name());
 }
 
 void BrokerLane::leave(sdk::Closed& done) {
+  stay();
   be_nowhere();
   lose_outlets("shutting down");
-  connection_.shut([&done] { done(); });
-}
-
-void BrokerLane::be_nowhere() {
-  if (place_ < places_.size()) places_[place_].set(0);
+  rebalance_.stop([this, &done] { connection_.shut([&done] { done(); }); });
 }
 
 }  // namespace lsmtpd::sink

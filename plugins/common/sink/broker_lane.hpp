@@ -3,8 +3,10 @@
 //
 // Copies are queued on the outlets of their targets, and the connection is woken; its pump asks
 // refill(), which lets each outlet send what the limits here allow; the broker's outcomes come back
-// through part_done(). A lane that is probed gets nothing else to do (probe_run.hpp). A protocol
-// derives from it and adds what its connection and its outlets tell it beyond that. [loop]
+// through part_done(). A lane that is probed gets nothing else to do (probe_run.hpp). Where
+// Rebalance finds the preferred broker back, nothing more is sent until all is settled; then the
+// connection moves, and what waited goes there. A protocol derives from it and adds what its
+// connection and its outlets tell it beyond that. [loop]
 #pragma once
 
 #include <lsmtpd/sdk/plugin.hpp>
@@ -20,6 +22,7 @@
 #include "outage.hpp"
 #include "outlet.hpp"
 #include "probe_run.hpp"
+#include "rebalance.hpp"
 
 namespace lsmtpd::sink {
 
@@ -35,7 +38,8 @@ struct SharedByLanes {
 class BrokerLane : public JobLane,
                    public sdk::Probe,
                    protected BrokerConnection::Owner,
-                   protected Outlet::Owner {
+                   protected Outlet::Owner,
+                   private Rebalance::Owner {
  public:
   void probe(sdk::Call call, sdk::ProbeReport report) override;
 
@@ -75,9 +79,7 @@ class BrokerLane : public JobLane,
   // Outlet::Owner
   const Flight& flight() const override { return flight_; }
   void part_sent(Part& part) override { JobLane::part_sent(part); }
-  void part_done(Part& part, Outcome outcome) override {
-    JobLane::part_done(part, std::move(outcome));
-  }
+  void part_done(Part& part, Outcome outcome) override;
   void outlet_refused(Outlet& outlet, std::string_view why) override;
   void outlet_rested(Outlet& outlet) override;
   void give_up(std::string_view why) override;
@@ -90,6 +92,7 @@ class BrokerLane : public JobLane,
   void reached();
   const Outlets& outlets() const { return outlets_; }
   Outlet* only() const { return only_; }
+  Dialing& dialing() { return shared_.dialing; }
   bool probing() const { return probe_ != nullptr; }
   // The broker that is probed has the target, and `text` says what it promises.
   void probe_passed(const Outlet& outlet, const std::string& text);
@@ -97,6 +100,12 @@ class BrokerLane : public JobLane,
  private:
   void connect();
   void make_only();
+  // Rebalance::Owner, whose make_trial() each protocol has
+  void home_is_good() override;
+  void move_once_settled(BrokerConnection::To where);
+  void move_if_settled();
+  void move();
+  void stay();
   void be_nowhere();
   // JobLane
   std::string unavailable() const override;
@@ -130,9 +139,14 @@ class BrokerLane : public JobLane,
   std::unique_ptr<ProbeRun> probe_;
   sdk::Gauge up_;
   sdk::Counter reconnects_;
+  sdk::Counter moves_;
   std::vector<sdk::Gauge> places_;  // by number of the url
   std::size_t place_ = 0;
   sdk::Timer next_probe_;
+  Rebalance rebalance_;
+  BrokerConnection::To to_ = BrokerConnection::To::home;
+  bool came_home_ = false;  // and nothing was stored there yet
+  sdk::Timer move_timer_;   // the wait until all is settled, or the turn after it
 };
 
 }  // namespace lsmtpd::sink

@@ -15,6 +15,7 @@ void BrokerLane::attempt_failed(Step step, std::string_view why) {
 }
 
 void BrokerLane::not_reached(Step step, std::string_view why) {
+  up_.set(0);
   const std::string url = to_string(connection_.dialer().tried_url());
   const std::string at(to_string(step));
   shared_.reach.failed(
@@ -27,6 +28,7 @@ void BrokerLane::reached() {
   up_.set(1);
   place_ = connection_.dialer().current();
   if (place_ < places_.size()) places_[place_].set(1);
+  rebalance_.connected();
   if (std::exchange(ever_reached_, true)) reconnects_.add();
   host().info("connected to the broker", {{"url", to_string(connection_.url())},
                                           {"address", connection_.dialer().address()},
@@ -57,6 +59,9 @@ void BrokerLane::connection_lost(std::string_view why) {
   }
   up_.set(0);
   be_nowhere();
+  stay();
+  came_home_ = false;
+  rebalance_.lost();
   failure_ = "connection to the broker lost: " + std::string(why);
   flight_.lost(flight_.count());
   stall_.reset();
@@ -82,6 +87,10 @@ void BrokerLane::outlet_refused(Outlet& outlet, std::string_view why) {
   if (probe_) return probe_failed(Step::attach, outlet.name() + ": " + std::string(why));
   shared_.targets.failed(host(), {outlet.name(), outlet.name(), std::string(why), std::string(why),
                                   waiting_, host().now_ms()});
+  // It took messages where this lane came from.
+  if (!std::exchange(came_home_, false)) return;
+  rebalance_.rest();
+  move_once_settled(BrokerConnection::To::next);
 }
 
 void BrokerLane::outlet_rested(Outlet& outlet) {

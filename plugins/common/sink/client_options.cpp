@@ -82,6 +82,7 @@ class Parser {
 
   void dialing() {
     out_.spread = config_.boolean("spread");
+    out_.rebalance = config_.duration("rebalance");
     out_.connect_rate = static_cast<std::uint32_t>(config_.integer("connect_rate"));
   }
 

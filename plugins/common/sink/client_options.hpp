@@ -25,8 +25,9 @@ struct ClientOptions {
   std::string password;
   std::string password_file;
   TlsOptions tls;
-  bool spread = true;              // over urls and addresses; false: in their order
-  std::uint32_t connect_rate = 0;  // a second, to one address
+  bool spread = true;                      // over urls and addresses; false: in their order
+  std::chrono::milliseconds rebalance{0};  // 0: never
+  std::uint32_t connect_rate = 0;          // a second, to one address
   std::chrono::milliseconds connect_timeout{0};
   std::chrono::milliseconds reconnect_first{0};
   std::chrono::milliseconds reconnect_last{0};

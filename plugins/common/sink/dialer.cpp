@@ -53,6 +53,16 @@ void Dialer::start(bool retry, std::size_t index) {
   attempt();
 }
 
+void Dialer::go_home() {
+  failover_.go_home();
+  attempt();
+}
+
+void Dialer::go_on() {
+  failover_.go_on();
+  attempt();
+}
+
 std::vector<Address> Dialer::order(const std::vector<Address>& addresses) const {
   return options_.spread ? seat_.order(addresses, options_.urls.size()) : addresses;
 }
@@ -76,6 +86,14 @@ void Dialer::attempt() {
                             if (!alive.expired() && attempt == attempt_ && resolving_)
                               found(answer);
                           });
+}
+
+void Dialer::try_once(std::size_t index, const Address& address) {
+  retry_ = false;
+  index_ = index;
+  begin();
+  addresses_.push_back(address);
+  try_next();
 }
 
 void Dialer::found(const AddressBook::Answer& answer) {

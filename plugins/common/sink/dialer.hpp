@@ -6,7 +6,8 @@
 //
 // The owner speaks the protocol on the socket that connected() gives it, and says failed() where
 // that ends before the connection is open, opened() once it is, proved() when the broker is known
-// to be a good one, and lost() when an open connection ends. start() once. [loop]
+// to be a good one, and lost() when an open connection ends. start() once. It may be destroyed
+// after stop(), in a later turn. [loop]
 #pragma once
 
 #include <chrono>
@@ -50,18 +51,26 @@ class Dialer {
   void start() { start(true, 0); }
   // One attempt at url number `index`.
   void try_once(std::size_t index) { start(false, index); }
+  // ... at this address only.
+  void try_once(std::size_t index, const Address& address);
   void failed(Step step, std::string_view why);
   void opened() { timer_.cancel(); }
   // The next attempt follows.
   void lost();
   void proved();
-  // No more attempts.
+  // No more attempts, until go_home() or go_on().
   void stop();
+  // Begins again, at the connection's own url or at the next one.
+  void go_home();
+  void go_on();
 
   bool retries() const { return retry_; }
   const Url& url() const { return options_.urls[current()]; }
   // Of the attempt that failed last, or the present one.
   const Url& tried_url() const { return options_.urls[tried_]; }
+  // The connection's own url, and its number.
+  const Url& home_url() const { return options_.urls[home()]; }
+  std::size_t home() const { return failover_.home(); }
   std::size_t current() const { return retry_ ? failover_.current() : index_; }
   // The order in which this connection tries the addresses of a name: its own first.
   std::vector<Address> order(const std::vector<Address>& addresses) const;

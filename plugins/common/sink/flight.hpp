@@ -19,8 +19,9 @@ class Flight {
   Flight(sdk::Host host, std::uint32_t most, std::uint64_t most_bytes)
       : host_(host), most_(most), most_bytes_(most_bytes) {}
 
-  // One message always fits, whatever its size.
+  // One message always fits, whatever its size, unless all are on hold.
   bool has_room(std::uint64_t bytes) const {
+    if (on_hold_) return false;
     if (count_ == 0) return true;
     return count_ < most_ && bytes_ + bytes <= most_bytes_ && !short_;
   }
@@ -35,6 +36,10 @@ class Flight {
   void outcome_of_replay() {
     if (careful_ > 0) --careful_;
   }
+
+  // Nothing more is sent until that ends.
+  void hold(bool on) { on_hold_ = on; }
+  bool on_hold() const { return on_hold_; }
 
   std::uint32_t count() const { return count_; }
   std::uint32_t replaying() const { return replaying_; }
@@ -58,6 +63,7 @@ class Flight {
   std::uint64_t reserved_ = 0;
   std::vector<sdk::Reservation> reservations_;
   bool short_ = false;  // the budget had no more
+  bool on_hold_ = false;
 };
 
 }  // namespace lsmtpd::sink

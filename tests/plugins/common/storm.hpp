@@ -19,6 +19,7 @@
 
 #include <sink/attempt_gate.hpp>
 #include <sink/failover.hpp>
+#include <sink/rebalance.hpp>
 #include <sink/seat.hpp>
 
 namespace lsmtpd::sink::test {
@@ -29,7 +30,9 @@ inline constexpr std::size_t kBrokers = 3;
 inline constexpr std::uint64_t kLogin = 4;         // milliseconds
 inline constexpr std::uint64_t kTimeout = 10'000;  // `connect_timeout`
 inline constexpr std::size_t kBacklog = 128;
-inline constexpr std::uint32_t kRate = 10;  // `connect_rate`
+inline constexpr std::uint32_t kRate = 10;           // `connect_rate`
+inline constexpr std::uint64_t kRebalance = 60'000;  // `rebalance`
+inline constexpr std::uint64_t kTrial = 1000;        // how long a trial lasts
 
 class Clock {
  public:
@@ -139,6 +142,17 @@ class Lane {
   void attempt() {
     connect(order_.current(), [this](bool good) { good ? opened() : failed(); });
   }
+  // As Rebalance does, with the classes of the plugins left out.
+  void check_later() {
+    const std::uint64_t pause = rebalance_pause(kRebalance, dice());
+    cluster_.clock.at(cluster_.clock.now() + (cluster_.control ? kRebalance : pause), [this] {
+      if (order_.current() == order_.home()) return;
+      connect(order_.home(), [this](bool good) {
+        if (!good) return check_later();
+        cluster_.clock.at(cluster_.clock.now() + kTrial, [this] { go_home(); });
+      });
+    });
+  }
   void lose(std::size_t broker) {
     if (!connected_ || order_.current() != broker) return;
     connected_ = false;
@@ -157,6 +171,12 @@ class Lane {
     cluster_.clock.at(now + wait, [this, broker, done = std::move(done)] {
       cluster_.brokers[broker].connect(done);
     });
+  }
+  void go_home() {
+    connected_ = false;
+    --cluster_.connected;
+    order_.go_home();
+    attempt();
   }
   void opened() {
     connected_ = true;
@@ -201,6 +221,12 @@ class Storm {
   }
   void come_back() {
     for (Broker& broker : cluster_.brokers) broker.come_up();
+    begin();
+  }
+  // Where the others go on.
+  void come_back_to(std::size_t broker) {
+    cluster_.brokers[broker].come_up();
+    for (Lane& lane : lanes_) lane.check_later();
     begin();
   }
   // Figures count from here.

@@ -41,6 +41,18 @@ Figures all_brokers_lost(bool control) {
   return storm.figures("all brokers come back");
 }
 
+Figures one_broker_returns(bool control) {
+  Storm storm(control);
+  storm.start();
+  storm.run(60'000);
+  storm.lose(0);
+  storm.run(60'000);
+  storm.come_back_to(0);
+  storm.run(300'000);
+  for (std::size_t broker = 0; broker < kBrokers; ++broker) EXPECT_NEAR(storm.at(broker), 427, 7);
+  return storm.figures("one broker returns, and its connections do");
+}
+
 // The backlog is never full, and no broker gets more than it can log in for long.
 void expect_calm(const Figures& figures) {
   EXPECT_LE(figures.attempts, kProcesses * kRate);
@@ -74,6 +86,14 @@ TEST(Storm, ReturnOfAllBrokers) {
   expect_calm(calm);
   EXPECT_LT(calm.ms, 15'000U);
   expect_storm(all_brokers_lost(true));
+}
+
+TEST(Storm, ReturnOfOneBrokerIsGradual) {
+  const Figures calm = one_broker_returns(false);
+  expect_calm(calm);
+  EXPECT_LT(calm.attempts, 60U);
+  EXPECT_LT(calm.ms, 95'000U);
+  expect_storm(one_broker_returns(true));
 }
 
 TEST(Storm, EachOfTheOthersGetsItsShareOfALostBroker) {
