@@ -116,6 +116,18 @@ Json chains_of(const Board& board) {
   return list;
 }
 
+// By url, for outputs with several brokers.
+Json broker_connections_of(const Snapshot& all, std::string_view plugin) {
+  Json urls = json_object();
+  const auto* family = find(all, "lsmtpd_output_connections");
+  if (!family) return urls;
+  for (const auto& series : family->series) {
+    if (label(*family, series, "plugin") != plugin) continue;
+    put(urls.get(), std::string(label(*family, series, "url")).c_str(), series.value);
+  }
+  return urls;
+}
+
 Json outputs_of(const Board& board, const Snapshot& all) {
   Json list = json_array();
   const auto facts = board.facts();
@@ -132,6 +144,7 @@ Json outputs_of(const Board& board, const Snapshot& all) {
       put_value(one.get(), key.c_str(), all, std::string("lsmtpd_output_") + figure, "plugin",
                 name);
     }
+    put(one.get(), "connections", broker_connections_of(all, name));
     append(list.get(), std::move(one));
   }
   return list;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "admin/json.hpp"
 #include "app/ctl.hpp"
@@ -77,6 +78,23 @@ void add_outputs(Text& out, const cJSON* status) {
   }
 }
 
+// Of outputs to brokers: how many workers are connected to each.
+void add_broker_connections(Text& out, const cJSON* status) {
+  bool any = false;
+  const cJSON* output = nullptr;
+  cJSON_ArrayForEach(output, item(status, "outputs")) {
+    const cJSON* url = nullptr;
+    cJSON_ArrayForEach(url, item(output, "connections")) {
+      if (!std::exchange(any, true)) {
+        out.line("");
+        out.line("{:<20} {:>11}  {}", "OUTPUT", "CONNECTIONS", "URL");
+      }
+      out.line("{:<20} {:>11}  {}", text(output, "name"), url->valuedouble,
+               escape_sentence(url->string));
+    }
+  }
+}
+
 void add_spools(Text& out, const cJSON* status) {
   const double now = number(status, "time");
   const cJSON* spools = item(status, "spools");
@@ -127,6 +145,7 @@ std::string status_for_person(const std::string& document) {
   Text out;
   add_head(out, status.get());
   add_outputs(out, status.get());
+  add_broker_connections(out, status.get());
   add_spools(out, status.get());
   add_rest(out, status.get());
   return out.out;
