@@ -7,16 +7,19 @@ import threading
 
 
 class Relay:
-    """Forwards connections to `address` to host:port until close(). `port_here` 0: any that is free."""
+    """Forwards connections to `address` to host:port until close(). `port_here` 0: any that is free. `connections` is how
+    many there are now."""
 
-    def __init__(self, host, port, port_here=0):
+    def __init__(self, host, port, port_here=0, host_here="127.0.0.1"):
         self._peer = (host, port)
         self._flows = threading.Event()
         self._flows.set()
         self._sockets = []
         self._whole = True
         self.held = 0  # octets that came while it was frozen
-        self._listener = socket.create_server(("127.0.0.1", port_here))
+        self.connections = 0
+        self._lock = threading.Lock()
+        self._listener = socket.create_server((host_here, port_here))
         self.address = self._listener.getsockname()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -65,8 +68,17 @@ class Relay:
             client.close()
             return
         self._sockets += [client, broker]
-        for pair in ((client, broker), (broker, client)):
-            threading.Thread(target=self._copy, args=pair, daemon=True).start()
+        with self._lock:
+            self.connections += 1
+        other = threading.Thread(target=self._copy, args=(broker, client), daemon=True)
+        threading.Thread(target=self._both, args=(client, broker, other), daemon=True).start()
+
+    def _both(self, client, broker, other):
+        other.start()
+        self._copy(client, broker)
+        other.join()
+        with self._lock:
+            self.connections -= 1
 
     def _copy(self, source, sink):
         try:
