@@ -165,7 +165,6 @@ Archive::Loaded Archive::unreadable(std::int64_t error) {
 }
 
 std::uint64_t Archive::size_of(const std::string& name) {
-  if (!capacity_.counts_bytes()) return 0;
   FileInfo info;
   return files_.info_in(directory_.messages(), name.c_str(), info) < 0 ? 0 : info.size;
 }

@@ -53,8 +53,7 @@ class Capacity {
   void saw_count(std::int64_t messages) { messages_ = messages; }
 
   std::int64_t used() const { return used_.load(); }
-  // As of the last sweep, and what was stored and removed since; a message that was stored again
-  // counts twice until the next one.
+  // As of the last sweep, and what was stored and removed since.
   std::int64_t messages() const { return messages_.load(); }
   bool counts_bytes() const { return max_bytes_ > 0; }
   std::int64_t max_age_ms() const { return max_age_ms_; }  // 0: no limit

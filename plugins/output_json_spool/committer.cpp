@@ -144,6 +144,7 @@ void Committer::answer(StoreJob& job, const StagedFile& file) {
   const StagedFile::Failure& failure = file.failure();
   if (failure.error == 0) {
     capacity_.stored(file.size());
+    if (const auto older = file.replaced_size()) capacity_.removed(*older);
     return job.call.stored(directory_.path() + "/" + file.name());
   }
   if (failure.alarming()) alarm(job, failure);

@@ -26,7 +26,9 @@ class SpoolMetrics {
 
   // `waits`: the spool is a fallback, and its messages wait for an output.
   void set(std::int64_t count, std::int64_t bytes, std::int64_t oldest_ns, bool waits) const {
-    (waits ? waiting_ : stored_).set(static_cast<double>(count));
+    // That it is a fallback turns out after a start.
+    waiting_.set(waits ? static_cast<double>(count) : 0);
+    stored_.set(waits ? 0 : static_cast<double>(count));
     bytes_.set(static_cast<double>(bytes));
     oldest_.set(count == 0 ? 0 : static_cast<double>(oldest_ns) / 1e9);
   }

@@ -163,9 +163,7 @@ bool StagedFile::publish() {
     if (error < 0 && error != -EEXIST) return fail("cannot link the file", error);
     if (error == -EEXIST && !replace()) return false;
   } else {
-    FileInfo before;
-    // On an error there may be an older copy.
-    replaced_ = files_.info_in(directory_.messages(), name_.c_str(), before) != -ENOENT;
+    look_at_older();
     const int error = files_.rename(directory_.temporary(), temporary_.c_str(),
                                     directory_.messages(), name_.c_str());
     if (error < 0) return fail("cannot rename the file", error);
@@ -176,6 +174,7 @@ bool StagedFile::publish() {
 }
 
 bool StagedFile::replace() {
+  look_at_older();
   replaced_ = true;
   const std::string name = next_temporary();
   int error = files_.link_unnamed(file_.get(), directory_.temporary(), name.c_str());
@@ -185,6 +184,13 @@ bool StagedFile::replace() {
   if (error < 0) return fail("cannot rename the file", error);
   temporary_.clear();
   return true;
+}
+
+void StagedFile::look_at_older() {
+  FileInfo older;
+  const int error = files_.info_in(directory_.messages(), name_.c_str(), older);
+  replaced_ = error != -ENOENT;  // on an error there may be an older copy
+  if (error >= 0) replaced_size_ = older.size;
 }
 
 void StagedFile::retract(std::int64_t error) {

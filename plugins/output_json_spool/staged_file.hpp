@@ -9,6 +9,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -56,6 +57,8 @@ class StagedFile {
 
   const Failure& failure() const { return failure_; }
   std::uint64_t size() const { return size_; }
+  // Bytes of the older copy that publish() replaced; unset: there was none.
+  std::optional<std::uint64_t> replaced_size() const { return replaced_size_; }
   const std::string& name() const { return name_; }
 
  private:
@@ -65,6 +68,7 @@ class StagedFile {
   std::int64_t first_time_of_older();
   bool write_all(const char* data, std::size_t size);
   bool replace();
+  void look_at_older();
 
   Files& files_;
   const Directory& directory_;
@@ -73,6 +77,7 @@ class StagedFile {
   std::string temporary_;  // in tmp/, where it has a name there
   std::uint64_t size_ = 0;
   bool replaced_ = false;
+  std::optional<std::uint64_t> replaced_size_;
   bool published_ = false;
   Failure failure_;
 };

@@ -78,11 +78,11 @@ void Sweep::finish(std::int64_t now_ms) {
   last_oldest_ns_ = oldest_ns_;
   swept_ = true;
   if (metrics_) metrics_->set_dead(count(directory_.dead()), count(directory_.quarantine()));
-  publish();
   const std::int64_t since = capacity_.used() - used_before_;
   const std::int64_t bytes = std::max<std::int64_t>(0, static_cast<std::int64_t>(bytes_) + since);
   const auto change = capacity_.saw_messages(static_cast<std::uint64_t>(bytes));
   if (change) log_(*change);
+  publish();
   // At most a twentieth of one core; more where clients wait for the end of the sweep.
   const std::int64_t pause = capacity_.ready() ? kPauseMs : kPauseMs / 10;
   step_due_ = now_ms + std::max(pause, (now_ms - began_ms_) * 2);

@@ -42,6 +42,29 @@ TEST_F(ReplayTest, ListsInStepsWhatWaits) {
   EXPECT_EQ(got, wanted);
 }
 
+// A copy that is tried again in vain is stored under its name. Until the spool is asked for its
+// messages nobody knows that they wait.
+TEST_F(ReplayTest, MetricsCountACopyThatIsStoredAgainOnce) {
+  start();
+  store(mail(), "id-1");
+  store(mail(), "id-2");
+  restart();
+  const auto metric = [&](const char* name) { return lsmtpd_test_metric(host_, name); };
+  wait_until(
+      [&] { return metric("spool_messages state=stored") == 2 && metric("spool_bytes") > 0; });
+  const double bytes = metric("spool_bytes");
+  lsmtpd_test_list(host_, 1, 10);
+  store(mail(), "id-1");
+  store(mail(), "id-3");
+  wait_until([&] { return metric("spool_messages state=waiting") > 2; });
+  EXPECT_EQ(metric("spool_messages state=waiting"), 3);
+  wait_until([&] { return metric("spool_messages state=stored") == 0; });
+  EXPECT_LT(metric("spool_bytes"), 2 * bytes);
+  forget("id-2");
+  wait_until([&] { return metric("spool_bytes") < 1.5 * bytes; });
+  EXPECT_EQ(metric("spool_messages state=waiting"), 2);
+}
+
 TEST_F(ReplayTest, CopiesInDoubtAreListedFirstAndThenTheOldest) {
   start();
   const auto keep = [&](const char* id, std::uint32_t flags) {
