@@ -24,7 +24,7 @@ FROM ${BASE}
 RUN apt-get update && \
     apt-get upgrade -y && \
     apt-get install -y --no-install-recommends \
-      ca-certificates libuv1 libc-ares2 libcurl4 libnats3.4 libqpid-proton-cpp12 librdkafka1 libcjson1 libfmt9 libssl3 libidn2-0 && \
+      ca-certificates libuv1 libc-ares2 libcurl4 libnats3.4 libqpid-proton-cpp12 librdkafka1 libcjson1 libisal2 libfmt9 libssl3 libidn2-0 && \
     rm -rf /var/lib/apt/lists/* && \
     groupadd --system --gid 900 lsmtpd && \
     useradd --system --uid 900 --gid 900 --no-create-home --home-dir /var/spool/lsmtpd \

@@ -13,7 +13,7 @@ packages_build=(
   libuv1-dev libqpid-proton-cpp12-dev libcjson-dev libtomlplusplus-dev libspdlog-dev libfmt-dev
   libexpected-dev libcli11-dev libssl-dev libidn2-dev libboost-dev
   rustc bindgen libclang1 # the example filter in Rust; Debian 12's bindgen loads libclang without depending on it
-  libc-ares-dev libcurl4-openssl-dev libnats-dev librdkafka-dev
+  libc-ares-dev libcurl4-openssl-dev libisal-dev libnats-dev librdkafka-dev
 )
 packages_run=(swaks python3) # the tour in README.md sends with one of them
 packages_lint=(clang-format shellcheck git python3)

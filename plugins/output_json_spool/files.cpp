@@ -92,10 +92,19 @@ class PosixFiles : public Files {
     constexpr int kFlags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
     return result(again([&] { return ::openat(directory, name, kFlags); }));
   }
+  int open_to_change(int directory, const char* name) override {
+    constexpr int kFlags = O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    return result(again([&] { return ::openat(directory, name, kFlags); }));
+  }
   int close(int fd) override { return result(::close(fd)); }
 
   std::int64_t write(int fd, const char* data, std::size_t size) override {
     const ssize_t count = again([&] { return ::write(fd, data, size); });
+    return count < 0 ? -errno : count;
+  }
+  std::int64_t write_at(int fd, std::uint64_t offset, const char* data, std::size_t size) override {
+    const ssize_t count =
+        again([&] { return ::pwrite(fd, data, size, static_cast<off_t>(offset)); });
     return count < 0 ? -errno : count;
   }
   std::int64_t read_at(int fd, std::uint64_t offset, char* data, std::size_t size) override {

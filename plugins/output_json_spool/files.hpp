@@ -45,12 +45,15 @@ class Files {
   virtual int open_directory_in(int directory, const char* name) = 0;
   virtual int make_directory(const std::string& path) = 0;  // 0700
   virtual int make_directory_in(int directory, const char* name) = 0;
-  virtual int open_unnamed(int directory) = 0;                     // O_TMPFILE, 0600
-  virtual int open_new(int directory, const char* name) = 0;       // must not exist, 0600
-  virtual int open_existing(int directory, const char* name) = 0;  // for reading
+  virtual int open_unnamed(int directory) = 0;                      // O_TMPFILE, 0600
+  virtual int open_new(int directory, const char* name) = 0;        // must not exist, 0600
+  virtual int open_existing(int directory, const char* name) = 0;   // for reading
+  virtual int open_to_change(int directory, const char* name) = 0;  // for reading and writing
   virtual int close(int fd) = 0;  // on an error too the descriptor is closed
 
   virtual std::int64_t write(int fd, const char* data, std::size_t size) = 0;
+  virtual std::int64_t write_at(int fd, std::uint64_t offset, const char* data,
+                                std::size_t size) = 0;
   virtual std::int64_t read_at(int fd, std::uint64_t offset, char* data, std::size_t size) = 0;
   // Marks a file, so that a listing need not open it: its owner may execute it, mode 0700. Only a
   // hint: it is not synced.

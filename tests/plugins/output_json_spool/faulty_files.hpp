@@ -135,6 +135,9 @@ class FaultyFiles : public Files {
   int open_existing(int directory, const char* name) override {
     return unless("open_existing", [&] { return real_->open_existing(directory, name); });
   }
+  int open_to_change(int directory, const char* name) override {
+    return unless("open_to_change", [&] { return real_->open_to_change(directory, name); });
+  }
   int close(int fd) override {
     const int closed = real_->close(fd);
     const int error = faults().next_of_few("close");
@@ -144,6 +147,10 @@ class FaultyFiles : public Files {
   std::int64_t write(int fd, const char* data, std::size_t size) override {
     if (const int error = faults().next("write"); error < 0) return error;
     return real_->write(fd, data, faults().cut(size));
+  }
+  std::int64_t write_at(int fd, std::uint64_t offset, const char* data, std::size_t size) override {
+    if (const int error = faults().next("write_at"); error < 0) return error;
+    return real_->write_at(fd, offset, data, faults().cut(size));
   }
   std::int64_t read_at(int fd, std::uint64_t offset, char* data, std::size_t size) override {
     if (const int error = faults().next("read_at"); error < 0) return error;

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/group_writer.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <exception>
+
+#include "journal/random.hpp"
+#include "threads.hpp"
+
+namespace lsmtpd::journal {
+namespace {
+
+// Asks for what is pending to be written and flushed, when the journal ends.
+class Last : public Append {
+ public:
+  void answer(std::int64_t) override {}
+};
+
+}  // namespace
+
+GroupWriter::GroupWriter(SegmentFiles& files, State& state, std::function<void()> changed,
+                         std::function<void(const Failure&)> failed)
+    : files_(files), state_(state), changed_(std::move(changed)), failed_(std::move(failed)) {}
+
+void GroupWriter::start(std::uint64_t next_number, std::uint64_t last_sequence) {
+  next_number_ = next_number;
+  sequence_ = last_sequence;
+  stopping_ = false;
+  thread_ = json_spool::quiet_thread("spool-journal", [this] { run(); });
+}
+
+void GroupWriter::stop() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  queued_.notify_all();
+  thread_.join();
+}
+
+bool GroupWriter::submit(std::unique_ptr<Append>& append, bool always) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || (!always && queue_.size() >= kQueueMax)) return false;
+    queue_.push_back(std::move(append));
+  }
+  queued_.notify_one();
+  return true;
+}
+
+std::unique_ptr<Append> GroupWriter::take_if(const std::function<bool(const Append&)>& wanted) {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find_if(queue_.begin(), queue_.end(),
+                                  [&](const auto& append) { return wanted(*append); });
+  if (found == queue_.end()) return nullptr;
+  std::unique_ptr<Append> taken = std::move(*found);
+  queue_.erase(found);
+  return taken;
+}
+
+std::uint64_t GroupWriter::next_number() {
+  return next_number_.fetch_add(1, std::memory_order_relaxed);
+}
+
+bool GroupWriter::take(Batch& batch) {
+  std::unique_lock lock(mutex_);
+  queued_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+  batch.swap(queue_);
+  return !batch.empty();
+}
+
+void GroupWriter::run() {
+  Batch batch;
+  while (take(batch)) commit(batch);
+  batch.push_back(std::make_unique<Last>());
+  commit(batch);
+}
+
+void GroupWriter::commit(Batch& batch) {
+  while (!batch.empty()) {
+    const std::uint64_t room = batch.front()->room();
+    if (const std::int64_t error = ensure_room(room); error < 0) {
+      failed_({"cannot make a segment", error});
+      refuse(batch, error);
+      continue;
+    }
+    group_.begin(segment_, end_, durable_end_);
+    Failure failure;
+    try {
+      collect(batch);
+      collect_removals();
+      write(failure);
+    } catch (const std::exception&) {  // out of memory: nothing of it was written, or it is unknown
+      failure = {"cannot put the group together", -ENOMEM};
+    }
+    if (failure.error < 0) {
+      give_up(failure);
+    } else {
+      settle();
+    }
+    for (std::unique_ptr<Append>& member : members_) member->answer(failure.error);
+    members_.clear();
+  }
+}
+
+// All that waits, or where only the first is too large, this one.
+void GroupWriter::refuse(Batch& batch, std::int64_t error) {
+  const std::size_t count = error == -EFBIG ? 1 : batch.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    {
+      const std::lock_guard lock(state_.mutex);
+      batch.front()->give_up(state_, 0);
+    }
+    batch.front()->answer(error);
+    batch.pop_front();
+  }
+}
+
+// Room for a record of so many bytes, and for the removals that wait.
+std::int64_t GroupWriter::ensure_room(std::uint64_t bytes) {
+  {
+    const std::lock_guard lock(state_.mutex);
+    const std::uint64_t removals = state_.pending.size() * std::uint64_t{kRemoval};
+    const std::uint64_t most = (files_.size() - kFirst) / 2;
+    reserved_ = removals == 0 ? 0 : kRecordHeader + std::min(removals, most / kRemoval * kRemoval);
+  }
+  const std::uint64_t wanted = bytes + reserved_;
+  if (wanted == 0 || (has_segment_ && end_ + wanted <= segment_.size)) return 0;
+  if (bytes > 0 && wanted > files_.size() - kFirst) return -EFBIG;
+  return roll();
+}
+
+// The former segment stays in use where there is no other.
+std::int64_t GroupWriter::roll() {
+  if (has_segment_ && durable_end_ < end_) {
+    if (const int error = files_.files().sync_data(file_.get()); error < 0) return error;
+    durable_end_ = end_;
+  }
+  std::uint32_t slot = 0;
+  if (const std::int64_t error = find_free(slot); error < 0) return error;
+  File file;
+  SegmentHeader header;
+  const std::int64_t error = open_segment(slot, file, header);
+  {
+    const std::lock_guard lock(state_.mutex);
+    state_.segments.at(slot).busy = false;
+    if (error < 0) return error;
+    if (has_segment_) state_.segments.at(slot_).use = Segment::Use::full;
+    state_.segments.begin_use(slot, header);
+  }
+  file_ = std::move(file);
+  has_segment_ = true;
+  slot_ = slot;
+  segment_ = header;
+  end_ = durable_end_ = kFirst;
+  asked_ = false;
+  changed_();
+  return 0;
+}
+
+// Its header is flushed with the first group: until then nothing depends on it.
+std::int64_t GroupWriter::open_segment(std::uint32_t slot, File& file, SegmentHeader& header) {
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock(state_.mutex);
+    number = state_.segments.at(slot).number;
+    header.size = state_.segments.at(slot).header.size;
+  }
+  file = File(files_.files(), files_.open_to_write(number));
+  if (!file) return file.get();
+  header.sequence = ++sequence_;
+  header.salt = random_number();
+  std::array<char, kBlock> block;
+  write_segment_header(header, block.data());
+  return write_all(files_.files(), file.get(), 0, {block.data(), block.size()});
+}
+
+// A free segment, busy from here on; a new one where there is none.
+std::int64_t GroupWriter::find_free(std::uint32_t& slot) {
+  {
+    const std::lock_guard lock(state_.mutex);
+    if (const auto free = state_.segments.free_one()) {
+      slot = *free;
+      state_.segments.at(slot).busy = true;
+      return 0;
+    }
+  }
+  Segment segment;
+  segment.use = Segment::Use::free;
+  segment.number = next_number();
+  segment.header.size = files_.size();
+  segment.busy = true;
+  if (const std::int64_t error = files_.create(segment.number); error < 0) return error;
+  const std::lock_guard lock(state_.mutex);
+  slot = state_.segments.add(segment);
+  return 0;
+}
+
+bool GroupWriter::shares_key(const Append& append) const {
+  if (append.key() == nullptr) return false;
+  return std::any_of(members_.begin(), members_.end(), [&](const auto& member) {
+    return member->key() != nullptr && append.needs_own_group(*member->key());
+  });
+}
+
+void GroupWriter::collect(Batch& batch) {
+  while (!batch.empty()) {
+    const Append& next = *batch.front();
+    const std::uint64_t wanted = next.room();
+    const bool fits = wanted + reserved_ <= group_.room();
+    const bool enough = group_.size() + wanted > kGroupBytes;
+    if (!members_.empty() && ((wanted > 0 && (!fits || enough)) || shares_key(next))) break;
+    members_.push_back(std::move(batch.front()));
+    batch.pop_front();
+    members_.back()->put(group_, state_);
+  }
+}
+
+void GroupWriter::collect_removals() {
+  std::vector<Removal> removals;
+  {
+    const std::lock_guard lock(state_.mutex);
+    removed_.clear();
+    if (!has_segment_ || group_.room() < kRecordHeader + kRemoval) return;
+    const auto most = static_cast<std::size_t>((group_.room() - kRecordHeader) / kRemoval);
+    const std::size_t count = std::min(most, state_.pending.size());
+    removed_.assign(state_.pending.begin(),
+                    state_.pending.begin() + static_cast<std::ptrdiff_t>(count));
+    state_.pending.erase(state_.pending.begin(),
+                         state_.pending.begin() + static_cast<std::ptrdiff_t>(count));
+    for (const Pending& each : removed_) {
+      // A segment that was freed meanwhile has no records that could come back.
+      if (state_.segments.find(each.sequence))
+        removals.push_back({each.sequence, each.place.position, each.from_here});
+    }
+  }
+  if (!removals.empty()) group_.removals(removals);
+}
+
+std::int64_t GroupWriter::write(Failure& failure) {
+  bool flush = false;
+  bool bodies = false;
+  for (const std::unique_ptr<Append>& member : members_) {
+    flush = flush || member->wants_flush() || written_.size() > kUnflushedMax;
+    bodies = bodies || member->has_body();
+  }
+  if (bodies) {
+    const int error = files_.files().make_names_durable(files_.directory());
+    if (error < 0) failure = {"cannot fsync the directory", error};
+  }
+  if (failure.error == 0 && !group_.empty()) {
+    const auto error = write_all(files_.files(), file_.get(), end_, group_.finish());
+    if (error < 0) failure = {"cannot write", error};
+  }
+  if (failure.error == 0 && flush && has_segment_ && (!group_.empty() || durable_end_ < end_)) {
+    const int error = files_.files().sync_data(file_.get());
+    ++flushes_;
+    if (error < 0) failure = {"cannot fsync the segment", error};
+    if (error >= 0) durable_end_ = group_.empty() ? end_ : group_.end();
+  }
+  if (failure.error == 0 && !group_.empty()) end_ = group_.end();
+  return failure.error;
+}
+
+void GroupWriter::settle() {
+  const bool asks = has_segment_ && !asked_ && end_ > segment_.size / 2;
+  asked_ = asked_ || asks;
+  bool changed = asks || !removed_.empty();
+  {
+    const std::lock_guard lock(state_.mutex);
+    state_.wants_segment = state_.wants_segment || asks;
+    for (std::unique_ptr<Append>& member : members_) member->settle(state_, slot_);
+    for (const Pending& each : removed_) {
+      const auto target = state_.segments.find(each.sequence);
+      if (target) state_.segments.guard(slot_, *target, 1);
+    }
+    written_.insert(written_.end(), removed_.begin(), removed_.end());
+    if (durable_end_ == end_) {
+      for (const Pending& each : written_)
+        if (each.body != 0) state_.drop_body(each.body);
+      written_.clear();
+    }
+    changed = changed || !state_.orphans.empty();
+  }
+  removed_.clear();
+  if (changed) changed_();
+}
+
+void GroupWriter::give_up(const Failure& failure) {
+  failed_(failure);
+  const std::uint32_t slot = slot_;
+  {
+    const std::lock_guard lock(state_.mutex);
+    for (std::unique_ptr<Append>& member : members_) member->give_up(state_, slot);
+    state_.pending.insert(state_.pending.begin(), removed_.begin(), removed_.end());
+    state_.pending.insert(state_.pending.begin(), written_.begin(), written_.end());
+    if (has_segment_) {
+      state_.segments.at(slot).use = Segment::Use::full;
+      state_.pending.insert(state_.pending.begin(),
+                            Pending{{slot, end_}, segment_.sequence, 0, true});
+    }
+  }
+  removed_.clear();
+  written_.clear();
+  has_segment_ = false;
+  file_.close();
+  changed_();
+}
+
+}  // namespace lsmtpd::journal

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/journal.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "journal/waiting.hpp"
+
+namespace lsmtpd::journal {
+
+Journal::Journal(Files& files, int directory, const JournalSettings& settings, Events& events)
+    : files_(files, directory, settings.segment_size, settings.recycle),
+      events_(events),
+      writer_(
+          files_, state_, [this] { cleaner_.wake(); },
+          [&events](const GroupWriter::Failure& failure) { events.failed(failure); }),
+      cleaner_(files_, state_, writer_,
+               [this](std::uint64_t number, std::uint32_t from, std::uint32_t to) {
+                 return events_.damaged(files_, {number, from, to, true});
+               }),
+      bodies_(files_, state_, writer_, settings.body_threads,
+              [&events](const GroupWriter::Failure& failure) { events.failed(failure); }) {}
+
+mail_json::Result<std::unique_ptr<Journal>> Journal::open(Files& files, int directory,
+                                                          const JournalSettings& settings,
+                                                          Events& events) {
+  std::unique_ptr<Journal> journal(new Journal(files, directory, settings, events));
+  if (const auto recovered = journal->recover(); !recovered)
+    return tl::make_unexpected(recovered.error());
+  journal->cleaner_.start();
+  journal->bodies_.start();
+  return journal;
+}
+
+Journal::~Journal() {
+  bodies_.stop();
+  cleaner_.stop();
+  writer_.stop();
+}
+
+mail_json::Result<void> Journal::recover() {
+  auto result = Recovery(files_, state_, false).run();
+  if (!result) return tl::make_unexpected(result.error());
+  for (const std::uint64_t number : result->damaged_segments) {
+    const std::string name = segment_name(number);
+    const std::string aside = hex_number(number) + ".damaged";
+    files_.files().rename(files_.directory(), name.c_str(), files_.directory(), aside.c_str());
+    events_.segment_damaged(aside);
+  }
+  for (const std::uint64_t number : result->unreadable)
+    events_.segment_unreadable(segment_name(number));
+  for (const Recovery::Fault& fault : result->faults) {
+    if (!fault.acknowledged || events_.damaged(files_, fault)) continue;
+    // It could not be put aside: the segment stays.
+    const std::lock_guard lock(state_.mutex);
+    for (std::uint32_t slot = 0; slot < state_.segments.slots(); ++slot)
+      if (state_.segments.at(slot).number == fault.number && state_.segments.at(slot).has_records())
+        state_.segments.at(slot).use = Segment::Use::set_aside;
+  }
+  writer_.start(result->last_number + 1, result->last_sequence);
+  return {};
+}
+
+bool Journal::submit(std::unique_ptr<MessageAppend>& append) {
+  if (append->content_size() > kInlineMax) return bodies_.submit(append);
+  std::unique_ptr<Append> next = std::move(append);
+  if (writer_.submit(next)) return true;
+  append.reset(static_cast<MessageAppend*>(next.release()));
+  return false;
+}
+
+std::unique_ptr<Append> Journal::take_if(const std::function<bool(const Append&)>& wanted) {
+  if (auto taken = bodies_.take_if(wanted)) return taken;
+  return writer_.take_if(wanted);
+}
+
+std::optional<Copy> Journal::find(std::string_view id) const {
+  const std::lock_guard lock(state_.mutex);
+  const Copy* copy = state_.index.find(state_.index.key_of(id));
+  return copy == nullptr ? std::nullopt : std::optional(*copy);
+}
+
+std::vector<Copy> Journal::next_copies(const Before& before,
+                                       const std::function<bool(const Copy&)>& wanted,
+                                       std::size_t most) const {
+  std::vector<Copy> found;
+  const std::lock_guard lock(state_.mutex);
+  for (std::size_t i = 0; i < state_.index.size(); ++i) {
+    const Copy& copy = state_.index.at(i);
+    if (!wanted(copy) || (found.size() == most && !before(copy, found.front()))) continue;
+    found.push_back(copy);
+    std::push_heap(found.begin(), found.end(), before);
+    if (found.size() <= most) continue;
+    std::pop_heap(found.begin(), found.end(), before);
+    found.pop_back();
+  }
+  std::sort_heap(found.begin(), found.end(), before);
+  return found;
+}
+
+Totals Journal::totals() const {
+  const std::lock_guard lock(state_.mutex);
+  return state_.totals;
+}
+
+std::int64_t Journal::oldest_ns() const {
+  const std::lock_guard lock(state_.mutex);
+  std::int64_t oldest = 0;
+  for (std::size_t i = 0; i < state_.index.size(); ++i) {
+    const Copy& copy = state_.index.at(i);
+    if (!copy.dead && (oldest == 0 || copy.time_ns < oldest)) oldest = copy.time_ns;
+  }
+  return oldest;
+}
+
+RecordReader::Found Journal::read(const Copy& copy, StoredRecord& record, std::int64_t& error) {
+  std::uint64_t number = 0;
+  SegmentHeader segment;
+  {
+    const std::lock_guard lock(state_.mutex);
+    number = state_.segments.at(copy.place.slot).number;
+    segment = state_.segments.at(copy.place.slot).header;
+  }
+  RecordReader reader(files_);
+  const auto found = reader.read(number, segment, copy.place.position, record);
+  error = reader.error();
+  return found;
+}
+
+RecordReader::Found Journal::content(const StoredRecord& record, const RecordReader::Sink& sink,
+                                     std::int64_t& error) {
+  RecordReader reader(files_);
+  const auto found = reader.content(record, sink);
+  error = reader.error();
+  return found;
+}
+
+std::int64_t Journal::remove(std::string_view id) {
+  {
+    const std::lock_guard lock(state_.mutex);
+    if (!state_.remove(state_.index.key_of(id))) return -ENOENT;
+  }
+  Answers answers;
+  submit_or_answer(writer_, std::make_unique<Note>(answers, false));
+  return answers.wait();
+}
+
+std::int64_t Journal::change(const Copy& copy, const StoredRecord& record, bool dead,
+                             std::string meta) {
+  NewCopy changed;
+  changed.id = record.id;
+  changed.meta = std::move(meta);
+  changed.content_size = record.header.content_size;
+  if (record.header.apart) changed.body = Body{record.body, record.header.body_crc};
+  changed.time_ns = copy.time_ns;
+  changed.dead = dead;
+  changed.in_doubt = false;
+  changed.from = copy.place;
+  Answers answers;
+  submit_or_answer(writer_, std::make_unique<Rewrite>(answers, std::move(changed), copy.key,
+                                                      record.inline_content, -ENOENT));
+  return answers.wait();
+}
+
+void Journal::quarantine(const Copy& copy) {
+  std::uint64_t number = 0;
+  {
+    const std::lock_guard lock(state_.mutex);
+    number = state_.segments.at(copy.place.slot).number;
+  }
+  const Recovery::Fault fault{number, copy.place.position, copy.place.position + copy.bytes, true};
+  if (!events_.damaged(files_, fault)) return;
+  const std::lock_guard lock(state_.mutex);
+  const Copy* present = state_.index.find(copy.key);
+  if (present != nullptr && present->place == copy.place) state_.remove(copy.key);
+}
+
+std::int64_t Journal::flush() {
+  Answers answers;
+  submit_or_answer(writer_, std::make_unique<Note>(answers, true));
+  return answers.wait();
+}
+
+std::uint64_t Journal::bytes() const {
+  const std::lock_guard lock(state_.mutex);
+  return state_.segments.bytes();
+}
+
+}  // namespace lsmtpd::journal

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <random>
+#include <set>
+
+#include "journal_fixture.hpp"
+
+namespace lsmtpd::journal::testing {
+namespace {
+
+using CleanerTest = JournalTest;
+
+TEST_F(CleanerTest, SegmentsOfRemovedMessagesAreUsedAgain) {
+  open();
+  const std::string text(20'000, 'x');
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 12; ++i) EXPECT_EQ(store("id-" + std::to_string(i), text), 0);
+    for (int i = 0; i < 12; ++i) EXPECT_EQ(journal_->remove("id-" + std::to_string(i)), 0);
+  }
+  wait_until([this] { return journal_->bytes() <= 2 * settings_.segment_size; });
+  reopen();
+  EXPECT_EQ(journal_->totals().waiting, 0u);
+}
+
+TEST_F(CleanerTest, FilesTakeAtMostTwiceWhatLivesAndTwoSegments) {
+  open();
+  std::mt19937 chance(11);
+  std::set<int> kept;
+  const std::string text(3000, 'x');
+  int next = 0;
+  for (int round = 0; round < 30; ++round) {
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_EQ(store("id-" + std::to_string(next), text), 0);
+      kept.insert(next++);
+    }
+    for (auto id = kept.begin(); id != kept.end();) {
+      if (chance() % 8 == 0) {
+        ++id;
+        continue;
+      }
+      EXPECT_EQ(journal_->remove("id-" + std::to_string(*id)), 0);
+      id = kept.erase(id);
+    }
+  }
+  const std::uint64_t live = journal_->totals().waiting_bytes;
+  // Removals that guard other segments live too.
+  wait_until(
+      [&] { return journal_->bytes() <= 2 * (live + 16 * 3000) + 2 * settings_.segment_size; });
+  for (const int id : kept) EXPECT_EQ(read("id-" + std::to_string(id)), text);
+  reopen();
+  EXPECT_EQ(journal_->totals().waiting, kept.size());
+  for (const int id : kept) EXPECT_EQ(read("id-" + std::to_string(id)), text);
+}
+
+// A message that stays keeps neither the segments before it nor those after it.
+TEST_F(CleanerTest, AnOldMessageThatStaysHoldsNoOtherSegment) {
+  open();
+  EXPECT_EQ(store("old", "stays"), 0);
+  const std::string text(20'000, 'x');
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(store("id-" + std::to_string(i), text), 0);
+    EXPECT_EQ(journal_->remove("id-" + std::to_string(i)), 0);
+  }
+  wait_until([this] { return journal_->bytes() <= 3 * settings_.segment_size; });
+  EXPECT_EQ(read("old"), "stays");
+  reopen();
+  EXPECT_EQ(journal_->totals().waiting, 1u);
+  EXPECT_EQ(read("old"), "stays");
+}
+
+TEST_F(CleanerTest, WithoutRecyclingSegmentsGrowAndGo) {
+  settings_.recycle = false;
+  open();
+  EXPECT_EQ(store("one", "x"), 0);
+  EXPECT_LE(fs::file_size(root_ / "journal" / names(".segment").front()), 3 * kBlock);
+  const std::string text(20'000, 'x');
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_EQ(store("id-" + std::to_string(i), text), 0);
+    EXPECT_EQ(journal_->remove("id-" + std::to_string(i)), 0);
+  }
+  wait_until([this] { return names(".segment").size() <= 3; });
+  reopen();
+  EXPECT_EQ(read("one"), "x");
+  EXPECT_EQ(journal_->totals().waiting, 1u);
+}
+
+TEST_F(CleanerTest, AHeaderThatCannotBeFreedKeepsItsSegmentOutOfUse) {
+  open();
+  const std::string text(20'000, 'x');
+  for (int i = 0; i < 11; ++i) EXPECT_EQ(store("id-" + std::to_string(i), text), 0);
+  for (int i = 0; i < 11; ++i) EXPECT_EQ(journal_->remove("id-" + std::to_string(i)), 0);
+  for (int i = 0; i < 60; ++i) EXPECT_EQ(store("more-" + std::to_string(i), text), 0);
+  for (int i = 0; i < 60; ++i) EXPECT_EQ(read("more-" + std::to_string(i)), text);
+  reopen();
+  EXPECT_EQ(journal_->totals().waiting, 60u);
+}
+
+}  // namespace
+}  // namespace lsmtpd::journal::testing
