@@ -22,8 +22,7 @@ std::string Capacity::reason() const {
 bool Capacity::has_room(std::uint64_t bytes) const {
   const std::uint64_t most = max_bytes_.load(std::memory_order_relaxed);
   if (most == 0) return true;
-  return used_.load(std::memory_order_relaxed) + static_cast<std::int64_t>(bytes) <=
-         static_cast<std::int64_t>(most);
+  return used() + static_cast<std::int64_t>(bytes) <= static_cast<std::int64_t>(most);
 }
 
 std::optional<Capacity::Change> Capacity::saw_space(const FreeSpace& space) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "files.hpp"
+#include "journal/state.hpp"
 #include "spool_settings.hpp"
 
 namespace lsmtpd::json_spool {
@@ -51,10 +52,17 @@ class Capacity {
   bool is_fallback() const { return is_fallback_.load(std::memory_order_relaxed); }
 
   void saw_count(std::int64_t messages) { messages_ = messages; }
+  // The journal knows its own numbers at any moment.
+  void saw_journal(const journal::Totals& totals) {
+    journal_bytes_ = static_cast<std::int64_t>(totals.waiting_bytes);
+    journal_messages_ = static_cast<std::int64_t>(totals.waiting);
+  }
 
-  std::int64_t used() const { return used_.load(); }
+  std::int64_t used() const { return used_ + journal_bytes_; }
+  std::int64_t used_by_files() const { return used_; }
   // As of the last sweep, and what was stored and removed since.
-  std::int64_t messages() const { return messages_.load(); }
+  std::int64_t messages() const { return messages_ + journal_messages_; }
+  std::int64_t files() const { return messages_; }
   bool counts_bytes() const { return max_bytes_ > 0; }
   std::int64_t max_age_ms() const { return max_age_ms_; }  // 0: no limit
 
@@ -67,6 +75,8 @@ class Capacity {
   std::atomic<bool> in_place_{true};
   std::atomic<std::int64_t> used_{0};
   std::atomic<std::int64_t> messages_{0};
+  std::atomic<std::int64_t> journal_bytes_{0};
+  std::atomic<std::int64_t> journal_messages_{0};
   std::atomic<bool> is_fallback_{false};
   mutable std::mutex mutex_;
   std::string place_;  // each empty, or why nothing can be taken

@@ -12,6 +12,7 @@
 #include "entry.hpp"
 #include "export_folder.hpp"
 #include "file_store.hpp"
+#include "journal_store.hpp"
 #include "operator_log.hpp"
 #include "progress.hpp"
 #include "relocation.hpp"
@@ -25,13 +26,13 @@ constexpr std::size_t kHeaderMax = 64 * 1024;  // of a message's header that `sh
 
 class Command {
  public:
-  Command(Files& files, const Directory& directory, const CommandLine& line,
+  Command(Files& files, const Directory& directory, AllStores& store, const CommandLine& line,
           const sdk::Terminal& terminal)
       : files_(files),
         directory_(directory),
         line_(line),
         terminal_(terminal),
-        store_(files, directory),
+        store_(store),
         log_(files, directory.messages()),
         progress_(terminal, [this] { return Chooser::total(*source_, line_); }) {}
 
@@ -193,6 +194,11 @@ class Command {
           "a daemon uses the spool, and may deliver a message that is moved: stop it, or hold its "
           "outputs (lsmtpd ctl hold) and give --held");
     }
+    if (store_.journal_has(line_.states)) {
+      return error(
+          "move takes files only, and messages of this spool are in its journal: let them be "
+          "replayed, or take them out with export --dir and rm");
+    }
     relocate(directory_, *target, {}, "moved");
   }
 
@@ -250,7 +256,7 @@ class Command {
   const Directory& directory_;
   const CommandLine& line_;
   const sdk::Terminal& terminal_;
-  FileStore store_;
+  AllStores& store_;
   Store* source_ = &store_;  // of what is chosen
   OperatorLog log_;
   Progress progress_;
@@ -278,7 +284,15 @@ int run_command(const Settings& settings, const std::vector<std::string_view>& a
     terminal.error("lsmtpd spool: " + terminal_text(directory.error()) + "\n");
     return 1;
   }
-  return Command(*files, *directory, *line, terminal).run();
+  const auto store =
+      AllStores::open(*files, *directory, [&terminal](const char* text, JournalEvents::Fields) {
+        terminal.error(std::string("lsmtpd spool: ") + text + "\n");
+      });
+  if (!store) {
+    terminal.error("lsmtpd spool: " + terminal_text(store.error()) + "\n");
+    return 1;
+  }
+  return Command(*files, *directory, **store, *line, terminal).run();
 }
 
 }  // namespace lsmtpd::json_spool

@@ -145,6 +145,7 @@ void Committer::answer(StoreJob& job, const StagedFile& file) {
   if (failure.error == 0) {
     capacity_.stored(file.size());
     if (const auto older = file.replaced_size()) capacity_.removed(*older);
+    if (stored_) stored_(job.copy_id);
     return job.call.stored(directory_.path() + "/" + file.name());
   }
   if (failure.alarming()) alarm(job, failure);

@@ -14,6 +14,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -51,6 +52,8 @@ class Committer {
 
   void start();
   void stop();
+  // `stored` is told of each copy that is durable, before the host is. Before start().
+  void tell(std::function<void(const std::string& id)> stored) { stored_ = std::move(stored); }
   void set_extra(bool extra) { extra_ = extra; }  // of messages that are written from now on
   // False: the queue is full, `job` is unchanged.
   bool submit(StoreJob& job);
@@ -74,6 +77,7 @@ class Committer {
   const sdk::Host host_;
   std::atomic<bool> extra_;
   const std::uint32_t thread_count_;
+  std::function<void(const std::string& id)> stored_;
   log_lines::SharedLineLimit alarms_{3, 60'000};  // a failing disk fails each message
 
   std::mutex mutex_;

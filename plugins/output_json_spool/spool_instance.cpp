@@ -2,21 +2,36 @@
 #include "spool_instance.hpp"
 
 #include "command.hpp"
+#include "journal_setup.hpp"
 
 namespace lsmtpd::json_spool {
 // Everything that start() opens, each member after those that it depends on.
 struct Instance::Running {
-  Running(Files& files, Directory opened, const Settings& settings, const sdk::Host& host)
-      : directory(std::move(opened)),
+  Running(Files& files, Directory& opened, std::unique_ptr<JournalSetup> setup,
+          const Settings& settings, const sdk::Host& host)
+      : directory(opened),
+        journal(std::move(setup)),
         capacity(settings),
         archive(files, directory, capacity),
+        copies(archive, journal ? &journal->archive() : nullptr),
         metrics(host),
         sweep(
             files, directory, capacity,
             [host, this](const Capacity::Change& change) { say(host, change); }, &metrics,
-            [host](const OperatorLines::Line& line) { say_operator(host, line); }),
+            [host](const OperatorLines::Line& line) { say_operator(host, line); },
+            journal ? &journal->journal() : nullptr),
         committer(files, directory, capacity, host, settings.extra, settings.threads),
-        keeper(sweep) {}
+        keeper(sweep) {
+    if (!journal) return;
+    journal->serve(capacity, archive, keeper);
+    committer.tell([this](const std::string& id) { forget_in_journal(id); });
+  }
+
+  // An older copy of a message that is in a file by now.
+  void forget_in_journal(const std::string& id) {
+    journal::Journal& log = journal->journal();
+    if (log.copies().find(id, false)) log.remove_now(log.copies().key_of(id, false));
+  }
 
   static void say_operator(const sdk::Host& host, const OperatorLines::Line& line) {
     host.info("an operator changed or exported a message", {{"action", line.action},
@@ -36,9 +51,11 @@ struct Instance::Running {
     }
   }
 
-  Directory directory;
+  Directory& directory;
+  const std::unique_ptr<JournalSetup> journal;  // null: there is none
   Capacity capacity;
   Archive archive;
+  ReplayCopies copies;
   SpoolMetrics metrics;
   Sweep sweep;
   Committer committer;
@@ -68,7 +85,18 @@ bool Instance::start(sdk::Report& report) {
 #ifdef LSMTPD_TEST_HOOKS
   host().warn("this build honours LSMTPD_TEST_*: not for real mail");
 #endif
-  running_ = std::make_unique<Running>(*files_, std::move(*directory), settings_, host());
+  directory_ = std::make_unique<Directory>(std::move(*directory));
+  auto journal =
+      JournalSetup::open(*files_, *directory_, settings_,
+                         [host = host()](const char* text, JournalEvents::Fields fields) {
+                           host.error(text, fields);
+                         });
+  if (!journal) {
+    report.error("layout", journal.error());
+    return false;
+  }
+  running_ =
+      std::make_unique<Running>(*files_, *directory_, std::move(*journal), settings_, host());
   if (!running_->directory.unnamed_files()) {
     host().info("the file system has no O_TMPFILE: files are renamed into place",
                 {{"directory", settings_.directory}});
@@ -83,12 +111,15 @@ void Instance::stop() {
   running_->committer.stop();
   running_->keeper.stop();
   running_.reset();
+  directory_.reset();
 }
 
 std::unique_ptr<Lane> Instance::open_lane(sdk::LaneHost host) {
   Running& running = *running_;
-  return std::make_unique<Lane>(std::move(host), Shared{running.capacity, running.committer,
-                                                        running.keeper, running.archive});
+  JournalTarget* const journal = running.journal ? &running.journal->target() : nullptr;
+  return std::make_unique<Lane>(
+      std::move(host), Shared{running.capacity, running.committer, running.keeper, running.copies,
+                              journal, settings_.to_journal});
 }
 
 bool Instance::prepare(sdk::Config config, sdk::Report& report) {
@@ -100,7 +131,13 @@ bool Instance::prepare(sdk::Config config, sdk::Report& report) {
   }
   if (next.threads != settings_.threads)
     report.error("commit_threads", "cannot change while lsmtpd runs: restart it");
-  if (next.directory != settings_.directory || next.threads != settings_.threads) return false;
+  if (next.to_journal != settings_.to_journal)
+    report.error("layout", "cannot change while lsmtpd runs: restart it");
+  if (next.recycle != settings_.recycle)
+    report.error("recycle", "cannot change while lsmtpd runs: restart it");
+  if (next.directory != settings_.directory || next.threads != settings_.threads ||
+      next.to_journal != settings_.to_journal || next.recycle != settings_.recycle)
+    return false;
   next_ = std::move(next);
   return true;
 }
@@ -110,6 +147,7 @@ void Instance::commit() {
   next_.reset();
   running_->capacity.change(settings_);
   running_->committer.set_extra(settings_.extra);
+  if (running_->journal) running_->journal->journal().set_min_free(settings_.min_free);
 }
 
 }  // namespace lsmtpd::json_spool

@@ -37,7 +37,7 @@ class Instance : public sdk::Instance, public sdk::Reload {
   void stop() override;
   std::unique_ptr<Lane> open_lane(sdk::LaneHost host);
 
-  // All options may change but the directory and the number of threads.
+  // All options may change but the directory, the layout and the number of threads.
   bool prepare(sdk::Config config, sdk::Report& report) override;
   void commit() override;
   void abort() override { next_.reset(); }
@@ -51,6 +51,7 @@ class Instance : public sdk::Instance, public sdk::Reload {
 
   Settings settings_;
   std::unique_ptr<Files> files_;
+  std::unique_ptr<Directory> directory_;
   std::unique_ptr<Running> running_;
   std::optional<Settings> next_;
 };

@@ -3,14 +3,17 @@
 
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "file_names.hpp"
+#include "test_hooks.hpp"
 
 namespace lsmtpd::json_spool {
 namespace {
 
-void load_now(Archive& archive, const sdk::LaneHost& host, sdk::Call& call, const std::string& id) {
+void load_now(ReplayCopies& copies, const sdk::LaneHost& host, sdk::Call& call,
+              const std::string& id) {
   const auto make = [&](const mail_json::StoredMail& mail, const Archive::Body& body) {
     const mail_json::EnvelopeView envelope(mail);
     sdk::Making message = host.make_message(envelope.get());
@@ -29,22 +32,22 @@ void load_now(Archive& archive, const sdk::LaneHost& host, sdk::Call& call, cons
                 {book.target, book.reason, book.attempts, book.in_doubt});
     return Archive::Loaded::yes;
   };
-  switch (archive.load(id, make)) {
+  switch (copies.load(id, make)) {
     case Archive::Loaded::yes:
       return;
     case Archive::Loaded::gone:
       return call.reject({}, 0, {}, "it is gone");
     case Archive::Loaded::broken:
       host.error("a file in the spool cannot be read and was put into quarantine",
-                 {{"id", id}, {"error", archive.problem()}});
-      return call.reject({}, 0, {}, archive.problem());
+                 {{"id", id}, {"error", copies.problem()}});
+      return call.reject({}, 0, {}, copies.problem());
     case Archive::Loaded::tempfail:
-      if (archive.problem().empty()) return call.tempfail({}, 0, {}, {});
+      if (copies.problem().empty()) return call.tempfail({}, 0, {}, {});
       // Each such file, in each pass.
-      if (const auto left_out = archive.unreadable().admit())
+      if (const auto left_out = copies.unreadable().admit())
         host.warn("a file in the spool cannot be read now; it is tried again",
-                  {{"id", id}, {"error", archive.problem()}, {"left_out", *left_out}});
-      return call.tempfail({}, 0, {}, archive.problem());
+                  {{"id", id}, {"error", copies.problem()}, {"left_out", *left_out}});
+      return call.tempfail({}, 0, {}, copies.problem());
   }
 }
 
@@ -59,7 +62,7 @@ struct Count {
   sdk::Call call;
   std::string target;
   std::uint64_t max;
-  std::unique_ptr<Listing> listing;
+  std::optional<ReplayCopies::Count> run;
   std::uint64_t found;
 };
 
@@ -68,12 +71,12 @@ constexpr int kCountStep = 500;  // files
 // In steps, between which the keeper does its other work.
 void count_on(const sdk::LaneHost& host, const Shared& shared, std::shared_ptr<Count> count) {
   shared.keeper.run([host, shared, count = std::move(count)]() mutable {
-    if (!count->listing) count->listing = shared.archive.all();
-    if (!count->listing)
+    if (!count->run) count->run.emplace(shared.copies, count->target);
+    if (!count->run->good())
       return count->call.tempfail({}, 0, {}, "the spool directory cannot be read");
     bool more = true;
     for (int i = 0; i < kCountStep && more && count->found < count->max; ++i)
-      more = shared.archive.count_next(*count->listing, count->target, count->found);
+      more = count->run->next(count->found);
     if (more && count->found < count->max) return count_on(host, shared, std::move(count));
     host.counted(std::move(count->call), count->found);
   });
@@ -99,18 +102,37 @@ void Lane::deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery)
   if (!shared_.capacity.has_room(message.size())) {
     return call.tempfail("Insufficient system storage", 452, "4.3.1", "max_bytes is reached");
   }
-  StoreJob job{tally_.ticket(),
-               std::move(call),
-               std::move(message),
-               std::move(id),
-               {std::string(delivery.target), std::string(delivery.reason), delivery.attempts,
-                delivery.in_doubt}};
+  Purpose purpose{std::string(delivery.target), std::string(delivery.reason), delivery.attempts,
+                  delivery.in_doubt};
+  if (shared_.to_journal)
+    return store_in_journal(std::move(call), std::move(message), id, std::move(purpose));
+  StoreJob job{tally_.ticket(), std::move(call), std::move(message), std::move(id),
+               std::move(purpose)};
   if (!shared_.committer.submit(job)) {
     job.call.tempfail({}, 0, {}, "too many messages wait for the disk");
   }
 }
 
+void Lane::store_in_journal(sdk::Call call, sdk::Message message, const std::string& id,
+                            Purpose purpose) {
+  if (test_hook("LSMTPD_TEST_EARLY_250")) call.stored("before it is");
+  std::unique_ptr<journal::MessageAppend> append = std::make_unique<JournalMessage>(
+      *shared_.journal, tally_.ticket(), std::move(call), std::move(message), id, purpose);
+  if (shared_.journal->journal.submit(append)) return;
+  sdk::Call refused = static_cast<JournalMessage&>(*append).take_call();
+  refused.tempfail({}, 0, {}, "too many messages wait for the disk");
+}
+
 void Lane::cancel(lsmtpd_call call) {
+  if (shared_.to_journal) {
+    const auto taken = shared_.journal->journal.take_if([&](const journal::Append& append) {
+      const auto* message = dynamic_cast<const JournalMessage*>(&append);
+      return message != nullptr && message->is(tally_, call);
+    });
+    if (!taken) return;
+    sdk::Call cancelled = static_cast<JournalMessage&>(*taken).take_call();
+    return cancelled.tempfail({}, 0, {}, "cancelled before it was begun");
+  }
   StoreJob job = shared_.committer.cancel(tally_, call);
   if (job.call) job.call.tempfail({}, 0, {}, "cancelled before it was begun");
 }
@@ -143,12 +165,12 @@ void Lane::list(sdk::Call call, bool restart, std::uint32_t max) {
   on_keeper(std::move(call),
             [shared = shared_, restart, max](const sdk::LaneHost& host, sdk::Call& asked) {
               shared.capacity.serve_as_fallback();
-              const auto page = shared.archive.list(restart, max);
+              const auto page = shared.copies.list(restart, max);
               if (!page) return asked.tempfail({}, 0, {}, "the spool directory cannot be read");
               std::vector<sdk::Copy> copies;
               for (const auto& copy : page->copies)
                 copies.push_back({copy.id, copy.time_ns, copy.bytes, copy.in_doubt,
-                                  shared.archive.is_expired(copy)});
+                                  shared.copies.is_expired(copy)});
               host.listed(std::move(asked), copies, page->end, page->waiting);
             });
 }
@@ -157,16 +179,29 @@ void Lane::load(sdk::Call call, std::string_view copy_id) {
   if (!valid_id(copy_id)) return call.reject({}, 0, {}, "the copy_id is no file name");
   on_keeper(std::move(call), [shared = shared_, id = std::string(copy_id)](
                                  const sdk::LaneHost& host, sdk::Call& asked) {
-    load_now(shared.archive, host, asked, id);
+    load_now(shared.copies, host, asked, id);
   });
 }
 
+// From the journal many are removed with one write: their answers come from its writer.
 void Lane::forget(sdk::Call call, std::string_view copy_id) {
   if (!valid_id(copy_id)) return call.stored();
-  on_keeper(std::move(call),
-            [shared = shared_, id = std::string(copy_id)](const sdk::LaneHost&, sdk::Call& asked) {
-              answer(asked, shared.archive.forget(id));
-            });
+  struct Asked {
+    Tally::Ticket ticket;
+    sdk::Call call;
+  };
+  auto asked = std::make_shared<Asked>(Asked{tally_.ticket(), std::move(call)});
+  shared_.keeper.run(
+      [asked = std::move(asked), shared = shared_, id = std::string(copy_id)]() mutable {
+        if (!shared.copies.in_journal(id)) {
+          answer(asked->call, shared.copies.forget_file(id));
+          return asked.reset();
+        }
+        journal::Journal& journal = shared.journal->journal;
+        std::unique_ptr<journal::Append> told = std::make_unique<JournalForget>(
+            *shared.journal, std::move(asked->ticket), std::move(asked->call));
+        if (!journal.remove(journal.copies().key_of(id, false), told)) told->answer(0);
+      });
 }
 
 void Lane::dead_letter(sdk::Call call, std::string_view copy_id, std::string_view reason) {
@@ -174,7 +209,7 @@ void Lane::dead_letter(sdk::Call call, std::string_view copy_id, std::string_vie
   on_keeper(std::move(call),
             [shared = shared_, id = std::string(copy_id), why = std::string(reason)](
                 const sdk::LaneHost& host, sdk::Call& asked) {
-              const int error = shared.archive.dead_letter(id, why);
+              const int error = shared.copies.dead_letter(id, why);
               if (error >= 0) {
                 host.info("a message was put to the dead letters", {{"id", id}, {"reason", why}});
               }
@@ -185,7 +220,7 @@ void Lane::dead_letter(sdk::Call call, std::string_view copy_id, std::string_vie
 void Lane::count(sdk::Call call, std::string_view target, std::uint64_t max) {
   count_on(host(), shared_,
            std::make_shared<Count>(
-               Count{tally_.ticket(), std::move(call), std::string(target), max, nullptr, 0}));
+               Count{tally_.ticket(), std::move(call), std::string(target), max, std::nullopt, 0}));
 }
 
 }  // namespace lsmtpd::json_spool

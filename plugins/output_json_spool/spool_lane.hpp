@@ -8,10 +8,11 @@
 #include <string>
 #include <string_view>
 
-#include "archive.hpp"
 #include "capacity.hpp"
 #include "committer.hpp"
+#include "journal_message.hpp"
 #include "keeper.hpp"
+#include "replay_copies.hpp"
 #include "tally.hpp"
 
 namespace lsmtpd::json_spool {
@@ -21,7 +22,9 @@ struct Shared {
   Capacity& capacity;
   Committer& committer;
   Keeper& keeper;
-  Archive& archive;  // keeper's thread only
+  ReplayCopies& copies;    // keeper's thread only
+  JournalTarget* journal;  // null: there is none
+  bool to_journal;         // new messages go there
 };
 
 class Lane : public sdk::Lane, public sdk::Output, public sdk::Admission, public sdk::Replay {
@@ -43,6 +46,8 @@ class Lane : public sdk::Lane, public sdk::Output, public sdk::Admission, public
  private:
   template <class Work>
   void on_keeper(sdk::Call call, Work work);
+  void store_in_journal(sdk::Call call, sdk::Message message, const std::string& id,
+                        Purpose purpose);
 
   Shared shared_;
   std::string reason_;

@@ -2,7 +2,9 @@
 #include "spool_settings.hpp"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +18,24 @@ namespace {
 
 bool may_write(const std::string& directory) {
   return ::faccessat(AT_FDCWD, directory.c_str(), R_OK | W_OK | X_OK, AT_EACCESS) == 0;
+}
+
+// File systems on which a flush may not do what it says; null: it is none of them.
+const char* doubtful_file_system(const std::string& path) {
+  constexpr long kCifs = 0xff534d42, kSmb2 = 0xfe534d42;
+  struct statfs status {};
+  if (::statfs(path.c_str(), &status) != 0) return nullptr;
+  switch (static_cast<long>(status.f_type)) {
+    case OVERLAYFS_SUPER_MAGIC:
+      return "an overlay";
+    case NFS_SUPER_MAGIC:
+      return "NFS";
+    case kCifs:
+    case kSmb2:
+      return "SMB";
+    default:
+      return nullptr;
+  }
 }
 
 // A start makes only the last folder of `path`. Returns why that is impossible, or empty text.
@@ -37,6 +57,8 @@ std::string problem_with_parent(const std::string& path) {
 Settings read_settings(const sdk::Config& config) {
   Settings settings;
   settings.directory = without_final_slashes(config.path("directory"));
+  settings.to_journal = config.string("layout") == "journal";
+  settings.recycle = config.boolean("recycle");
   settings.extra = config.boolean("extra");
   settings.min_free = config.size("min_free");
   settings.min_free_inodes = static_cast<std::uint64_t>(config.integer("min_free_inodes"));
@@ -55,6 +77,14 @@ void check_settings(const sdk::Config& config, const sdk::Report& report) {
     } else {
       report.warning("directory", fault.text);
     }
+  }
+  const auto parent = std::filesystem::path(path).parent_path().string();
+  const char* doubtful = doubtful_file_system(path);
+  if (doubtful == nullptr) doubtful = doubtful_file_system(parent.empty() ? "." : parent);
+  if (config.string("layout") == "journal" && doubtful != nullptr) {
+    report.warning("layout", path + " is on " + doubtful +
+                                 ": whether a flush is durable there is not certain; give the "
+                                 "journal a local disk");
   }
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {

@@ -17,11 +17,21 @@ struct Settings {
   std::uint64_t max_bytes = 0;  // 0: no limit
   std::int64_t max_age_ms = 0;  // 0: no limit
   std::uint32_t threads = 4;
+  bool to_journal = false;
+  bool recycle = true;
 
   static constexpr lsmtpd_option options[] = {
       sdk::option::required(sdk::option::path(
           "directory", nullptr,
           "where messages go; made (0700) if missing, in a directory that exists")),
+      sdk::option::one_of(
+          "layout", "files journal", "files",
+          "files: a JSON file for each message; journal: one log for all, read with "
+          "lsmtpd spool and by replay"),
+      sdk::option::boolean(
+          "recycle", "true",
+          "of the journal: segments are used again; false for btrfs, ZFS and others that never "
+          "write in place"),
       sdk::option::boolean(
           "extra", "true",
           "write keys beyond LSMTPD's six: peer, TLS, parameters, the spool's own"),

@@ -32,27 +32,6 @@ class SdkContent : public json::Content {
   const sdk::Message& message_;
 };
 
-json::Bookkeeping bookkeeping(const sdk::Message& message, std::string_view copy_id,
-                              const Purpose& purpose) {
-  json::Bookkeeping book{std::string(copy_id),
-                         purpose.target,
-                         purpose.reason,
-                         purpose.attempts,
-                         purpose.in_doubt,
-                         0,
-                         {}};
-  message.each_annotation([&](std::string_view key, std::string_view value) {
-    book.annotations.emplace_back(key, value);
-  });
-  return book;
-}
-
-std::string_view traceparent_of(const json::Bookkeeping& book) {
-  for (const auto& [key, value] : book.annotations)
-    if (key == json::kTraceparent) return value;
-  return {};
-}
-
 }  // namespace
 
 bool StagedFile::Failure::alarming() const {

@@ -13,18 +13,11 @@
 #include <string>
 #include <string_view>
 
+#include "bookkeeping.hpp"
 #include "directory.hpp"
 #include "files.hpp"
 
 namespace lsmtpd::json_spool {
-
-// Why a copy is stored.
-struct Purpose {
-  std::string target;  // the output it is kept for; empty: stored as an output
-  std::string reason;  // why that output's last attempt failed
-  std::uint32_t attempts = 0;
-  bool in_doubt = false;  // it was sent, and its outcome is unknown
-};
 
 class StagedFile {
  public:

@@ -4,16 +4,18 @@
 #include <algorithm>
 
 #include "file_names.hpp"
+#include "journal_events.hpp"
 
 namespace lsmtpd::json_spool {
 
 Sweep::Sweep(Files& files, const Directory& directory, Capacity& capacity, Log log,
-             const SpoolMetrics* metrics, LogLine log_line)
+             const SpoolMetrics* metrics, LogLine log_line, journal::Journal* journal)
     : files_(files),
       directory_(directory),
       capacity_(capacity),
       log_(std::move(log)),
       metrics_(metrics),
+      journal_(journal),
       operator_lines_(
           files, directory.messages(),
           log_line ? std::move(log_line) : [](const OperatorLines::Line&) {}) {}
@@ -21,6 +23,7 @@ Sweep::Sweep(Files& files, const Directory& directory, Capacity& capacity, Log l
 std::int64_t Sweep::turn(std::int64_t now_ms) {
   if (now_ms >= space_due_) {
     look_at_place();
+    look_at_journal();
     look_at_space();
     publish();
     // Where tools wrote much, the rest follows soon.
@@ -35,6 +38,12 @@ void Sweep::look_at_place() {
   if (const auto change = capacity_.saw_place(directory_.misplaced(files_))) log_(*change);
 }
 
+void Sweep::look_at_journal() {
+  if (journal_ == nullptr) return;
+  journal_->flush_later();
+  capacity_.saw_journal(journal_->copies().totals());
+}
+
 void Sweep::look_at_space() {
   FreeSpace space;
   const int error = files_.free_space(directory_.messages(), space);
@@ -46,8 +55,8 @@ void Sweep::begin(std::int64_t now_ms) {
   listing_ = files_.list(directory_.messages());
   began_ms_ = now_ms;
   began_ns_ = files_.stamp_ns();  // by another clock a file stored next would be counted twice
-  used_before_ = capacity_.used();
-  messages_before_ = capacity_.messages();
+  used_before_ = capacity_.used_by_files();
+  messages_before_ = capacity_.files();
   bytes_ = 0;
   messages_ = 0;
   oldest_ns_ = 0;
@@ -73,12 +82,18 @@ void Sweep::step(std::int64_t now_ms) {
 
 void Sweep::finish(std::int64_t now_ms) {
   listing_.reset();
-  const std::int64_t stored_since = capacity_.messages() - messages_before_;
+  const std::int64_t stored_since = capacity_.files() - messages_before_;
   capacity_.saw_count(std::max<std::int64_t>(0, messages_ + stored_since));
   last_oldest_ns_ = oldest_ns_;
+  std::size_t dead = metrics_ ? count(directory_.dead()) : 0;
+  if (journal_ != nullptr) {
+    const std::int64_t oldest = journal_->copies().oldest_ns();
+    if (oldest != 0 && (oldest_ns_ == 0 || oldest < oldest_ns_)) last_oldest_ns_ = oldest;
+    dead += journal_->copies().totals().dead;
+  }
   swept_ = true;
-  if (metrics_) metrics_->set_dead(count(directory_.dead()), count(directory_.quarantine()));
-  const std::int64_t since = capacity_.used() - used_before_;
+  if (metrics_) metrics_->set_dead(dead, count(directory_.quarantine()));
+  const std::int64_t since = capacity_.used_by_files() - used_before_;
   const std::int64_t bytes = std::max<std::int64_t>(0, static_cast<std::int64_t>(bytes_) + since);
   const auto change = capacity_.saw_messages(static_cast<std::uint64_t>(bytes));
   if (change) log_(*change);
@@ -92,7 +107,8 @@ std::size_t Sweep::count(int folder) {
   std::size_t found = 0;
   std::string name;
   const auto listing = files_.list(folder);
-  while (listing && found < kMostDead && listing->next(name)) found += id_of(name) ? 1 : 0;
+  while (listing && found < kMostDead && listing->next(name))
+    found += id_of(name) || name.ends_with(kDamagedEnding) ? 1 : 0;
   return found;
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks the spool in the background: every second the free space and whether the path still leads
-// to the directory, and what operators did; for max_bytes and metrics the number, size and age of
-// all messages, in bounded steps. Nothing is read at start. Keeper's thread only.
+// to the directory, what operators did, and what the journal has to flush; for max_bytes and
+// metrics the number, size and age of all messages, in bounded steps. Nothing is read at start.
+// Keeper's thread only.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include "capacity.hpp"
 #include "directory.hpp"
 #include "files.hpp"
+#include "journal/journal.hpp"
 #include "operator_log.hpp"
 #include "spool_metrics.hpp"
 
@@ -29,7 +31,8 @@ class Sweep {
 
   // Without `metrics` it looks at messages only where a limit needs that.
   Sweep(Files& files, const Directory& directory, Capacity& capacity, Log log,
-        const SpoolMetrics* metrics = nullptr, LogLine log_line = nullptr);
+        const SpoolMetrics* metrics = nullptr, LogLine log_line = nullptr,
+        journal::Journal* journal = nullptr);
 
   // Runs the checks due at `now_ms` (steady); returns the milliseconds until the next.
   std::int64_t turn(std::int64_t now_ms);
@@ -39,6 +42,7 @@ class Sweep {
 
  private:
   void look_at_place();
+  void look_at_journal();
   void step(std::int64_t now_ms);
   void begin(std::int64_t now_ms);
   void finish(std::int64_t now_ms);
@@ -50,6 +54,7 @@ class Sweep {
   Capacity& capacity_;
   Log log_;
   const SpoolMetrics* const metrics_;
+  journal::Journal* const journal_;
   OperatorLines operator_lines_;
   std::int64_t space_due_ = 0;
   std::int64_t step_due_ = 0;

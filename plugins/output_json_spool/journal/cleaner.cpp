@@ -25,6 +25,7 @@ NewCopy moved_copy(const Copy& copy, StoredRecord& record) {
   moved.dead = copy.dead;
   moved.in_doubt = copy.in_doubt;
   moved.from = copy.place;
+  moved.from_key = copy.key;
   return moved;
 }
 

@@ -51,6 +51,8 @@ class GroupWriter {
   std::uint64_t next_number();
 
   std::uint64_t flushes() const { return flushes_; }
+  // Removals are written and not flushed, or wait to be written.
+  bool has_unflushed() const { return unflushed_; }
 
  private:
   using Batch = std::deque<std::unique_ptr<Append>>;
@@ -82,6 +84,7 @@ class GroupWriter {
   std::thread thread_;
   std::atomic<std::uint64_t> next_number_{0};
   std::atomic<std::uint64_t> flushes_{0};
+  std::atomic<bool> unflushed_{false};
 
   // The writer's thread only.
   std::uint64_t sequence_ = 0;

@@ -10,8 +10,9 @@ Index::Index()
       two_{random_number(), random_number()},
       table_(1024, kNone) {}
 
-Key Index::key_of(std::string_view id) const {
-  return {common::siphash(one_, id), common::siphash(two_, id)};
+Key Index::key_of(std::string_view id, bool dead) const {
+  const std::uint64_t second = common::siphash(two_, id);
+  return {common::siphash(one_, id), dead ? ~second : second};
 }
 
 std::size_t Index::cell_of(const Key& key) const {

@@ -43,7 +43,8 @@ class Index {
  public:
   Index();
 
-  Key key_of(std::string_view id) const;
+  // A dead letter and a copy that waits may have the same id.
+  Key key_of(std::string_view id, bool dead) const;
 
   const Copy* find(const Key& key) const;
   // Adds it, or replaces the one of its key.

@@ -7,9 +7,19 @@
 #include "journal/waiting.hpp"
 
 namespace lsmtpd::journal {
+namespace {
+
+// Nobody waits for it.
+class Unwaited : public Append {
+ public:
+  void answer(std::int64_t) override {}
+};
+
+}  // namespace
 
 Journal::Journal(Files& files, int directory, const JournalSettings& settings, Events& events)
     : files_(files, directory, settings.segment_size, settings.recycle),
+      copies_(files_, state_),
       events_(events),
       writer_(
           files_, state_, [this] { cleaner_.wake(); },
@@ -74,74 +84,19 @@ std::unique_ptr<Append> Journal::take_if(const std::function<bool(const Append&)
   return writer_.take_if(wanted);
 }
 
-std::optional<Copy> Journal::find(std::string_view id) const {
-  const std::lock_guard lock(state_.mutex);
-  const Copy* copy = state_.index.find(state_.index.key_of(id));
-  return copy == nullptr ? std::nullopt : std::optional(*copy);
-}
-
-std::vector<Copy> Journal::next_copies(const Before& before,
-                                       const std::function<bool(const Copy&)>& wanted,
-                                       std::size_t most) const {
-  std::vector<Copy> found;
-  const std::lock_guard lock(state_.mutex);
-  for (std::size_t i = 0; i < state_.index.size(); ++i) {
-    const Copy& copy = state_.index.at(i);
-    if (!wanted(copy) || (found.size() == most && !before(copy, found.front()))) continue;
-    found.push_back(copy);
-    std::push_heap(found.begin(), found.end(), before);
-    if (found.size() <= most) continue;
-    std::pop_heap(found.begin(), found.end(), before);
-    found.pop_back();
-  }
-  std::sort_heap(found.begin(), found.end(), before);
-  return found;
-}
-
-Totals Journal::totals() const {
-  const std::lock_guard lock(state_.mutex);
-  return state_.totals;
-}
-
-std::int64_t Journal::oldest_ns() const {
-  const std::lock_guard lock(state_.mutex);
-  std::int64_t oldest = 0;
-  for (std::size_t i = 0; i < state_.index.size(); ++i) {
-    const Copy& copy = state_.index.at(i);
-    if (!copy.dead && (oldest == 0 || copy.time_ns < oldest)) oldest = copy.time_ns;
-  }
-  return oldest;
-}
-
-RecordReader::Found Journal::read(const Copy& copy, StoredRecord& record, std::int64_t& error) {
-  std::uint64_t number = 0;
-  SegmentHeader segment;
+bool Journal::remove(const Key& key, std::unique_ptr<Append>& told) {
   {
     const std::lock_guard lock(state_.mutex);
-    number = state_.segments.at(copy.place.slot).number;
-    segment = state_.segments.at(copy.place.slot).header;
+    if (!state_.remove(key)) return false;
   }
-  RecordReader reader(files_);
-  const auto found = reader.read(number, segment, copy.place.position, record);
-  error = reader.error();
-  return found;
+  submit_or_answer(writer_, std::move(told));
+  return true;
 }
 
-RecordReader::Found Journal::content(const StoredRecord& record, const RecordReader::Sink& sink,
-                                     std::int64_t& error) {
-  RecordReader reader(files_);
-  const auto found = reader.content(record, sink);
-  error = reader.error();
-  return found;
-}
-
-std::int64_t Journal::remove(std::string_view id) {
-  {
-    const std::lock_guard lock(state_.mutex);
-    if (!state_.remove(state_.index.key_of(id))) return -ENOENT;
-  }
+std::int64_t Journal::remove_now(const Key& key) {
   Answers answers;
-  submit_or_answer(writer_, std::make_unique<Note>(answers, false));
+  std::unique_ptr<Append> note = std::make_unique<Note>(answers, false);
+  if (!remove(key, note)) return -ENOENT;
   return answers.wait();
 }
 
@@ -156,8 +111,10 @@ std::int64_t Journal::change(const Copy& copy, const StoredRecord& record, bool 
   changed.dead = dead;
   changed.in_doubt = false;
   changed.from = copy.place;
+  changed.from_key = copy.key;
+  const Key key = state_.index.key_of(record.id, dead);
   Answers answers;
-  submit_or_answer(writer_, std::make_unique<Rewrite>(answers, std::move(changed), copy.key,
+  submit_or_answer(writer_, std::make_unique<Rewrite>(answers, std::move(changed), key,
                                                       record.inline_content, -ENOENT));
   return answers.wait();
 }
@@ -179,6 +136,10 @@ std::int64_t Journal::flush() {
   Answers answers;
   submit_or_answer(writer_, std::make_unique<Note>(answers, true));
   return answers.wait();
+}
+
+void Journal::flush_later() {
+  if (writer_.has_unflushed()) submit_or_answer(writer_, std::make_unique<Unwaited>());
 }
 
 std::uint64_t Journal::bytes() const {

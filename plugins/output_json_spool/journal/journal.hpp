@@ -17,6 +17,7 @@
 
 #include "journal/body_writer.hpp"
 #include "journal/cleaner.hpp"
+#include "journal/copy_view.hpp"
 #include "journal/group_writer.hpp"
 #include "journal/record_reader.hpp"
 #include "journal/recovery.hpp"
@@ -48,35 +49,28 @@ class Journal {
                                                           Events& events);
   ~Journal();
 
-  Key key_of(std::string_view id) const { return state_.index.key_of(id); }
+  const CopyView& copies() const { return copies_; }
 
   // Stores a message. False: too much waits; `append` is unchanged.
   bool submit(std::unique_ptr<MessageAppend>& append);
   // Takes back one that is not begun; null: there is none.
   std::unique_ptr<Append> take_if(const std::function<bool(const Append&)>& wanted);
 
-  std::optional<Copy> find(std::string_view id) const;
-  // The copies that come next in the order of `before`, at most `most`, sorted.
-  using Before = std::function<bool(const Copy&, const Copy&)>;
-  std::vector<Copy> next_copies(const Before& before,
-                                const std::function<bool(const Copy&)>& wanted,
-                                std::size_t most) const;
-  Totals totals() const;
-  std::int64_t oldest_ns() const;  // of those that wait; 0: there is none
-
-  // Both block.
-  RecordReader::Found read(const Copy& copy, StoredRecord& record, std::int64_t& error);
-  RecordReader::Found content(const StoredRecord& record, const RecordReader::Sink& sink,
-                              std::int64_t& error);
-
-  // 0 once a crash does not bring it back, though a power cut may; -ENOENT: there is none. Blocks.
-  std::int64_t remove(std::string_view id);
+  // Removes a copy; `told` is answered once a crash does not bring it back, though a power cut may.
+  // False: there is none, and `told` is unchanged.
+  bool remove(const Key& key, std::unique_ptr<Append>& told);
+  // The same, and waits. -ENOENT: there is none.
+  std::int64_t remove_now(const Key& key);
   // Puts it in another state, durable, with another envelope. -ENOENT: it has gone. Blocks.
   std::int64_t change(const Copy& copy, const StoredRecord& record, bool dead, std::string meta);
   // Puts a damaged record aside and removes it. Blocks.
   void quarantine(const Copy& copy);
   // Writes removals that wait, and makes all durable. Blocks.
   std::int64_t flush();
+  // The same where there is something to flush, without waiting.
+  void flush_later();
+  // Bytes that no new segment may take from the file system.
+  void set_min_free(std::uint64_t bytes) { files_.set_min_free(bytes); }
 
   std::uint64_t bytes() const;  // that the segments take
   std::uint64_t flushes() const { return writer_.flushes(); }
@@ -88,6 +82,7 @@ class Journal {
 
   SegmentFiles files_;
   State state_;
+  const CopyView copies_;
   Events& events_;
   GroupWriter writer_;
   Cleaner cleaner_;

@@ -17,12 +17,18 @@ Group::Message MessageAppend::message() const {
           time_ns_, copy_.dead, copy_.in_doubt};
 }
 
+const Copy* MessageAppend::older(const State& state) const {
+  return state.index.find(copy_.from ? copy_.from_key : key_);
+}
+
 void MessageAppend::put(Group& group, State& state) {
+  std::uint64_t sequence = 0;
   {
     const std::lock_guard lock(state.mutex);
-    const Copy* older = state.index.find(key_);
-    if (copy_.from && (older == nullptr || !(older->place == *copy_.from))) return;
-    time_ns_ = older != nullptr ? older->time_ns : copy_.time_ns;
+    const Copy* before = older(state);
+    if (copy_.from && (before == nullptr || !(before->place == *copy_.from))) return;
+    time_ns_ = before != nullptr ? before->time_ns : copy_.time_ns;
+    if (copy_.from) sequence = state.segments.at(copy_.from->slot).header.sequence;
   }
   const std::uint32_t position = group.open(message());
   const bool read = copy_.body || content([&](std::string_view piece) {
@@ -36,6 +42,8 @@ void MessageAppend::put(Group& group, State& state) {
   }
   position_ = position;
   bytes_ = group.record_size();
+  // Both are in one group, so that a crash leaves one of the two.
+  if (changes_state()) group.removals({{sequence, copy_.from->position, false}});
   const std::lock_guard lock(state.mutex);
   state.hold_body(body_number());
 }
@@ -47,11 +55,12 @@ void MessageAppend::settle(State& state, std::uint32_t slot) {
   }
   const Place place{slot, *position_};
   if (copy_.from) {
-    const Copy* older = state.index.find(key_);
-    if (older == nullptr || !(older->place == *copy_.from)) {
+    const Copy* before = older(state);
+    if (before == nullptr || !(before->place == *copy_.from)) {
       state.discard(place, body_number());
       return;
     }
+    if (changes_state()) state.remove(copy_.from_key);
   }
   Copy copy;
   copy.key = key_;

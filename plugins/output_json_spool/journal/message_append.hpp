@@ -21,12 +21,18 @@ struct NewCopy {
   bool dead = false;
   bool in_doubt = false;
   std::optional<Place> from;  // a copy that gets another place, if it still is at this one
+  Key from_key;               // and had this key: another one where its state changes
 };
 
 class MessageAppend : public Append {
  public:
-  std::uint64_t room() const override { return Group::room_for(message()); }
-  bool needs_own_group(const Key& key) const override { return copy_.from && key == key_; }
+  std::uint64_t room() const override {
+    const std::uint64_t removal = changes_state() ? kRecordHeader + kRemoval : 0;
+    return Group::room_for(message()) + removal;
+  }
+  bool needs_own_group(const Key& key) const override {
+    return copy_.from && (key == key_ || key == copy_.from_key);
+  }
   const Key* key() const override { return &key_; }
   bool has_body() const override { return copy_.body && !copy_.from; }
 
@@ -56,6 +62,8 @@ class MessageAppend : public Append {
 
  private:
   Group::Message message() const;
+  const Copy* older(const State& state) const;
+  bool changes_state() const { return copy_.from && !(copy_.from_key == key_); }
   std::uint64_t body_number() const { return copy_.body ? copy_.body->number : 0; }
 
   NewCopy copy_;

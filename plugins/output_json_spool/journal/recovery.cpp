@@ -102,7 +102,7 @@ bool Recovery::scan(std::uint32_t slot, bool last) {
       take_removals(*record, slot);
     } else {
       Message message{record->header, {}, 0, record->torn};
-      if (!record->torn) message.key = state_.index.key_of(record->id);
+      if (!record->torn) message.key = state_.index.key_of(record->id, record->header.dead);
       if (!record->torn && record->header.apart) message.body = body_of(bytes, record->header);
       messages.push_back(message);
     }

@@ -70,6 +70,11 @@ std::int64_t SegmentFiles::fill(int fd) {
 }
 
 std::int64_t SegmentFiles::create(std::uint64_t number) {
+  json_spool::FreeSpace space;
+  if (const std::uint64_t floor = min_free_; floor > 0) {
+    if (const int error = files_.free_space(directory_, space); error < 0) return error;
+    if (space.bytes < floor + size_) return -ENOSPC;
+  }
   const std::string name = segment_name(number);
   const std::string unfinished = hex_number(number).append(kUnfinished);
   File file(files_, files_.open_new(directory_, unfinished.c_str()));

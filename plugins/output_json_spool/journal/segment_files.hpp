@@ -5,6 +5,7 @@
 
 #include <mail_json/json_scanner.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -74,6 +75,9 @@ class SegmentFiles {
     return files_.open_to_change(directory_, segment_name(number).c_str());
   }
 
+  // A segment is not made where less than this would be left. [any]
+  void set_min_free(std::uint64_t bytes) { min_free_ = bytes; }
+
   std::uint32_t size() const { return size_; }
   bool recycle() const { return recycle_; }
   Files& files() { return files_; }
@@ -86,6 +90,7 @@ class SegmentFiles {
   const int directory_;
   const std::uint32_t size_;
   const bool recycle_;
+  std::atomic<std::uint64_t> min_free_{0};
 };
 
 }  // namespace lsmtpd::journal

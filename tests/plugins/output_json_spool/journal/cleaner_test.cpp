@@ -14,11 +14,11 @@ TEST_F(CleanerTest, SegmentsOfRemovedMessagesAreUsedAgain) {
   const std::string text(20'000, 'x');
   for (int round = 0; round < 20; ++round) {
     for (int i = 0; i < 12; ++i) EXPECT_EQ(store("id-" + std::to_string(i), text), 0);
-    for (int i = 0; i < 12; ++i) EXPECT_EQ(journal_->remove("id-" + std::to_string(i)), 0);
+    for (int i = 0; i < 12; ++i) EXPECT_EQ(remove("id-" + std::to_string(i)), 0);
   }
   wait_until([this] { return journal_->bytes() <= 2 * settings_.segment_size; });
   reopen();
-  EXPECT_EQ(journal_->totals().waiting, 0u);
+  EXPECT_EQ(journal_->copies().totals().waiting, 0u);
 }
 
 TEST_F(CleanerTest, FilesTakeAtMostTwiceWhatLivesAndTwoSegments) {
@@ -37,17 +37,17 @@ TEST_F(CleanerTest, FilesTakeAtMostTwiceWhatLivesAndTwoSegments) {
         ++id;
         continue;
       }
-      EXPECT_EQ(journal_->remove("id-" + std::to_string(*id)), 0);
+      EXPECT_EQ(remove("id-" + std::to_string(*id)), 0);
       id = kept.erase(id);
     }
   }
-  const std::uint64_t live = journal_->totals().waiting_bytes;
+  const std::uint64_t live = journal_->copies().totals().waiting_bytes;
   // Removals that guard other segments live too.
   wait_until(
       [&] { return journal_->bytes() <= 2 * (live + 16 * 3000) + 2 * settings_.segment_size; });
   for (const int id : kept) EXPECT_EQ(read("id-" + std::to_string(id)), text);
   reopen();
-  EXPECT_EQ(journal_->totals().waiting, kept.size());
+  EXPECT_EQ(journal_->copies().totals().waiting, kept.size());
   for (const int id : kept) EXPECT_EQ(read("id-" + std::to_string(id)), text);
 }
 
@@ -58,12 +58,12 @@ TEST_F(CleanerTest, AnOldMessageThatStaysHoldsNoOtherSegment) {
   const std::string text(20'000, 'x');
   for (int i = 0; i < 200; ++i) {
     EXPECT_EQ(store("id-" + std::to_string(i), text), 0);
-    EXPECT_EQ(journal_->remove("id-" + std::to_string(i)), 0);
+    EXPECT_EQ(remove("id-" + std::to_string(i)), 0);
   }
   wait_until([this] { return journal_->bytes() <= 3 * settings_.segment_size; });
   EXPECT_EQ(read("old"), "stays");
   reopen();
-  EXPECT_EQ(journal_->totals().waiting, 1u);
+  EXPECT_EQ(journal_->copies().totals().waiting, 1u);
   EXPECT_EQ(read("old"), "stays");
 }
 
@@ -75,23 +75,23 @@ TEST_F(CleanerTest, WithoutRecyclingSegmentsGrowAndGo) {
   const std::string text(20'000, 'x');
   for (int i = 0; i < 100; ++i) {
     EXPECT_EQ(store("id-" + std::to_string(i), text), 0);
-    EXPECT_EQ(journal_->remove("id-" + std::to_string(i)), 0);
+    EXPECT_EQ(remove("id-" + std::to_string(i)), 0);
   }
   wait_until([this] { return names(".segment").size() <= 3; });
   reopen();
   EXPECT_EQ(read("one"), "x");
-  EXPECT_EQ(journal_->totals().waiting, 1u);
+  EXPECT_EQ(journal_->copies().totals().waiting, 1u);
 }
 
 TEST_F(CleanerTest, AHeaderThatCannotBeFreedKeepsItsSegmentOutOfUse) {
   open();
   const std::string text(20'000, 'x');
   for (int i = 0; i < 11; ++i) EXPECT_EQ(store("id-" + std::to_string(i), text), 0);
-  for (int i = 0; i < 11; ++i) EXPECT_EQ(journal_->remove("id-" + std::to_string(i)), 0);
+  for (int i = 0; i < 11; ++i) EXPECT_EQ(remove("id-" + std::to_string(i)), 0);
   for (int i = 0; i < 60; ++i) EXPECT_EQ(store("more-" + std::to_string(i), text), 0);
   for (int i = 0; i < 60; ++i) EXPECT_EQ(read("more-" + std::to_string(i)), text);
   reopen();
-  EXPECT_EQ(journal_->totals().waiting, 60u);
+  EXPECT_EQ(journal_->copies().totals().waiting, 60u);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace {
 
 Copy copy_of(const Index& index, const std::string& id, std::int64_t time_ns) {
   Copy copy;
-  copy.key = index.key_of(id);
+  copy.key = index.key_of(id, false);
   copy.time_ns = time_ns;
   return copy;
 }
@@ -27,22 +27,23 @@ TEST(JournalIndex, HoldsWhatAMapHolds) {
       index.put(copy_of(index, id, i));
       model[id] = i;
     } else {
-      EXPECT_EQ(index.erase(index.key_of(id)), model.erase(id) == 1);
+      EXPECT_EQ(index.erase(index.key_of(id, false)), model.erase(id) == 1);
     }
   }
   ASSERT_EQ(index.size(), model.size());
   for (const auto& [id, time] : model) {
-    const Copy* copy = index.find(index.key_of(id));
+    const Copy* copy = index.find(index.key_of(id, false));
     ASSERT_NE(copy, nullptr);
     EXPECT_EQ(copy->time_ns, time);
   }
-  for (int i = 5000; i < 5100; ++i) EXPECT_EQ(index.find(index.key_of(std::to_string(i))), nullptr);
+  for (int i = 5000; i < 5100; ++i)
+    EXPECT_EQ(index.find(index.key_of(std::to_string(i), false)), nullptr);
 }
 
 TEST(JournalIndex, GoesThroughAllOfThem) {
   Index index;
   for (int i = 0; i < 3000; ++i) index.put(copy_of(index, std::to_string(i), i));
-  for (int i = 0; i < 3000; i += 3) index.erase(index.key_of(std::to_string(i)));
+  for (int i = 0; i < 3000; i += 3) index.erase(index.key_of(std::to_string(i), false));
   std::int64_t sum = 0;
   for (std::size_t i = 0; i < index.size(); ++i) sum += index.at(i).time_ns;
   EXPECT_EQ(index.size(), 2000u);

@@ -68,7 +68,7 @@ TEST_F(JournalFaultsTest, AllMessagesOfAGroupThatFailsAreRefused) {
   Faults::get().heal();
   EXPECT_EQ(store("after", "x"), 0);
   reopen();
-  EXPECT_EQ(journal_->totals().waiting, 2u);
+  EXPECT_EQ(journal_->copies().totals().waiting, 2u);
 }
 
 TEST_F(JournalFaultsTest, ShortWritesAreWrittenOn) {
@@ -103,11 +103,11 @@ TEST_F(JournalFaultsTest, ADiskWithoutRoomRefusesAndLosesNothing) {
   EXPECT_GE(stored, 5);
   EXPECT_LE(stored, 26);
   for (int i = 0; i < stored; ++i) EXPECT_EQ(read("id-" + std::to_string(i)), text);
-  EXPECT_EQ(journal_->remove("id-0"), 0) << "the rest of the segment is for removals";
+  EXPECT_EQ(remove("id-0"), 0) << "the rest of the segment is for removals";
   Faults::get().heal();
   EXPECT_EQ(store("next", text), 0);
   reopen();
-  EXPECT_EQ(journal_->totals().waiting, static_cast<std::uint64_t>(stored));
+  EXPECT_EQ(journal_->copies().totals().waiting, static_cast<std::uint64_t>(stored));
 }
 
 TEST_F(JournalFaultsTest, ContentThatCannotBeReadConcernsItsMessageOnly) {
@@ -140,7 +140,7 @@ TEST_F(JournalFaultsTest, ADiskThatCannotBeReadIsToldApartFromDamage) {
   std::int64_t error = 0;
   for (const char* operation : {"open_existing", "read_at"}) {
     Faults::get().fail(operation, 1, EIO);
-    EXPECT_EQ(journal_->read(*journal_->find("one"), record, error),
+    EXPECT_EQ(journal_->copies().read(*find("one"), record, error),
               RecordReader::Found::unreadable);
     EXPECT_EQ(error, -EIO);
   }

@@ -40,7 +40,7 @@ class TestMessage : public MessageAppend {
     copy.meta = "{\"of\":\"" + id + "\"}";
     copy.content_size = text_.size();
     copy.time_ns = std::chrono::system_clock::now().time_since_epoch().count();
-    prepare(std::move(copy), journal.key_of(id));
+    prepare(std::move(copy), journal.copies().key_of(id, false));
   }
   // The content turns out to be unreadable.
   void break_content() { broken_ = true; }
@@ -127,17 +127,27 @@ class JournalTest : public ::testing::Test {
     return begin(id, text).get();
   }
 
+  // A copy that waits, or a dead letter.
+  std::optional<Copy> find(const std::string& id) const {
+    const auto waiting = journal_->copies().find(id, false);
+    return waiting ? waiting : journal_->copies().find(id, true);
+  }
+  std::int64_t remove(const std::string& id) {
+    const auto copy = find(id);
+    return copy ? journal_->remove_now(copy->key) : -ENOENT;
+  }
+
   // The content; "-" where there is no such copy, "?" where it cannot be read.
   std::string read(const std::string& id) {
-    const auto copy = journal_->find(id);
+    const auto copy = find(id);
     if (!copy) return "-";
     StoredRecord record;
     std::int64_t error = 0;
-    if (journal_->read(*copy, record, error) != RecordReader::Found::yes) return "?";
+    if (journal_->copies().read(*copy, record, error) != RecordReader::Found::yes) return "?";
     EXPECT_EQ(record.id, id);
     EXPECT_EQ(record.meta, "{\"of\":\"" + id + "\"}");
     std::string text;
-    const auto found = journal_->content(
+    const auto found = journal_->copies().content(
         record,
         [&](std::string_view piece) {
           text += piece;

@@ -11,7 +11,7 @@ TEST_F(JournalTest, AMessageIsThereAndAfterARestartToo) {
   EXPECT_EQ(read("two"), "-");
   reopen();
   EXPECT_EQ(read("one"), "first");
-  EXPECT_EQ(journal_->totals().waiting, 1u);
+  EXPECT_EQ(journal_->copies().totals().waiting, 1u);
   EXPECT_TRUE(events_.failures().empty());
   EXPECT_TRUE(events_.damages().empty());
 }
@@ -30,15 +30,15 @@ TEST_F(JournalTest, BytesComeBackAsTheyWere) {
 TEST_F(JournalTest, ACopyThatIsStoredAgainReplacesTheOlderAndKeepsItsTime) {
   open();
   EXPECT_EQ(store("one", "first"), 0);
-  const std::int64_t time = journal_->find("one")->time_ns;
+  const std::int64_t time = find("one")->time_ns;
   EXPECT_EQ(store("one", "second"), 0);
   EXPECT_EQ(read("one"), "second");
-  EXPECT_EQ(journal_->find("one")->time_ns, time);
-  EXPECT_EQ(journal_->totals().waiting, 1u);
+  EXPECT_EQ(find("one")->time_ns, time);
+  EXPECT_EQ(journal_->copies().totals().waiting, 1u);
   reopen();
   EXPECT_EQ(read("one"), "second");
-  EXPECT_EQ(journal_->find("one")->time_ns, time);
-  EXPECT_EQ(journal_->totals().waiting, 1u);
+  EXPECT_EQ(find("one")->time_ns, time);
+  EXPECT_EQ(journal_->copies().totals().waiting, 1u);
 }
 
 TEST_F(JournalTest, TwoCopiesOfAnIdInOneGroupAreOneAndTheLaterStays) {
@@ -49,14 +49,14 @@ TEST_F(JournalTest, TwoCopiesOfAnIdInOneGroupAreOneAndTheLaterStays) {
   EXPECT_EQ(read("same"), "49");
   reopen();
   EXPECT_EQ(read("same"), "49");
-  EXPECT_EQ(journal_->totals().waiting, 1u);
+  EXPECT_EQ(journal_->copies().totals().waiting, 1u);
 }
 
 TEST_F(JournalTest, RemovedIsRemovedAfterARestartToo) {
   open();
   for (const char* id : {"one", "two"}) EXPECT_EQ(store(id, "x"), 0);
-  EXPECT_EQ(journal_->remove("one"), 0);
-  EXPECT_EQ(journal_->remove("one"), -ENOENT);
+  EXPECT_EQ(remove("one"), 0);
+  EXPECT_EQ(remove("one"), -ENOENT);
   EXPECT_EQ(read("one"), "-");
   reopen();
   EXPECT_EQ(read("one"), "-");
@@ -107,7 +107,7 @@ TEST_F(JournalTest, LargeContentHasAFileThatGoesWithItsMessage) {
   EXPECT_EQ(journal_->flush(), 0);
   EXPECT_EQ(read("big"), text + "z");
   wait_until([this] { return names(".body").size() == 1; });
-  EXPECT_EQ(journal_->remove("big"), 0);
+  EXPECT_EQ(remove("big"), 0);
   EXPECT_EQ(journal_->flush(), 0);
   wait_until([this] { return names(".body").empty(); });
 }
@@ -128,20 +128,36 @@ TEST_F(JournalTest, ADeadLetterIsApartAndKeepsItsContent) {
   EXPECT_EQ(store("one", "text"), 0);
   EXPECT_EQ(store("big", large), 0);
   for (const char* id : {"one", "big"}) {
-    const auto copy = journal_->find(id);
+    const auto copy = find(id);
     StoredRecord record;
     std::int64_t error = 0;
-    ASSERT_EQ(journal_->read(*copy, record, error), RecordReader::Found::yes);
+    ASSERT_EQ(journal_->copies().read(*copy, record, error), RecordReader::Found::yes);
     EXPECT_EQ(journal_->change(*copy, record, true, record.meta), 0);
     EXPECT_EQ(journal_->change(*copy, record, true, record.meta), -ENOENT) << "of another place";
   }
-  EXPECT_EQ(journal_->totals().dead, 2u);
-  EXPECT_EQ(journal_->totals().waiting, 0u);
+  EXPECT_EQ(journal_->copies().totals().dead, 2u);
+  EXPECT_EQ(journal_->copies().totals().waiting, 0u);
   EXPECT_EQ(journal_->flush(), 0);
   reopen();
-  EXPECT_TRUE(journal_->find("one")->dead);
+  EXPECT_TRUE(find("one")->dead);
+  EXPECT_EQ(journal_->copies().totals().waiting, 0u);
   EXPECT_EQ(read("one"), "text");
   EXPECT_EQ(read("big"), large);
+}
+
+TEST_F(JournalTest, AMessageStoredAgainLeavesTheDeadLetterOfItsId) {
+  open();
+  EXPECT_EQ(store("one", "dead"), 0);
+  StoredRecord record;
+  std::int64_t error = 0;
+  const Copy copy = *find("one");
+  ASSERT_EQ(journal_->copies().read(copy, record, error), RecordReader::Found::yes);
+  EXPECT_EQ(journal_->change(copy, record, true, record.meta), 0);
+  EXPECT_EQ(store("one", "new"), 0);
+  reopen();
+  EXPECT_EQ(journal_->copies().totals().dead, 1u);
+  EXPECT_EQ(journal_->copies().totals().waiting, 1u);
+  EXPECT_EQ(read("one"), "new");
 }
 
 TEST_F(JournalTest, AMessageThatWaitsCanBeTakenBack) {
@@ -158,7 +174,7 @@ TEST_F(JournalTest, CopiesComeInAnyOrderAndInSteps) {
   std::optional<Copy> last;
   std::size_t count = 0;
   for (;;) {
-    const auto next = journal_->next_copies(
+    const auto next = journal_->copies().next(
         before, [&](const Copy& copy) { return !last || before(*last, copy); }, 7);
     EXPECT_TRUE(std::is_sorted(next.begin(), next.end(), before));
     count += next.size();
@@ -188,7 +204,7 @@ TEST_F(JournalTest, ASegmentOfANewerVersionStopsTheStart) {
 TEST_F(JournalTest, DamageIsToldOnceAndTheRestIsServed) {
   open();
   for (int i = 0; i < 5; ++i) EXPECT_EQ(store("id-" + std::to_string(i), "text"), 0);
-  const std::uint32_t position = journal_->find("id-2")->place.position;
+  const std::uint32_t position = find("id-2")->place.position;
   journal_.reset();
   overwrite(names(".segment").front(), position, std::string(kRecordHeader, 'x'));
   open();
@@ -203,7 +219,7 @@ TEST_F(JournalTest, DamageIsToldOnceAndTheRestIsServed) {
 TEST_F(JournalTest, ATornEndIsNoDamageAndIsNotServed) {
   open();
   for (int i = 0; i < 3; ++i) EXPECT_EQ(store("id-" + std::to_string(i), "text"), 0);
-  const std::uint32_t position = journal_->find("id-2")->place.position;
+  const std::uint32_t position = find("id-2")->place.position;
   journal_.reset();
   overwrite(names(".segment").front(), position + kRecordHeader + 18, "TORN");
   open();
@@ -218,7 +234,7 @@ TEST_F(JournalTest, ATornEndIsNoDamageAndIsNotServed) {
 TEST_F(JournalTest, ARecordThatIsDamagedLaterIsPutAside) {
   open();
   EXPECT_EQ(store("one", "text"), 0);
-  const Copy copy = *journal_->find("one");
+  const Copy copy = *find("one");
   overwrite(names(".segment").front(), copy.place.position + kRecordHeader + 16, "ROT");
   EXPECT_EQ(read("one"), "?");
   journal_->quarantine(copy);

@@ -55,15 +55,15 @@ class PowerCutTest : public JournalTest {
       }
       const std::string gone = "id-" + std::to_string(chance() % 40);
       ledger.removed.insert(gone);
-      journal_->remove(gone);
+      remove(gone);
       if (chance() % 4 == 0) make_dead(chance, ledger);
     }
   }
   void make_dead(std::mt19937& chance, Ledger&) {
-    const auto copy = journal_->find("id-" + std::to_string(chance() % 40));
+    const auto copy = find("id-" + std::to_string(chance() % 40));
     StoredRecord record;
     std::int64_t error = 0;
-    if (copy && journal_->read(*copy, record, error) == RecordReader::Found::yes)
+    if (copy && journal_->copies().read(*copy, record, error) == RecordReader::Found::yes)
       journal_->change(*copy, record, true, record.meta);
   }
   // How many acknowledged messages are missing.
