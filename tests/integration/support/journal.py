@@ -31,12 +31,16 @@ def crc32c(data):
 
 
 class Record:
-    """One message: its id, its envelope as in docs/json.md, its exact content."""
+    """One message: its id, its envelope as in docs/json.md, its exact content, which is read when it is asked for."""
 
-    def __init__(self, key, identity, meta, content, dead, in_doubt, time_ns):
-        self.key, self.id, self.content, self.dead = key, identity, content, dead
+    def __init__(self, key, identity, meta, read, dead, in_doubt, time_ns):
+        self.key, self.id, self.read, self.dead = key, identity, read, dead
         self.in_doubt, self.time_ns = in_doubt, time_ns
         self.json = json.loads(meta.decode("utf-8"))
+
+    @property
+    def content(self):
+        return self.read()
 
 
 class Segment:
@@ -117,11 +121,14 @@ class Journal:
         flags, id_size, meta_size, body_crc, content_size, time_ns = fields[7:13]
         identity = payload[:id_size].decode("ascii")
         meta, rest = payload[id_size:id_size + meta_size], payload[id_size + meta_size:]
-        if flags & APART:
-            rest = (self.folder / f"{struct.unpack('<Q', rest)[0]:016x}.body").read_bytes()
-            assert crc32c(rest) == body_crc
-        assert len(rest) == content_size
-        return Record(key, identity, meta, rest, bool(flags & DEAD), bool(flags & IN_DOUBT), time_ns)
+        body = self.folder / f"{struct.unpack('<Q', rest)[0]:016x}.body" if flags & APART else None
+
+        def read():
+            content = body.read_bytes() if body else rest
+            assert len(content) == content_size and (not body or crc32c(content) == body_crc)
+            return content
+
+        return Record(key, identity, meta, read, bool(flags & DEAD), bool(flags & IN_DOUBT), time_ns)
 
     def waiting(self):
         return [each for each in self.messages() if not each.dead]
