@@ -104,17 +104,20 @@ void GroupWriter::commit(Batch& batch) {
   }
 }
 
-// All that waits, or where only the first is too large, this one.
+// The first, and where there is no room on the disk all that need some: removals need little, and
+// go on.
 void GroupWriter::refuse(Batch& batch, std::int64_t error) {
-  const std::size_t count = error == -EFBIG ? 1 : batch.size();
-  for (std::size_t i = 0; i < count; ++i) {
-    {
-      const std::lock_guard lock(state_.mutex);
-      batch.front()->give_up(state_, 0);
-    }
-    batch.front()->answer(error);
-    batch.pop_front();
+  Batch refused, kept;
+  for (std::unique_ptr<Append>& append : batch) {
+    const bool refuse = refused.empty() || (error != -EFBIG && append->room() > 0);
+    (refuse ? refused : kept).push_back(std::move(append));
   }
+  batch.swap(kept);
+  {
+    const std::lock_guard lock(state_.mutex);
+    for (std::unique_ptr<Append>& append : refused) append->give_up(state_, 0);
+  }
+  for (std::unique_ptr<Append>& append : refused) append->answer(error);
 }
 
 bool GroupWriter::shares_key(const Append& append) const {
