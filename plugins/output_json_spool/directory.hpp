@@ -5,6 +5,8 @@
 //   DIRECTORY/tmp/             files under construction; emptied at start
 //   DIRECTORY/dead/            dead letters, each with <copy_id>.reason
 //   DIRECTORY/quarantine/      files that could not be read
+//   DIRECTORY/journal/         segments, where there is a journal (docs/spool-format.md)
+//   DIRECTORY/.changes         the socket by which `lsmtpd spool` changes the journal
 //   DIRECTORY/.lock            one daemon a directory; holds its pid
 //   DIRECTORY/.operator-log    what `lsmtpd spool` did, until the daemon has logged it
 //
