@@ -126,7 +126,7 @@ prepare_tests() {
 
 cmd_test() {
   case "${1:-}" in
-    brokers | faults | soak)
+    brokers | cluster | faults | soak)
       test_long "$@"
       return
       ;;
@@ -157,9 +157,10 @@ cmd_test() {
 }
 
 # faults [OPTION...]: the whole fault matrix; soak [MINUTES] [OPTION...]. Both print their ledgers. brokers [OPTION...]: the
-# example workers, output_amqp with more brokers, and the long tests of outputs.
+# example workers, output_amqp with more brokers, and the long tests of outputs. cluster [OPTION...]: replicas behind a
+# balancer into broker clusters.
 test_long() {
-  local kind=$1 brokers=1
+  local kind=$1 brokers=1 folder=tests/integration
   local -a pytest=()
   shift
   if [ "$kind" = brokers ]; then
@@ -167,6 +168,9 @@ test_long() {
     get_worker_libraries all
     get_brokers all
     pytest=(test_amqp_workers.py test_workers.py test_use_cases.py test_brokers.py test_amqp_brokers.py test_output_kafka.py test_claim_s3.py)
+  elif [ "$kind" = cluster ]; then
+    export LSMTPD_LONG=1
+    folder=tests/cluster
   elif [ "$kind" = faults ]; then
     export LSMTPD_LONG=1
     pytest=(test_kill.py test_replay.py test_faults.py test_power.py test_broker_faults.py test_conformance.py)
@@ -196,7 +200,7 @@ test_long() {
   configure build -DLSMTPD_TESTS=ON
   build build
   (
-    cd tests/integration
+    cd "$folder"
     LSMTPD_BUILD="$root/build" LSMTPD_CACHE="$cache" PYTHONDONTWRITEBYTECODE=1 \
       /usr/bin/python3 -m pytest "--basetemp=$root/build/tests/integration/$kind" "${pytest[@]}"
   )

@@ -70,6 +70,20 @@ def test_the_configuration_for_each_place_is_right(tmp_path, file):
     assert "error" not in run_cli("check", "--config", mine, check=0).stderr
 
 
+def test_the_replica_of_the_page_about_scaling_is_right(tmp_path):
+    (tmp_path / "password").write_text("secret")
+    text = blocks("docs/scaling.md", "toml")[0]
+    for place, instead in (("192.0.2.31:25", "127.0.0.1:0"), ("192.0.2.31:9925", "127.0.0.1:0"),
+                           ("/etc/lsmtpd/broker.password", tmp_path / "password"), ("/var/spool/lsmtpd", tmp_path / "spool"),
+                           ("/var/lib/lsmtpd", tmp_path), ("/run/lsmtpd", tmp_path)):
+        assert place in text
+        text = text.replace(f'"{place}', f'"{instead}')
+    mine = tmp_path / "my.toml"
+    mine.write_text(text)
+    checked = run_cli("check", "--config", mine, cwd=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+
+
 def test_every_key_of_the_json_stands_in_its_document(daemon):
     """A real message has the keys that the document shows, and no others."""
     server = daemon()

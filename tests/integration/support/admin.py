@@ -34,6 +34,7 @@ class Admin:
 
     def __init__(self, **keys):
         self.socket = sockets.folder() / "admin.sock"
+        self.host, self.port = "127.0.0.1", None
         self.keys = {"socket": str(self.socket), "http": "127.0.0.1:0", **keys}
 
     def configuration(self):
@@ -46,7 +47,7 @@ class Admin:
 
     def get(self, path, method="GET", headers=None, local=False):
         connection = UnixConnection(self.socket) if local else \
-            http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            http.client.HTTPConnection(self.host, self.port, timeout=20)
         try:
             connection.request(method, path, headers=headers or {})
             return Answer(connection.getresponse())

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mail under load, with a ledger: which message got which reply, so that none that was acknowledged
 can be missed afterwards."""
+import contextlib
 import dataclasses
 import hashlib
 import re
@@ -118,6 +119,7 @@ class Load:
         self._manners = manners
         self._stop = threading.Event()
         self.slowest = 0  # seconds from the end of the content to the reply
+        self.longest = 0  # seconds for a greeting or a whole message, however it ended
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
         for each in self._threads:
             each.start()
@@ -137,13 +139,28 @@ class Load:
     def _run(self):
         while not self._stop.is_set():
             try:
-                with Client(self._address, timeout=60) as client:
-                    client.expect(220)
-                    client.command("EHLO load.example", 250)
-                    while not self._stop.is_set() and self._one(client):
+                with self._waiting():
+                    client = Client(self._address, timeout=60)
+                with client:
+                    with self._waiting():
+                        client.expect(220)
+                        client.command("EHLO load.example", 250)
+                    while not self._stop.is_set() and self._another(client):
                         self._stop.wait(self._pace)
             except (OSError, AssertionError):
                 self._stop.wait(0.01)
+
+    def _another(self, client):
+        with self._waiting():
+            return self._one(client)
+
+    @contextlib.contextmanager
+    def _waiting(self):
+        begin = time.monotonic()
+        try:
+            yield
+        finally:
+            self.longest = max(self.longest, time.monotonic() - begin)
 
     def _one(self, client):
         """Sends one message; false: this connection has done its part."""

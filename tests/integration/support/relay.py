@@ -4,14 +4,15 @@ either direction, as a network does that eats packets without a word. It can be 
 at once."""
 import socket
 import threading
+import time
 
 
 class Relay:
     """Forwards connections to `address` to host:port until close(). `port_here` 0: any that is free. `connections` is how
-    many there are now."""
+    many there are now. A slow one takes at most `piece` octets of a direction at once, and keeps each for `delay` seconds."""
 
-    def __init__(self, host, port, port_here=0, host_here="127.0.0.1"):
-        self._peer = (host, port)
+    def __init__(self, host, port, port_here=0, here="127.0.0.1", delay=0.0, piece=65536):
+        self._peer, self._delay, self._piece = (host, port), delay, piece
         self._flows = threading.Event()
         self._flows.set()
         self._sockets = []
@@ -19,7 +20,7 @@ class Relay:
         self.held = 0  # octets that came while it was frozen
         self.connections = 0
         self._lock = threading.Lock()
-        self._listener = socket.create_server((host_here, port_here))
+        self._listener = socket.create_server((here, port_here))
         self.address = self._listener.getsockname()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -82,7 +83,8 @@ class Relay:
 
     def _copy(self, source, sink):
         try:
-            while data := source.recv(65536):
+            while data := source.recv(self._piece):
+                time.sleep(self._delay)
                 self.held += 0 if self._flows.is_set() else len(data)
                 self._flows.wait()
                 sink.sendall(data)
