@@ -52,7 +52,10 @@ class Replica(Daemon):
             return None
 
     def output_up(self):
-        return self.admin.value("lsmtpd_output_up", plugin="broker")
+        try:
+            return self.admin.value("lsmtpd_output_up", plugin="broker")
+        except (OSError, http.client.HTTPException):
+            return None
 
     def wait_output(self, up, seconds=60):
         wait_until(lambda: self.output_up() == up, seconds,
@@ -89,7 +92,7 @@ class Balancer:
     def _accepts(self):
         assert self.process.running(), self.process.tail()
         with socket.socket() as probe:
-            return probe.connect_ex(self.address) == 0
+            return probe.connect_ex(self.address) == 0 and (self._sockets / "admin.sock").exists()
 
     def kill(self):
         self.process.kill()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long a run of the fault matrix is. The normal suite takes the quick part; `contrib/dev test
-faults` sets LSMTPD_LONG and takes all of it."""
+faults`, and `contrib/dev test cluster`, set LSMTPD_LONG and take all of it."""
 import os
 
 import pytest
@@ -12,4 +12,4 @@ def pick(quick, long):
     return long if LONG else quick
 
 
-only_long = pytest.mark.skipif(not LONG, reason="the long matrix only: contrib/dev test faults")
+only_long = pytest.mark.skipif(not LONG, reason="the long matrix only: contrib/dev test faults, or cluster")
