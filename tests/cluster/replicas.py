@@ -28,7 +28,8 @@ class Replica(Daemon):
         self.admin = Admin(http=f"{host.address}:9925", unready_after="2s")
         self.admin.host, self.admin.port = host.address, 9925
         super().__init__(folder, {
-            "server": {"hostname": f"{host.name}.test.example", "state_directory": str(folder / "state")},
+            # Three, so that a connection goes to each of three brokers where workers are spread over the urls.
+            "server": {"hostname": f"{host.name}.test.example", "workers": 3, "state_directory": str(folder / "state")},
             "listener": [{"name": "mx", "address": f"{host.address}:25", "protocol": "smtp", "chain": "default",
                           "proxy_protocol_from": [f"{balancer.address}/32"]}],
             "log": {"level": "info"},
