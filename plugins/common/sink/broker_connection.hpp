@@ -49,6 +49,8 @@ class BrokerConnection : protected Dialer::Owner {
       where == To::home ? dialer_.go_home() : dialer_.go_on();
     });
   }
+  // Where replace() follows, the next url is tried first.
+  void leave() { dialer_.leave(); }
   // Gives this connection up, and tries the brokers again.
   virtual void replace(std::string_view why) = 0;
   // Says close to the broker, and calls `done` when that is through or a second has passed. Where

@@ -104,6 +104,9 @@ void BrokerLane::outlet_rested(Outlet& outlet) {
 void BrokerLane::give_up(std::string_view why) {
   if (probe_) return probe_failed(Step::attach, why);
   host().warn("giving the connection up", {{"url", to_string(connection_.url())}, {"why", why}});
+  // A node that is cut off from its cluster takes connections, and settles nothing.
+  if (connection_.dialer().current() == connection_.dialer().home()) rebalance_.rest();
+  connection_.leave();
   connection_.replace(why);
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <random>
+#include <utility>
 
 namespace lsmtpd::sink {
 
@@ -164,7 +165,11 @@ void Dialer::again(std::uint64_t ms) {
 
 void Dialer::lost() {
   if (!proved_ && next_ > 0) dialing_.addresses.failed(addresses_[next_ - 1]);
-  again(proved_ ? failover_.lost(host_.now_ms(), dice()) : failover_.failed(dice()));
+  const bool leaving = std::exchange(leaving_, false);
+  if (!proved_) return again(failover_.failed(dice()));
+  const std::uint64_t pause = failover_.lost(host_.now_ms(), dice());
+  if (leaving) failover_.go_on();
+  again(pause);
 }
 
 void Dialer::proved() {

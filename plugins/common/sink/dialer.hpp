@@ -68,6 +68,8 @@ class Dialer {
   const Url& url() const { return options_.urls[current()]; }
   // Of the attempt that failed last, or the present one.
   const Url& tried_url() const { return options_.urls[tried_]; }
+  // The url that is connected is no good: when this connection is lost(), the next one is tried.
+  void leave() { leaving_ = true; }
   // The connection's own url, and its number.
   const Url& home_url() const { return options_.urls[home()]; }
   std::size_t home() const { return failover_.home(); }
@@ -110,6 +112,7 @@ class Dialer {
   bool resolving_ = false;
   bool connecting_ = false;
   bool proved_ = false;
+  bool leaving_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for answers of the book
 };
 

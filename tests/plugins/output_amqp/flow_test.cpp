@@ -234,6 +234,25 @@ TEST(Stalled, ASilentLinkIsReplacedAndEverythingUnsettledAnswered) {
   EXPECT_EQ(rig.finish(), "");
 }
 
+TEST(Stalled, TheNextBrokerIsTriedFirst) {
+  Peer silent(holding());
+  Peer next({});
+  Rig rig;
+  rig.option("urls", silent.url()).option("urls", next.url()).option("address", "mail");
+  rig.option("spread", "false").option("stall", "5s").option("idle_timeout", "0s");
+  ASSERT_EQ(rig.start(), 0);
+  ASSERT_TRUE(rig.until([&] { return silent.attached().size() == 1; }));
+  const lsmtpd_call sent = rig.send();
+  ASSERT_TRUE(rig.until([&] { return silent.held() == 1; }));
+  rig.cancel(sent);
+  rig.advance(5000);
+  EXPECT_EQ(rig.wait(sent).kind, LSMTPD_TEMPFAIL);
+  rig.advance(Rig::kFirstPause);
+  ASSERT_TRUE(rig.until([&] { return next.attached().size() == 1; }));
+  EXPECT_EQ(rig.deliver().kind, LSMTPD_STORED);
+  EXPECT_EQ(silent.connections(), 1U);
+}
+
 TEST(Stalled, WaitingMailGoesToTheFallbackAtOnce) {
   Script script = holding();
   script.credit = 2;
