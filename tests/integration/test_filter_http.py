@@ -157,7 +157,6 @@ def test_hostile_answers_are_failures_and_nothing_else(daemon, application):
     turn = {}
     app = application(lambda question: turn["answer"])
     server = daemon(configuration(app.url, breaker_failures=0, timeout="10s"))
-    queued = None
     before = server.memory()
     for name, answer in HOSTILE.items():
         turn["answer"] = answer
@@ -165,8 +164,9 @@ def test_hostile_answers_are_failures_and_nothing_else(daemon, application):
         assert reply.startswith("451 4.7.1"), f"{name}: {reply}"
     assert server.memory() < before + (32 << 20)
     turn["answer"] = {"verdict": "continue"}
-    queued = queued_id(deliver(server))
-    assert queued and len(server.spool) == 1
+    # A request may still meet the end of the connection that the last answer came by.
+    wait_until(lambda: deliver(server).startswith("250"), 10, "a mail to be taken")
+    assert len(server.spool) == 1
     server.wait_log("the application answers again")
     assert len(server.log_lines("the application gives no answer that counts")) == 1
 

@@ -116,7 +116,12 @@ std::int64_t Journal::change(const Copy& copy, const StoredRecord& record, bool 
   Answers answers;
   submit_or_answer(writer_, std::make_unique<Rewrite>(answers, std::move(changed), key,
                                                       record.inline_content, -ENOENT));
-  return answers.wait();
+  if (const std::int64_t error = answers.wait(); error < 0) return error;
+  // Its removal in the former state is written, so that a crash does not leave both.
+  Answers removal;
+  submit_or_answer(writer_, std::make_unique<Note>(removal, false));
+  removal.wait();
+  return 0;
 }
 
 void Journal::quarantine(const Copy& copy) {

@@ -22,13 +22,11 @@ const Copy* MessageAppend::older(const State& state) const {
 }
 
 void MessageAppend::put(Group& group, State& state) {
-  std::uint64_t sequence = 0;
   {
     const std::lock_guard lock(state.mutex);
     const Copy* before = older(state);
     if (copy_.from && (before == nullptr || !(before->place == *copy_.from))) return;
     time_ns_ = before != nullptr ? before->time_ns : copy_.time_ns;
-    if (copy_.from) sequence = state.segments.at(copy_.from->slot).header.sequence;
   }
   const std::uint32_t position = group.open(message());
   const bool read = copy_.body || content([&](std::string_view piece) {
@@ -42,8 +40,6 @@ void MessageAppend::put(Group& group, State& state) {
   }
   position_ = position;
   bytes_ = group.record_size();
-  // Both are in one group, so that a crash leaves one of the two.
-  if (changes_state()) group.removals({{sequence, copy_.from->position, false}});
   const std::lock_guard lock(state.mutex);
   state.hold_body(body_number());
 }
@@ -60,6 +56,8 @@ void MessageAppend::settle(State& state, std::uint32_t slot) {
       state.discard(place, body_number());
       return;
     }
+    // Its removal goes into a later group: of one group a power cut may leave the removal without
+    // the record that takes its place.
     if (changes_state()) state.remove(copy_.from_key);
   }
   Copy copy;

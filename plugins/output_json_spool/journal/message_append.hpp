@@ -26,10 +26,7 @@ struct NewCopy {
 
 class MessageAppend : public Append {
  public:
-  std::uint64_t room() const override {
-    const std::uint64_t removal = changes_state() ? kRecordHeader + kRemoval : 0;
-    return Group::room_for(message()) + removal;
-  }
+  std::uint64_t room() const override { return Group::room_for(message()); }
   bool needs_own_group(const Key& key) const override {
     return copy_.from && (key == key_ || key == copy_.from_key);
   }
