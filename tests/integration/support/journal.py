@@ -90,7 +90,12 @@ class Journal:
         self.folder = pathlib.Path(folder)
 
     def segments(self):
-        found = [Segment(path) for path in sorted(self.folder.glob("*.segment"))]
+        found = []
+        for path in sorted(self.folder.glob("*.segment")):
+            try:
+                found.append(Segment(path))
+            except FileNotFoundError:  # a daemon removed it meanwhile: nothing in it counted
+                pass
         return sorted((each for each in found if each.sequence), key=lambda each: each.sequence)
 
     def messages(self):
