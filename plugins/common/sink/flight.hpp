@@ -37,7 +37,7 @@ class Flight {
     if (careful_ > 0) --careful_;
   }
 
-  // Nothing more is sent until that ends.
+  // While it is on, has_room() is false.
   void hold(bool on) { on_hold_ = on; }
   bool on_hold() const { return on_hold_; }
 

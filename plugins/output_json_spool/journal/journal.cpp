@@ -9,7 +9,7 @@
 namespace lsmtpd::journal {
 namespace {
 
-// Nobody waits for it.
+// An append whose answer has no receiver.
 class Unwaited : public Append {
  public:
   void answer(std::int64_t) override {}
@@ -120,7 +120,7 @@ std::int64_t Journal::change(const Copy& copy, const StoredRecord& record, bool 
   // Its removal in the former state is written, so that a crash does not leave both.
   Answers removal;
   submit_or_answer(writer_, std::make_unique<Note>(removal, false));
-  removal.wait();
+  removal.wait();  // where that fails, both stay until the removal is written: none is lost
   return 0;
 }
 

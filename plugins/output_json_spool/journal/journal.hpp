@@ -30,7 +30,7 @@ struct JournalSettings {
   std::uint32_t body_threads = 4;
 };
 
-// What happens in the journal and needs a line in the log, or more. [any]
+// The journal calls these for faults; they write the line of the log. [any]
 class Events {
  public:
   virtual ~Events() = default;

@@ -116,7 +116,7 @@ bool Recovery::scan(std::uint32_t slot, bool last) {
   return whole || scanner.durable_end() > kFirst;
 }
 
-// What was not read may be mail.
+// Keeps the segment: records that cannot be read now may be mail.
 void Recovery::set_aside(std::uint32_t slot) {
   result_.unreadable.push_back(state_.segments.at(slot).number);
   state_.segments.at(slot).use = Segment::Use::set_aside;
