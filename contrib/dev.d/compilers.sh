@@ -12,7 +12,8 @@ configure_kind() {
 }
 
 # Warnings are errors in all of them. CI builds daemon and plugins once more, with the other compiler and as a release:
-# `contrib/dev test` has gcc in RelWithDebInfo already, with the tests. --all: every kind, with the unit tests.
+# `contrib/dev test` has gcc in RelWithDebInfo already, with the tests. --all: every kind, with the unit tests;
+# COMPILER KIND: one of them.
 cmd_compilers() {
   local compiler kind
   ensure_packages "${packages_build[@]}" "${packages_test[@]}" clang
@@ -20,6 +21,9 @@ cmd_compilers() {
     for compiler in gcc clang; do
       for kind in Debug RelWithDebInfo Release; do test_kind "$compiler" "$kind"; done
     done
+    return
+  elif [ $# -gt 0 ]; then
+    test_kind "$1" "${2:?compilers: $1 in Debug, RelWithDebInfo or Release?}"
     return
   fi
   configure_kind clang Release -DLSMTPD_TESTS=OFF

@@ -90,11 +90,11 @@ std::optional<Pattern> parse_pattern(std::string_view text, std::string& problem
   }
   if (text == "<>") {
     pattern.kind = Kind::address;
-    pattern.key = text;
+    pattern.key = "<>";
     return pattern;
   }
   if (text == "*") {
-    pattern.key = text;
+    pattern.key = "*";
     return pattern;
   }
   if (text.find('@') != std::string_view::npos) {
