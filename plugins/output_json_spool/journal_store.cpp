@@ -62,6 +62,10 @@ mail_json::Result<void> JournalStore::load() {
 // A daemon moves messages now and then: what is not in its place is looked for once more.
 JournalStore::Found JournalStore::find(const CopyKey& key, journal::StoredRecord& record,
                                        std::int64_t& error) {
+  if (visited_ && visited_->key.state == key.state && visited_->key.id == key.id) {
+    record = visited_->record;
+    return Found::yes;
+  }
   for (int attempt = 0;; ++attempt) {
     const auto copy = copies().find(key.id, key.state == State::dead);
     if (!copy) return Found::gone;
@@ -93,7 +97,11 @@ bool JournalStore::each_copy(States states, const Visit& visit) {
       journal::StoredRecord record;
       std::int64_t error = 0;
       if (copies().read(copy, record, error) != Found::yes) continue;
-      if (!visit({copy.dead ? State::dead : State::waiting, record.id})) return false;
+      const CopyKey key{copy.dead ? State::dead : State::waiting, record.id};
+      visited_ = {key, std::move(record)};
+      const bool wanted = visit(key);
+      visited_.reset();
+      if (!wanted) return false;
     }
     if (window.size() < kWindow) return true;
   }
@@ -217,6 +225,7 @@ int JournalStore::remove(const CopyKey& key) {
   if (key.state == State::quarantine)
     return files_.unlink(directory_.quarantine(), (key.id + kDamagedEnding).c_str());
   if (const int error = open_changes(); error < 0) return error;
+  visited_.reset();
   const int error = changes_->remove(key.state, key.id);
   if (error < 0) return error;
   const std::lock_guard lock(view_->state.mutex);
@@ -227,6 +236,7 @@ int JournalStore::remove(const CopyKey& key) {
 int JournalStore::retry(const CopyKey& key) {
   if (key.state == State::quarantine) return -EBADMSG;
   if (const int error = open_changes(); error < 0) return error;
+  visited_.reset();
   return changes_->retry(key.id);
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "change_socket.hpp"
@@ -60,6 +61,12 @@ class JournalStore : public Store {
   const File folder_;
   JournalEvents events_;
   std::unique_ptr<View> view_;
+  // The copy that each() shows at the moment: what the visitor asks of it is not read again.
+  struct Visited {
+    CopyKey key;
+    journal::StoredRecord record;
+  };
+  std::optional<Visited> visited_;
   std::unique_ptr<journal::Journal> own_;
   std::unique_ptr<JournalChanges> changes_;
 };

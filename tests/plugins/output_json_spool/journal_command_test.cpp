@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `lsmtpd spool` on a journal.
+#include "faulty_files.hpp"
 #include "journal_layout_fixture.hpp"
+#include "journal_store.hpp"
 
 namespace lsmtpd::json_spool::testing {
 namespace {
@@ -57,6 +59,30 @@ TEST_P(JournalCommandTest, MoveSaysThatItTakesFilesOnly) {
   const Printed moved = spool({"move", "--all", "--to", folder.c_str(), "--held"});
   EXPECT_EQ(moved.status, 1);
   EXPECT_TRUE(has(moved.text, "move takes files only")) << moved.text;
+}
+
+// A selection and then the command ask for each message.
+TEST_F(JournalLayoutTest, AMessageThatIsVisitedIsReadFromTheJournalOnce) {
+  start();
+  store(mail("body"), "one");
+  store(mail("body"), "two");
+  close_host();
+  FaultyFiles files;
+  const auto directory = Directory::open_for_reading(files, directory_.string());
+  ASSERT_TRUE(directory) << directory.error();
+  const auto journal = JournalStore::open(files, *directory, [](const char*, const auto&) {});
+  ASSERT_TRUE(journal) << journal.error();
+  Faults::get().reset();
+  int visited = 0;
+  const auto done =
+      (*journal)->each({.waiting = true}, Store::Order::none, [&](const CopyKey& key) {
+        for (int i = 0; i < 2; ++i)
+          EXPECT_EQ((*journal)->read(key, Store::Detail::envelope)->problem, "");
+        return ++visited > 0;
+      });
+  ASSERT_TRUE(done) << done.error();
+  EXPECT_EQ(visited, 2);
+  EXPECT_EQ(Faults::get().count("read_at"), 2 * visited) << "a header and a payload each";
 }
 
 INSTANTIATE_TEST_SUITE_P(Spool, JournalCommandTest, ::testing::Bool());
