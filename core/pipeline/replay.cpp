@@ -77,7 +77,7 @@ void Replay::leave_under_way() {
   for (const auto& item : std::set(under_way_)) {
     if (!item->delivering) continue;
     item->then = nullptr;
-    under_way_.erase(item);
+    leave(item);
   }
   tell_if_idle();
 }

@@ -4,8 +4,9 @@
 // outputs' lanes are.
 //
 // A pass lists the storage in steps, loads some messages at a time and delivers them: stored ones
-// are forgotten, refused ones become dead letters. After a tempfail it goes on with one message at
-// a time, and the window doubles as long as all goes well.
+// are forgotten, refused ones become dead letters. The next step is listed while messages of the
+// last one are under way, so that the output always has some. After a tempfail it goes on with one
+// message at a time, and the window doubles as long as all goes well.
 //
 // A message that is refused for now by an output that is ready waits on its own
 // (tempfailed_copies.hpp). An output that is not ready, that lost its connection, or that refuses
@@ -42,8 +43,10 @@ namespace lsmtpd::pipeline {
 
 class Replay : public std::enable_shared_from_this<Replay> {
  public:
-  static constexpr uint32_t kListStep = 128;      // copy_ids listed at a time
-  static constexpr uint32_t kLargestWindow = 32;  // messages under way at a time
+  static constexpr uint32_t kListStep = 256;             // copy_ids listed at a time
+  static constexpr uint32_t kLargestWindow = 128;        // messages under way at a time
+  static constexpr uint64_t kLargestBytes = 16u << 20;   // of those; one may have more
+  static constexpr uint64_t kUnknownBytes = 512u << 10;  // of a copy whose size is not known
   static constexpr uint64_t kFirstPauseMs = 1000, kLongestPauseMs = 30'000;
   static constexpr uint64_t kInDoubtPollMs = 100;  // how often an output is asked if it is ready
   static constexpr uint32_t kMostInARow = 3;       // refusals for now; then the output pauses
@@ -118,6 +121,10 @@ class Replay : public std::enable_shared_from_this<Replay> {
 
  private:
   struct Item;
+  struct Queued {
+    std::string copy_id;
+    uint64_t bytes;
+  };
   struct Target {
     Target(Replay& replay, std::string n)
         : name(std::move(n)), pause([&replay] { replay.look(); }) {}
@@ -151,6 +158,8 @@ class Replay : public std::enable_shared_from_this<Replay> {
   void begin_pass();
   void end_pass();
   bool may_begin(const std::string& copy_id);
+  std::size_t messages_under_way() const { return under_way_.size() - (listing_ ? 1 : 0); }
+  bool has_room_for(const Queued& next) const;
   void pump();
   void give_up_pass();
   void list();
@@ -175,7 +184,7 @@ class Replay : public std::enable_shared_from_this<Replay> {
   void ask(const std::shared_ptr<Item>& item, plugin::Lane& lane, uint64_t deadline_ms, Ask&& put,
            plugin::Done then);
   void answered(const std::shared_ptr<Item>& item, plugin::Completion completion);
-  void load(const std::string& copy_id);
+  void load(const Queued& copy);
   void take_loaded(const std::shared_ptr<Item>& item, plugin::Completion completion);
   void deliver(const std::shared_ptr<Item>& item);
   void take_delivered(const std::shared_ptr<Item>& item, plugin::Completion completion);
@@ -196,6 +205,7 @@ class Replay : public std::enable_shared_from_this<Replay> {
               std::optional<StoredChange> change, io::Task then);
   void remove(const std::shared_ptr<Item>& item, plugin::Kind outcome, const std::string& reason,
               io::Task then);
+  void leave(const std::shared_ptr<Item>& item);
   void item_done(const std::shared_ptr<Item>& item);
 
   io::Loop& loop_;
@@ -217,8 +227,10 @@ class Replay : public std::enable_shared_from_this<Replay> {
   bool failed_ = false;  // the storage did in this pass
   bool tempfailed_due_ = false;
   uint32_t oldest_left_ = kOldestInDoubt;  // how many copies that are listed count as in doubt
-  std::deque<std::string> queue_;
+  std::deque<Queued> queue_;
+  bool listing_ = false;  // the list is one of those under way
   std::set<std::shared_ptr<Item>> under_way_;
+  uint64_t bytes_under_way_ = 0;
   struct Removal {
     plugin::Kind outcome;
     std::string reason;

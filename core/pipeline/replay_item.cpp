@@ -33,8 +33,12 @@ std::shared_ptr<Replay::Item> Replay::make_item(const std::string& copy_id) {
   return item;
 }
 
+void Replay::leave(const std::shared_ptr<Item>& item) {
+  if (under_way_.erase(item) > 0) bytes_under_way_ -= item->bytes;
+}
+
 void Replay::item_done(const std::shared_ptr<Item>& item) {
-  under_way_.erase(item);
+  leave(item);
   if (in_pass_) pump();
   tell_if_idle();
 }
@@ -65,12 +69,14 @@ void Replay::late(const std::shared_ptr<Item>& item, Completion completion) {
   settle_held(item->copy_id, outcome, completion.verdict.reason(), std::move(change));
 }
 
-void Replay::load(const std::string& copy_id) {
-  const auto item = make_item(copy_id);
+void Replay::load(const Queued& copy) {
+  const auto item = make_item(copy.copy_id);
+  item->bytes = copy.bytes;
+  bytes_under_way_ += copy.bytes;
   ask(
       item, *storage_, kStorageDeadlineMs,
-      [this, &copy_id](Done done, plugin::CallId& call) {
-        return storage_->load(copy_id, std::move(done), call);
+      [this, &copy](Done done, plugin::CallId& call) {
+        return storage_->load(copy.copy_id, std::move(done), call);
       },
       [this, item](Completion completion) { take_loaded(item, std::move(completion)); });
 }
@@ -165,7 +171,7 @@ std::optional<Replay::StoredChange> Replay::change_of_attempts(
 // A message that makes the broker drop the connection must not do so for ever: true when this one,
 // alone each time, was lost with its connection once too often.
 bool Replay::kills_connections(const Item& item, const plugin::Verdict& verdict) {
-  if (!verdict.in_doubt || under_way_.size() > 1) return false;
+  if (!verdict.in_doubt || messages_under_way() > 1) return false;
   LostAlone& lost = lost_alone_[item.copy_id];
   return ++(verdict.cause_passes ? lost.passing : lost.other) >= kMostLostAlone;
 }

@@ -19,6 +19,7 @@ struct Replay::Item {
   const std::shared_ptr<Replay> keeps;
   const std::string copy_id;  // empty: the list
   std::weak_ptr<Item> self;
+  uint64_t bytes = 0;  // that it counts for among those under way
   message::Message message;
   plugin::DeliveryFacts stored;  // as it was stored
   Target* target = nullptr;

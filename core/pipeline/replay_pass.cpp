@@ -114,26 +114,32 @@ void Replay::leave_rest() {
   listed_all_ = true;
 }
 
+bool Replay::has_room_for(const Queued& next) const {
+  const std::size_t messages = messages_under_way();
+  if (messages == 0) return true;
+  return messages < window_ && bytes_under_way_ + next.bytes <= kLargestBytes;
+}
+
 void Replay::pump() {
-  while (!stopped_ && !queue_.empty() && under_way_.size() < window_) {
-    const std::string copy_id = std::move(queue_.front());
+  while (!stopped_ && !queue_.empty() && has_room_for(queue_.front())) {
+    const Queued copy = std::move(queue_.front());
     queue_.pop_front();
-    if (all_paused() && !in_doubt_.contains(copy_id)) {
+    if (all_paused() && !in_doubt_.contains(copy.copy_id)) {
       leave_rest();
       break;
     }
-    if (may_begin(copy_id)) load(copy_id);
+    if (may_begin(copy.copy_id)) load(copy);
   }
-  if (!queue_.empty() || !under_way_.empty()) return;
-  if (stopped_ || listed_all_) {
+  if (!stopped_ && !listed_all_) {
+    if (!listing_ && queue_.size() < kListStep / 2) list();
+  } else if (queue_.empty() && under_way_.empty()) {
     end_pass();
-  } else {
-    list();
   }
 }
 
 void Replay::list() {
   const auto item = make_item({});
+  listing_ = true;
   const bool from_start = std::exchange(restart_, false);
   ask(
       item, *storage_, kStorageDeadlineMs,
@@ -141,6 +147,7 @@ void Replay::list() {
         return storage_->list(from_start, kListStep, std::move(done), call);
       },
       [this, item, from_start](Completion completion) {
+        listing_ = false;
         take_list(std::move(completion), from_start);
         item_done(item);
       });
@@ -159,9 +166,10 @@ bool Replay::is_in_doubt(const plugin::StoredCopy& copy, bool first_list) {
 // A step that finds nothing must be the last one: else a storage that never comes to an end would
 // keep us busy.
 void Replay::take_list(Completion completion, bool from_start) {
-  if (stopped_) return;
+  if (stopped_ || restart_) return;  // restart_: the list begins again
   const bool first = in_doubt_.unlisted();
   in_doubt_.listed();
+  if (listed_all_) return;  // the pass was given up meanwhile
   if (completion.verdict.kind != Kind::proceed) {
     give_up_pass();
     return;
@@ -171,7 +179,7 @@ void Replay::take_list(Completion completion, bool from_start) {
   take_note(list, from_start);
   for (auto& copy : list.copies) {
     if (is_in_doubt(copy, first)) in_doubt_.add(copy.copy_id, {});
-    queue_.push_back(std::move(copy.copy_id));
+    queue_.push_back({std::move(copy.copy_id), copy.bytes > 0 ? copy.bytes : kUnknownBytes});
   }
 }
 
