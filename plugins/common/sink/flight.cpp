@@ -14,6 +14,7 @@ constexpr std::uint64_t kStep = 256 * 1024;
 constexpr std::uint64_t kOwn = 1024;
 constexpr std::uint64_t kPiece = 64 * 1024;
 constexpr std::uint32_t kCarefulFloor = 16;
+constexpr std::uint64_t kLiveMs = 1000;
 
 std::uint64_t footprint(std::uint64_t bytes) {
   return kOwn + std::bit_ceil(std::min(bytes, kPiece));
@@ -24,7 +25,11 @@ std::uint64_t footprint(std::uint64_t bytes) {
 void Flight::sent(std::uint64_t bytes, bool replay) {
   ++count_;
   bytes_ += bytes;
-  if (replay) ++replaying_;
+  if (replay) {
+    ++replaying_;
+  } else {
+    live_until_ms_ = host_.now_ms() + kLiveMs;
+  }
   footprint_ += footprint(bytes);
   if (footprint_ > reserved_) reserve_for(footprint_);
 }

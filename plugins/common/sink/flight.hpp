@@ -16,7 +16,7 @@ namespace lsmtpd::sink {
 
 class Flight {
  public:
-  Flight(sdk::Host host, std::uint32_t most, std::uint64_t most_bytes)
+  Flight(sdk::LaneHost host, std::uint32_t most, std::uint64_t most_bytes)
       : host_(host), most_(most), most_bytes_(most_bytes) {}
 
   // One message always fits, whatever its size, unless all are on hold.
@@ -43,21 +43,25 @@ class Flight {
 
   std::uint32_t count() const { return count_; }
   std::uint32_t replaying() const { return replaying_; }
-  // At most a quarter of the credit and of the limit, at least one.
+  // At most three quarters of the credit and of the limit, a quarter while live mail comes, at
+  // least one.
   std::uint32_t replay_limit(std::uint32_t credit) const {
     if (careful_ > 0) return 1;
-    return std::max<std::uint32_t>(1, std::min(credit + replaying_, most_) / 4);
+    const std::uint32_t quarter = std::min(credit + replaying_, most_) / 4;
+    return std::max<std::uint32_t>(1, live_mail_comes() ? quarter : 3 * quarter);
   }
 
  private:
   void reserve_for(std::uint64_t footprint);
+  bool live_mail_comes() const { return count_ > replaying_ || host_.now_ms() < live_until_ms_; }
 
-  sdk::Host host_;
+  sdk::LaneHost host_;
   std::uint32_t most_;
   std::uint64_t most_bytes_;
   std::uint32_t count_ = 0;
   std::uint32_t replaying_ = 0;
   std::uint32_t careful_ = 0;
+  std::uint64_t live_until_ms_ = 0;  // that long after live mail was sent, more of it is expected
   std::uint64_t bytes_ = 0;
   std::uint64_t footprint_ = 0;
   std::uint64_t reserved_ = 0;

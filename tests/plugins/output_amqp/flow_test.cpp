@@ -272,20 +272,52 @@ TEST(Stalled, WaitingMailGoesToTheFallbackAtOnce) {
   settle_all(peer);
 }
 
-TEST(Replay, HasAQuarterOfTheCreditAndAtLeastOne) {
+Script holding_with(std::uint32_t credit) {
   Script script = holding();
-  script.credit = 8;
-  Peer peer(script);
-  peer.change([](Script&) {});
-  Rig rig;
-  rig.attach(peer);
-  std::vector<lsmtpd_call> calls;
-  for (int i = 0; i < 6; ++i) calls.push_back(rig.send(rig.mail(), kReplay));
-  ASSERT_TRUE(rig.until([&] { return peer.held() == 2; }));
-  rig.turn();
-  EXPECT_EQ(peer.held(), 2U);
-  EXPECT_EQ(rig.answer(calls[0]), nullptr);
-  settle_all(peer);
+  script.credit = credit;
+  return script;
+}
+
+// A peer that holds what it gets, and gives no more credit than at first: for 9 messages.
+class ReplayShare : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    rig_.attach(peer_);
+    peer_.change([](Script& change) { change.credit = 0; });
+  }
+  void TearDown() override { settle_all(peer_); }
+
+  // How many of ten that are replayed the peer has when nothing moves any more.
+  std::size_t replayed() {
+    const std::size_t before = peer_.held();
+    for (int i = 0; i < 10; ++i) rig_.send(rig_.mail(), kReplay);
+    for (int i = 0; i < 20; ++i) rig_.turn();
+    return peer_.held() - before;
+  }
+
+  Peer peer_{holding_with(9)};
+  Rig rig_;
+};
+
+TEST_F(ReplayShare, IsThreeQuartersOfTheCreditWithoutLiveMail) {
+  EXPECT_EQ(replayed(), 6U);
+}
+
+TEST_F(ReplayShare, IsAQuarterWhileLiveMailIsUnsettled) {
+  rig_.send();
+  ASSERT_TRUE(rig_.until([&] { return peer_.held() == 1; }));
+  EXPECT_EQ(replayed(), 2U);
+}
+
+TEST_F(ReplayShare, IsAQuarterForASecondAfterLiveMail) {
+  const lsmtpd_call live = rig_.send();
+  ASSERT_TRUE(rig_.until([&] { return peer_.held() == 1; }));
+  peer_.settle_held({});
+  ASSERT_EQ(rig_.wait(live).kind, LSMTPD_STORED);
+  EXPECT_EQ(replayed(), 2U);
+  rig_.advance(1000);
+  rig_.send(rig_.mail(), kReplay);  // which makes the output look again
+  ASSERT_TRUE(rig_.until([&] { return peer_.held() == 6; }));
 }
 
 TEST(Replay, YieldsToLiveMail) {
