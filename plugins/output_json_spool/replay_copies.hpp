@@ -25,6 +25,7 @@ class ReplayCopies {
   }
   log_lines::SharedLineLimit& unreadable() { return files_.unreadable(); }
   bool in_journal(const std::string& id) const { return journal_ != nullptr && journal_->has(id); }
+  // [any]
   int forget_file(const std::string& id) { return files_.forget(id); }
   int dead_letter(const std::string& id, std::string_view reason);
 

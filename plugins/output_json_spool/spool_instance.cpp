@@ -60,6 +60,7 @@ struct Instance::Running {
   Sweep sweep;
   Committer committer;
   Keeper keeper;
+  Remover remover;
 };
 
 const char* const Instance::command_usage = kCommandUsage;
@@ -104,12 +105,14 @@ bool Instance::start(sdk::Report& report) {
   running_->sweep.look_at_space();
   running_->committer.start();
   running_->keeper.start();
+  running_->remover.start();
   return true;
 }
 
 void Instance::stop() {
   running_->committer.stop();
   running_->keeper.stop();
+  running_->remover.stop();  // the keeper gives it work
   running_.reset();
   directory_.reset();
 }
@@ -118,8 +121,8 @@ std::unique_ptr<Lane> Instance::open_lane(sdk::LaneHost host) {
   Running& running = *running_;
   JournalTarget* const journal = running.journal ? &running.journal->target() : nullptr;
   return std::make_unique<Lane>(
-      std::move(host), Shared{running.capacity, running.committer, running.keeper, running.copies,
-                              journal, settings_.to_journal});
+      std::move(host), Shared{running.capacity, running.committer, running.keeper, running.remover,
+                              running.copies, journal, settings_.to_journal});
 }
 
 bool Instance::prepare(sdk::Config config, sdk::Report& report) {

@@ -194,8 +194,10 @@ void Lane::forget(sdk::Call call, std::string_view copy_id) {
   shared_.keeper.run(
       [asked = std::move(asked), shared = shared_, id = std::string(copy_id)]() mutable {
         if (!shared.copies.in_journal(id)) {
-          answer(asked->call, shared.copies.forget_file(id));
-          return asked.reset();
+          return shared.remover.run([asked = std::move(asked), shared, id]() mutable {
+            answer(asked->call, shared.copies.forget_file(id));
+            asked.reset();
+          });
         }
         journal::Journal& journal = shared.journal->journal;
         std::unique_ptr<journal::Append> told = std::make_unique<JournalForget>(

@@ -12,6 +12,7 @@
 #include "committer.hpp"
 #include "journal_message.hpp"
 #include "keeper.hpp"
+#include "remover.hpp"
 #include "replay_copies.hpp"
 #include "tally.hpp"
 
@@ -22,7 +23,8 @@ struct Shared {
   Capacity& capacity;
   Committer& committer;
   Keeper& keeper;
-  ReplayCopies& copies;    // keeper's thread only
+  Remover& remover;
+  ReplayCopies& copies;    // keeper's thread only, but for forget_file()
   JournalTarget* journal;  // null: there is none
   bool to_journal;         // new messages go there
 };

@@ -15,6 +15,7 @@ from support.report import Timing
 from support.wait import wait_until
 
 SIZES = (200, 1024)
+REPLAY_THREADS = "spool-keeper spool-remover"
 
 
 @pytest.fixture
@@ -36,9 +37,9 @@ def drained(server, seconds=90):
 
 
 def calls_of_replay(server, recorder, ledger):
-    """The system calls that the keeper is seen to make while it gives messages back."""
+    """The system calls that the spool is seen to make while it gives messages back."""
     server.start()
-    with ThreadsTraced(server, "spool-keeper") as traced:
+    with ThreadsTraced(server, REPLAY_THREADS) as traced:
         fill(server, ledger, 20)
         recorder.up()
         drained(server)
@@ -60,7 +61,7 @@ def test_killed_at_each_system_call_of_replay(daemon, recorder, refused, needed)
         recorder.down()
         server.start()
         fill(server, ledger, 12)
-        with ThreadsTraced(server, "spool-keeper", f"{call}:signal=KILL:when={when}"):
+        with ThreadsTraced(server, REPLAY_THREADS, f"{call}:signal=KILL:when={when}"):
             recorder.up()
             wait_until(lambda: not server.process.running() or len(server.spool) == 0, 60,
                        "the system call that kills, or the spool to drain without it")

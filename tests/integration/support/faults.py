@@ -127,16 +127,16 @@ class Injected:
 
 
 class ThreadsTraced:
-    """While the `with` block lasts, strace watches the daemon's threads of one name, and no others.
-    injection: as strace's --inject; with :signal=KILL the daemon dies at that call, and strace ends.
-    A `when=` counts for each thread by itself."""
+    """While the `with` block lasts, strace watches the daemon's threads of these names, and no others.
+    names: separated by spaces. injection: as strace's --inject; with :signal=KILL the daemon dies at that call, and
+    strace ends. A `when=` counts for each thread by itself."""
 
-    def __init__(self, daemon, name, injection=None):
+    def __init__(self, daemon, names, injection=None):
         def comm(thread):
             with open(f"/proc/{daemon.pid}/task/{thread}/comm") as file:
                 return file.read().strip()
-        self._threads = [each for each in os.listdir(f"/proc/{daemon.pid}/task") if comm(each) == name]
-        assert self._threads, f"the daemon has no thread {name}"
+        self._threads = [each for each in os.listdir(f"/proc/{daemon.pid}/task") if comm(each) in names.split()]
+        assert self._threads, f"the daemon has no thread {names}"
         self._daemon, self._log = daemon, daemon.folder / "strace-threads.txt"
         self._output = daemon.folder / "strace.txt"
         self._argv = ["strace", "-o", str(self._output), "-e", "signal=none",
