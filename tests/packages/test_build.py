@@ -34,7 +34,7 @@ def test_a_plugin_is_built_with_lsmtpd_dev_and_loaded(release):
 def test_another_path_time_user_umask_zone_and_host_give_the_same_bytes():
     """In Debian 12: the compilers and libraries of the two builds are the same there as long as its packages are."""
     with Tree(release="bookworm") as tree:
-        where = "/srv/another-place/with/a/longer/name/lsmtpd-source"
+        where = "/srv/another-place/with/a/longer/name/source"  # the last part is in the source package
         put_source(tree, where)
         install_build_dependencies(tree, where)
         tree.run("apt-get -q install -y --no-install-recommends faketime", quiet=True)
@@ -51,7 +51,7 @@ def test_arm64_is_cross_built_and_takes_a_mail_in_an_emulator():
         tree.run("dpkg --add-architecture arm64 && apt-get -q update && apt-get -q install -y --no-install-recommends "
                  "crossbuild-essential-arm64 qemu-user-static python3", quiet=True)
         install_build_dependencies(tree, "/build/source", "-a arm64 -P cross,nocheck")
-        seconds = build(tree, "/build/source", options="-a arm64 -P cross,nocheck -b")
+        seconds = build(tree, "/build/source", options="--host-arch=arm64 --build-profiles=cross,nocheck -b")
         print(f"arm64: {seconds / 60:.1f} min")
         tree.run("apt-get -q install -y --no-install-recommends /build/lsmtpd_*_arm64.deb", quiet=True)
         emulated = "/usr/bin/qemu-aarch64-static /usr/bin/lsmtpd"
