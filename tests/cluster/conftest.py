@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`contrib/dev test cluster`, and the short run in `contrib/dev test`: replicas behind a balancer into a broker cluster, on hosts
 in network namespaces."""
-import os
 import pathlib
 import re
 import sys
@@ -13,11 +12,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 pytest.register_assert_rewrite("bed", "changes", "faults", "replicas", "support")
 from bed import Bed  # noqa: E402
 from hosts import network as make_network  # noqa: E402
-from support import report  # noqa: E402
-from support.brokers import Unavailable  # noqa: E402
 from support.faults import own_mounts  # noqa: E402
-
-SKIPPED = 77  # ctest's SKIP_RETURN_CODE
+from support.session import authority, pytest_sessionfinish, pytest_terminal_summary, running  # noqa: E402, F401
 
 
 def pytest_sessionstart():
@@ -33,43 +29,22 @@ def network():
     return made
 
 
-@pytest.fixture(scope="session")
-def authority(network, tmp_path_factory):
-    if os.environ.get("LSMTPD_NO_BROKERS"):
-        pytest.skip("message brokers are switched off (--no-brokers)")
-    from support.tls import Authority
-    return Authority(tmp_path_factory.mktemp("tls"))
-
-
-def _brokers(made):
-    try:
-        try:
-            made.start()
-        except Unavailable as reason:
-            if os.environ.get("CI"):
-                pytest.fail(str(reason))
-            pytest.skip(str(reason))
-        yield made
-    finally:
-        made.end()
-
-
 @pytest.fixture(scope="module")
 def rabbitmq(network, authority, tmp_path_factory):
     from rabbit import RabbitCluster
-    yield from _brokers(RabbitCluster(network, tmp_path_factory.mktemp("rabbitmq"), authority))
+    yield from running(RabbitCluster(network, tmp_path_factory.mktemp("rabbitmq"), authority))
 
 
 @pytest.fixture(scope="module")
 def artemis_shared(network, authority, tmp_path_factory):
     from pair import Pair
-    yield from _brokers(Pair(network, tmp_path_factory.mktemp("shared"), authority, shared=True))
+    yield from running(Pair(network, tmp_path_factory.mktemp("shared"), authority, shared=True))
 
 
 @pytest.fixture(scope="module")
 def artemis_replicated(network, authority, tmp_path_factory):
     from pair import Pair
-    yield from _brokers(Pair(network, tmp_path_factory.mktemp("replicated"), authority, shared=False))
+    yield from running(Pair(network, tmp_path_factory.mktemp("replicated"), authority, shared=False))
 
 
 @pytest.fixture
@@ -89,13 +64,3 @@ def bed_of(network, request, tmp_path):
         each.close()
         each.brokers.start()
         each.brokers.delete_queue(each.queue)
-
-
-def pytest_sessionfinish(session, exitstatus):
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if exitstatus == 0 and reporter and not reporter.stats.get("passed"):
-        session.exitstatus = SKIPPED
-
-
-def pytest_terminal_summary(terminalreporter):
-    report.finish(terminalreporter)

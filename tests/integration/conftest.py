@@ -6,12 +6,9 @@ import re
 
 import pytest
 
-from support import report
-from support.brokers import Unavailable
 from support.daemon import BINARY, Daemon
 from support.faults import own_mounts
-
-SKIPPED = 77  # ctest's SKIP_RETURN_CODE
+from support.session import authority, pytest_sessionfinish, pytest_terminal_summary, running  # noqa: F401
 
 
 @pytest.fixture
@@ -33,27 +30,8 @@ def daemon(tmp_path):
         each.check_clean()
 
 
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory):
-    """Certificates for brokers and their clients; keytool, which makes them, comes with the brokers."""
-    if os.environ.get("LSMTPD_NO_BROKERS"):
-        pytest.skip("message brokers are switched off (--no-brokers)")
-    from support.tls import Authority
-    return Authority(tmp_path_factory.mktemp("tls"))
-
-
 def _broker(kind, authority, tmp_path_factory):
-    broker = kind(tmp_path_factory.mktemp(kind.name), authority)
-    try:
-        try:
-            broker.start()
-        except Unavailable as reason:
-            if os.environ.get("CI"):
-                pytest.fail(str(reason))
-            pytest.skip(str(reason))
-        yield broker
-    finally:
-        broker.end()
+    yield from running(kind(tmp_path_factory.mktemp(kind.name), authority))
 
 
 @pytest.fixture(scope="session")
@@ -162,13 +140,3 @@ def queue(broker, request):
 
 def pytest_sessionstart():
     own_mounts()
-
-
-def pytest_sessionfinish(session, exitstatus):
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if exitstatus == 0 and reporter and not reporter.stats.get("passed"):
-        session.exitstatus = SKIPPED
-
-
-def pytest_terminal_summary(terminalreporter):
-    report.finish(terminalreporter)
