@@ -150,6 +150,20 @@ def test_the_load_client_says_which_extension_is_missing():
     assert (done.returncode, done.stderr) == (3, "smtp_load: the server does not offer CHUNKING\n")
 
 
+def test_the_load_client_keeps_its_rate_and_counts_a_message_from_its_moment(daemon):
+    server = daemon()
+    port = server.address()[1]
+    one = ("--mode", "one", "--recipient", "r@rate.example", "--seconds")
+    done = json.loads(load(port, *one, "2", "--rate", "50", "--seed", "7").stdout)
+    assert done["failures"] == 0 and 60 < done["messages"] < 140
+    stored = server.spool.messages()
+    assert len(stored) == done["messages"] and {each.json["recipients"][0] for each in stored} == {"<r@rate.example>"}
+    # Each takes 0.12 s, one at a time, and twenty a second come.
+    done = json.loads(load(port, *one, "1", "--rate", "20", "--connections", "1", "--rtt", "20").stdout)
+    assert done["failures"] == 0 and done["message_max_ms"] > 1000 > done["message_mean_ms"] / 2
+    assert done["seconds_after_the_last"] > 0.5
+
+
 @pytest.mark.parametrize("variant", [[], ["--flushers", "3"], ["--committers", "2"], ["--sync", "each"],
                                      ["--sync", "syncfs"], ["--uring"]])
 def test_the_bare_spool_writes_every_message_and_removes_its_folder(tmp_path, variant):

@@ -18,6 +18,7 @@
 namespace lsmtpd::bench {
 Client::Client(const Options& options)
     : options_(options), script_(options_), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
+  dice_.seed(options_.seed);
   links_.resize(options_.connections);
   if (options_.tls) secure_ = std::make_unique<SecureContext>();
 }
@@ -29,19 +30,52 @@ Client::~Client() {
 
 void Client::turn() {
   std::array<epoll_event, 256> events;
-  int wait = 100;
-  if (!later_.empty()) {
-    const auto left = later_.front().due - Clock::now();
-    wait = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count());
-    wait = std::clamp(wait, 0, 100);
-  }
-  const int count = epoll_wait(epoll_, events.data(), events.size(), wait);
+  const timespec wait{0, static_cast<long>(until_next().count())};
+  const int count = epoll_pwait2(epoll_, events.data(), events.size(), &wait, nullptr);
   for (int i = 0; i < count; ++i) on_event(events[i].data.u64, events[i].events);
   while (!later_.empty() && later_.front().due <= Clock::now()) {
     const Arrival arrival = std::move(later_.front());
     later_.pop_front();
     act(arrival);
   }
+  if (due_ <= Clock::now()) open_due();
+}
+
+std::chrono::nanoseconds Client::until_next() const {
+  constexpr std::chrono::nanoseconds kNone{}, kMost = std::chrono::milliseconds(100);
+  const Clock::time_point now = Clock::now();
+  Clock::time_point next = now + kMost;
+  if (!crowded_) next = std::min(next, due_);
+  if (!later_.empty()) next = std::min(next, later_.front().due);
+  return std::max<std::chrono::nanoseconds>(next - now, kNone);
+}
+
+// A message that finds no place is counted from its moment all the same.
+void Client::open_due() {
+  const Clock::time_point now = Clock::now();
+  std::size_t place = 0;
+  crowded_ = false;
+  while (due_ <= now && !crowded_) {
+    while (place < links_.size() && links_[place] != nullptr) ++place;
+    if (due_ >= stop_ || gave_up()) {
+      due_ = Clock::time_point::max();
+    } else if (place == links_.size()) {
+      crowded_ = true;
+    } else {
+      ++taken_;
+      open(place, due_);
+      draw_next();
+    }
+  }
+}
+
+void Client::draw_next() {
+  std::exponential_distribution<double> gap(options_.rate);
+  due_ += std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(gap(dice_)));
+}
+
+void Client::follow(std::size_t place) {
+  if (!options_.kept && options_.rate == 0 && take()) open(place, Clock::now());
 }
 
 void Client::open(std::size_t place, Clock::time_point now) {
@@ -84,7 +118,7 @@ void Client::close(std::size_t place) {
 void Client::broken(std::size_t place, const std::string& how) {
   tally_.failed(how);
   close(place);
-  if (!options_.kept && take()) open(place, Clock::now());
+  follow(place);
 }
 
 void Client::watch(std::size_t place, int operation, bool write) {
@@ -168,7 +202,7 @@ void Client::answer(std::size_t place) {
   for (std::string_view reply = link.replies.next(); !reply.empty(); reply = link.replies.next()) {
     if (link.dialogue.replied(reply, heard_)) continue;
     close(place);
-    if (!options_.kept && take()) open(place, Clock::now());
+    follow(place);
     return;
   }
   if (link.dialogue.ready() && !link.ready) {

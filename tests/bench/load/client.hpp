@@ -11,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,13 @@ class Client : public Work {
 
   bool take() override;
   bool exhausted() const;
+  bool gave_up() const;
+  // Opens a connection for each message whose moment has come, while places are free.
+  void open_due();
+  void draw_next();
+  // Of a connection for one message that ended: the next one takes its place.
+  void follow(std::size_t place);
+  std::chrono::nanoseconds until_next() const;
 
   bool connect_all();
   bool measure();
@@ -85,6 +93,10 @@ class Client : public Work {
   std::uint64_t opened_ = 0, taken_ = 0;
   std::size_t opening_ = 0, open_ = 0;
   Clock::time_point stop_, heard_;
+  // With a rate: when the next message is due.
+  Clock::time_point due_ = Clock::time_point::max();
+  std::minstd_rand dice_;
+  bool crowded_ = false;  // no place is free for the next message: an event comes first
   std::string missing_;
 };
 

@@ -38,7 +38,7 @@ void Dialogue::begin_transaction(Clock::time_point began) {
   in_flight_.push_back({began, {}});
   say(script_.mail, Step::mail);
   if (options_.style == Style::stepwise) return;
-  say(Script::rcpt, Step::rcpt);
+  say(script_.rcpt, Step::rcpt);
   if (options_.style == Style::pipelined) {
     say(Script::data, Step::data);
   } else {
@@ -92,7 +92,7 @@ bool Dialogue::replied(std::string_view reply, Clock::time_point now) {
       if (!options_.kept && missing_.empty()) begin_transaction(connected_);
       break;
     case Step::mail:
-      if (stepwise) say(Script::rcpt, Step::rcpt);
+      if (stepwise) say(script_.rcpt, Step::rcpt);
       break;
     case Step::rcpt:
       if (stepwise) say(Script::data, Step::data);

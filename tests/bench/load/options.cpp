@@ -18,6 +18,10 @@ namespace {
       "  --messages N           or\n"
       "  --seconds S            how long new messages are begun\n"
       "  --warm-up S            seconds before that are not counted\n"
+      "  --rate R               messages a second at random moments, whatever the server does;\n"
+      "                         one a connection, and at most --connections of them\n"
+      "  --seed N               of these moments, default 1\n"
+      "  --recipient ADDRESS    default r@example.org\n"
       "  --window N             BDAT transactions outstanding on a connection, default 4\n"
       "  --rtt MS               simulated round trip: a reply is acted on that much later\n"
       "  --patience S           seconds without a reply that end the run, default 60\n"
@@ -68,6 +72,10 @@ bool set_number(Options& options, std::string_view name, double value) {
     options.seconds = value;
   } else if (name == "--warm-up") {
     options.warm_up = value;
+  } else if (name == "--rate") {
+    options.rate = value;
+  } else if (name == "--seed") {
+    options.seed = static_cast<unsigned>(value);
   } else if (name == "--window") {
     options.window = static_cast<std::size_t>(value);
   } else if (name == "--rtt") {
@@ -96,6 +104,8 @@ Options parse_options(int argc, char** argv) {
       usage(argument + " takes a value");
     } else if (argument == "--mode") {
       set_mode(options, argv[++i]);
+    } else if (argument == "--recipient") {
+      options.recipient = argv[++i];
     } else if (!set_number(options, argument, number(argument, argv[i + 1]))) {
       usage("no option " + argument);
     } else {
@@ -105,6 +115,9 @@ Options parse_options(int argc, char** argv) {
   if (options.port == 0) usage("no ADDRESS:PORT");
   if (options.messages == 0 && options.seconds <= 0) usage("--messages or --seconds");
   if (options.messages > 0 && options.warm_up > 0) usage("--warm-up goes with --seconds");
+  if (options.rate > 0 && (options.kept || options.seconds <= 0)) {
+    usage("--rate goes with --seconds and one message a connection");
+  }
   if (options.connections == 0 || options.window == 0) usage("none is too few");
   return options;
 }
@@ -115,6 +128,7 @@ Script::Script(const Options& options) {
   if (options.size > content.size() + 2) {
     content += std::string(options.size - content.size() - 2, 'y') + "\r\n";
   }
+  rcpt = "RCPT TO:<" + options.recipient + ">\r\n";
   chunk = "BDAT " + std::to_string(content.size()) + " LAST\r\n";
   if (options.style != Style::chunked) content += ".\r\n";
 }

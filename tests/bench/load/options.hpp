@@ -27,6 +27,9 @@ struct Options {
   std::uint64_t messages = 0;  // 0 = until `seconds` have passed
   double seconds = 0;
   double warm_up = 0;  // seconds before `seconds`, not counted
+  std::string recipient = "r@example.org";
+  double rate = 0;    // messages a second, at random moments; 0 = the next follows the reply
+  unsigned seed = 1;  // of these moments
   std::size_t window = 4;
   Clock::duration round_trip{};
   double patience = 60;  // seconds without any reply that end the run
@@ -41,10 +44,10 @@ Options parse_options(int argc, char** argv);
 struct Script {
   explicit Script(const Options& options);
 
-  static constexpr std::string_view ehlo = "EHLO load.example.org\r\n",
-                                    rcpt = "RCPT TO:<r@example.org>\r\n", data = "DATA\r\n",
+  static constexpr std::string_view ehlo = "EHLO load.example.org\r\n", data = "DATA\r\n",
                                     quit = "QUIT\r\n";
   std::string_view mail = "MAIL FROM:<s@example.org>\r\n";
+  std::string rcpt;
   std::string chunk;    // BDAT with the size
   std::string content;  // with its CRLF.CRLF where it goes after DATA
 };

@@ -23,8 +23,12 @@ void wait_for_line() {
 
 }  // namespace
 
+bool Client::gave_up() const {
+  return tally_.failures() > kFailures || !missing_.empty();
+}
+
 bool Client::exhausted() const {
-  if (tally_.failures() > kFailures || !missing_.empty()) return true;
+  if (gave_up()) return true;
   return options_.messages > 0 ? taken_ == options_.messages : Clock::now() >= stop_;
 }
 
@@ -67,9 +71,13 @@ bool Client::measure() {
   const Clock::time_point now = Clock::now();
   const Clock::time_point counted = now + seconds(options_.warm_up);
   stop_ = counted + seconds(options_.seconds);
+  if (options_.rate > 0) {
+    due_ = now;
+    draw_next();
+  }
   for (std::size_t place = 0; place < links_.size(); ++place) {
     if (!options_.kept) {
-      if (take()) open(place, Clock::now());
+      follow(place);
     } else if (links_[place] != nullptr) {
       links_[place]->dialogue.begin(Clock::now());
       flush(place);
@@ -83,12 +91,12 @@ bool Client::measure() {
   const bool whole = turn_until([this] {
     // Kept connections that broke are not opened again.
     const bool none_left = options_.kept && open_ == 0;
-    return none_left ||
-           (exhausted() && std::all_of(links_.begin(), links_.end(), [this](const auto& link) {
-              return link == nullptr || (options_.kept && link->dialogue.idle());
-            }));
+    return none_left || (exhausted() && due_ == Clock::time_point::max() &&
+                         std::all_of(links_.begin(), links_.end(), [this](const auto& link) {
+                           return link == nullptr || (options_.kept && link->dialogue.idle());
+                         }));
   });
-  tally_.end(heard_);
+  tally_.end(heard_, stop_);
   return whole;
 }
 

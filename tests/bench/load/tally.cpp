@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <numeric>
 
 namespace lsmtpd::bench {
 namespace {
@@ -66,16 +67,20 @@ std::string Tally::json(const Options& options) {
   std::sort(message_ms_.begin(), message_ms_.end());
   const double seconds = std::chrono::duration<double>(end_ - begin_).count();
   const auto delivered = static_cast<double>(reply_ms_.size());
-  char text[768];
+  const double mean =
+      std::accumulate(message_ms_.begin(), message_ms_.end(), 0.0) / std::max(delivered, 1.0);
+  char text[896];
   std::snprintf(text, sizeof(text),
                 "{\"messages\": %zu, \"seconds\": %.6f, \"rate\": %.3f, \"octets_a_message\": %zu, "
                 "\"reply_p50_ms\": %.4f, \"reply_p99_ms\": %.4f, \"message_p50_ms\": %.4f, "
-                "\"message_p99_ms\": %.4f, \"message_max_ms\": %.4f, \"client_cpu_seconds\": %.6f, "
+                "\"message_p99_ms\": %.4f, \"message_max_ms\": %.4f, \"message_mean_ms\": %.4f, "
+                "\"seconds_after_the_last\": %.4f, \"client_cpu_seconds\": %.6f, "
                 "\"failures\": %llu, \"problems\": [",
                 reply_ms_.size(), seconds, seconds > 0 ? delivered / seconds : 0.0, options.size,
                 percentile(reply_ms_, 0.5), percentile(reply_ms_, 0.99),
                 percentile(message_ms_, 0.5), percentile(message_ms_, 0.99),
-                percentile(message_ms_, 1), cpu_seconds(),
+                percentile(message_ms_, 1), mean,
+                std::max(0.0, std::chrono::duration<double>(end_ - stop_).count()), cpu_seconds(),
                 static_cast<unsigned long long>(failures_));
   std::string line = text;
   for (const std::string& problem : problems_) {

@@ -18,7 +18,11 @@ class Tally {
   void failed(std::string_view problem);
   // Resets the counts from before the measurement; failures stay.
   void begin(Clock::time_point now);
-  void end(Clock::time_point now) { end_ = now; }
+  // `stop`: since when no message is begun.
+  void end(Clock::time_point now, Clock::time_point stop) {
+    end_ = now;
+    stop_ = stop;
+  }
 
   std::uint64_t failures() const { return failures_; }
   // One line; sorts the times.
@@ -28,7 +32,7 @@ class Tally {
   std::vector<float> reply_ms_, message_ms_;
   std::uint64_t failures_ = 0;
   std::vector<std::string> problems_;  // the first few
-  Clock::time_point begin_, end_;
+  Clock::time_point begin_, end_, stop_;
 };
 
 }  // namespace lsmtpd::bench
