@@ -98,6 +98,11 @@ def test_the_chart_makes_other_manifests(tmp_path):
     assert "tls" in [each["name"] for each in pod["volumes"]]
     assert [rule["ports"][0]["port"] for rule in parts["NetworkPolicy"][0]["spec"]["ingress"]] == ["smtp", "admin"]
     assert "NetworkPolicy" not in by_kind(rendered("networkPolicy.enabled=false"))
+    several = by_kind(rendered('broker.urls=["amqps://broker-a:5671", "amqps://broker-b:5671"]'))["ConfigMap"][0]
+    check(several["data"]["lsmtpd.toml"], tmp_path)
+    assert 'urls          = ["amqps://broker-a:5671","amqps://broker-b:5671"]' in several["data"]["lsmtpd.toml"]
+    none = helm("template", "lsmtpd", "chart", "--kube-version", "1.31", "--set-json", "broker.urls=[]")
+    assert none.returncode != 0 and "name at least one" in none.stderr
     mine = by_kind(rendered('config="[server]\\nhostname = {{ .Values.hostname | toJson }}"'))["ConfigMap"][0]
     assert mine["data"]["lsmtpd.toml"] == '[server]\nhostname = "mx.example.com"\n'
 
