@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-pytest.register_assert_rewrite("bed", "changes", "faults", "replicas", "support")
+pytest.register_assert_rewrite("bed", "changes", "faults", "offered", "replicas", "support")
 from bed import Bed  # noqa: E402
 from hosts import network as make_network  # noqa: E402
 from support.faults import own_mounts  # noqa: E402

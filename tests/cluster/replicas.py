@@ -25,6 +25,7 @@ class Replica(Daemon):
 
     def __init__(self, host, balancer, folder, changes):
         self.host, self.name = host, host.name
+        self.quota = None  # of CPU, for a start that follows
         self.admin = Admin(http=f"{host.address}:9925", unready_after="2s")
         self.admin.host, self.admin.port = host.address, 9925
         super().__init__(folder, {
@@ -41,6 +42,8 @@ class Replica(Daemon):
     def launch(self):
         with self.host.inside():
             super().launch()
+        if self.quota:
+            self.quota.add(self.process.pid)
 
     def running(self):
         return self.process is not None and self.process.running()

@@ -25,8 +25,8 @@ class Certificates:
 
     @staticmethod
     def _new_key(kind):
-        if kind == "rsa":
-            return ["-newkey", "rsa:2048"]
+        if kind.startswith("rsa"):
+            return ["-newkey", f"rsa:{kind.removeprefix('rsa') or 2048}"]
         return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
 
     def issue(self, name="server", names=f"DNS:{NAME},DNS:localhost,IP:127.0.0.1", key="ec", days=20):

@@ -7,6 +7,21 @@ import time
 
 COLUMNS = ("sent", "250", "4xx", "5xx", "no reply", "lost", "twice, 250", "twice, no reply")
 RUNS = []
+TABLES = {}
+
+
+def add(title, **columns):
+    """A row of a table of its own; each row of a title has the same columns."""
+    TABLES.setdefault(title, []).append({name.replace("_", " "): value for name, value in columns.items()})
+
+
+def tables():
+    """Markdown."""
+    parts = []
+    for title, rows in TABLES.items():
+        lines = [list(rows[0]), ["---"] * len(rows[0]), *(row.values() for row in rows)]
+        parts.append(f"{title}\n\n" + "".join(f"| {' | '.join(map(str, line))} |\n" for line in lines))
+    return "\n".join(parts)
 
 
 def record(row, target, ledger, found, control=False, **figures):
@@ -48,12 +63,17 @@ def save(file):
 
 
 def finish(terminal):
-    if not RUNS:
-        return
-    terminal.section("ledgers")
-    terminal.write(table(RUNS))
-    if os.environ.get("LSMTPD_REPORT"):
-        save(os.environ["LSMTPD_REPORT"])
+    file = os.environ.get("LSMTPD_REPORT")
+    if RUNS:
+        terminal.section("ledgers")
+        terminal.write(table(RUNS))
+        if file:
+            save(file)
+    if TABLES:
+        terminal.section("figures")
+        terminal.write(tables())
+        if file:
+            pathlib.Path(f"{file}.figures.md").write_text(tables())
 
 
 class Timing:

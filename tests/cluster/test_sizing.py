@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sizing formula by itself; test_scale.py compares it with replicas."""
+import pytest
+
+from sizing import LONG, Replica, Sizing, simulated
+
+ONE = Replica(cores=0.1, full=100, busy_cpu=0.001, calm_cpu=0.0015, calm=0.3, time=0.01, replay=400, stored=5000, reconnect=2)
+
+
+@pytest.mark.parametrize("load", [0.3, 0.6, 0.9])
+def test_sessions_that_share_a_whole_core_take_the_time_of_the_queue_theory(load):
+    """M/G/1 with processor sharing: service / (1 - load)."""
+    assert simulated(load * 1000, 0.001, 1, 1, 200) == pytest.approx(0.001 / (1 - load), rel=0.1)
+
+
+def test_a_quota_adds_no_wait_until_mail_comes_in_bursts():
+    assert simulated(20, 0.001, 0.1, 1, LONG) == pytest.approx(0.001, rel=0.1)
+    assert simulated(90, 0.001, 0.1, 1, LONG) > 0.02
+    assert simulated(270, 0.001, 0.1, 3, LONG) < simulated(90, 0.001, 0.1, 1, LONG) / 2, "replicas help each other"
+
+
+def test_above_the_capacity_the_time_grows_with_the_backlog():
+    sizing = Sizing(ONE, 1)
+    assert simulated(150, 0.001, 0.1, 1, 200) == pytest.approx(sizing.clients_served_after(150, 200), rel=0.1)
+    assert (sizing.waiting_clients(150, 20), sizing.clients_served_after(150, 20)) == (1000, 10)
+    assert sizing.waiting_clients(90, 20) == 0
+
+
+def test_an_outage_fills_the_spools_and_replay_has_the_rest_of_the_CPU():
+    sizing = Sizing(ONE, 3)
+    assert sizing.capacity == 300 and sizing.backlog(150, 58) == 9000
+    assert sizing.volume(150, 58) == 9000 / 3 * 5000
+    assert sizing.drained_after(9000, 0) == 7.5 and sizing.drained_after(9000, 150) == 15
+
+
+def test_the_CPU_of_a_message_falls_from_the_calm_load_to_the_full_one():
+    sizing = Sizing(ONE, 2)
+    assert [sizing.cpu(rate) for rate in (10, 60, 130, 200)] == pytest.approx([0.0015, 0.0015, 0.00125, 0.001])
+    assert sizing.time(60) <= ONE.time < sizing.time(195)
