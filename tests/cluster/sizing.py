@@ -8,7 +8,7 @@ import statistics
 
 from quota import PERIOD
 
-LONG = 300  # seconds of a simulation, after which its mean stays
+LONG = 20_000  # messages of a simulation, after which its mean stays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Sizing:
     def time(self, rate):
         """Of a message, below the capacity: that which was measured, and what more the sessions wait for each other."""
         of = self._of
-        calm = simulated(of.calm * of.full, of.calm_cpu, of.cores, 1, LONG)
-        return of.time - calm + simulated(rate, self.cpu(rate), of.cores, self._count, LONG)
+        return of.time - simulated(of.calm * of.full, of.calm_cpu, of.cores, 1) \
+            + simulated(rate, self.cpu(rate), of.cores, self._count)
 
     def waiting_clients(self, rate, seconds):
         """Messages that clients still hold after so long at a rate above the capacity."""
@@ -103,11 +103,12 @@ class _Replica:
 
 
 @functools.lru_cache
-def simulated(rate, cpu, cores, count, seconds):
-    """Mean time of a message that comes at a random moment of so many seconds, to the replica with the fewest sessions (in turn,
-    where several have as few). The dice begin the same way each time."""
+def simulated(rate, cpu, cores, count, messages=LONG):
+    """Mean time of so many messages that come at random moments, each to the replica with the fewest sessions (in turn, where
+    several have as few). The dice begin the same way each time."""
     dice, replicas, now = random.Random(1), [_Replica(cores, cpu) for _ in range(count)], 0.0
-    while (now := now + dice.expovariate(rate)) < seconds:
+    for _ in range(messages):
+        now += dice.expovariate(rate)
         for each in replicas:
             each.advance(now)
         chosen = min(replicas, key=lambda each: len(each.sessions))
@@ -116,5 +117,5 @@ def simulated(rate, cpu, cores, count, seconds):
         replicas.append(chosen)
     for each in replicas:
         while each.sessions:
-            each.advance(now := now + 1)
+            each.advance(now := now + PERIOD)
     return statistics.mean(time for each in replicas for time in each.times)

@@ -23,7 +23,7 @@ CALM = 0.3       # of the capacity, where the time of a message is measured
 BUSY = 0.6       # of the capacity, while the brokers are cut off; CALM again when they are back
 ABOVE = 1.5      # of the capacity: more than they take
 RUSH = 20        # seconds of that
-OUTAGE = 90      # seconds
+OUTAGE = 60      # seconds
 TOLERANCE = 0.2  # of the formula
 QUIET = 0.1      # share of the cores that must be idle where times of single messages are judged
 
