@@ -144,7 +144,8 @@ class _RabbitMq(Broker):
         super().kill()
 
     def depth(self, queue):
-        # The totals are counted when asked; the statistics of one queue lag by five seconds.
+        # Those of a classic queue are counted when asked. A quorum queue's leader tells them every five seconds
+        # (findings/rabbitmq-quorum-count-late.sh), as the statistics of each queue.
         queues = self._rest("GET", "queues/%2F?disable_stats=true&enable_queue_totals=true")
         return next((each.get("messages", 0) for each in queues if each["name"] == queue), 0)
 
