@@ -244,8 +244,8 @@ def test_a_large_spool_is_replayed_beside_live_mail(daemon, artemis):
     for _ in range(count):  # one file by many names: a message each
         os.link(stored, made.spool.folder / f"{uuid.uuid4()}.json")
     made.start()
-    # A start delivers the 64 oldest before new mail: they may be in doubt (docs/reliability.md).
-    wait_until(lambda: len(made.log_lines("replayed")) >= 64, 60, "the oldest to be replayed")
+    # A start delivers the 256 oldest before new mail: they may be in doubt (docs/reliability.md).
+    wait_until(lambda: len(made.log_lines("replayed")) >= 256, 60, "the oldest to be replayed")
     memory = made.memory()
     replayed = len(made.log_lines("replayed"))
     send(made, *(mail(number) for number in range(1, 201)))
