@@ -150,6 +150,23 @@ TEST_F(ReplayTest, TakesMoreAtATimeAsLongAsAllGoesWellButNeverTooMany) {
   EXPECT_LE(most, Replay::kLargestWindow * 2'000u) << "a body and its envelope each";
 }
 
+TEST(ReplayBytesTest, LargeMessagesUnderWayAreBoundedByTheirBytes) {
+  constexpr size_t kSize = 1024 * 1024;
+  ReplayHost t(64u << 20);
+  t.storage_with();
+  t.target("broker", {{"delay", "5ms"}}, false);
+  t.store_many(40, "broker", kSize);
+  uint64_t most = 0;
+  t.start_replay();
+  t.jump(1000);
+  EXPECT_TRUE(t.run_until([&] {
+    most = std::max(most, t.resources.memory.used());
+    return t.spool.count("forget") == 40;
+  }));
+  EXPECT_GE(most, 4 * kSize) << "several at a time";
+  EXPECT_LE(most, Replay::kLargestBytes + kSize);
+}
+
 TEST_F(ReplayTest, TenThousandMessagesTakeNoMoreMemoryThanAFew) {
   t_.storage_with();
   t_.target("broker", {}, false);

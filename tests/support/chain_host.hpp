@@ -51,7 +51,7 @@ class Record {
 
 class ChainHost : public PluginHost {
  public:
-  ChainHost() {
+  explicit ChainHost(uint64_t memory = 8u << 20) : PluginHost(memory) {
     chain.name = "default";
     chain.deadline_ms = 30'000;
     chain.deadlines = &clock;

@@ -8,7 +8,8 @@ namespace lsmtpd::test {
 
 class ReplayHost : public ChainHost {
  public:
-  ReplayHost() : spool("spool"), broker("broker") {}
+  explicit ReplayHost(uint64_t memory = 8u << 20)
+      : ChainHost(memory), spool("spool"), broker("broker") {}
 
   void storage_with(Settings settings = {}) {
     auto made = entry("spool", "replay_output", settings);
