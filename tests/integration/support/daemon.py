@@ -99,7 +99,7 @@ class Daemon:
         for line in self.log_lines("listening"):
             host, port = line["address"].rsplit(":", 1)
             self._addresses[line["listener"]] = (host.strip("[]"), int(port))
-        return len(self._addresses) == len(self.config["listener"])
+        return bool(self.log_lines("ready"))  # the last line: a listener may have several addresses
 
     def listens_at(self, addresses):
         """For a log that is not JSON: where it listens, by listener."""
