@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import pathlib
+import statistics
 import subprocess
+import tempfile
 
 from support.daemon import BUILD
 from support.wait import wait_until
@@ -23,6 +25,8 @@ class Figures:
     messages: int
     rate: float       # answered with 250, a second
     time: float       # seconds of a message from its connection to its 250: the mean
+    middle: float     # the median of that
+    moments: list     # seconds, when a message was begun, in order; those of the warm-up too
     late: float       # seconds until 99 % of them had it
     after: float      # seconds from the last message that was begun until the last 250
     failures: int
@@ -36,10 +40,11 @@ class Offered:
     def __init__(self, bed, seconds, rate=None, connections=2000, warm_up=WARM_UP, recipients=("r@example.org",)):
         self._replicas = [each for each in bed.replicas if each.running()]
         clients = [(client, recipient) for client in bed.clients for recipient in recipients]
+        self._moments = [tempfile.NamedTemporaryFile("r") for _ in clients]
         self._loads = [self._load(bed, client, [
-            "--seconds", seconds, "--warm-up", warm_up, "--connections", connections // len(clients),
-            "--seed", number, "--recipient", recipient, *(["--rate", rate / len(clients)] if rate else [])])
-            for number, (client, recipient) in enumerate(clients, 1)]
+            "--seconds", seconds, "--warm-up", warm_up, "--connections", connections // len(clients), "--seed", number,
+            "--recipient", recipient, *(["--rate", rate / len(clients), "--moments", moments.name] if rate else [])])
+            for number, ((client, recipient), moments) in enumerate(zip(clients, self._moments), 1)]
         for each in self._loads:
             self._expect(each, "ready")
             each.stdin.write("\n")
@@ -75,9 +80,13 @@ class Offered:
             each.stdout.close()
         messages = sum(each["messages"] for each in found)
         assert messages, found
+        moments = sorted(float(line) for each in self._moments for line in each)
+        for each in self._moments:
+            each.close()
         return Figures(
             messages, sum(each["rate"] for each in found),
             sum(each["message_mean_ms"] * each["messages"] for each in found) / messages / 1000,
+            statistics.mean(each["message_p50_ms"] for each in found) / 1000, moments,
             max(each["message_p99_ms"] for each in found) / 1000, max(each["seconds_after_the_last"] for each in found),
             sum(each["failures"] for each in found), cpu / messages, idle / everything)
 
@@ -85,6 +94,8 @@ class Offered:
         for each in self._loads:
             each.kill()
             each.wait()
+        for each in self._moments:
+            each.close()
 
 
 def run_only(bed, count):

@@ -2,13 +2,13 @@
 """The sizing formula of docs/scaling.md. Times in seconds, rates in messages a second."""
 import collections
 import dataclasses
-import functools
 import random
 import statistics
 
 from quota import PERIOD
 
 LONG = 20_000  # messages of a simulation, after which its mean stays
+TICK = 0.004   # the kernel sees at one of these that a quota is spent: CONFIG_HZ=250, as in Debian
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,10 +16,8 @@ class Replica:
     """What was measured of one replica, with the mail and the brokers that it is for."""
     cores: float            # of CPU that it may use
     full: float             # the messages a second that it takes at most
-    busy_cpu: float         # CPU of a message at that rate
-    calm_cpu: float         # CPU of a message at `calm` of that rate, where fewer messages share a wake-up
-    calm: float
-    time: float             # of a message at that rate, from its connection to its 250
+    cpu: tuple              # (share of that rate, CPU of a message): the lower the rate, the fewer messages share a wake-up
+    time: float             # of a message that meets no other one, from its connection to its 250
     replay: float           # messages a second that leave the spool where no other mail comes
     stored: float           # bytes of a message in the spool
     reconnect: float        # from the end of an outage until messages go out again
@@ -36,16 +34,19 @@ class Sizing:
         return self._count * self._of.full
 
     def cpu(self, rate):
-        """Of a message, between the two points that were measured."""
-        of, load = self._of, rate / self.capacity
-        way = min(1, max(0, (load - of.calm) / (1 - of.calm)))
-        return of.calm_cpu + way * (of.busy_cpu - of.calm_cpu)
+        """Of a message, between the points that were measured."""
+        load, points = rate / self.capacity, sorted(self._of.cpu)
+        if load <= points[0][0]:
+            return points[0][1]
+        for (low, first), (high, second) in zip(points, points[1:]):
+            if load <= high:
+                return first + (load - low) / (high - low) * (second - first)
+        return points[-1][1]
 
-    def time(self, rate):
-        """Of a message, below the capacity: that which was measured, and what more the sessions wait for each other."""
-        of = self._of
-        return of.time - simulated(of.calm * of.full, of.calm_cpu, of.cores, 1) \
-            + simulated(rate, self.cpu(rate), of.cores, self._count)
+    def time(self, rate, moments=None):
+        """Of a message, below the capacity: alone, and what it waits for others. `moments` are those at which messages came."""
+        cpu = self.cpu(rate)
+        return self._of.time + simulated(rate, cpu, self._of.cores, self._count, moments) - cpu
 
     def waiting_clients(self, rate, seconds):
         """Messages that clients still hold after so long at a rate above the capacity."""
@@ -71,11 +72,13 @@ class Sizing:
 
 
 class _Replica:
-    """Sessions that share a core, until the quota of the period is spent; then all wait for the next period."""
+    """Sessions that share a core, until the quota of the period is spent; then all wait for the next period. What they had more
+    until the tick is taken from the next quota."""
 
-    def __init__(self, cores, cpu):
-        self._quota, self._cpu = cores * PERIOD, cpu
-        self._now = self._begin = self._spent = self._share = 0.0  # share: of CPU that each session got since the beginning
+    def __init__(self, cores, cpu, dice):
+        self._quota, self._cpu, self._dice = cores * PERIOD, cpu, dice
+        self._now = self._spent = self._share = 0.0  # share: of CPU that each session got since the beginning
+        self._ends, self._more = PERIOD, dice.uniform(0, TICK)
         self.sessions = collections.deque()  # (share at which it ends, when it came)
         self.times = []
 
@@ -84,31 +87,39 @@ class _Replica:
 
     def advance(self, until):
         while self._now < until:
-            ends = self._begin + PERIOD
-            step = min(until, ends) - self._now
-            left = self._quota - self._spent
+            step = min(until, self._ends) - self._now
+            left = self._quota + self._more - self._spent
             if self.sessions and left > 1e-9:
                 of_first = (self.sessions[0][0] - self._share) * len(self.sessions)
                 step = min(step, left, of_first)
                 self._share += step / len(self.sessions)
                 self._spent += step
-                self._now += step
-                while self.sessions and self.sessions[0][0] - self._share < 1e-9:
-                    self.times.append(self._now - self.sessions.popleft()[1])
-            else:
-                self._now += step
-            if ends - self._now < 1e-9:
-                self._now = max(self._now, ends)
-                self._begin, self._spent = ends, 0.0
+            self._now += step
+            while self.sessions and self.sessions[0][0] - self._share < 1e-9:
+                self.times.append(self._now - self.sessions.popleft()[1])
+            if self._ends - self._now < 1e-9:
+                self._begin_period()
+
+    def _begin_period(self):
+        self._now = max(self._now, self._ends)
+        self._ends += PERIOD
+        self._spent = max(0.0, self._spent - self._quota)
+        self._more = self._dice.uniform(0, TICK)
 
 
-@functools.lru_cache
-def simulated(rate, cpu, cores, count, messages=LONG):
-    """Mean time of so many messages that come at random moments, each to the replica with the fewest sessions (in turn, where
-    several have as few). The dice begin the same way each time."""
-    dice, replicas, now = random.Random(1), [_Replica(cores, cpu) for _ in range(count)], 0.0
-    for _ in range(messages):
+def _random_moments(rate):
+    dice, now = random.Random(1), 0.0
+    for _ in range(LONG):
         now += dice.expovariate(rate)
+        yield now
+
+
+def simulated(rate, cpu, cores, count, moments=None):
+    """Mean time of messages that come at these moments, or of many at random ones, each to the replica with the fewest sessions (in
+    turn, where several have as few). The dice begin the same way each time."""
+    dice, now = random.Random(2), 0.0
+    replicas = [_Replica(cores, cpu, dice) for _ in range(count)]
+    for now in moments or _random_moments(rate):
         for each in replicas:
             each.advance(now)
         chosen = min(replicas, key=lambda each: len(each.sessions))

@@ -19,7 +19,8 @@ if not LONG:
     pytest.skip("the whole only: contrib/dev test cluster", allow_module_level=True)
 
 CORES = 0.1
-CALM = 0.3       # of the capacity, where the time of a message is measured
+LOW = 0.1        # of the capacity, where most messages meet no other one
+CALM = 0.3       # of the capacity: a usual hour
 BUSY = 0.6       # of the capacity, while the brokers are cut off; CALM again when they are back
 ABOVE = 2        # of the capacity: more than they take
 RUSH = 10        # seconds of that: clients wait for less than timeouts.tls
@@ -29,9 +30,9 @@ QUIET = 0.1      # share of the cores that must be idle where times of single me
 
 
 @pytest.fixture
-def bed(bed_of, rabbitmq, tmp_path):
+def bed(bed_of, rabbitmq, tmp_path, request):
     made = bed_of(rabbitmq, "output_amqp")
-    certificate = Certificates(tmp_path / "certificates").issue(key="rsa4096")
+    certificate = Certificates(tmp_path / "certificates").issue(key=getattr(request, "param", "rsa4096"))
     quotas = []
     try:
         for _ in range(3):
@@ -65,10 +66,10 @@ def offered(bed, seconds, rate, **options):
     return found
 
 
-def most(bed, count, seconds=RUSH, expected=16):
+def most(bed, count, seconds=RUSH, expected=16, above=ABOVE):
     """More than so many replicas take is offered to them, in random moments, and all of it waits."""
     run_only(bed, count)
-    return offered(bed, seconds, ABOVE * expected * count, warm_up=0)
+    return offered(bed, seconds, above * expected * count, warm_up=0)
 
 
 def test_three_replicas_take_2_7_times_as_much_as_one(bed):
@@ -104,22 +105,24 @@ class Comparison:
         assert not self._wrong, self._wrong
 
 
-def kind(busy, calm, outage):
-    """One replica, as it was measured."""
-    one = Replica(cores=CORES, full=busy.rate, busy_cpu=busy.cpu, calm_cpu=calm.cpu, calm=CALM, time=calm.time,
+def kind(busy, calm, outage=None, alone=None):
+    """One replica, as it was measured. calm: loads below its capacity."""
+    points = [(each.rate / busy.rate, each.cpu) for each in calm] + [(1, busy.cpu)]
+    one = Replica(cores=CORES, full=busy.rate, cpu=tuple(points), time=alone or 0,
                   replay=outage.backlog / outage.drained / (1 - CALM) if outage else 0,
                   stored=outage.stored if outage else 0, reconnect=outage.reconnect if outage else 0)
     row("One replica with 0.1 core, measured", messages_a_second=f"{one.full:.1f}",
-        CPU_ms_at_that_rate=f"{one.busy_cpu * 1000:.2f}", CPU_ms_at_30_percent=f"{one.calm_cpu * 1000:.2f}",
-        ms_of_a_message_at_30_percent=f"{one.time * 1000:.1f}", replayed_a_second=f"{one.replay:.0f}",
-        octets_in_the_spool=f"{one.stored:.0f}", seconds_to_reconnect=f"{one.reconnect:.1f}", cores_idle=f"{calm.idle:.0%}")
+        CPU_ms_of_a_message=", ".join(f"{cpu * 1000:.2f} at {share:.0%}" for share, cpu in one.cpu),
+        ms_of_a_message_alone=f"{one.time * 1000:.1f}", replayed_a_second=f"{one.replay:.0f}",
+        octets_in_the_spool=f"{one.stored:.0f}", seconds_to_reconnect=f"{one.reconnect:.1f}",
+        cores_idle=f"{min(each.idle for each in calm):.0%}")
     return one
 
 
 def test_the_sizing_formula(bed):
     busy = most(bed, 1)
     calm = offered(bed, 40, CALM * busy.rate)
-    one = kind(busy, calm, Outage(bed, busy.rate))
+    one = kind(busy, [calm], Outage(bed, busy.rate))
     rows = Comparison()
     for count in (1, 2, 3):
         run_only(bed, count)
@@ -171,19 +174,21 @@ def test_a_queue_for_each_recipient_domain(bed):
             bed.brokers.delete_queue(queue)
 
 
+@pytest.mark.parametrize("bed", ["rsa2048"], indirect=True)
 def test_the_time_of_a_message_below_the_capacity(bed):
-    """On a machine that has CPU to spare: where clients and brokers wait for theirs, that is what would be measured."""
-    busy = most(bed, 1)
-    calm = offered(bed, 40, CALM * busy.rate)
-    one = kind(busy, calm, None)
-    rows, idle = Comparison(), [calm.idle]
+    """On a machine that has CPU to spare: where clients and brokers wait for theirs, that is what would be measured. The quota has
+    room for nine of these messages a period; with RSA-4096 it is one and a half, and 7 % more CPU are 40 % more time."""
+    busy = most(bed, 1, expected=94, above=1.3)  # all that wait fit into limits.tls_memory
+    low, *calm = [offered(bed, 40, load * busy.rate) for load in (LOW, CALM, BUSY)]
+    one = kind(busy, [low, *calm], alone=low.middle)
+    rows, idle = Comparison(), [low.idle]
     for count in (1, 2, 3):
         run_only(bed, count)
-        for load in (CALM, 0.6):
+        for load, of_one in zip((CALM, BUSY), calm):
             rate = load * count * one.full
-            found = offered(bed, 40, rate)
+            found = of_one if count == 1 else offered(bed, 40, rate)
             idle.append(found.idle)
-            rows.add("time of a message, ms", count, load, found.time * 1000, Sizing(one, count).time(rate) * 1000)
+            rows.add("time of a message, ms", count, load, found.time * 1000, Sizing(one, count).time(rate, found.moments) * 1000)
     if min(idle) < QUIET:
         pytest.skip(f"the machine was busy with other work: {min(idle):.0%} of its cores were idle")
     rows.close()

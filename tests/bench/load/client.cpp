@@ -19,6 +19,7 @@ namespace lsmtpd::bench {
 Client::Client(const Options& options)
     : options_(options), script_(options_), epoll_(epoll_create1(EPOLL_CLOEXEC)) {
   dice_.seed(options_.seed);
+  if (!options_.moments.empty()) moments_.open(options_.moments);
   links_.resize(options_.connections);
   if (options_.tls) secure_ = std::make_unique<SecureContext>();
 }
@@ -72,6 +73,8 @@ void Client::open_due() {
 void Client::draw_next() {
   std::exponential_distribution<double> gap(options_.rate);
   due_ += std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(gap(dice_)));
+  if (moments_.is_open() && due_ < stop_)
+    moments_ << std::chrono::duration<double>(due_ - drawing_since_).count() << '\n';
 }
 
 void Client::follow(std::size_t place) {

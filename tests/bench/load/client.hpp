@@ -9,6 +9,7 @@
 #pragma once
 
 #include <deque>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <random>
@@ -96,6 +97,8 @@ class Client : public Work {
   // With a rate: when the next message is due.
   Clock::time_point due_ = Clock::time_point::max();
   std::minstd_rand dice_;
+  Clock::time_point drawing_since_;
+  std::ofstream moments_;
   bool crowded_ = false;  // no place is free for the next message: an event comes first
   std::string missing_;
 };

@@ -21,6 +21,7 @@ namespace {
       "  --rate R               messages a second at random moments, whatever the server does;\n"
       "                         one a connection, and at most --connections of them\n"
       "  --seed N               of these moments, default 1\n"
+      "  --moments FILE         gets them, in seconds since the first one was drawn\n"
       "  --recipient ADDRESS    default r@example.org\n"
       "  --window N             BDAT transactions outstanding on a connection, default 4\n"
       "  --rtt MS               simulated round trip: a reply is acted on that much later\n"
@@ -106,6 +107,8 @@ Options parse_options(int argc, char** argv) {
       set_mode(options, argv[++i]);
     } else if (argument == "--recipient") {
       options.recipient = argv[++i];
+    } else if (argument == "--moments") {
+      options.moments = argv[++i];
     } else if (!set_number(options, argument, number(argument, argv[i + 1]))) {
       usage("no option " + argument);
     } else {

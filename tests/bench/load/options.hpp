@@ -30,6 +30,7 @@ struct Options {
   std::string recipient = "r@example.org";
   double rate = 0;    // messages a second, at random moments; 0 = the next follows the reply
   unsigned seed = 1;  // of these moments
+  std::string moments;  // the file that gets them; empty: none
   std::size_t window = 4;
   Clock::duration round_trip{};
   double patience = 60;  // seconds without any reply that end the run

@@ -51,6 +51,7 @@ int Client::run() {
     std::fprintf(stderr, "smtp_load: the server does not offer %s\n", missing_.c_str());
     return 3;
   }
+  moments_.close();
   say(tally_.json(options_).c_str());
   if (options_.step) wait_for_line();
   if (options_.kept && whole) whole = hang_up_all();
@@ -72,7 +73,7 @@ bool Client::measure() {
   const Clock::time_point counted = now + seconds(options_.warm_up);
   stop_ = counted + seconds(options_.seconds);
   if (options_.rate > 0) {
-    due_ = now;
+    due_ = drawing_since_ = now;
     draw_next();
   }
   for (std::size_t place = 0; place < links_.size(); ++place) {
