@@ -13,7 +13,6 @@
 //   --uring                      each step of a group is one batch of io_uring
 //   --others N                   empty files that are in the folder already
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,21 +29,19 @@
 #include <vector>
 
 #include "bare_uring.hpp"
+#include "yardstick.hpp"
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using lsmtpd::bench::Clock;
+using lsmtpd::bench::cpu_seconds;
+using lsmtpd::bench::fail;
 
 struct Options {
   std::uint64_t messages = 20000, size = 4800, group = 32, committers = 1, flushers = 1, others = 0;
   std::string sync = "range", directory;
   bool uring = false;
 };
-
-[[noreturn]] void fail(const char* what) {
-  std::perror(what);
-  std::exit(1);
-}
 
 // The order of a real spool: ids that are random.
 std::string name_of(std::uint64_t number, const char* end) {
@@ -154,13 +151,6 @@ Options parse(int argc, char** argv) {
   if (options.directory.empty() || options.group == 0 || !known) usage();
   if (options.uring && options.sync == "syncfs") usage();
   return options;
-}
-
-double cpu_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-         static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
 void make_others(int directory, std::uint64_t count) {

@@ -7,9 +7,9 @@
 #include <string>
 #include <string_view>
 
-namespace lsmtpd::bench {
+#include "../yardstick.hpp"
 
-using Clock = std::chrono::steady_clock;
+namespace lsmtpd::bench {
 
 enum class Style : std::uint8_t {
   stepwise,   // each command waits for the reply to the one before, as smtp-source does it

@@ -1,25 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tally.hpp"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <numeric>
 
+#include "../yardstick.hpp"
+
 namespace lsmtpd::bench {
 namespace {
-
-float milliseconds(Clock::duration time) {
-  return std::chrono::duration<float, std::milli>(time).count();
-}
-
-// Of sorted values.
-double percentile(const std::vector<float>& sorted, double share) {
-  if (sorted.empty()) return 0;
-  const auto at = static_cast<std::size_t>(share * static_cast<double>(sorted.size()));
-  return sorted[std::min(at, sorted.size() - 1)];
-}
 
 std::string json_string(std::string_view text) {
   std::string out = "\"";
@@ -32,15 +21,6 @@ std::string json_string(std::string_view text) {
     }
   }
   return out + '"';
-}
-
-double cpu_seconds() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) * 1e-6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 }  // namespace
