@@ -2,9 +2,8 @@
 """The limit of a durable spool: bare_spool in the variants that facts about file systems suggest."""
 import json
 import subprocess
-import time
 
-from load import Load
+import load
 from support.daemon import BUILD
 
 # All but the last keep the sequence of a real spool; syncfs flushes files of others too and is a control only.
@@ -36,22 +35,8 @@ def measure(variant, size, folder, options):
 
 def measure_beside(server, cell, folder, options):
     """BESIDE, while as many messages go into `server`, which stores nothing; until both are done."""
-    server.start(cell.connections)
-    load = None
-    try:
-        load = Load(server, cell, options, "--messages", options.spool_messages)
-        load.connected()
-        begin = time.monotonic()
-        load.measuring()
-        found = measure(BESIDE, cell.size, folder, options)
-        load.result()
-        found["seconds"] = time.monotonic() - begin
-        load.close()
-        return found | {"rate": found["messages"] / found["seconds"]}
-    finally:
-        if load:
-            load.kill()
-        server.stop()
+    return load.measure_beside(server, cell, options, options.spool_messages,
+                               lambda: measure(BESIDE, cell.size, folder, options))
 
 
 LACKS_LIBRARY = 3

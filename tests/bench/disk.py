@@ -6,6 +6,7 @@ Journal, allocation and fsync are the real ones, through a loop device; what is 
 import contextlib
 import os
 import pathlib
+import shutil
 import subprocess
 import tempfile
 
@@ -14,6 +15,20 @@ from support.faults import can_mount, own_mounts
 # ext4's inodes are made with it: enough for a million files and those of the run.
 MAKE = {"ext4": ["mkfs.ext4", "-q", "-i", "4096"], "xfs": ["mkfs.xfs", "-q"]}
 KINDS = tuple(MAKE)
+
+
+@contextlib.contextmanager
+def in_memory(kind):
+    """(folder, file system): an image of that kind, or tmpfs where no image can be mounted."""
+    room = shutil.disk_usage("/dev/shm").free
+    with contextlib.ExitStack() as stack:
+        try:
+            if not can_mount():
+                raise OSError("only root can mount")
+            folder, name = stack.enter_context(mounted(kind, str(min(16 << 30, room * 3 // 4)))), kind
+        except (OSError, subprocess.CalledProcessError):
+            folder, name = stack.enter_context(tempfile.TemporaryDirectory(prefix="lsmtpd-bench-", dir="/dev/shm")), "tmpfs"
+        yield folder, name
 
 
 @contextlib.contextmanager

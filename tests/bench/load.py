@@ -5,13 +5,15 @@ import json
 import re
 import signal
 import subprocess
+import time
 
 import proc
 from servers.base import Unavailable
 from support.daemon import BUILD
-from support.wait import wait_until
+from support.wait import Timeout, wait_until
 
 LACKS_EXTENSION = 3  # smtp_load's exit status
+WRITTEN_BEHIND = 10  # seconds until files are there that a spool writes behind its journal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,10 +84,11 @@ class Load:
         self._popen.wait()
 
 
-def measure(server, cell, options):
-    """Starts the server, loads it, stops it; returns the measurements as a dict."""
+def measure(server, cell, options, beside=None):
+    """Starts the server, loads it, stops it; returns the measurements as a dict. beside(server): the Load of other
+    messages meanwhile, which are not in the measurements."""
     server.start(cell.connections)
-    load = None
+    load = other = None
     try:
         idle = proc.resident(*server.pids())
         amount = ["--messages", options.messages] if options.messages else [
@@ -93,30 +96,69 @@ def measure(server, cell, options):
         load = Load(server, cell, options, *amount)
         load.connected()
         connected = proc.resident(*server.pids())
-        before = proc.cpu_seconds(*server.pids())
+        if beside:
+            other = beside(server)
+            other.connected()
+            other.measuring()
+        before = spent(server)
         load.measuring()
         if not options.messages:  # after the warm-up; a few messages would be over by now
-            before = proc.cpu_seconds(*server.pids())
+            before = spent(server)
         result = load.result()
-        pids = server.pids()
-        cpu = proc.cpu_seconds(*pids) - before
-        result |= {"cpu_us": cpu / max(1, result["messages"]) * 1e6, "idle": idle,
-                   "connected": connected, "peak": proc.peak(*pids)}
+        cpu, flushes = (after - begin for after, begin in zip(spent(server), before))
+        result |= {"cpu_us": cpu / max(1, result["messages"]) * 1e6, "flushes": flushes / max(1, result["messages"]),
+                   "idle": idle, "connected": connected, "peak": proc.peak(*server.pids())}
         load.close()
-        if result["failures"] or not result["messages"]:
-            raise Unavailable(problem(result))
+        check_taken(result)
+        if other and (complaint := other.result())["failures"]:
+            raise Unavailable(f"beside it: {problem(complaint)}")
         check_stored(server, result)
         return result
+    finally:
+        for each in filter(None, (load, other)):
+            each.kill()
+        server.stop()
+
+
+def spent(server):
+    """(seconds of CPU, flushes) until now; flushes are counted by what is preloaded."""
+    return proc.cpu_seconds(*server.pids()), server.preload.flushes() if server.preload else 0
+
+
+def measure_beside(server, cell, options, messages, work):
+    """work(), which returns a measurement of as many messages, while they go into `server` too; its rate is that until
+    both are done."""
+    server.start(cell.connections)
+    load = None
+    try:
+        load = Load(server, cell, options, "--messages", messages)
+        load.connected()
+        begin = time.monotonic()
+        load.measuring()
+        found = work()
+        check_taken(load.result())
+        found["seconds"] = time.monotonic() - begin
+        load.close()
+        return found | {"rate": found["messages"] / found["seconds"]}
     finally:
         if load:
             load.kill()
         server.stop()
 
 
+def check_taken(result):
+    if result["failures"] or not result["messages"]:
+        raise Unavailable(problem(result))
+
+
 def check_stored(server, result):
     """A durable server has at least the counted messages (and those of the warm-up)."""
-    if server.durable and server.stored() < result["messages"]:
-        raise AssertionError(f"{server.name} has {server.stored()} of {result['messages']} messages")
+    if not server.durable:
+        return
+    try:
+        wait_until(lambda: server.stored() >= result["messages"], WRITTEN_BEHIND, "all messages")
+    except Timeout:
+        raise AssertionError(f"{server.name} has {server.stored()} of {result['messages']} messages") from None
 
 
 CALL = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$")

@@ -26,8 +26,8 @@ class Results:
 
     def median(self, cell, server, key):
         """None when it was not measured."""
-        found = self.cells.get(cell, {}).get(server) or []
-        return statistics.median(each[key] for each in found) if found else None
+        found = [each[key] for each in self.cells.get(cell, {}).get(server, []) if key in each]
+        return statistics.median(found) if found else None
 
     def bare_spool_rates(self):
         """Messages a second by variant."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A server under measurement: started for each measurement anew, in a folder of its own."""
+import os
 import pathlib
 import shutil
 import socket
@@ -29,12 +30,13 @@ class Server:
         self.options = options
         self.process = None
         self.connections = 0
+        self.preload = getattr(options, "preload", None)  # preload.Preload
 
     def argv(self):
         raise NotImplementedError
 
     def environment(self):
-        return None
+        return dict(os.environ)
 
     def prepare(self):
         """Writes its configuration into self.folder, which is new."""
@@ -46,9 +48,14 @@ class Server:
         self.port = free_ports(1)[0]
         self.prepare()
         self.process = Process(self.options.pinned("server") + self.argv(),
-                               self.folder / "output.txt", env=self.environment(), cwd=self.folder)
+                               self.folder / "output.txt", env={**self.environment(), **self.preloaded()},
+                               cwd=self.folder)
         wait_until(self._answers, 30, lambda: f"{self.name} to answer; its output:\n{self.process.tail()}")
         return self
+
+    def preloaded(self):
+        """The variables of what is preloaded into it."""
+        return self.preload.environment if self.preload else {}
 
     def _connect(self):
         client = socket.create_connection((self.host, self.port), timeout=10)

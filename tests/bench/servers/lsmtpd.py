@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """lsmtpd itself: with output_null for the core alone, with the JSON spool, and variants of both."""
+import json
 import os
 import pathlib
 import shutil
 
-from support.daemon import BINARY, Daemon, merge
+from support.daemon import BUILD, Daemon, merge
 
 from .base import Server, program
 
@@ -23,15 +24,17 @@ def configuration(options):
 class Lsmtpd(Server):
     output = "null"
     workers = None
+    build = BUILD
 
     def start(self, connections=30):
-        program(BINARY, "not built")
+        binary = program(self.build / "lsmtpd", "not built")
         self.connections = connections
         shutil.rmtree(self.folder, ignore_errors=True)
         changes = configuration(self)
         changes["plugin"] = {**changes.get("plugin", {}), **self.plugin()}
         changes = merge(changes, self.more())
-        self.daemon = Daemon(self.folder, changes, wrapper=self.options.pinned("server")).start()
+        self.daemon = Daemon(self.folder, changes, wrapper=self.options.pinned("server"),
+                             environment=self.preloaded(), binary=binary).start()
         self.host, self.port = self.daemon.address()
         self.process = self.daemon.process
         return self
@@ -76,6 +79,41 @@ class JsonSpool(Lsmtpd):
     durable = True
 
 
+class Files(JsonSpool):
+    name = "lsmtpd-files"
+    what = "layout = \"files\""
+    layout = "files"
+
+    def plugin(self):
+        return {"spool": {"options": {"layout": self.layout}}}
+
+    def stored(self):
+        return count_messages(self.daemon.spool.folder)
+
+
+class Journal(Files):
+    name = "lsmtpd-journal"
+    what = "layout = \"journal\""
+    layout = "journal"
+
+    def stored(self):
+        summary = self.daemon.cli("spool", "summary", "--json", "--config", self.daemon.config_file, check=0).stdout
+        return json.loads(summary)["states"]["waiting"]["messages"]
+
+
+class Baseline(JsonSpool):
+    """Another build's spool, as that build has it by default."""
+    name = "lsmtpd-baseline"
+    what = "the build of --baseline"
+
+    def __init__(self, folder, options):
+        super().__init__(folder, options)
+        self.build = options.baseline
+
+    def stored(self):
+        return count_messages(self.daemon.spool.folder)
+
+
 class CrowdedSpool(JsonSpool):
     """Its folder is filled once and stays from measurement to measurement."""
     name = "lsmtpd-spool-crowded"
@@ -89,7 +127,7 @@ class CrowdedSpool(JsonSpool):
         return {"spool": {"options": {"directory": str(crowd)}}}
 
     def stored(self):
-        return sum(1 for each in os.scandir(self.folder.parent / "crowd") if is_new(each.name))
+        return count_messages(self.folder.parent / "crowd")
 
     def stop(self):
         super().stop()
@@ -106,6 +144,10 @@ def fill(folder, count):
     for number in range(count):
         name = f"{number * 2654435761 % 2**32:08x}{CROWD_END}"
         os.close(os.open(pathlib.Path(folder) / name, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
+def count_messages(folder):
+    return sum(1 for each in os.scandir(folder) if is_new(each.name))
 
 
 def is_new(name):

@@ -26,7 +26,7 @@ meta_directory = {folder}/config
 mail_owner = {owner}
 setgid_group = {group}
 default_privs = nobody
-import_environment = MAIL_CONFIG TZ LANG=C LD_LIBRARY_PATH={tree}/usr/lib/postfix
+import_environment = MAIL_CONFIG TZ LANG=C LD_LIBRARY_PATH={tree}/usr/lib/postfix {preloaded}
 maillog_file = {folder}/mail.log
 maillog_file_prefixes = {folder}
 myhostname = mx.bench.example
@@ -87,7 +87,9 @@ class Postfix(Server):
             raise Unavailable(f"a process each: not more than {MOST_PROCESSES} connections")
         self._tree = program.parents[2]
         values = {"folder": self.folder, "tree": self._tree, "owner": OWNER, "group": GROUP,
-                  "address": self.address, "processes": max(100, self.connections + 20)}
+                  "address": self.address,
+                  "preloaded": " ".join(f"{name}={value}" for name, value in self.preloaded().items()),
+                  "processes": max(100, self.connections + 20)}
         config = self.folder / "config"
         config.mkdir()
         (config / "main.cf").write_text(MAIN.format(**values) + self.more())

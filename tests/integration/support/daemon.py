@@ -50,7 +50,7 @@ class Daemon:
     """Order of calls: made by the fixture `daemon`; start(); then the body of the test; the fixture
     ends it and checks that it left cleanly, unless the test stopped or killed it itself."""
 
-    def __init__(self, folder, changes, wrapper=(), environment=None):
+    def __init__(self, folder, changes, wrapper=(), environment=None, binary=BINARY):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log = self.folder / "log.json"
@@ -58,6 +58,7 @@ class Daemon:
         self.config_file = self.folder / "lsmtpd.toml"
         self.spool = Spool(self.folder / "spool")
         self.wrapper = list(wrapper)
+        self.binary = binary
         self.environment = environment or {}
         self.process = None
         self.config = merge({
@@ -87,7 +88,7 @@ class Daemon:
 
     def launch(self):
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
-        argv = [*self.wrapper, BINARY, "run", "--config", self.config_file]
+        argv = [*self.wrapper, self.binary, "run", "--config", self.config_file]
         self.process = Process(argv, self.output, env={**os.environ, **self.environment},
                                cwd=self.folder)
         self._addresses = {}
