@@ -246,7 +246,22 @@ bench_floods() {
   LSMTPD_BUILD="$root/build-bench" tests/bench/bench_floods.py "$@"
 }
 
+# bench flushes: the durable layouts where each flush lasts longer, and in memory.
+bench_flushes() {
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}"
+  (unpack_package postfix "$cache/postfix") || say "without Postfix"
+  configure build-bench -DLSMTPD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+  build build-bench lsmtpd plugins/all smtp_load bare_flush slow_flush
+  ulimit -n "$(ulimit -Hn)"
+  LSMTPD_BUILD="$root/build-bench" LSMTPD_CACHE="$cache" tests/bench/bench_flushes.py "$@"
+}
+
 cmd_bench() {
+  if [ "${1:-}" = flushes ]; then
+    shift
+    bench_flushes "$@"
+    return
+  fi
   if [ "${1:-}" = floods ]; then
     shift
     bench_floods "$@"
