@@ -28,8 +28,8 @@ struct Options {
   double seconds = 0;
   double warm_up = 0;  // seconds before `seconds`, not counted
   std::string recipient = "r@example.org";
-  double rate = 0;    // messages a second, at random moments; 0 = the next follows the reply
-  unsigned seed = 1;  // of these moments
+  double rate = 0;      // messages a second, at random moments; 0 = the next follows the reply
+  unsigned seed = 1;    // of these moments
   std::string moments;  // the file that gets them; empty: none
   std::size_t window = 4;
   Clock::duration round_trip{};
