@@ -10,7 +10,6 @@ varied at a time; --all measures every combination. System calls are counted in 
 """
 import argparse
 import contextlib
-import json
 import os
 import pathlib
 import shutil
@@ -45,6 +44,13 @@ def words(choices):
                 raise argparse.ArgumentTypeError(f"{each} is none of {', '.join(choices)}")
         return found
     return split
+
+
+def build_folder(text):
+    found = pathlib.Path(text).resolve()
+    if not (found / "lsmtpd").exists():
+        raise argparse.ArgumentTypeError(f"there is no {found / 'lsmtpd'}")
+    return found
 
 
 def numbers(text):
@@ -177,11 +183,7 @@ def written(options, results):
             f"{f'{options.messages} messages' if options.messages else f'{options.seconds:g} s'} each; "
             f"{f'{options.ram_disk} in memory' if options.ram_disk else 'the disk'}\n\n"
             f"{report.table(results)}\n\n{targets.table(results)}\n")
-    print(text, flush=True)
-    if options.report:
-        options.report.write_text(text)
-    if options.json:
-        options.json.write_text(json.dumps(results.raw(), indent=1) + "\n")
+    report.written(options, results, text)
     if options.plot:
         plot.draw(results, options.plot)
 

@@ -9,7 +9,6 @@ it. All take turns in each round, each started anew; a figure is the median of t
 last --seconds, all other measurements a quarter of it. Each target is a ratio of two figures of this run.
 """
 import argparse
-import json
 import pathlib
 import shutil
 import signal
@@ -23,7 +22,7 @@ import bare_flush  # noqa: E402
 import disk  # noqa: E402
 import flush_targets  # noqa: E402
 import report  # noqa: E402
-from bench import attempt, machine, say  # noqa: E402
+from bench import attempt, build_folder, machine, say, words  # noqa: E402
 from flush_targets import LARGE, MEMORY, MIXED, SLOW_1, SLOW_30, SLOW_200  # noqa: E402
 from load import Cell, Load, measure  # noqa: E402
 from preload import Preload  # noqa: E402
@@ -48,13 +47,13 @@ BESIDE_A_SECOND = 4       # messages of 10 MiB beside those of 4 KiB, the same f
 def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--baseline", type=pathlib.Path, help="a build folder of an earlier commit, whose spool is measured too")
+    add("--baseline", type=build_folder, help="a build folder of an earlier commit, whose spool is measured too")
     add("--delay", type=float, default=2, help="ms that are added to each flush")
     add("--rounds", type=int, default=2)
     add("--seconds", type=float, default=60, help="of each rate that has to last; all others a quarter of it")
     add("--warm-up", type=float, help="default a tenth of --seconds, at most 2")
     add("--quick", action="store_true", help="one round of four seconds")
-    add("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
+    add("--parts", type=words(PARTS), default=list(PARTS), help=f"some of {','.join(PARTS)}")
     add("--directory", default="/var/tmp", help="on the file system that the delay is added to")
     add("--ram-disk", choices=disk.KINDS, default="ext4", help="in memory; tmpfs for all but root")
     add("--workers", type=int, default=0, help="lsmtpd's; 0 = the cores it may use")
@@ -62,13 +61,6 @@ def parse(argv):
     add("--json", type=pathlib.Path, help="writes every measurement")
     add("--report", type=pathlib.Path, help="writes the tables into this Markdown file, too")
     options = parser.parse_args(argv)
-    options.parts = options.parts.split(",")
-    if set(options.parts) - set(PARTS):
-        parser.error(f"--parts has some of {','.join(PARTS)}")
-    if options.baseline and not (options.baseline / "lsmtpd").exists():
-        parser.error(f"--baseline: there is no {options.baseline / 'lsmtpd'}")
-    if options.baseline:
-        options.baseline = options.baseline.resolve()
     if options.quick:
         options.rounds, options.seconds = 1, 4
     if options.warm_up is None:
@@ -140,11 +132,7 @@ def written(options, results, names):
     text = (f"{machine()}; {options.rounds} rounds, {options.seconds:g} s for the rates of the layouts and "
             f"{options.seconds / 4:g} s for all else; {options.delay:g} ms added to each flush on {names[0]}; "
             f"{names[1]} in memory\n\n{flush_targets.figures(results)}\n\n{flush_targets.table(results)}\n")
-    print(text, flush=True)
-    if options.report:
-        options.report.write_text(text)
-    if options.json:
-        options.json.write_text(json.dumps(results.raw(), indent=1) + "\n")
+    report.written(options, results, text)
 
 
 def main(argv=None):

@@ -38,10 +38,7 @@ from support.wait import wait_until  # noqa: E402
 
 def configuration(sink, arguments):
     changes = servers.lsmtpd.configuration(argparse.Namespace(log="info", workers=arguments.workers, output="spool"))
-    changes["plugin"] = {"sink": {"use": sink.output, "deadline": "30s", "fallback": "spool", "options": {
-        "reconnect_last": "1s", **sink.options(arguments)}}}
-    changes["chain"] = {"default": {"steps": ["sink"]}}
-    return changes
+    return {**changes, **sink.configuration(arguments)}
 
 
 def load(server, arguments, kept):

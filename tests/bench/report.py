@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Medians of the rounds, and the tables about them, in Markdown."""
+import json
 import statistics
 
 import bare_spool
@@ -53,6 +54,15 @@ def number(value, digits=1):
     if value is None:
         return ""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.{digits}f}"
+
+
+def written(options, results, text):
+    """Prints the tables; into options.report too, and every measurement into options.json."""
+    print(text, flush=True)
+    if options.report:
+        options.report.write_text(text)
+    if options.json:
+        options.json.write_text(json.dumps(results.raw(), indent=1) + "\n")
 
 
 def _calls(results, cell, server):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `bench outputs` sends into: each sink with its output's options and the bare sender of its protocol."""
-from support import proxies
+from support import amqp091, proxies
 from support.artemis import Artemis
 from support.brokerj import BrokerJ
 from support.kafka import Kafka
@@ -28,8 +28,21 @@ class Sink:
     def end(self):
         self.process.end()
 
+    def pause(self):
+        """Connections are opened by the kernel, and nobody answers, until resume()."""
+        self.process.pause()
+
+    def resume(self):
+        self.process.resume()
+
     def options(self, arguments):
         raise NotImplementedError
+
+    def configuration(self, arguments):
+        """The daemon's, for an output into this sink with the spool as its fallback."""
+        return {"plugin": {"sink": {"use": self.output, "deadline": "30s", "fallback": "spool", "options": {
+                    "reconnect_last": "1s", **self.options(arguments)}}},
+                "chain": {"default": {"steps": ["sink"]}}}
 
     def sender_arguments(self):
         """URL and TARGET of the bare sender."""
@@ -77,6 +90,8 @@ class Amqp(Sink):
         return self.process.user, self.process.password
 
     def depth(self):
+        if self.process.name.startswith("rabbitmq"):  # whose API counts a quorum queue every five seconds
+            return amqp091.depth(self.process, TARGET)
         return self.process.depth(TARGET)
 
     def purge(self):
