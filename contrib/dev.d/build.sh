@@ -256,32 +256,30 @@ bench_flushes() {
   LSMTPD_BUILD="$root/build-bench" LSMTPD_CACHE="$cache" tests/bench/bench_flushes.py "$@"
 }
 
+# bench replay: from the spool into brokers, alone and beside live mail.
+bench_replay() {
+  ensure_packages "${packages_build[@]}" "${packages_test[@]}"
+  get_brokers
+  configure build-bench -DLSMTPD_TESTS=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+  build build-bench lsmtpd plugins/all smtp_load
+  ulimit -n "$(ulimit -Hn)"
+  LSMTPD_BUILD="$root/build-bench" LSMTPD_CACHE="$cache" tests/bench/bench_replay.py "$@"
+}
+
 cmd_bench() {
-  if [ "${1:-}" = flushes ]; then
-    shift
-    bench_flushes "$@"
-    return
-  fi
-  if [ "${1:-}" = floods ]; then
-    shift
-    bench_floods "$@"
-    return
-  fi
-  if [ "${1:-}" = outputs ]; then
-    shift
-    bench_outputs "$@"
-    return
-  fi
-  if [ "${1:-}" = instructions ]; then
-    shift
-    bench_instructions "$@"
-    return
-  fi
-  if [ "${1:-}" = --tls ]; then
-    shift
-    bench_tls "$@"
-    return
-  fi
+  case "${1:-}" in
+    flushes | floods | instructions | outputs | replay)
+      local kind=$1
+      shift
+      "bench_$kind" "$@"
+      return
+      ;;
+    --tls)
+      shift
+      bench_tls "$@"
+      return
+      ;;
+  esac
   ensure_packages "${packages_build[@]}" "${packages_test[@]}" "${packages_bench[@]}"
   if [ "${1:-}" = micro ]; then
     shift
