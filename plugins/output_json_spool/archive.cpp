@@ -31,8 +31,9 @@ std::string reason_json(std::string_view reason, std::int64_t now_ns) {
 Archive::Archive(Files& files, const Directory& directory, Capacity& capacity)
     : files_(files), directory_(directory), capacity_(capacity) {}
 
-std::optional<Archive::Page> Archive::list(bool restart, std::uint32_t max) {
+std::optional<Archive::Page> Archive::list(bool restart, std::uint32_t max, std::int64_t since_ns) {
   if (restart) {
+    since_ns_ = since_ns;
     listed_.reset();
     window_.clear();
     window_has_all_ = false;
@@ -72,7 +73,8 @@ bool Archive::fill_window(std::uint64_t& found) {
     if (!id) continue;
     ++found;
     FileInfo info;  // on failure, loading the file reports the error
-    files_.info_in(directory_.messages(), name.c_str(), info);
+    const int error = files_.info_in(directory_.messages(), name.c_str(), info);
+    if (error >= 0 && info.named_ns < since_ns_) continue;
     Copy copy{std::move(*id), info.changed_ns, info.size, info.marked};
     if (listed_ && !(*listed_ < Place::of(copy))) continue;
     window_.push_back(std::move(copy));

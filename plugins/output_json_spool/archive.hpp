@@ -63,8 +63,9 @@ class Archive {
 
   Archive(Files& files, const Directory& directory, Capacity& capacity);
 
-  // Copies in doubt first, then the oldest. Empty where the directory cannot be read.
-  std::optional<Page> list(bool restart, std::uint32_t max);
+  // Copies in doubt first, then the oldest. Empty where the directory cannot be read. `since_ns`:
+  // with `restart` only those that got their names since then.
+  std::optional<Page> list(bool restart, std::uint32_t max, std::int64_t since_ns = 0);
   // It waits for longer than max_age.
   bool is_expired(const Copy& copy) const;
 
@@ -106,6 +107,7 @@ class Archive {
       return std::tie(sure, time_ns, id) < std::tie(other.sure, other.time_ns, other.id);
     }
   };
+  std::int64_t since_ns_ = 0;
   std::optional<Place> listed_;  // the last copy that was listed
   std::vector<Copy> window_;     // the next copies, in reverse order
   bool window_has_all_ = false;  // the window has all copies that are left

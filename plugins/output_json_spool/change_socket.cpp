@@ -47,8 +47,25 @@ std::string_view take_word(std::string_view& text) {
 }  // namespace
 
 int OwnChanges::remove(State state, const std::string& id) {
+  if (state == State::waiting && filer_ != nullptr) return remove_waiting(id);
   const journal::Key key = journal_.copies().key_of(id, state == State::dead);
   return static_cast<int>(journal_.remove_now(key));
+}
+
+// Wherever it is at this moment: in the journal, in its file, or an older copy in a file beside it.
+int OwnChanges::remove_waiting(const std::string& id) {
+  const journal::Key key = journal_.copies().key_of(id, false);
+  const Handover::Hold hold(filer_->handover(), key);
+  const auto error = static_cast<int>(journal_.remove_now(key));
+  if (error < 0 && error != -ENOENT) return error;
+  const int file = files_.unlink(directory_.messages(), file_name(id).c_str());
+  return file == -ENOENT ? error : file;
+}
+
+int OwnChanges::retry(const std::string& id) {
+  const int error = JournalArchive(journal_).retry(id);
+  if (error >= 0 && filer_ != nullptr) filer_->add(journal_.copies().key_of(id, false));
+  return error;
 }
 
 int ChangeServer::start() {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "directory.hpp"
+#include "filer.hpp"
 #include "files.hpp"
 #include "journal/journal.hpp"
 #include "journal_archive.hpp"
@@ -30,19 +31,27 @@ class JournalChanges {
 // In a journal of this process. [any], blocks on the disk.
 class OwnChanges : public JournalChanges {
  public:
-  explicit OwnChanges(journal::Journal& journal) : journal_(journal) {}
+  // `filer`: it makes files of what is in the journal; null: nothing does.
+  OwnChanges(Files& files, const Directory& directory, journal::Journal& journal,
+             Filer* filer = nullptr)
+      : files_(files), directory_(directory), journal_(journal), filer_(filer) {}
   int remove(State state, const std::string& id) override;
-  int retry(const std::string& id) override { return JournalArchive(journal_).retry(id); }
+  int retry(const std::string& id) override;
 
  private:
+  int remove_waiting(const std::string& id);
+
+  Files& files_;
+  const Directory& directory_;
   journal::Journal& journal_;
+  Filer* const filer_;
 };
 
 // The daemon's side: a thread that serves a few tools. [main]
 class ChangeServer {
  public:
-  ChangeServer(Files& files, const Directory& directory, journal::Journal& journal)
-      : files_(files), directory_(directory), changes_(journal) {}
+  ChangeServer(Files& files, const Directory& directory, journal::Journal& journal, Filer* filer)
+      : files_(files), directory_(directory), changes_(files, directory, journal, filer) {}
   ~ChangeServer() { stop(); }
 
   // 0, or an errno as a negative number: then tools cannot change the journal while the daemon

@@ -7,12 +7,12 @@
 #include <memory>
 #include <string>
 
+#include "all_stores.hpp"
 #include "chooser.hpp"
 #include "directory.hpp"
 #include "entry.hpp"
 #include "export_folder.hpp"
 #include "file_store.hpp"
-#include "journal_store.hpp"
 #include "operator_log.hpp"
 #include "progress.hpp"
 #include "relocation.hpp"

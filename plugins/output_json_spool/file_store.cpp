@@ -110,6 +110,13 @@ bool FileStore::has(const CopyKey& key) {
          files_.info_in(folder(key.state), file_name(key.id).c_str(), info) >= 0;
 }
 
+bool FileStore::is_named_since(const CopyKey& key, std::int64_t time_ns) const {
+  FileInfo info;
+  return folder(key.state) >= 0 &&
+         files_.info_in(folder(key.state), file_name(key.id).c_str(), info) >= 0 &&
+         info.named_ns >= time_ns;
+}
+
 std::optional<Entry> FileStore::read(const CopyKey& key, Detail detail) {
   if (folder(key.state) < 0) return std::nullopt;
   const int fd = files_.open_existing(folder(key.state), file_name(key.id).c_str());

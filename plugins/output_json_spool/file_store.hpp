@@ -26,6 +26,9 @@ class FileStore : public Store {
   int remove(const CopyKey& key) override;
   int retry(const CopyKey& key) override;
 
+  // It got its name since then, by the disk's clock.
+  bool is_named_since(const CopyKey& key, std::int64_t time_ns) const;
+
   // The folder of a state; -1: it is not there.
   int folder(State state) const;
 

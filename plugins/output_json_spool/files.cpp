@@ -35,6 +35,7 @@ auto again(Call call) {
 FileInfo info_of(const struct stat& status) {
   return {static_cast<std::uint64_t>(status.st_size),
           status.st_mtim.tv_sec * kSecond + status.st_mtim.tv_nsec,
+          status.st_ctim.tv_sec * kSecond + status.st_ctim.tv_nsec,
           static_cast<bool>(S_ISREG(status.st_mode)),
           S_ISREG(status.st_mode) && (status.st_mode & S_IXUSR) != 0};
 }
@@ -131,6 +132,10 @@ class PosixFiles : public Files {
   int sync_data(int fd) override {
     if (test_hook("LSMTPD_TEST_NO_FDATASYNC")) return 0;
     return result(::fdatasync(fd));
+  }
+  int sync_all(int directory) override {
+    if (test_hook("LSMTPD_TEST_NO_FDATASYNC")) return 0;
+    return result(::syncfs(directory));
   }
   int sync_directory(int directory) override {
     if (test_hook("LSMTPD_TEST_NO_FSYNC")) return 0;

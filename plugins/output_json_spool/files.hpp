@@ -13,6 +13,7 @@ namespace lsmtpd::json_spool {
 struct FileInfo {
   std::uint64_t size = 0;
   std::int64_t changed_ns = 0;  // last change of the content, since the epoch
+  std::int64_t named_ns = 0;    // last change of its names, or of anything else in it
   bool regular = false;
   bool marked = false;  // by mark()
 };
@@ -63,6 +64,9 @@ class Files {
   virtual int give_to_owner(int fd, int directory) = 0;
   virtual int start_writeback(int fd) = 0;  // asks the kernel to begin; does not wait
   virtual int sync_data(int fd) = 0;        // fdatasync
+  // Everything that was written to the file system of `directory`, by others too (syncfs). An error
+  // may be that of any file.
+  virtual int sync_all(int directory) = 0;
   virtual int sync_directory(int directory) = 0;
 
   // Gives an unnamed file its name. -EEXIST: there is such a file.

@@ -52,7 +52,6 @@ Archive::Page JournalArchive::list(bool restart, std::uint32_t max) {
     listed_.reset();
     window_.clear();
     window_has_all_ = false;
-    page.waiting = journal_.copies().totals().waiting;
   }
   while (page.copies.size() < max) {
     if (window_.empty() && (window_has_all_ || !fill_window())) break;
@@ -65,6 +64,7 @@ Archive::Page JournalArchive::list(bool restart, std::uint32_t max) {
     if (found != Found::yes) continue;
     page.copies.push_back({record.id, copy.time_ns, copy.size(), copy.in_doubt});
   }
+  if (window_.empty() && !window_has_all_) fill_window();
   page.end = window_.empty() && window_has_all_;
   return page;
 }
@@ -98,6 +98,9 @@ Archive::Loaded JournalArchive::load(const std::string& id, const Archive::Make&
   }
   if (loaded == Archive::Loaded::broken && found == Found::unreadable)
     return Archive::Loaded::tempfail;
+  // Its file of content goes with it.
+  if (loaded == Archive::Loaded::broken && found == Found::gone && !has(id))
+    return Archive::Loaded::gone;
   if (loaded == Archive::Loaded::broken) journal_.quarantine(*copy);
   return loaded;
 }

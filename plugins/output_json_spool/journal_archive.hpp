@@ -20,6 +20,8 @@ class JournalArchive {
   explicit JournalArchive(journal::Journal& journal) : journal_(journal) {}
 
   bool has(const std::string& id) const { return journal_.copies().find(id, false).has_value(); }
+  std::uint64_t waiting() const { return journal_.copies().totals().waiting; }
+  journal::Key key_of(const std::string& id) const { return journal_.copies().key_of(id, false); }
   Archive::Page list(bool restart, std::uint32_t max);
   Archive::Loaded load(const std::string& id, const Archive::Make& make);
   const std::string& problem() const { return problem_; }

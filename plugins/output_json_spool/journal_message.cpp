@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "file_names.hpp"
 #include "journal_mail.hpp"
 
 namespace lsmtpd::json_spool {
@@ -25,8 +26,9 @@ JournalMessage::JournalMessage(JournalTarget& target, Tally::Ticket ticket, sdk:
 void JournalMessage::answered(std::int64_t error) {
   if (error == 0) {
     target_.capacity.saw_journal(target_.journal.copies().totals());
-    if (target_.stored) target_.stored(copy().id);
-    return call_.stored(target_.where);
+    if (target_.stored) target_.stored(copy().id, *key());
+    return call_.stored(target_.to_files ? target_.where + "/" + file_name(copy().id)
+                                         : target_.where);
   }
   const std::string detail = "cannot store it in the journal: " + error_text(error);
   if (error == -ENOSPC || error == -EDQUOT)

@@ -20,9 +20,10 @@ struct JournalTarget {
   journal::Journal& journal;
   Files& files;
   Capacity& capacity;
-  std::string where;  // for the log
+  std::string where;  // for the log: its directory, or the one of the files
+  bool to_files;
   // A copy was stored, in its place before the host hears of it. [journal's threads]
-  std::function<void(const std::string& id)> stored;
+  std::function<void(const std::string& id, const journal::Key& key)> stored;
 };
 
 class JournalMessage : public journal::MessageAppend {

@@ -28,14 +28,11 @@ mail_json::Result<std::unique_ptr<JournalSetup>> JournalSetup::open(Files& files
     return tl::make_unexpected(std::string(what) + directory.path() + "/" + kFolder + ": " +
                                error_text(error));
   };
-  if (settings.to_journal) {
-    const int made = files.make_directory_in(directory.messages(), kFolder);
-    if (made < 0 && made != -EEXIST) return problem("cannot make ", made);
-    if (const int synced = files.make_names_durable(directory.messages()); synced < 0)
-      return problem("cannot sync the directory of ", synced);
-  }
+  const int made = files.make_directory_in(directory.messages(), kFolder);
+  if (made < 0 && made != -EEXIST) return problem("cannot make ", made);
+  if (const int synced = files.make_names_durable(directory.messages()); synced < 0)
+    return problem("cannot sync the directory of ", synced);
   File folder(files, files.open_directory_in(directory.messages(), kFolder));
-  if (folder.get() == -ENOENT && !settings.to_journal) return nullptr;
   if (!folder) return problem("cannot open ", folder.get());
 
   std::unique_ptr<JournalSetup> setup(new JournalSetup(files, directory, std::move(log)));
@@ -51,17 +48,25 @@ mail_json::Result<std::unique_ptr<JournalSetup>> JournalSetup::open(Files& files
   return setup;
 }
 
-void JournalSetup::serve(Capacity& capacity, Archive& file_archive, Keeper& keeper) {
+void JournalSetup::serve(Capacity& capacity, Archive& file_archive, Keeper& keeper, Filer* filer) {
   capacity.saw_journal(journal_->copies().totals());
-  target_.reset(
-      new JournalTarget{*journal_, files_, capacity, directory_.path() + "/" + kFolder, nullptr});
-  if (has_messages(files_, directory_.messages())) {
-    target_->stored = [&file_archive, &keeper](const std::string& id) {
+  const std::string where =
+      directory_.path() + (filer == nullptr ? std::string("/") + kFolder : "");
+  target_.reset(new JournalTarget{*journal_, files_, capacity, where, filer != nullptr, nullptr});
+  if (filer != nullptr) {
+    target_->stored = [filer](const std::string&, const journal::Key& key) { filer->add(key); };
+  } else if (has_messages(files_, directory_.messages())) {
+    target_->stored = [&file_archive, &keeper](const std::string& id, const journal::Key&) {
       keeper.run([&file_archive, id] { file_archive.forget(id); });
     };
   }
-  changes_ = std::make_unique<ChangeServer>(files_, directory_, *journal_);
+  changes_ = std::make_unique<ChangeServer>(files_, directory_, *journal_, filer);
   if (const int error = changes_->start(); error < 0) events_.no_socket(error);
+}
+
+void JournalSetup::end() {
+  changes_.reset();
+  journal_->end();
 }
 
 }  // namespace lsmtpd::json_spool

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything of a spool that its journal needs: opened where messages go to the journal, or where
-// an earlier configuration left one, whose messages are still to be replayed. [main]
+// Everything of a spool that its journal needs. Each message goes there first, and where files are
+// wanted from there to its file. [main]
 #pragma once
 
 #include <memory>
@@ -8,6 +8,7 @@
 
 #include "archive.hpp"
 #include "change_socket.hpp"
+#include "filer.hpp"
 #include "journal_archive.hpp"
 #include "journal_events.hpp"
 #include "journal_message.hpp"
@@ -18,7 +19,7 @@ namespace lsmtpd::json_spool {
 
 class JournalSetup {
  public:
-  // Null: there is no journal and none is wanted. The error says what is wrong with it.
+  // The error says what is wrong with it.
   static mail_json::Result<std::unique_ptr<JournalSetup>> open(Files& files,
                                                                const Directory& directory,
                                                                const Settings& settings,
@@ -28,8 +29,11 @@ class JournalSetup {
   JournalArchive& archive() { return *archive_; }
   JournalTarget& target() { return *target_; }
 
-  // Then lanes may use it. A copy that is stored replaces the one of its id in a file.
-  void serve(Capacity& capacity, Archive& file_archive, Keeper& keeper);
+  // Then lanes may use it. A copy that is stored replaces the one of its id in a file. `filer`:
+  // null where messages stay in the journal.
+  void serve(Capacity& capacity, Archive& file_archive, Keeper& keeper, Filer* filer);
+  // After the lanes and the filer.
+  void end();
 
  private:
   JournalSetup(Files& files, const Directory& directory, JournalEvents::Log log)

@@ -76,6 +76,7 @@ JournalStore::Found JournalStore::find(const CopyKey& key, journal::StoredRecord
 
 mail_json::Result<void> JournalStore::each(States states, Order, const Visit& visit) {
   bool good = true;
+  missed_ = false;
   const bool more = each_copy(states, visit);
   if (more && states.quarantine) each_damaged(visit, good);
   if (!good) return tl::make_unexpected("cannot read the directory of quarantine");
@@ -96,7 +97,9 @@ bool JournalStore::each_copy(States states, const Visit& visit) {
       last = copy;
       journal::StoredRecord record;
       std::int64_t error = 0;
-      if (copies().read(copy, record, error) != Found::yes) continue;
+      const Found found = copies().read(copy, record, error);
+      missed_ = missed_ || found == Found::gone;
+      if (found != Found::yes) continue;
       const CopyKey key{copy.dead ? State::dead : State::waiting, record.id};
       visited_ = {key, std::move(record)};
       const bool wanted = visit(key);
@@ -217,7 +220,7 @@ int JournalStore::open_changes() {
   auto opened = journal::Journal::open(files_, folder_.get(), {}, events_);
   if (!opened) return -EIO;
   own_ = std::move(*opened);
-  changes_ = std::make_unique<OwnChanges>(*own_);
+  changes_ = std::make_unique<OwnChanges>(files_, directory_, *own_);
   return 0;
 }
 
@@ -238,34 +241,6 @@ int JournalStore::retry(const CopyKey& key) {
   if (const int error = open_changes(); error < 0) return error;
   visited_.reset();
   return changes_->retry(key.id);
-}
-
-mail_json::Result<std::unique_ptr<AllStores>> AllStores::open(Files& files,
-                                                              const Directory& directory,
-                                                              JournalEvents::Log log) {
-  auto journal = JournalStore::open(files, directory, std::move(log));
-  if (!journal) return tl::make_unexpected(journal.error());
-  return std::unique_ptr<AllStores>(
-      new AllStores(std::make_unique<FileStore>(files, directory), std::move(*journal)));
-}
-
-bool AllStores::journal_has(States states) const {
-  if (journal_ == nullptr) return false;
-  for (const State state : kStates)
-    if (states.has(state) && journal_->count(state) > 0) return true;
-  return false;
-}
-
-mail_json::Result<void> AllStores::each(States states, Order order, const Visit& visit) {
-  bool more = true;
-  const auto noted = [&](const CopyKey& key) { return more = visit(key); };
-  auto done = files_->each(states, order, noted);
-  if (!done || !more || !journal_) return done;
-  return journal_->each(states, order, noted);
-}
-
-std::uint64_t AllStores::count(State state) {
-  return files_->count(state) + (journal_ ? journal_->count(state) : 0);
 }
 
 }  // namespace lsmtpd::json_spool

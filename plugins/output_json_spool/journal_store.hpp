@@ -22,7 +22,9 @@ class JournalStore : public Store {
                                                                const Directory& directory,
                                                                JournalEvents::Log log);
 
+  // missed(): copies that were there when the journal was read, and went away before their visit.
   mail_json::Result<void> each(States states, Order order, const Visit& visit) override;
+  bool missed() const { return missed_; }
   std::uint64_t count(State state) override;
   bool has(const CopyKey& key) override;
   std::optional<Entry> read(const CopyKey& key, Detail detail) override;
@@ -67,42 +69,9 @@ class JournalStore : public Store {
     journal::StoredRecord record;
   };
   std::optional<Visited> visited_;
+  bool missed_ = false;
   std::unique_ptr<journal::Journal> own_;
   std::unique_ptr<JournalChanges> changes_;
-};
-
-// Both kinds of storage of one directory as one: files first.
-class AllStores : public Store {
- public:
-  // The error says what is wrong with the journal.
-  static mail_json::Result<std::unique_ptr<AllStores>> open(Files& files,
-                                                            const Directory& directory,
-                                                            JournalEvents::Log log);
-
-  bool journal_has(States states) const;  // any in these states
-  bool in_journal(const CopyKey& key) { return journal_ != nullptr && journal_->has(key); }
-
-  mail_json::Result<void> each(States states, Order order, const Visit& visit) override;
-  std::uint64_t count(State state) override;
-  bool has(const CopyKey& key) override { return store_of(key).has(key); }
-  std::optional<Entry> read(const CopyKey& key, Detail detail) override {
-    return store_of(key).read(key, detail);
-  }
-  mail_json::Result<void> content(const CopyKey& key,
-                                  const mail_json::Reader::Sink& sink) override {
-    return store_of(key).content(key, sink);
-  }
-  int remove(const CopyKey& key) override { return store_of(key).remove(key); }
-  int retry(const CopyKey& key) override { return store_of(key).retry(key); }
-
- private:
-  // `journal` may be null.
-  AllStores(std::unique_ptr<Store> files, std::unique_ptr<Store> journal)
-      : files_(std::move(files)), journal_(std::move(journal)) {}
-
-  Store& store_of(const CopyKey& key) { return in_journal(key) ? *journal_ : *files_; }
-
-  const std::unique_ptr<Store> files_, journal_;
 };
 
 }  // namespace lsmtpd::json_spool

@@ -2,6 +2,7 @@
 #include "spool_instance.hpp"
 
 #include "command.hpp"
+#include "filer.hpp"
 #include "journal_setup.hpp"
 
 namespace lsmtpd::json_spool {
@@ -13,24 +14,33 @@ struct Instance::Running {
         journal(std::move(setup)),
         capacity(settings),
         archive(files, directory, capacity),
-        copies(archive, journal ? &journal->archive() : nullptr),
+        filer(settings.to_journal ? nullptr
+                                  : std::make_unique<Filer>(files, directory, journal->journal(),
+                                                            capacity, host, settings.extra)),
+        copies(files, archive, journal->archive(), filer.get()),
         metrics(host),
         sweep(
             files, directory, capacity,
             [host, this](const Capacity::Change& change) { say(host, change); }, &metrics,
             [host](const OperatorLines::Line& line) { say_operator(host, line); },
-            journal ? &journal->journal() : nullptr),
-        committer(files, directory, capacity, host, settings.extra, settings.threads),
+            &journal->journal()),
         keeper(sweep) {
-    if (!journal) return;
-    journal->serve(capacity, archive, keeper);
-    committer.tell([this](const std::string& id) { forget_in_journal(id); });
+    journal->serve(capacity, archive, keeper, filer.get());
+    if (filer) sweep.each_second([this] { filer->tell_metrics(); });
   }
 
-  // An older copy of a message that is in a file by now.
-  void forget_in_journal(const std::string& id) {
-    journal::Journal& log = journal->journal();
-    if (log.copies().find(id, false)) log.remove_now(log.copies().key_of(id, false));
+  void start() {
+    sweep.look_at_space();
+    if (filer) filer->start();
+    keeper.start();
+    remover.start();
+  }
+
+  void stop() {
+    keeper.stop();
+    remover.stop();  // the keeper gives it work
+    if (filer) filer->stop();
+    journal->end();
   }
 
   static void say_operator(const sdk::Host& host, const OperatorLines::Line& line) {
@@ -52,13 +62,13 @@ struct Instance::Running {
   }
 
   Directory& directory;
-  const std::unique_ptr<JournalSetup> journal;  // null: there is none
+  const std::unique_ptr<JournalSetup> journal;
   Capacity capacity;
   Archive archive;
+  const std::unique_ptr<Filer> filer;  // null: messages stay in the journal
   ReplayCopies copies;
   SpoolMetrics metrics;
   Sweep sweep;
-  Committer committer;
   Keeper keeper;
   Remover remover;
 };
@@ -102,27 +112,25 @@ bool Instance::start(sdk::Report& report) {
     host().info("the file system has no O_TMPFILE: files are renamed into place",
                 {{"directory", settings_.directory}});
   }
-  running_->sweep.look_at_space();
-  running_->committer.start();
-  running_->keeper.start();
-  running_->remover.start();
+  running_->start();
   return true;
 }
 
 void Instance::stop() {
-  running_->committer.stop();
-  running_->keeper.stop();
-  running_->remover.stop();  // the keeper gives it work
+  running_->stop();
   running_.reset();
   directory_.reset();
 }
 
+bool Instance::files_are_made() const {
+  return !running_ || !running_->filer || running_->filer->is_idle();
+}
+
 std::unique_ptr<Lane> Instance::open_lane(sdk::LaneHost host) {
   Running& running = *running_;
-  JournalTarget* const journal = running.journal ? &running.journal->target() : nullptr;
   return std::make_unique<Lane>(
-      std::move(host), Shared{running.capacity, running.committer, running.keeper, running.remover,
-                              running.copies, journal, settings_.to_journal});
+      std::move(host), Shared{running.capacity, running.keeper, running.remover, running.copies,
+                              running.journal->target(), running.filer.get()});
 }
 
 bool Instance::prepare(sdk::Config config, sdk::Report& report) {
@@ -149,8 +157,8 @@ void Instance::commit() {
   settings_ = std::move(*next_);
   next_.reset();
   running_->capacity.change(settings_);
-  running_->committer.set_extra(settings_.extra);
-  if (running_->journal) running_->journal->journal().set_min_free(settings_.min_free);
+  if (running_->filer) running_->filer->set_extra(settings_.extra);
+  running_->journal->journal().set_min_free(settings_.min_free);
 }
 
 }  // namespace lsmtpd::json_spool

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The spool's instance: opens the directory, owns the committer and the keeper that all workers
-// share. [main], but for open_lane().
+// The spool's instance: opens the directory, owns the journal, the filer and the keeper that all
+// workers share. [main], but for open_lane().
 #pragma once
 
 #include <lsmtpd/sdk/plugin.hpp>
@@ -10,7 +10,6 @@
 
 #include "archive.hpp"
 #include "capacity.hpp"
-#include "committer.hpp"
 #include "directory.hpp"
 #include "files.hpp"
 #include "keeper.hpp"
@@ -45,6 +44,8 @@ class Instance : public sdk::Instance, public sdk::Reload {
  protected:
   // For tests: file operations that fail.
   Instance(sdk::Host host, sdk::Config config, std::unique_ptr<Files> files);
+  // Each message that was stored has its file, where it is to have one.
+  bool files_are_made() const;
 
  private:
   struct Running;

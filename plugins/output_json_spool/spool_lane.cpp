@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spool_lane.hpp"
 
+#include <cerrno>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -72,14 +73,39 @@ constexpr int kCountStep = 500;  // files
 void count_on(const sdk::LaneHost& host, const Shared& shared, std::shared_ptr<Count> count) {
   shared.keeper.run([host, shared, count = std::move(count)]() mutable {
     if (!count->run) count->run.emplace(shared.copies, count->target);
-    if (!count->run->good())
-      return count->call.tempfail({}, 0, {}, "the spool directory cannot be read");
     bool more = true;
     for (int i = 0; i < kCountStep && more && count->found < count->max; ++i)
       more = count->run->next(count->found);
+    if (!count->run->good())
+      return count->call.tempfail({}, 0, {}, "the spool directory cannot be read");
     if (more && count->found < count->max) return count_on(host, shared, std::move(count));
     host.counted(std::move(count->call), count->found);
   });
+}
+
+// Answers once a crash does not bring it back.
+void forget_in_journal(const Shared& shared, const std::string& id, Tally::Ticket& ticket,
+                       sdk::Call& call) {
+  journal::Journal& journal = shared.journal.journal;
+  std::unique_ptr<journal::Append> told =
+      std::make_unique<JournalForget>(shared.journal, std::move(ticket), std::move(call));
+  if (!journal.remove(journal.copies().key_of(id, false), told)) told->answer(0);
+}
+
+// The copy may be on its way from the journal to its file, or an older one of it in a file.
+void forget_both(const Shared& shared, const std::string& id, Tally::Ticket& ticket,
+                 sdk::Call& call) {
+  const journal::Key key = shared.journal.journal.copies().key_of(id, false);
+  const Handover::Hold hold(shared.filer->handover(), key);
+  const int error = shared.copies.forget_file(id);
+  if (error < 0 || !shared.copies.in_journal(id)) return answer(call, error);
+  forget_in_journal(shared, id, ticket, call);
+}
+
+void refuse(sdk::Call& call, std::int64_t error, const std::string& detail) {
+  if (error == -ENOSPC || error == -EDQUOT)
+    return call.tempfail("Insufficient system storage", 452, "4.3.1", detail);
+  call.tempfail({}, 0, {}, detail);
 }
 
 }  // namespace
@@ -104,37 +130,32 @@ void Lane::deliver(sdk::Call call, sdk::Message message, sdk::Delivery delivery)
   }
   Purpose purpose{std::string(delivery.target), std::string(delivery.reason), delivery.attempts,
                   delivery.in_doubt};
-  if (shared_.to_journal)
-    return store_in_journal(std::move(call), std::move(message), id, std::move(purpose));
-  StoreJob job{tally_.ticket(), std::move(call), std::move(message), std::move(id),
-               std::move(purpose)};
-  if (!shared_.committer.submit(job)) {
-    job.call.tempfail({}, 0, {}, "too many messages wait for the disk");
-  }
+  if (const std::int64_t error = shared_.filer != nullptr ? shared_.filer->refuses() : 0; error < 0)
+    return refuse(call, error, "no files can be made: " + error_text(error));
+  store(std::move(call), std::move(message), id, std::move(purpose));
 }
 
-void Lane::store_in_journal(sdk::Call call, sdk::Message message, const std::string& id,
-                            Purpose purpose) {
+void Lane::store(sdk::Call call, sdk::Message message, const std::string& id, Purpose purpose) {
   if (test_hook("LSMTPD_TEST_EARLY_250")) call.stored("before it is");
   std::unique_ptr<journal::MessageAppend> append = std::make_unique<JournalMessage>(
-      *shared_.journal, tally_.ticket(), std::move(call), std::move(message), id, purpose);
-  if (shared_.journal->journal.submit(append)) return;
+      shared_.journal, tally_.ticket(), std::move(call), std::move(message), id, purpose);
+  const bool taken = shared_.filer != nullptr ? shared_.filer->pushback().submit(append)
+                                              : shared_.journal.journal.submit(append);
+  if (taken) return;
   sdk::Call refused = static_cast<JournalMessage&>(*append).take_call();
   refused.tempfail({}, 0, {}, "too many messages wait for the disk");
 }
 
 void Lane::cancel(lsmtpd_call call) {
-  if (shared_.to_journal) {
-    const auto taken = shared_.journal->journal.take_if([&](const journal::Append& append) {
-      const auto* message = dynamic_cast<const JournalMessage*>(&append);
-      return message != nullptr && message->is(tally_, call);
-    });
-    if (!taken) return;
-    sdk::Call cancelled = static_cast<JournalMessage&>(*taken).take_call();
-    return cancelled.tempfail({}, 0, {}, "cancelled before it was begun");
-  }
-  StoreJob job = shared_.committer.cancel(tally_, call);
-  if (job.call) job.call.tempfail({}, 0, {}, "cancelled before it was begun");
+  const auto wanted = [&](const journal::Append& append) {
+    const auto* message = dynamic_cast<const JournalMessage*>(&append);
+    return message != nullptr && message->is(tally_, call);
+  };
+  const auto taken = shared_.filer != nullptr ? shared_.filer->pushback().take_if(wanted)
+                                              : shared_.journal.journal.take_if(wanted);
+  if (!taken) return;
+  sdk::Call cancelled = static_cast<JournalMessage&>(*taken).take_call();
+  cancelled.tempfail({}, 0, {}, "cancelled before it was begun");
 }
 
 sdk::Capacity Lane::admission() {
@@ -193,16 +214,17 @@ void Lane::forget(sdk::Call call, std::string_view copy_id) {
   auto asked = std::make_shared<Asked>(Asked{tally_.ticket(), std::move(call)});
   shared_.keeper.run(
       [asked = std::move(asked), shared = shared_, id = std::string(copy_id)]() mutable {
-        if (!shared.copies.in_journal(id)) {
-          return shared.remover.run([asked = std::move(asked), shared, id]() mutable {
+        if (shared.filer == nullptr && shared.copies.in_journal(id))
+          return forget_in_journal(shared, id, asked->ticket, asked->call);
+        // It waits for the disk.
+        shared.remover.run([asked = std::move(asked), shared, id]() mutable {
+          if (shared.filer == nullptr) {
             answer(asked->call, shared.copies.forget_file(id));
-            asked.reset();
-          });
-        }
-        journal::Journal& journal = shared.journal->journal;
-        std::unique_ptr<journal::Append> told = std::make_unique<JournalForget>(
-            *shared.journal, std::move(asked->ticket), std::move(asked->call));
-        if (!journal.remove(journal.copies().key_of(id, false), told)) told->answer(0);
+          } else {
+            forget_both(shared, id, asked->ticket, asked->call);
+          }
+          asked.reset();
+        });
       });
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One worker's part of the spool: passes messages to the committer and calls of replay to the
-// keeper, both of which answer from their own threads. [loop]
+// One worker's part of the spool: passes messages to the journal and calls of replay to the keeper,
+// both of which answer from their own threads. [loop]
 #pragma once
 
 #include <lsmtpd/sdk/plugin.hpp>
@@ -8,8 +8,9 @@
 #include <string>
 #include <string_view>
 
+#include "bookkeeping.hpp"
 #include "capacity.hpp"
-#include "committer.hpp"
+#include "filer.hpp"
 #include "journal_message.hpp"
 #include "keeper.hpp"
 #include "remover.hpp"
@@ -21,12 +22,11 @@ namespace lsmtpd::json_spool {
 // The objects that the instance shares with its lanes; they outlive the lanes.
 struct Shared {
   Capacity& capacity;
-  Committer& committer;
   Keeper& keeper;
   Remover& remover;
-  ReplayCopies& copies;    // keeper's thread only, but for forget_file()
-  JournalTarget* journal;  // null: there is none
-  bool to_journal;         // new messages go there
+  ReplayCopies& copies;  // keeper's thread only, but for forget_file()
+  JournalTarget& journal;
+  Filer* filer;  // null: messages stay in the journal
 };
 
 class Lane : public sdk::Lane, public sdk::Output, public sdk::Admission, public sdk::Replay {
@@ -48,8 +48,7 @@ class Lane : public sdk::Lane, public sdk::Output, public sdk::Admission, public
  private:
   template <class Work>
   void on_keeper(sdk::Call call, Work work);
-  void store_in_journal(sdk::Call call, sdk::Message message, const std::string& id,
-                        Purpose purpose);
+  void store(sdk::Call call, sdk::Message message, const std::string& id, Purpose purpose);
 
   Shared shared_;
   std::string reason_;

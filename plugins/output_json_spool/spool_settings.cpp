@@ -81,10 +81,10 @@ void check_settings(const sdk::Config& config, const sdk::Report& report) {
   const auto parent = std::filesystem::path(path).parent_path().string();
   const char* doubtful = doubtful_file_system(path);
   if (doubtful == nullptr) doubtful = doubtful_file_system(parent.empty() ? "." : parent);
-  if (config.string("layout") == "journal" && doubtful != nullptr) {
-    report.warning("layout", path + " is on " + doubtful +
-                                 ": whether a flush is durable there is not certain; give the "
-                                 "journal a local disk");
+  if (doubtful != nullptr) {
+    report.warning("directory", path + " is on " + doubtful +
+                                    ": whether a flush is durable there is not certain; give the "
+                                    "spool a local disk");
   }
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {

@@ -26,8 +26,8 @@ struct Settings {
           "where messages go; made (0700) if missing, in a directory that exists")),
       sdk::option::one_of(
           "layout", "files journal", "files",
-          "files: a JSON file for each message; journal: one log for all, read with "
-          "lsmtpd spool and by replay"),
+          "files: a JSON file for each message, made from the journal; journal: only that, read "
+          "with lsmtpd spool and by replay"),
       sdk::option::boolean(
           "recycle", "true",
           "of the journal: segments are used again; false for btrfs, ZFS and others that never "
@@ -43,11 +43,9 @@ struct Settings {
           "max_age", "120h",
           "where the spool is a fallback: with an older message waiting nothing is taken for its "
           "output if that took nothing since; else it is a dead letter, once refused again"),
-      // CPU a message is the same with one as with four, and four overlap more: what one writes
-      // goes to the disk with the journal commit that another waits for.
-      sdk::option::integer("commit_threads", "4",
-                           "threads that write and sync, each a group of messages at a time", 1,
-                           64),
+      sdk::option::integer(
+          "commit_threads", "4",
+          "threads that write and sync content over 256 KiB, each a message at a time", 1, 64),
   };
 };
 

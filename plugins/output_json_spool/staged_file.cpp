@@ -6,6 +6,7 @@
 #include <mail_json/writer.hpp>
 
 #include "archive.hpp"
+#include "bookkeeping.hpp"
 #include "file_names.hpp"
 
 namespace lsmtpd::json_spool {
@@ -19,18 +20,8 @@ std::string next_temporary() {
   return std::to_string(counter.fetch_add(1, std::memory_order_relaxed));
 }
 
-class SdkContent : public json::Content {
- public:
-  explicit SdkContent(const sdk::Message& message) : message_(message) {}
-  std::uint64_t size() const override { return message_.size(); }
-  std::string_view peek(std::uint64_t offset) override { return message_.peek(offset); }
-  std::int64_t read(std::uint64_t offset, char* buffer, std::size_t size) override {
-    return message_.read(offset, buffer, size);
-  }
-
- private:
-  const sdk::Message& message_;
-};
+// A file that is made later than this after its message was stored gets the time of that.
+constexpr std::int64_t kLate = 1'000'000'000;
 
 }  // namespace
 
@@ -75,33 +66,31 @@ bool StagedFile::open() {
   return true;
 }
 
-bool StagedFile::write(const sdk::Message& message, std::string_view copy_id,
-                       const Purpose& purpose, bool extra, char* buffer, std::size_t buffer_size) {
+bool StagedFile::write(const std::string& copy_id, json::StoredMail mail, json::Content& content,
+                       bool extra, char* buffer, std::size_t buffer_size) {
   name_ = file_name(copy_id);
-  json::Bookkeeping book = bookkeeping(message, copy_id, purpose);
+  json::Bookkeeping& book = mail.bookkeeping;
+  const bool kept = !book.target.empty();
+  const std::int64_t older_ns = kept ? first_time_of_older() : 0;
+  if (older_ns != 0) book.first_ns = older_ns;
+  const std::int64_t time_ns = book.first_ns;
+  if (!kept) book.first_ns = 0;
   // A fallback's file must have all that replay needs; for other files these keys are extra.
-  const bool keep_book = extra || !purpose.target.empty();
-  std::int64_t stored_before_ns = 0;
-  if (!purpose.target.empty()) {
-    stored_before_ns = first_time_of_older();
-    book.first_ns = stored_before_ns != 0 ? stored_before_ns : files_.now_ns();
-  }
-  SdkContent content(message);
-  json::Writer writer(message.envelope(),
-                      {extra, keep_book ? &book : nullptr, traceparent_of(book)});
+  json::Writer writer(json::EnvelopeView(mail).get(),
+                      {extra, extra || kept ? &book : nullptr, traceparent_of(book)});
   if (!writer.measure(content)) return fail("cannot read the message", -EIO);
   if (!open()) return false;
-  if (purpose.in_doubt) files_.mark(file_.get());  // the file itself says so too
+  if (book.in_doubt) files_.mark(file_.get());  // the file itself says so too
   for (;;) {
     const std::int64_t made = writer.produce(content, buffer, buffer_size);
-    if (made == 0) {
-      // It keeps its place among those that wait, and its age. Only a hint.
-      if (stored_before_ns != 0) files_.set_time(file_.get(), stored_before_ns);
-      return true;
-    }
     if (made < 0) return fail("cannot read the message", -EIO);
+    if (made == 0) break;
     if (!write_all(buffer, static_cast<std::size_t>(made))) return false;
   }
+  // It keeps its place among those that wait, and its age. Only a hint.
+  if (kept && (older_ns != 0 || files_.now_ns() - time_ns > kLate))
+    files_.set_time(file_.get(), time_ns);
+  return true;
 }
 
 // When the copy that this one replaces was first stored; 0: there is none.
@@ -126,12 +115,12 @@ bool StagedFile::write_all(const char* data, std::size_t size) {
   return true;
 }
 
-void StagedFile::flush_begin() {
-  // Only a hint: flush_end() reports errors.
+void StagedFile::start_flush() {
+  // Only a hint: flush() reports errors.
   files_.start_writeback(file_.get());
 }
 
-bool StagedFile::flush_end() {
+bool StagedFile::flush() {
   const int error = files_.sync_data(file_.get());
   return error >= 0 || fail("cannot fsync the file", error, true);
 }

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes one message to the disk, in steps that a group takes together: write() -> flush_begin() ->
-// flush_end() -> publish(), then the directory's own sync, by the committer. After any failure the
-// destructor removes the file, and the write is never repeated: a failed fsync is final for its
-// file. Committer threads; not shared.
+// Makes the JSON file of one message, in steps that a batch takes together: write() -> flush() of
+// each, or one flush of all -> publish(), then the directory's own sync, by the Filer. After any
+// failure the destructor removes the file, and no step is repeated: a failed flush is final for its
+// file. The Filer's thread.
 #pragma once
-
-#include <lsmtpd/sdk/message.hpp>
 
 #include <cerrno>
 #include <cstdint>
+#include <mail_json/content.hpp>
+#include <mail_json/stored.hpp>
 #include <optional>
 #include <string>
-#include <string_view>
 
-#include "bookkeeping.hpp"
 #include "directory.hpp"
 #include "files.hpp"
 
@@ -37,11 +35,14 @@ class StagedFile {
   StagedFile& operator=(const StagedFile&) = delete;
   ~StagedFile();
 
-  // Builds the JSON straight into `buffer`, which goes to the file whenever it is full.
-  bool write(const sdk::Message& message, std::string_view copy_id, const Purpose& purpose,
+  // Builds the JSON straight into `buffer`, which goes to the file whenever it is full. `mail` has
+  // the time when it was first stored.
+  bool write(const std::string& copy_id, mail_json::StoredMail mail, mail_json::Content& content,
              bool extra, char* buffer, std::size_t buffer_size);
-  void flush_begin();
-  bool flush_end();
+  void start_flush();
+  bool flush();
+  // It was flushed with others, in vain.
+  void flush_failed(std::int64_t error) { fail("cannot sync the file system", error, true); }
   // Gives the file its name. An older copy under it is replaced.
   bool publish();
   // After a failed sync of the directory: removes the name, unless it replaced an older copy,

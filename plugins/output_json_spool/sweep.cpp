@@ -26,6 +26,7 @@ std::int64_t Sweep::turn(std::int64_t now_ms) {
     look_at_journal();
     look_at_space();
     publish();
+    if (also_) also_();
     // Where tools wrote much, the rest follows soon.
     space_due_ = now_ms + (operator_lines_.take() ? kStepMs : kSpaceMs);
   }

@@ -37,6 +37,9 @@ class Sweep {
   // Runs the checks due at `now_ms` (steady); returns the milliseconds until the next.
   std::int64_t turn(std::int64_t now_ms);
 
+  // `also` runs with the looks of each second. Before the keeper starts.
+  void each_second(std::function<void()> also) { also_ = std::move(also); }
+
   // Also called before the keeper starts, so that the first MAIL is answered correctly.
   void look_at_space();
 
@@ -56,6 +59,7 @@ class Sweep {
   const SpoolMetrics* const metrics_;
   journal::Journal* const journal_;
   OperatorLines operator_lines_;
+  std::function<void()> also_;
   std::int64_t space_due_ = 0;
   std::int64_t step_due_ = 0;
 

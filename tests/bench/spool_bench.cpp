@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The spool's commit beside a bare loop of the same file calls, and its JSON beside memcpy.
+// A bare loop of the file calls that the spool makes, and its JSON beside memcpy.
 // The files go into a folder of their own below LSMTPD_BENCH_DIRECTORY (default: the working
 // directory), on the file system that is to be measured, beside LSMTPD_BENCH_FILES others.
 #include <benchmark/benchmark.h>
@@ -13,21 +13,17 @@
 #include <mail_json/mail_reader.hpp>
 #include <mail_json/writer.hpp>
 #include <memory>
-#include <semaphore>
 #include <string>
 #include <thread>
 #include <vector>
-
-#include "committer.hpp"
 
 namespace {
 
 namespace fs = std::filesystem;
 namespace json = lsmtpd::mail_json;
-namespace sdk = lsmtpd::sdk;
-namespace spool = lsmtpd::json_spool;
 
 constexpr std::int64_t kMessages = 4096;  // in one iteration
+constexpr std::size_t kBuffer = 256 * 1024;
 
 std::string mail_text(std::size_t size) {
   static const std::string kLine =
@@ -84,96 +80,6 @@ class Folder {
  private:
   std::string path_;
 };
-
-// A lane and its messages for the committer, with a minimal host.
-class Host {
- public:
-  Host() : view_(mail_) {
-    host_.self = this;
-    host_.get_extension = [](const lsmtpd_host*, const char* id) -> const void* {
-      return std::strcmp(id, LSMTPD_MESSAGE) == 0 ? &kMessage : nullptr;
-    };
-    host_.complete = [](const lsmtpd_host* host, lsmtpd_call, const lsmtpd_verdict* verdict) {
-      auto* self = static_cast<Host*>(host->self);
-      if (verdict->kind != LSMTPD_STORED) std::abort();
-      self->room_.release();
-    };
-  }
-  const lsmtpd_host* raw() const { return &host_; }
-  void open_window(std::ptrdiff_t size) { room_.release(size); }
-  void close_window(std::ptrdiff_t size) {
-    for (; size > 0; --size) room_.acquire();
-  }
-  // The next job, once there is room for it.
-  spool::StoreJob next(std::uint64_t number) {
-    room_.acquire();
-    spool::StoreJob job;
-    job.call = sdk::Call(&host_, number + 1);
-    job.message = sdk::Message({&kMessage, nullptr, nullptr, nullptr},
-                               reinterpret_cast<const lsmtpd_message*>(this));
-    char id[64];
-    std::snprintf(id, sizeof(id), "%08x-0000-4000-8000-000000000000",
-                  static_cast<unsigned>(number * 2654435761U));
-    job.copy_id = id;
-    return job;
-  }
-
- private:
-  static const Host& self(const lsmtpd_message* message) {
-    return *reinterpret_cast<const Host*>(message);
-  }
-  static const lsmtpd_message_1 kMessage;
-
-  json::StoredMail mail_ = envelope();
-  json::EnvelopeView view_;
-  lsmtpd_host host_{};
-  std::counting_semaphore<> room_{0};
-};
-
-const lsmtpd_message_1 Host::kMessage = [] {
-  lsmtpd_message_1 table{};
-  table.envelope = [](const lsmtpd_message* message) { return &self(message).view_.get(); };
-  table.size = [](const lsmtpd_message*) { return std::uint64_t{small_mail().size()}; };
-  table.peek = [](const lsmtpd_message*, std::uint64_t offset) {
-    return sdk::str(std::string_view(small_mail()).substr(static_cast<std::size_t>(offset)));
-  };
-  table.pin = [](const lsmtpd_message*) {};
-  table.unpin = [](const lsmtpd_message*) {};
-  return table;
-}();
-
-// So many messages in flight at once, the next handed in when one is answered.
-void BM_Commit(benchmark::State& state) {
-  const Folder folder;
-  const auto files = spool::make_files();
-  const auto directory = spool::Directory::open_for_daemon(*files, folder.path());
-  spool::Capacity capacity{spool::Settings()};
-  Host host;
-  spool::Committer committer(*files, *directory, capacity, sdk::Host(host.raw()), true,
-                             static_cast<std::uint32_t>(state.range(1)));
-  committer.start();
-  const std::ptrdiff_t window = state.range(0);
-  const std::int64_t messages = window == 1 ? kMessages / 8 : kMessages;
-  for (auto _ : state) {
-    host.open_window(window);
-    for (std::int64_t i = 0; i < messages; ++i) {
-      spool::StoreJob job = host.next(static_cast<std::uint64_t>(i));
-      committer.submit(job);
-    }
-    host.close_window(window);
-    state.PauseTiming();
-    const_cast<Folder&>(folder).empty();
-    state.ResumeTiming();
-  }
-  committer.stop();
-  state.SetItemsProcessed(state.iterations() * messages);
-}
-BENCHMARK(BM_Commit)
-    ->ArgNames({"in_flight", "threads"})
-    ->ArgsProduct({{1, 32, 128}, {1, 2, 3, 4}})
-    ->UseRealTime()
-    ->MeasureProcessCPUTime()
-    ->Iterations(3);
 
 // The limit: the same files by the same calls, in groups, several threads with a group each.
 void bare_group(int directory, std::int64_t first, std::int64_t count, const std::string& body) {
@@ -233,12 +139,12 @@ void BM_WriteJson(benchmark::State& state) {
   const json::StoredMail mail = envelope();
   const json::EnvelopeView view(mail);
   const json::Bookkeeping book{mail.id, "", {}};
-  const auto buffer = std::make_unique<char[]>(spool::Committer::kBuffer);
+  const auto buffer = std::make_unique<char[]>(kBuffer);
   for (auto _ : state) {
     json::TextContent content(text);
     json::Writer writer(view.get(), {true, &book});
     writer.measure(content);
-    while (writer.produce(content, buffer.get(), spool::Committer::kBuffer) > 0) {
+    while (writer.produce(content, buffer.get(), kBuffer) > 0) {
       benchmark::ClobberMemory();
     }
   }

@@ -322,3 +322,18 @@ def test_no_document_is_named_that_the_repository_does_not_have():
     for name in listed:
         text = (ROOT / name).read_text(errors="replace")
         assert not re.search(r"\(design:|design\.md|\bthe design says", text), name
+
+
+@pytest.mark.parametrize("file, is_message", [
+    ("a.json", True), ("dead/a.json", True), ("journal/0000000000000001.segment", True),
+    ("journal/0000000000000001.body", True), ("journal/0000000000000001.damaged", True),
+    ("quarantine/damaged-1-4096.record", True), (".lock", False), (".operator-log", False), (None, False)])
+def test_a_purge_of_the_package_sees_each_kind_of_message(tmp_path, file, is_message):
+    script = (ROOT / "contrib/packaging/debian/lsmtpd.postrm").read_text()
+    function = script[script.index("has_messages() {"):script.index("\n}\n") + 3]
+    for folder in ("tmp", "dead", "quarantine", "journal"):
+        (tmp_path / folder).mkdir()
+    if file:
+        (tmp_path / file).write_bytes(b"x")
+    done = subprocess.run(["sh", "-c", function + 'has_messages "$1"', "sh", tmp_path])
+    assert (done.returncode == 0) == is_message

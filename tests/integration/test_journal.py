@@ -243,3 +243,20 @@ def test_the_layout_changes_at_a_restart_only_and_both_are_served(daemon, tmp_pa
     wait_until(lambda: not server.spool.files() and not journal_of(server).waiting(), 60, "both to be replayed")
     assert server.stop() == 0
     ledger.check(recorder.contents())
+
+
+def test_messages_of_the_journal_get_their_files_when_the_layout_is_files_again(daemon, tmp_path):
+    recorder = Recorder(tmp_path)
+    recorder.down()
+    server = daemon(with_journal(recorder.configuration()))
+    ledger = Ledger()
+    load_and_end(server, ledger, 30, server.kill, sizes=SIZES)
+    server.config["plugin"]["spool"]["options"]["layout"] = "files"
+    server.write_config()
+    server.start()
+    assert len(server.spool) >= 30 and not journal_of(server).places()
+    recorder.up()
+    wait_until(lambda: not server.spool.files(), 60, "all to be replayed")
+    assert server.stop() == 0
+    assert not list((server.spool.folder / "journal").iterdir())
+    ledger.check(recorder.contents())

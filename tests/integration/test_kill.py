@@ -19,6 +19,7 @@ from support.wait import free_ports, wait_until
 
 SIZES = pick((200, 4096, 100_000), (200, 1024, 4096, 30_000))
 MANNERS = ("data", "bdat")
+THREADS = "spool-journal spool-filer"
 
 
 def kill_at_random(server, ledger, rounds, most):
@@ -63,7 +64,7 @@ def test_killed_at_each_system_call_that_stores_a_message(daemon):
     calls = calls_that_store(server, ledger)
     for call, when in [(call, when) for call in calls for when in pick((1, 3), (1, 2, 3, 5, 8, 13, 30, 60))]:
         server.start()
-        with ThreadsTraced(server, "spool-commit", f"{call}:signal=KILL:when={when}"):
+        with ThreadsTraced(server, THREADS, f"{call}:signal=KILL:when={when}"):
             load = Load(server.address(), ledger, threads=4, sizes=(200, 4096, 30_000), manners=MANNERS)
             kills += dies(server, ledger, 400)
         server.kill()
@@ -77,15 +78,15 @@ def test_killed_at_each_system_call_that_stores_a_message(daemon):
 
 
 def calls_that_store(server, ledger):
-    """The system calls that the committing threads are seen to make."""
+    """The system calls that the threads of the journal and of the files are seen to make."""
     server.start()
-    with ThreadsTraced(server, "spool-commit") as traced:
+    with ThreadsTraced(server, THREADS) as traced:
         load = Load(server.address(), ledger, threads=8, sizes=(200, 4096, 30_000), manners=MANNERS)
         load.wait_accepted(300)
         load.stop()
     assert server.stop() == 0
     calls = traced.calls()
-    assert {"openat", "write", "fdatasync", "linkat", "fsync"} <= set(calls), calls
+    assert {"openat", "write", "pwrite64", "fdatasync", "syncfs", "linkat", "fsync"} <= set(calls), calls
     return calls
 
 

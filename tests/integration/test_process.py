@@ -12,6 +12,7 @@ import pytest
 from support.daemon import BINARY, BUILD
 from support.hostile import H
 from support.smtp import queued_id
+from support.wait import wait_until
 
 NOBODY = "nobody"
 AS_NOBODY = ["setpriv", "--reuid", NOBODY, "--regid", "nogroup", "--clear-groups"]
@@ -53,7 +54,8 @@ def test_started_as_root_it_becomes_server_user_before_it_opens_anything(daemon,
     uid = pwd.getpwnam(NOBODY).pw_uid
     status = pathlib.Path(f"/proc/{server.pid}/status").read_text().splitlines()
     assert f"Uid:\t{uid}\t{uid}\t{uid}\t{uid}" in status
-    for made in ("log.json", "spool", f"spool/{message_id}.json"):
+    wait_until((for_nobody / f"spool/{message_id}.json").exists, 20, "the file")
+    for made in ("log.json", "spool", "spool/journal", f"spool/{message_id}.json"):
         assert (for_nobody / made).stat().st_uid == uid, made
     assert server.stop() == 0
 

@@ -126,6 +126,15 @@ bool Cleaner::free_segment() {
   return error >= 0;
 }
 
+bool Cleaner::free_all() {
+  remove_bodies();
+  while (free_segment()) continue;
+  const std::lock_guard lock(state_.mutex);
+  for (std::uint32_t slot = 0; slot < state_.segments.slots(); ++slot)
+    if (state_.segments.at(slot).has_records()) return false;
+  return true;
+}
+
 bool Cleaner::remove_surplus() {
   std::uint64_t number = 0;
   {

@@ -32,6 +32,9 @@ class Cleaner {
   void start();  // [main]
   void stop();   // [main], before the writer's
   void wake();   // [any]
+  // After stop() and the writer's: frees all segments of a journal without copies, in an order that
+  // brings none back. False: one could not be freed.
+  bool free_all();
 
  private:
   void loop();

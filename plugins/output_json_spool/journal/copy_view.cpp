@@ -68,4 +68,9 @@ RecordReader::Found CopyView::content(const StoredRecord& record, const RecordRe
   return found;
 }
 
+File CopyView::open_body(const StoredRecord& record) const {
+  return {files_.files(),
+          files_.files().open_existing(files_.directory(), body_name(record.body).c_str())};
+}
+
 }  // namespace lsmtpd::journal

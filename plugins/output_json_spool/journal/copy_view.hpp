@@ -35,6 +35,9 @@ class CopyView {
   Found read(const Copy& copy, StoredRecord& record, std::int64_t& error) const;
   Found content(const StoredRecord& record, const RecordReader::Sink& sink,
                 std::int64_t& error) const;
+  // The file of content that is apart; its descriptor may be an error.
+  File open_body(const StoredRecord& record) const;
+  Files& files() const { return files_.files(); }
 
  private:
   SegmentFiles& files_;

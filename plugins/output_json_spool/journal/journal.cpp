@@ -43,9 +43,35 @@ mail_json::Result<std::unique_ptr<Journal>> Journal::open(Files& files, int dire
 }
 
 Journal::~Journal() {
+  stop();
+}
+
+void Journal::stop() {
   bodies_.stop();
   cleaner_.stop();
   writer_.stop();
+}
+
+void Journal::end() {
+  stop();
+  free_what_is_empty();
+}
+
+void Journal::free_what_is_empty() {
+  {
+    const std::lock_guard lock(state_.mutex);
+    if (state_.index.size() > 0 || !state_.pending.empty()) return;
+    for (std::uint32_t slot = 0; slot < state_.segments.slots(); ++slot) {
+      Segment& segment = state_.segments.at(slot);
+      if (segment.use == Segment::Use::set_aside) return;
+      if (segment.use == Segment::Use::active) segment.use = Segment::Use::full;
+    }
+  }
+  if (!cleaner_.free_all()) return;
+  for (std::uint32_t slot = 0; slot < state_.segments.slots(); ++slot) {
+    const Segment segment = state_.segments.at(slot);
+    if (segment.use == Segment::Use::free) files_.remove(segment.number);
+  }
 }
 
 mail_json::Result<void> Journal::recover() {
@@ -97,6 +123,18 @@ std::int64_t Journal::remove_now(const Key& key) {
   Answers answers;
   std::unique_ptr<Append> note = std::make_unique<Note>(answers, false);
   if (!remove(key, note)) return -ENOENT;
+  return answers.wait();
+}
+
+bool Journal::remove_at(const Key& key, const Place& place) {
+  const std::lock_guard lock(state_.mutex);
+  const Copy* present = state_.index.find(key);
+  return present != nullptr && present->place == place && state_.remove(key);
+}
+
+std::int64_t Journal::write_removals() {
+  Answers answers;
+  submit_or_answer(writer_, std::make_unique<Note>(answers, false));
   return answers.wait();
 }
 

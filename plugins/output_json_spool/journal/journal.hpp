@@ -61,6 +61,12 @@ class Journal {
   bool remove(const Key& key, std::unique_ptr<Append>& told);
   // The same, and waits. -ENOENT: there is none.
   std::int64_t remove_now(const Key& key);
+  // Removes a copy if it is at this place still; the removal is written by write_removals(). False:
+  // it is not.
+  bool remove_at(const Key& key, const Place& place);
+  // Writes the removals so far, without a flush: a crash does not bring the copies back, though a
+  // power cut may. Blocks.
+  std::int64_t write_removals();
   // Puts it in another state, durable, with another envelope. -ENOENT: it has gone. Blocks.
   std::int64_t change(const Copy& copy, const StoredRecord& record, bool dead, std::string meta);
   // Puts a damaged record aside and removes it. Blocks.
@@ -72,6 +78,10 @@ class Journal {
   // Bytes that no new segment may take from the file system.
   void set_min_free(std::uint64_t bytes) { files_.set_min_free(bytes); }
 
+  // Last: writes what waits, and where no copy is left removes the segments, so that a directory
+  // without messages can be told by its files. [main], blocks.
+  void end();
+
   std::uint64_t bytes() const;  // that the segments take
   std::uint64_t flushes() const { return writer_.flushes(); }
 
@@ -79,6 +89,8 @@ class Journal {
   Journal(Files& files, int directory, const JournalSettings& settings, Events& events);
 
   mail_json::Result<void> recover();
+  void stop();
+  void free_what_is_empty();
 
   SegmentFiles files_;
   State state_;

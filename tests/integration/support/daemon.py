@@ -56,7 +56,7 @@ class Daemon:
         self.log = self.folder / "log.json"
         self.output = self.folder / "output.txt"
         self.config_file = self.folder / "lsmtpd.toml"
-        self.spool = Spool(self.folder / "spool")
+        self.spool = Spool(self.folder / "spool", self._makes_files)
         self.wrapper = list(wrapper)
         self.binary = binary
         self.environment = environment or {}
@@ -77,6 +77,11 @@ class Daemon:
 
     def write_config(self):
         self.config_file.write_text(toml.dumps(self.config))
+
+    def _makes_files(self):
+        """It runs, and puts each message into a file."""
+        options = (self.config["plugin"].get("spool") or {}).get("options", {})
+        return self.process is not None and self.process.running() and options.get("layout", "files") == "files"
 
     # Life and death.
     def start(self, seconds=20):

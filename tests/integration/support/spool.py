@@ -4,14 +4,35 @@ import base64
 import hashlib
 import json
 import pathlib
+import time
+
+from .journal import Journal
 
 
 class Spool:
-    def __init__(self, folder):
+    """Files are made behind the 250, within 2 s. While `daemon_runs()` they are waited for here."""
+
+    def __init__(self, folder, daemon_runs=lambda: False):
         self.folder = pathlib.Path(folder)
+        self._daemon_runs = daemon_runs
+
+    def _journal(self):
+        return Journal(self.folder / "journal")
+
+    def settle(self, seconds=30):
+        """Waits until each message that was accepted by now has its file, or the daemon has ended."""
+        deadline = time.monotonic() + seconds
+        left = self._journal().places() if self._daemon_runs() else None
+        while left and self._daemon_runs() and time.monotonic() < deadline:
+            time.sleep(0.02)
+            left &= self._journal().places()
 
     def files(self):
         """Only messages that wait: neither temporaries nor dead letters."""
+        self.settle()
+        return self.files_now()
+
+    def files_now(self):
         if not self.folder.is_dir():
             return []
         return sorted(each for each in self.folder.glob("*.json") if not each.name.startswith("."))
@@ -23,14 +44,20 @@ class Spool:
         return len(self.files())
 
     def message(self, message_id):
+        self.settle()
         return Stored(self.folder / f"{message_id}.json")
 
     def messages(self):
         return [Stored(each) for each in self.files()]
 
     def contents(self):
-        """The bytes of each message, one after the other."""
-        return (Stored(each).content for each in self.files())
+        """The bytes of each message, one after the other; those too that a killed daemon left without a file."""
+        files = self.files()
+        for each in files:
+            yield Stored(each).content
+        if not self._daemon_runs():
+            made = {each.stem for each in files}
+            yield from (each.content for each in self._journal().waiting() if each.id not in made)
 
     def dead(self):
         """The bytes of each dead letter."""

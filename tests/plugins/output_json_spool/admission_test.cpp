@@ -56,7 +56,7 @@ TEST_F(AdmissionTest, AMessageThatWouldPassMaxBytesIsRefused) {
 
 TEST_F(AdmissionTest, AFileSystemThatIsFullGetsA452) {
   start();
-  Faults::get().fail("write", 0, ENOSPC);
+  Faults::get().fail("write_at", 0, ENOSPC);
   const auto& verdict = store(mail());
   EXPECT_EQ(verdict.kind, LSMTPD_TEMPFAIL);
   EXPECT_EQ(verdict.code, 452u);

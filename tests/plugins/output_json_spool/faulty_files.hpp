@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -28,6 +29,7 @@ class Faults {
     plans_.clear();
     counts_.clear();
     calls_.clear();
+    hooks_.clear();
     space_.reset();
     now_.reset();
     short_write_ = 0;
@@ -41,6 +43,11 @@ class Faults {
   void heal() {
     const std::lock_guard lock(mutex_);
     plans_.clear();
+  }
+  // Runs before the next call of `operation`, once, on its thread.
+  void before(const std::string& operation, std::function<void()> hook) {
+    const std::lock_guard lock(mutex_);
+    hooks_[operation] = std::move(hook);
   }
   // At most so many bytes a write from now on; 0: no limit.
   void short_writes(std::size_t bytes) {
@@ -67,6 +74,15 @@ class Faults {
 
   // 0, or the error this call shall end with.
   int next(const char* operation) {
+    std::function<void()> hook;
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = hooks_.find(operation); found != hooks_.end()) {
+        hook = std::move(found->second);
+        hooks_.erase(found);
+      }
+    }
+    if (hook) hook();
     const std::lock_guard lock(mutex_);
     calls_.emplace_back(operation);
     return result_of(operation);
@@ -104,6 +120,7 @@ class Faults {
   std::map<std::string, Plan> plans_;
   std::map<std::string, int> counts_;
   std::vector<std::string> calls_;
+  std::map<std::string, std::function<void()>> hooks_;
   std::optional<FreeSpace> space_;
   std::optional<std::int64_t> now_;
   std::size_t short_write_ = 0;
@@ -170,6 +187,9 @@ class FaultyFiles : public Files {
   }
   int sync_data(int fd) override {
     return unless("sync_data", [&] { return real_->sync_data(fd); });
+  }
+  int sync_all(int directory) override {
+    return unless("sync_all", [&] { return real_->sync_all(directory); });
   }
   int sync_directory(int directory) override {
     return unless("sync_directory", [&] { return real_->sync_directory(directory); });

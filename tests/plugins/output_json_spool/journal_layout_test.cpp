@@ -191,7 +191,7 @@ TEST_F(JournalLayoutTest, AJournalOfAnEarlierConfigurationIsServedToo) {
   store(mail("older"), "both");
   start_with_files();
   store(mail("newer"), "both");
-  EXPECT_EQ(files(), std::vector<std::string>{"both.json"});
+  EXPECT_EQ(files(), (std::vector<std::string>{"a.json", "both.json"}));
   EXPECT_EQ(content("a"), "journal");
   EXPECT_EQ(content("both"), "newer");
   EXPECT_EQ(lsmtpd_test_count(host_, "broker", 100)->count, 2u);
@@ -199,10 +199,23 @@ TEST_F(JournalLayoutTest, AJournalOfAnEarlierConfigurationIsServedToo) {
   EXPECT_EQ(listed(), "both\n");
 }
 
-TEST_F(JournalLayoutTest, ASpoolWithoutAJournalGetsNone) {
-  start_with_files();
-  store(mail(), "id");
-  EXPECT_FALSE(fs::exists(directory_ / "journal"));
+TEST_F(JournalLayoutTest, ACleanStopLeavesNoSegmentWhereNoMessageIsLeft) {
+  start();
+  store(mail(), "kept");
+  start_again();
+  EXPECT_FALSE(fs::is_empty(directory_ / "journal"));
+  EXPECT_EQ(forget("kept"), LSMTPD_STORED);
+  store(mail(std::string(600'000, 'x')), "big");
+  EXPECT_EQ(forget("big"), LSMTPD_STORED);
+  close_host();
+  EXPECT_TRUE(fs::is_empty(directory_ / "journal"));
+  open_host();
+  option("layout", "journal");
+  start();
+  EXPECT_EQ(listed(), "");
+  store(mail("again"), "id");
+  start_again();
+  EXPECT_EQ(content("id"), "again");
 }
 
 }  // namespace

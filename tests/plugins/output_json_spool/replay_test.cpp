@@ -68,9 +68,8 @@ TEST_F(ReplayTest, MetricsCountACopyThatIsStoredAgainOnce) {
 TEST_F(ReplayTest, CopiesInDoubtAreListedFirstAndThenTheOldest) {
   start();
   const auto keep = [&](const char* id, std::uint32_t flags) {
-    const lsmtpd_call call =
-        lsmtpd_test_ask_deliver_again(host_, mail(), id, "broker", flags, 3, "lost");
-    EXPECT_EQ(lsmtpd_test_wait(host_, call)->kind, LSMTPD_STORED);
+    EXPECT_EQ(store_again(mail(), id, flags, 3, "lost").kind, LSMTPD_STORED);
+    settle();
     ::usleep(15'000);  // times of files are as coarse as the kernel's tick
   };
   keep("z-first", 0);
@@ -97,9 +96,8 @@ TEST_F(ReplayTest, ACopyThatIsStoredAgainKeepsItsFirstTimeAndItsPlace) {
             std::string::npos)
       << read("one.json");
   Faults::get().now(kFirst + 3'600'000'000'000);
-  const lsmtpd_call call =
-      lsmtpd_test_ask_deliver_again(host_, mail(), "one", "broker", 0, 2, "refused for now");
-  EXPECT_EQ(lsmtpd_test_wait(host_, call)->kind, LSMTPD_STORED);
+  EXPECT_EQ(store_again(mail(), "one", 0, 2, "refused for now").kind, LSMTPD_STORED);
+  settle();
   EXPECT_NE(read("one.json").find(R"("attempts":2,"first":"2023-11-14T22:13:20.000000000+00:00")"),
             std::string::npos)
       << read("one.json");

@@ -22,6 +22,9 @@ namespace lsmtpd::json_spool::testing {
 
 namespace fs = std::filesystem;
 
+// Each message that was stored has its file, where it is to have one.
+bool files_are_made();
+
 class SpoolTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -79,11 +82,29 @@ class SpoolTest : public ::testing::Test {
     return lsmtpd_test_mail_bytes(host_, "s@example.org", "a@example.org b@example.org",
                                   content.data(), content.size());
   }
+  // Waits for the file too.
   const lsmtpd_test_verdict& store(lsmtpd_test_mail* mail, const char* copy_id = nullptr,
                                    const char* target = nullptr) {
+    const auto& verdict = store_only(mail, copy_id, target);
+    settle();
+    return verdict;
+  }
+  const lsmtpd_test_verdict& store_only(lsmtpd_test_mail* mail, const char* copy_id = nullptr,
+                                        const char* target = nullptr) {
     // A file is named by its copy only where it is kept for an output.
     if (copy_id != nullptr && target == nullptr) target = "broker";
     return *lsmtpd_test_wait(host_, lsmtpd_test_ask_deliver(host_, mail, copy_id, target, 0));
+  }
+  // As store_only(), of a copy that was tried before.
+  const lsmtpd_test_verdict& store_again(lsmtpd_test_mail* mail, const char* copy_id,
+                                         std::uint32_t flags, std::uint32_t attempts,
+                                         const char* reason) {
+    const auto call =
+        lsmtpd_test_ask_deliver_again(host_, mail, copy_id, "broker", flags, attempts, reason);
+    return *lsmtpd_test_wait(host_, call);
+  }
+  void settle() {
+    wait_until([] { return files_are_made(); });
   }
   static std::string id_of(const lsmtpd_test_mail* mail) {
     return {mail->envelope.id.data, static_cast<std::size_t>(mail->envelope.id.size)};

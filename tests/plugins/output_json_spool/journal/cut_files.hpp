@@ -27,12 +27,18 @@ class CutFiles : public json_spool::testing::FaultyFiles {
 
   // `graveyard`: a directory on the same file system, for what is unlinked.
   explicit CutFiles(int graveyard) : graveyard_(graveyard) {}
+  ~CutFiles() override {
+    for (const auto& [inode, fd] : directories_) ::close(fd);
+  }
 
   // The power goes at the nth operation that changes the disk from now on; 0: it stays.
   void cut_at(int nth) { left_ = nth; }
   bool dead() const { return dead_; }
   // For the control: flushes do nothing.
   void never_flush() { flushes_ = false; }
+
+  // The same for directories.
+  void never_sync() { syncs_ = false; }
 
   // The disk as it comes back. No file of it may be in use.
   void restore(std::mt19937& chance) {
@@ -62,7 +68,7 @@ class CutFiles : public json_spool::testing::FaultyFiles {
     }
     for (auto name = renamed_.rbegin(); name != renamed_.rend(); ++name)
       if (chance() % 2 == 0)
-        ::renameat(name->directory, name->name.c_str(), name->directory, name->buried.c_str());
+        ::renameat(name->to, name->new_name.c_str(), name->from, name->old_name.c_str());
     made_.clear();
     renamed_.clear();
     removed_.clear();
@@ -81,6 +87,19 @@ class CutFiles : public json_spool::testing::FaultyFiles {
     }
     return Base::write_at(fd, offset, data, size);
   }
+  std::int64_t write(int fd, const char* data, std::size_t size) override {
+    const std::lock_guard lock(mutex_);
+    if (dead_) return -EIO;
+    remember(fd, static_cast<std::uint64_t>(::lseek(fd, 0, SEEK_CUR)), size);
+    const std::int64_t done = Base::write(fd, data, size);
+    return dies() ? -EIO : done;
+  }
+  int sync_all(int) override {
+    const std::lock_guard lock(mutex_);
+    if (dead_ || dies()) return -EIO;
+    while (flushes_ && !files_.empty()) forget(files_.begin());
+    return 0;
+  }
   int sync_data(int fd) override {
     const std::lock_guard lock(mutex_);
     if (dead_ || dies()) return -EIO;
@@ -91,6 +110,7 @@ class CutFiles : public json_spool::testing::FaultyFiles {
   int sync_directory(int) override {
     const std::lock_guard lock(mutex_);
     if (dead_ || dies()) return -EIO;
+    if (!syncs_) return 0;
     made_.clear();
     for (const Name& name : removed_) ::unlinkat(graveyard_, name.buried.c_str(), 0);
     removed_.clear();
@@ -101,14 +121,21 @@ class CutFiles : public json_spool::testing::FaultyFiles {
     const std::lock_guard lock(mutex_);
     if (dead_ || dies()) return -EIO;
     const int fd = Base::open_new(directory, name);
-    if (fd >= 0) made_.push_back({directory, name, {}});
+    if (fd >= 0) made_.push_back({kept(directory), name, {}});
     return fd;
+  }
+  int link_unnamed(int fd, int directory, const char* name) override {
+    const std::lock_guard lock(mutex_);
+    if (dead_ || dies()) return -EIO;
+    const int error = Base::link_unnamed(fd, directory, name);
+    if (error >= 0) made_.push_back({kept(directory), name, {}});
+    return error;
   }
   int rename(int from, const char* old_name, int to, const char* new_name) override {
     const std::lock_guard lock(mutex_);
     if (dead_ || dies()) return -EIO;
     const int error = Base::rename(from, old_name, to, new_name);
-    if (error >= 0) renamed_.push_back({to, new_name, old_name});
+    if (error >= 0) renamed_.push_back({kept(from), old_name, kept(to), new_name});
     return error;
   }
   int unlink(int directory, const char* name) override {
@@ -116,7 +143,7 @@ class CutFiles : public json_spool::testing::FaultyFiles {
     if (dead_ || dies()) return -EIO;
     const std::string buried = std::to_string(++graves_);
     if (::linkat(directory, name, graveyard_, buried.c_str(), 0) == 0)
-      removed_.push_back({directory, name, buried});
+      removed_.push_back({kept(directory), name, buried});
     return Base::unlink(directory, name);
   }
 
@@ -130,7 +157,13 @@ class CutFiles : public json_spool::testing::FaultyFiles {
   struct Name {
     int directory;
     std::string name;
-    std::string buried;  // or its former name
+    std::string buried;
+  };
+  struct Renamed {
+    int from;
+    std::string old_name;
+    int to;
+    std::string new_name;
   };
 
   bool dies() {
@@ -144,6 +177,12 @@ class CutFiles : public json_spool::testing::FaultyFiles {
     struct stat status {};
     ::fstat(fd, &status);
     return status.st_ino;
+  }
+  // A descriptor of the same directory that stays open, and has no part in its lock.
+  int kept(int directory) {
+    const auto [entry, added] = directories_.try_emplace(inode(directory), -1);
+    if (added) entry->second = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return entry->second;
   }
   void remember(int fd, std::uint64_t offset, std::size_t size) {
     Unflushed& file = files_[inode(fd)];
@@ -161,19 +200,24 @@ class CutFiles : public json_spool::testing::FaultyFiles {
   }
   void forget(int fd) {
     const auto found = files_.find(inode(fd));
-    if (found == files_.end()) return;
-    ::close(found->second.fd);
-    files_.erase(found);
+    if (found != files_.end()) forget(found);
+  }
+  void forget(std::map<ino_t, Unflushed>::iterator file) {
+    ::close(file->second.fd);
+    files_.erase(file);
   }
 
   const int graveyard_;
   std::mutex mutex_;
   std::map<ino_t, Unflushed> files_;
-  std::vector<Name> made_, removed_, renamed_;
+  std::vector<Name> made_, removed_;
+  std::vector<Renamed> renamed_;
+  std::map<ino_t, int> directories_;
   std::uint64_t graves_ = 0;
   std::atomic<int> left_{0};
   std::atomic<bool> dead_{false};
   bool flushes_ = true;
+  bool syncs_ = true;
 };
 
 }  // namespace lsmtpd::journal::testing
