@@ -2,6 +2,7 @@
 #include "filer_queue.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace lsmtpd::json_spool {
 namespace {
@@ -16,7 +17,7 @@ void FilerQueue::add(const journal::Key& key) {
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back({key, Clock::now(), 0});
+    waiting_.push_back({key, Clock::now()});
     wake = waiting_.size() == 1 || waiting_.size() == kBatch;
   }
   if (wake) changed_.notify_all();
@@ -25,7 +26,7 @@ void FilerQueue::add(const journal::Key& key) {
 void FilerQueue::add_older(const std::vector<journal::Key>& keys) {
   {
     const std::lock_guard lock(mutex_);
-    for (const journal::Key& key : keys) older_.push_back({key, {}, 0});
+    for (const journal::Key& key : keys) older_.push_back({key, {}});
   }
   changed_.notify_all();
 }
@@ -85,6 +86,7 @@ void FilerQueue::succeeded() {
   const std::lock_guard lock(mutex_);
   failures_ = 0;
   error_ = 0;
+  succeeded_ = true;
 }
 
 void FilerQueue::failed(Waiting one, std::int64_t error, bool by_itself) {
@@ -95,6 +97,7 @@ void FilerQueue::failed(Waiting one, std::int64_t error, bool by_itself) {
   if (!by_itself) error_ = error;
   const auto pause = kFirstPause * (std::int64_t{1} << std::min<std::uint32_t>(one.tries, 10));
   ++one.tries;
+  one.by_itself = by_itself;
   failed_.emplace(now + std::min<milliseconds>(pause, kLongestPause), one);
 }
 
@@ -108,6 +111,12 @@ void FilerQueue::finished() {
   const std::lock_guard lock(mutex_);
   under_way_ = 0;
   under_way_since_.reset();
+  if (!std::exchange(succeeded_, false)) return;
+  const auto soon = Clock::now() + kPace;
+  std::multimap<Clock::time_point, Waiting> failed;
+  for (const auto& [due, one] : failed_)
+    failed.emplace(one.by_itself ? due : std::min(due, soon), one);
+  failed_.swap(failed);
 }
 
 void FilerQueue::hurry() {

@@ -32,6 +32,7 @@ class FilerQueue {
     journal::Key key;
     Clock::time_point since;  // when its message was stored
     std::uint32_t tries = 0;
+    bool by_itself = false;  // it failed, and the others were not concerned
   };
   using Batch = std::vector<Waiting>;
 
@@ -48,7 +49,8 @@ class FilerQueue {
   // It is tried again at once.
   void again(Waiting one);
 
-  // The batch that was taken is over.
+  // The batch that was taken is over. Where one of it succeeded, those that failed before are tried
+  // again soon.
   void finished();
 
   // The next batch does not wait for others to join it.
@@ -82,6 +84,7 @@ class FilerQueue {
   std::optional<Clock::time_point>
       under_way_since_;       // the oldest of them, without those that failed
   std::size_t failures_ = 0;  // messages, since one succeeded
+  bool succeeded_ = false;    // one of the batch under way
   std::int64_t error_ = 0;    // the last one of these
   Clock::time_point failing_since_;
   Clock::time_point began_;  // the last batch

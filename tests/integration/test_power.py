@@ -28,11 +28,11 @@ def kind(request):
     return request.param
 
 
-def cut_under_load(server, disk, ledger, cuts, most, **manner):
+def cut_under_load(server, disk, ledger, cuts, most, threads=8, pace=0):
     restarts = Timing()
     for _ in range(cuts):
         restarts.take(server.start)
-        load = Load(server.address(), ledger, sizes=SIZES, manners=("data", "bdat"), **manner)
+        load = Load(server.address(), ledger, sizes=SIZES, manners=("data", "bdat"), threads=threads, pace=pace)
         load.wait_accepted(CHANCE.randrange(most // 2, most))
         refused = ledger.count(4)
         disk.cut()
@@ -67,9 +67,11 @@ def test_control_without_a_sync_a_power_cut_loses_messages(daemon, tmp_path, kin
                     started=False, environment={hook: "1"})
     ledger = Ledger()
     with PowerCut(server.spool.folder, kind) as disk:
-        # One slow client: the next message's sync would save the one before. One cut may by chance lose nothing.
+        # Where data is not flushed one slow client: the next message's flush would save the one before. Where names are
+        # not, several: the journal forgets a message between two batches of files. One cut may by chance lose nothing.
+        slow = hook == "LSMTPD_TEST_NO_FDATASYNC"
         for _ in range(20):
-            cut_under_load(server, disk, ledger, 1, 10, threads=1, pace=0.1)
+            cut_under_load(server, disk, ledger, 1, *((10, 1, 0.1) if slow else (400, 4, 0.003)))
             if ledger.compare(whole_contents(server)).lost:
                 break
         torn = [each.stem for each in server.spool.files() if not whole(each)]
