@@ -184,14 +184,12 @@ void Filer::alarm(const FiledMessage& message) {
   const auto left_out = alarms_.admit();
   if (!left_out) return;
   const StagedFile::Failure& failure = message.failure();
-  host_.error(
-      "a message has no file yet: it is safe in the journal, and is tried again; make room, or "
-      "check the disk and the directory",
-      {{"id", message.id()},
-       {"directory", directory_.path()},
-       {"what", failure.what},
-       {"error", error_text(failure.error)},
-       {"left_out", *left_out}});
+  host_.error("a message has no file yet: it is safe in the journal; make room, or check the disk",
+              {{"id", message.id()},
+               {"directory", directory_.path()},
+               {"what", failure.what},
+               {"error", error_text(failure.error)},
+               {"left_out", *left_out}});
 }
 
 bool Filer::settle(const journal::Key& key) {
