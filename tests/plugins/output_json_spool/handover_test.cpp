@@ -28,11 +28,13 @@ class HandoverTest : public SpoolTest {
     ASSERT_EQ(store_only(mail(content), id).kind, LSMTPD_STORED);
     wait_until([this] { return logged("a message has no file yet"); });
   }
-  // Stores it, and stops where its file has its name and the journal has it still; goes on a moment
-  // after `meanwhile` began.
-  void stop_half_way(const char* id, const std::function<void()>& meanwhile) {
+  // Its file is about to get its name; it has it, and the journal has the copy still.
+  static constexpr const char* kMoments[] = {"link_unnamed", "sync_directory"};
+
+  // Stores it, stops at this moment, and goes on a while after `meanwhile` began.
+  void stop_at(const char* operation, const char* id, const std::function<void()>& meanwhile) {
     std::atomic<bool> there{false}, go{false};
-    Faults::get().before("sync_directory", [&] {
+    Faults::get().before(operation, [&] {
       there = true;
       while (!go) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     });
@@ -56,26 +58,32 @@ class HandoverTest : public SpoolTest {
 };
 
 TEST_F(HandoverTest, ACopyThatIsForgottenWhileItGetsItsFileIsGone) {
-  stop_half_way("id", [this] { EXPECT_EQ(forget("id"), LSMTPD_STORED); });
-  EXPECT_EQ(files(), std::vector<std::string>{});
+  for (const char* moment : kMoments) {
+    stop_at(moment, "id", [this] { EXPECT_EQ(forget("id"), LSMTPD_STORED); });
+    EXPECT_EQ(files(), std::vector<std::string>{}) << moment;
+  }
   restart();
   settle();
   EXPECT_EQ(all_listed(), "");
 }
 
 TEST_F(HandoverTest, TheToolRemovesACopyThatGetsItsFile) {
-  stop_half_way("id", [this] { EXPECT_EQ(spool({"rm", "id"}), 0) << host_->terminal.data; });
-  EXPECT_EQ(files(), std::vector<std::string>{});
+  for (const char* moment : kMoments) {
+    stop_at(moment, "id", [this] { EXPECT_EQ(spool({"rm", "id"}), 0) << host_->terminal.data; });
+    EXPECT_EQ(files(), std::vector<std::string>{}) << moment;
+  }
   restart();
   settle();
   EXPECT_EQ(all_listed(), "");
 }
 
 TEST_F(HandoverTest, ACopyThatBecomesADeadLetterWhileItGetsItsFileIsOnlyThat) {
-  stop_half_way("id", [this] {
-    EXPECT_EQ(lsmtpd_test_dead_letter(host_, "id", "refused")->kind, LSMTPD_STORED);
-  });
-  EXPECT_EQ(files(), std::vector<std::string>{});
+  for (const char* moment : kMoments) {
+    stop_at(moment, "id", [this] {
+      EXPECT_EQ(lsmtpd_test_dead_letter(host_, "id", "refused")->kind, LSMTPD_STORED);
+    });
+    EXPECT_EQ(files(), std::vector<std::string>{}) << moment;
+  }
   EXPECT_EQ(files("dead"), (std::vector<std::string>{"id.json", "id.reason"}));
   restart();
   settle();
@@ -153,12 +161,12 @@ TEST_F(HandoverTest, ACopyThatGetsItsFileWhileTheToolListsIsListedOnce) {
   ASSERT_TRUE(stores);
   std::string seen;
   const auto done =
-      (*stores)->each({true, false, false}, Store::Order::none, [&](const CopyKey& key) {
+      (*stores)->each({true, false, false}, Store::Order::oldest_first, [&](const CopyKey& key) {
         seen += key.id + "\n";
         if (key.id != "file") return true;
         Faults::get().heal();
-        restart();  // the journal has no segment after it
         settle();
+        restart();  // the journal has no segment after it
         return true;
       });
   EXPECT_TRUE(done);
