@@ -138,7 +138,8 @@ void BM_WriteJson(benchmark::State& state) {
   const std::string text = mail_text(static_cast<std::size_t>(state.range(0)));
   const json::StoredMail mail = envelope();
   const json::EnvelopeView view(mail);
-  const json::Bookkeeping book{mail.id, "", {}};
+  json::Bookkeeping book;
+  book.copy_id = mail.id;
   const auto buffer = std::make_unique<char[]>(kBuffer);
   for (auto _ : state) {
     json::TextContent content(text);
