@@ -64,6 +64,14 @@ static inline const char* lsmtpd_test_warnings(const lsmtpd_test* t) {
 static inline const char* lsmtpd_test_log(const lsmtpd_test* t) {
   return t->log.data;
 }
+/* 1: the log has this text, else 0. As opposed to lsmtpd_test_log() it may be asked while the
+ * plugin's threads log. */
+static inline int lsmtpd_test_has_logged(lsmtpd_test* t, const char* text) {
+  lsmtpd_t_lock(t);
+  const int found = strstr(t->log.data, text) != NULL;
+  lsmtpd_t_unlock(t);
+  return found;
+}
 static inline const char* lsmtpd_test_terminal(const lsmtpd_test* t) {
   return t->terminal.data;
 } /* of commands */
