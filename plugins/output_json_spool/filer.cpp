@@ -24,6 +24,7 @@ constexpr std::chrono::seconds kSettle{3};
 constexpr std::size_t kFewFiles = 2;
 constexpr std::chrono::milliseconds kLongSync{500};
 constexpr std::chrono::seconds kEach{60};
+constexpr std::size_t kFlushes = 16;  // at once: the file system and the disk make few of them
 
 bool before(const journal::Copy& a, const journal::Copy& b) {
   return std::tie(a.time_ns, a.key.first, a.key.second) <
@@ -114,7 +115,7 @@ void Filer::flush(Messages& messages) {
   });
   const auto now = Clock::now();
   if (static_cast<std::size_t>(begun) <= kFewFiles || now < each_until_) {
-    for (FiledMessage& message : messages) message.flush();
+    flush_each(messages);
     return;
   }
   const int error = files_.sync_all(directory_.messages());
@@ -122,6 +123,22 @@ void Filer::flush(Messages& messages) {
   if (end - now > kLongSync) each_until_ = end + kEach;
   if (error >= 0) return;
   for (FiledMessage& message : messages) message.flush_failed(error);
+}
+
+void Filer::flush_each(Messages& messages) {
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t at = next++; at < messages.size(); at = next++) messages[at].flush();
+  };
+  std::vector<std::thread> others;
+  try {
+    while (messages.size() > kFewFiles && others.size() + 1 < std::min(kFlushes, messages.size()))
+      others.push_back(quiet_thread("spool-flush", work));
+  } catch (const std::exception&) {
+    // Fewer threads do it, too.
+  }
+  work();
+  for (std::thread& each : others) each.join();
 }
 
 // From the first name to the last removal nothing else may change these copies.

@@ -62,6 +62,7 @@ class Filer {
   void make(const FilerQueue::Batch& batch);
   void write(const FilerQueue::Batch& batch, Messages& messages);
   void flush(Messages& messages);
+  void flush_each(Messages& messages);
   void publish(Messages& messages);
   void hand_over(Messages& messages, const std::vector<journal::Key>& keys);
   void answer(const FiledMessage& message);

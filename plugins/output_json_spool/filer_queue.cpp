@@ -111,6 +111,7 @@ void FilerQueue::finished() {
   const std::lock_guard lock(mutex_);
   under_way_ = 0;
   under_way_since_.reset();
+  batch_took_ = (batch_took_ + (Clock::now() - began_)) / 2;
   if (!std::exchange(succeeded_, false)) return;
   const auto soon = Clock::now() + kPace;
   std::multimap<Clock::time_point, Waiting> failed;
@@ -164,7 +165,9 @@ milliseconds FilerQueue::behind() const {
 
 bool FilerQueue::is_full() const {
   const std::lock_guard lock(mutex_);
-  return waiting_.size() + failed_.size() >= kMost || age(false) >= kBehind;
+  // The last one that waits would have its file too late, though none is late yet.
+  const auto takes = batch_took_ * static_cast<std::int64_t>(waiting_.size() / kBatch);
+  return waiting_.size() + failed_.size() >= kMost || takes >= kBehind || age(false) >= kBehind;
 }
 
 std::int64_t FilerQueue::refuses() const {

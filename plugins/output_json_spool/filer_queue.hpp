@@ -87,7 +87,8 @@ class FilerQueue {
   bool succeeded_ = false;    // one of the batch under way
   std::int64_t error_ = 0;    // the last one of these
   Clock::time_point failing_since_;
-  Clock::time_point began_;  // the last batch
+  Clock::time_point began_;       // the last batch
+  Clock::duration batch_took_{};  // the mean of the last ones
   bool hurry_ = false;
   bool stopping_ = false;
   Clock::time_point until_;

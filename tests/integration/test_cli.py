@@ -359,7 +359,7 @@ def test_a_bare_lsmtpd_serves_with_the_environment_of_lsmtpd_1_8(tmp_path):
             client.ehlo()
             assert client.esmtp_features["size"] == "20000"
             client.sendmail("s@example.org", ["r@example.org"], H + b"x\r\n")
-        files = list((tmp_path / "spool").glob("*.json"))
+        files = wait_until(lambda: list((tmp_path / "spool").glob("*.json")), 20, "its file")
         assert len(files) == 1
         assert json.loads(files[0].read_text())["email_content"] == (H + b"x\r\n").decode()
         assert server.process.stop() == 0

@@ -62,7 +62,7 @@ def test_the_unit_starts_serves_reloads_and_stops(machine):
     machine.install(configuration())
     machine.systemctl("start", "lsmtpd")  # Type=notify: it listens when this returns
     machine.python(SEND)
-    assert len(list(machine.path("/var/spool/lsmtpd").glob("*.json"))) == 1
+    wait_until(lambda: len(list(machine.path("/var/spool/lsmtpd").glob("*.json"))) == 1, 20, "the file of the mail")
     assert machine.show("lsmtpd", "StatusText").startswith("Serving 1 listener")
     assert machine.show("lsmtpd", "MemoryMax") == str(512 * 2**20)
     pid = machine.show("lsmtpd", "MainPID")

@@ -29,7 +29,8 @@ while True:
         time.sleep(0.2)
 smtp.sendmail("s@example.org", ["r@example.org"], "Subject: emulated\r\n\r\nbody\r\n")
 smtp.quit()
-stored = list((folder / "spool").glob("*.json"))
+while not (stored := list((folder / "spool").glob("*.json"))) and time.monotonic() < deadline:
+    time.sleep(0.2)
 daemon.terminate()
 if daemon.wait(60) != 0 or len(stored) != 1 or "Subject: emulated" not in stored[0].read_text():
     sys.exit(f"status {daemon.returncode}, stored {stored}")

@@ -28,6 +28,12 @@ def main_process(machine):
     return machine.run("systemctl show -P MainPID lsmtpd").stdout.strip()
 
 
+def wait_files(machine, count):
+    """A file follows the 250 of its message."""
+    wait_until(lambda: machine.run("ls /var/spool/lsmtpd | grep -c json$", check=False).stdout.strip() == str(count), 20,
+               f"{count} files")
+
+
 def test_a_first_installation_serves_when_it_is_started_and_goes_without_a_trace(machine):
     install(machine, "lsmtpd")
     assert machine.state() == ("disabled", "inactive"), "the administrator starts it"
@@ -35,7 +41,7 @@ def test_a_first_installation_serves_when_it_is_started_and_goes_without_a_trace
     assert owner(machine, "/var/spool/lsmtpd") == "700 lsmtpd:lsmtpd"
     machine.run("lsmtpd check --user lsmtpd && systemctl enable --now lsmtpd")
     machine.send("first", port=2525)
-    assert "1" in machine.run("ls /var/spool/lsmtpd/*.json | wc -l").stdout
+    wait_files(machine, 1)
     for file in ("/usr/share/man/man8/lsmtpd.8.gz", "/usr/share/bash-completion/completions/lsmtpd", "/etc/logrotate.d/lsmtpd",
                  "/usr/share/doc/lsmtpd/operations.md.gz", "/usr/share/doc/lsmtpd/examples/lsmtpd.toml", "/usr/share/doc/lsmtpd/examples/workers/worker_pika.py",
                  "/usr/share/doc/lsmtpd/copyright"):
@@ -128,5 +134,5 @@ def test_a_daemon_that_is_over_memory_max_is_ended_and_serves_again(machine):
     wait_until(lambda: machine.run("lsmtpd check --listening", check=False).returncode == 0, 30, "the listener")
     assert main_process(machine) != first
     machine.send("after", port=2525)
-    assert machine.run("ls /var/spool/lsmtpd/*.json | wc -l").stdout.strip() == "2"
+    wait_files(machine, 2)
     assert "killed" in machine.run("journalctl -u lsmtpd --no-pager").stdout

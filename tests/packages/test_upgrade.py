@@ -96,6 +96,7 @@ def test_messages_below_tmp_move_to_the_spool_although_its_own_script_fails(mach
     assert_serves(machine)
     assert machine.run("ls /tmp/lsmtpd | wc -l").stdout.strip() == "0"
     machine.send("new")
+    wait_until(lambda: machine.run("ls /var/spool/lsmtpd | grep -c json$", check=False).stdout.strip() == "2", 20, "both files")
     stored = machine.run("stat -c '%a %U:%G' /var/spool/lsmtpd/*.json").stdout.split("\n")
     assert stored[:2] == ["600 lsmtpd:lsmtpd"] * 2
     assert "Subject: old" in machine.run("cat /var/spool/lsmtpd/*.json").stdout

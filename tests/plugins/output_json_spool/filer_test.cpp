@@ -159,6 +159,22 @@ TEST_F(FilerTest, WhereFilesAreFarBehindNewMessagesWaitAndAreCounted) {
   EXPECT_EQ(files().size(), calls.size() + 2);
 }
 
+TEST(FilerQueueTest, NewMessagesWaitWhereThoseBeforeThemTakeTooLong) {
+  FilerQueue queue;
+  for (std::uint64_t i = 0; i < 64 * FilerQueue::kBatch; ++i) queue.add({i, i});
+  EXPECT_FALSE(queue.is_full()) << "nothing is known of the disk";
+  FilerQueue::Batch batch;
+  ASSERT_TRUE(queue.take(batch));
+  std::this_thread::sleep_for(FilerQueue::kBehind / 20);
+  queue.finished();
+  EXPECT_LT(queue.behind(), FilerQueue::kBehind);
+  EXPECT_TRUE(queue.is_full()) << "64 batches take more than a second";
+  while (queue.is_full()) {
+    ASSERT_TRUE(queue.take(batch));
+    queue.finished();
+  }
+}
+
 TEST(FilerQueueTest, OneThatFailsByItselfDelaysNothing) {
   FilerQueue queue;
   FilerQueue::Batch batch;
