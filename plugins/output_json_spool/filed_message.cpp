@@ -111,10 +111,6 @@ void FiledMessage::write_record(const journal::StoredRecord& record, bool extra,
   if (!written) fail(file_.failure());
 }
 
-void FiledMessage::start_flush() {
-  if (state_ == State::begun) file_.start_flush();
-}
-
 void FiledMessage::flush() {
   if (state_ == State::begun && !file_.flush()) fail(file_.failure());
 }

@@ -26,7 +26,6 @@ class FiledMessage {
 
   // Writes the file, without its name.
   void write(bool extra, char* buffer, std::size_t buffer_size);
-  void start_flush();
   void flush();
   void flush_failed(std::int64_t error);
   // The copy must be kept from changes from here on. Gives the file its name.

@@ -105,7 +105,6 @@ void Filer::write(const FilerQueue::Batch& batch, Messages& messages) {
   for (const FilerQueue::Waiting& one : batch) {
     FiledMessage& message = messages.emplace_back(files_, directory_, journal_, one);
     message.write(extra_, buffer_.get(), kBuffer);
-    if (batch.size() > 1) message.start_flush();
   }
 }
 

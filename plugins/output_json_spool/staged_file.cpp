@@ -115,11 +115,6 @@ bool StagedFile::write_all(const char* data, std::size_t size) {
   return true;
 }
 
-void StagedFile::start_flush() {
-  // Only a hint: flush() reports errors.
-  files_.start_writeback(file_.get());
-}
-
 bool StagedFile::flush() {
   const int error = files_.sync_data(file_.get());
   return error >= 0 || fail("cannot fsync the file", error, true);

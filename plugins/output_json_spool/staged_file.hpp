@@ -39,7 +39,6 @@ class StagedFile {
   // the time when it was first stored.
   bool write(const std::string& copy_id, mail_json::StoredMail mail, mail_json::Content& content,
              bool extra, char* buffer, std::size_t buffer_size);
-  void start_flush();
   bool flush();
   // It was flushed with others, in vain.
   void flush_failed(std::int64_t error) { fail("cannot sync the file system", error, true); }

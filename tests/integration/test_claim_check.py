@@ -12,7 +12,7 @@ import pytest
 
 from support import amqp091
 from support.claims import claim_of, fetch
-from support.daemon import run_cli, sanitized
+from support.daemon import merge, run_cli, sanitized
 from support.faults import STRACED, PowerCut, SmallDisk, ThreadsTraced, can_mount, why_no_power_cut
 from support.load import Ledger, Load
 from support.sinks import Amqp, Amqp091, Kafka, NatsStream
@@ -58,8 +58,9 @@ def rabbit(request, tmp_path):
     made.end()
 
 
-def start(daemon, sink, claims, above="256KiB", environment=None, **changes):
+def start(daemon, sink, claims, above="256KiB", environment=None, layout="files", **changes):
     settings = sink.configuration(claim_check={"above": above, "directory": str(claims)}, **changes)
+    settings = merge(settings, {"plugin": {"spool": {"options": {"layout": layout}}}})
     made = daemon(settings, environment=environment) if environment else daemon(settings)
     made.wait_log(sink.ready, 30)
     return made
@@ -208,8 +209,9 @@ def listed(made, *words):
     return [line.split("\t")[0] for line in done.stdout.splitlines()]
 
 
-def test_a_copy_that_waits_in_the_spool_is_no_orphan(daemon, rabbit, claims):
-    made = start(daemon, rabbit, claims, deadline="2s")
+@pytest.mark.parametrize("layout", ["files", "journal"])
+def test_a_copy_that_waits_in_the_spool_is_no_orphan(daemon, rabbit, claims, layout):
+    made = start(daemon, rabbit, claims, deadline="2s", layout=layout)
     rabbit.hold()
     identity = queued_id(one(made))
     wait_until(lambda: names(claims) == [identity], 20, "the body to be stored")

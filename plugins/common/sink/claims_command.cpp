@@ -8,9 +8,11 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <vector>
 
 #include "claim_options.hpp"
 #include "claims.hpp"
+#include "spooled_copies.hpp"
 
 namespace lsmtpd::sink {
 
@@ -96,7 +98,9 @@ std::string printable(std::string_view text) {
 class Run {
  public:
   Run(ClaimStore& store, const Line& line, sdk::Terminal terminal)
-      : store_(store), line_(line), terminal_(terminal) {}
+      : store_(store), line_(line), terminal_(terminal) {
+    for (const std::string& folder : line.spools) spools_.emplace_back(folder);
+  }
 
   int run() {
     // Each is deleted as soon as its age is known: a resend that comes meanwhile makes it new.
@@ -109,9 +113,13 @@ class Run {
   }
 
  private:
-  bool waits(const std::string& key) const {
-    for (const std::string& folder : line_.spools)
-      if (waits_in(folder, key)) return true;
+  bool waits(const std::string& key) {
+    for (SpooledCopies& spool : spools_) {
+      std::string error;
+      const bool found = spool.has(key, error);
+      if (!error.empty()) fail(error);
+      if (found) return true;
+    }
     return false;
   }
 
@@ -135,20 +143,11 @@ class Run {
   ClaimStore& store_;
   const Line& line_;
   const sdk::Terminal terminal_;
+  std::vector<SpooledCopies> spools_;
   bool failed_ = false;
 };
 
 }  // namespace
-
-bool waits_in(const std::string& folder, std::string_view key) {
-  for (;;) {
-    const std::string path = folder + "/" + std::string(key) + ".json";
-    if (::access(path.c_str(), F_OK) == 0) return true;
-    const std::size_t dot = key.rfind('.');
-    if (dot == std::string_view::npos || dot == 0) return false;
-    key = key.substr(0, dot);
-  }
-}
 
 int run_claims(sdk::Config config, const std::vector<std::string_view>& arguments,
                sdk::Terminal terminal) {

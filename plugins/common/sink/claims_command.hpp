@@ -20,8 +20,4 @@ inline constexpr const char* kClaimsUsage =
 int run_claims(sdk::Config config, const std::vector<std::string_view>& arguments,
                sdk::Terminal terminal);
 
-// True: a message with this copy id, or with the one that it is a part of ("ID.2" is of "ID"), is a
-// file of that folder of output_json_spool.
-bool waits_in(const std::string& folder, std::string_view key);
-
 }  // namespace lsmtpd::sink

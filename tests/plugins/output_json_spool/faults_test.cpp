@@ -164,14 +164,6 @@ TEST_F(FaultsTest, ADirectoryThatWasRemovedTakesNoMail) {
   EXPECT_EQ(store(mail()).kind, LSMTPD_TEMPFAIL);
 }
 
-TEST_F(FaultsTest, FailedHintIsIgnored) {
-  start_warm();
-  Faults::get().fail("start_writeback", 0, EIO);
-  EXPECT_EQ(store_many(20), 20u);
-  settle();
-  EXPECT_EQ(files().size(), 21u);
-}
-
 TEST_F(FaultsTest, ShortWritesAreWrittenOn) {
   start_warm();  // a segment is filled with zeros, and that would be a long way in such steps
   Faults::get().short_writes(7);
