@@ -134,9 +134,7 @@ class SpoolTest : public ::testing::Test {
     ::stat((directory_ / name).c_str(), &status);
     return status.st_mode & 07777;
   }
-  bool logged(const std::string& text) {
-    return lsmtpd_test_has_logged(host_, text.c_str()) != 0;
-  }
+  bool logged(const std::string& text) { return lsmtpd_test_has_logged(host_, text.c_str()) != 0; }
   // Turns the loop until it is so; fails the test if that takes too long.
   void wait_until(const std::function<bool()>& condition) {
     const auto ask = [](void* data) -> int {
