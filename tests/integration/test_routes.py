@@ -6,7 +6,6 @@ import pytest
 
 from support.daemon import BUILD, run_cli
 from support.smtp import queued_id
-from support.spool import Spool
 from support.wait import wait_until
 from test_reload import reload
 
@@ -58,7 +57,7 @@ def test_each_route_stores_its_recipients_and_the_content_is_the_same(daemon, tm
                            route("far", "*@*.far.example")))
     reply, = send(server, "a@x.example", "b@Billing.example", "orders@example.com", "c@deep.far.example", "d@far.example")
     message = queued_id(reply)
-    billing, far = Spool(tmp_path / "billing"), Spool(tmp_path / "far")
+    billing, far = server.spool_at(tmp_path / "billing"), server.spool_at(tmp_path / "far")
     assert recipients_of(server.spool) == [["a@x.example", "d@far.example"]]
     assert recipients_of(billing) == [["b@Billing.example", "orders@example.com"]]
     assert recipients_of(far) == [["c@deep.far.example"]]
@@ -126,7 +125,7 @@ def test_a_transaction_has_recipients_of_one_route_where_others_are_deferred(dae
         client.envelope(recipients=["a@x.example"])
         client.command("RCPT TO:<c@billing.example>", "452 4.5.3")
         queued_id(client.data(CONTENT))
-    assert recipients_of(Spool(tmp_path / "billing")) == [["b@billing.example", "c@billing.example"]]
+    assert recipients_of(server.spool_at(tmp_path / "billing")) == [["b@billing.example", "c@billing.example"]]
     assert recipients_of(server.spool) == [["a@x.example"]]
     assert [reply[:3] for reply in send(server, "a@x.example", "b@billing.example", listener="lmtp")] == ["250", "250"]
 
@@ -173,7 +172,7 @@ def test_a_file_of_patterns_is_read_again_at_a_reload(daemon, tmp_path):
     patterns.write_text("*@x.example\n")
     reload(server)
     send(server, "a@x.example")
-    billing = Spool(tmp_path / "billing")
+    billing = server.spool_at(tmp_path / "billing")
     assert recipients_of(billing) == [["a@x.example"], ["b@x.example"]]
     patterns.write_text("x.example\n")
     failed = reload(server, good=False)
@@ -188,9 +187,9 @@ def test_an_output_with_a_fallback_replays_the_copies_of_its_route(daemon, tmp_p
     broker = {**fixture(down_while=str(down), record=str(record)), "fallback": "far"}
     server = daemon(routed(tmp_path, route("side", "*@side.example", steps=["broker"]), plugins={"broker": broker}))
     message = queued_id(send(server, "a@x.example", "b@side.example")[0])
-    assert Spool(tmp_path / "far").ids() == [f"{message}.side.broker"]
+    assert server.spool_at(tmp_path / "far").ids() == [f"{message}.side.broker"]
     down.unlink()
-    wait_until(lambda: not Spool(tmp_path / "far").ids(), 30, "the replay of the copy")
+    wait_until(lambda: not server.spool_at(tmp_path / "far").ids(), 30, "the replay of the copy")
     delivered = [line for line in record.read_text().splitlines() if line.startswith("deliver ")]
     assert delivered[-1].startswith(f"deliver {message}.side.broker ") and " to=<b@side.example> " in delivered[-1]
 

@@ -12,7 +12,6 @@ from test_amqp_brokers import body, config
 from support import report
 from support.daemon import sanitized
 from support.load import Ledger, Load, fingerprint
-from support.spool import Spool
 from support.wait import wait_until
 
 MINUTES = float(os.environ.get("LSMTPD_SOAK", "0"))
@@ -53,7 +52,7 @@ class BrokerTarget(Target):
         self.broker, self.duplicates = broker, not broker.detects_duplicates
 
     def settle(self, server):
-        self._spool = Spool(server.folder / f"spool-{self.name}")
+        self._spool = server.spool_at(server.folder / f"spool-{self.name}")
 
     def collect(self):
         count = self.broker.depth(QUEUE)

@@ -83,6 +83,10 @@ class Daemon:
         options = (self.config["plugin"].get("spool") or {}).get("options", {})
         return self.process is not None and self.process.running() and options.get("layout", "files") == "files"
 
+    def spool_at(self, folder):
+        """That of another instance of the spool, with files."""
+        return Spool(folder, lambda: self.process is not None and self.process.running())
+
     # Life and death.
     def start(self, seconds=20):
         self.launch()
@@ -102,10 +106,12 @@ class Daemon:
         if not self.process.running():
             raise Timeout(f"the daemon ended with {self.process.returncode}:\n"
                           f"{self.process.tail()}\n{self._log_tail()}")
+        if not self.log_lines("ready"):  # after the last address of the last listener
+            return False
         for line in self.log_lines("listening"):
             host, port = line["address"].rsplit(":", 1)
             self._addresses[line["listener"]] = (host.strip("[]"), int(port))
-        return bool(self.log_lines("ready"))  # the last line: a listener may have several addresses
+        return True
 
     def listens_at(self, addresses):
         """For a log that is not JSON: where it listens, by listener."""

@@ -239,11 +239,14 @@ class JsonSpool(Sink):
     def options(self, target):
         return {"directory": str(self.folder / target)}
 
+    def _spool(self, target):
+        return Spool(self.folder / target, daemon_runs=lambda: True)
+
     def waiting(self, target=None):
-        return len(Spool(self.folder / (target or self.target)))
+        return len(self._spool(target or self.target))
 
     def take(self, target, count):
-        messages = Spool(self.folder / target).messages()[:count]
+        messages = self._spool(target).messages()[:count]
         for each in messages:
             each.path.unlink()
         return [(each.json["message_id"], each.content) for each in messages]
