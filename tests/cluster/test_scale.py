@@ -179,14 +179,14 @@ def test_the_time_of_a_message_below_the_capacity(bed):
     """On a machine that has CPU to spare: where clients and brokers wait for theirs, that is what would be measured. The quota has
     room for nine of these messages a period; with RSA-4096 it is one and a half, and 7 % more CPU are 40 % more time."""
     busy = most(bed, 1, expected=94, above=1.3)  # all that wait fit into limits.tls_memory
-    low, *calm = [offered(bed, 40, load * busy.rate) for load in (LOW, CALM, BUSY)]
+    low, *calm = [offered(bed, 20, load * busy.rate) for load in (LOW, CALM, BUSY)]
     one = kind(busy, [low, *calm], alone=low.middle)
     rows, idle = Comparison(), [low.idle]
     for count in (1, 2, 3):
         run_only(bed, count)
         for load, of_one in zip((CALM, BUSY), calm):
             rate = load * count * one.full
-            found = of_one if count == 1 else offered(bed, 40, rate)
+            found = of_one if count == 1 else offered(bed, 20, rate)
             idle.append(found.idle)
             rows.add("time of a message, ms", count, load, found.time * 1000, Sizing(one, count).time(rate, found.moments) * 1000)
     if min(idle) < QUIET:
