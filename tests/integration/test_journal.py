@@ -258,5 +258,6 @@ def test_messages_of_the_journal_get_their_files_when_the_layout_is_files_again(
     recorder.up()
     wait_until(lambda: not server.spool.files(), 60, "all to be replayed")
     assert server.stop() == 0
-    assert not list((server.spool.folder / "journal").iterdir())
+    left = [each for each in server.spool.folder.rglob("*") if each.suffix in (".json", ".segment", ".body", ".damaged")]
+    assert not left, "none is left, set aside or dead"
     ledger.check(recorder.contents())
