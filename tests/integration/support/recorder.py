@@ -5,7 +5,8 @@ import re
 
 from .daemon import BUILD
 
-_DELIVERED = re.compile(rb"^deliver (\S+) target=.* size=(\d+) from=.*\n", re.M)
+# Not only at the beginning of a line: a kill -9 leaves a part of a record, which the next one follows.
+_DELIVERED = re.compile(rb"deliver (\S+) target=.* size=(\d+) from=.*\n")
 
 
 class Recorder:
