@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <exception>
+#include <stdexcept>
 #include <tuple>
 #include <vector>
 
@@ -126,8 +127,13 @@ void Filer::flush(Messages& messages) {
 
 void Filer::flush_each(Messages& messages) {
   std::atomic<std::size_t> next{0};
+  std::atomic<bool> broken{false};
   const auto work = [&] {
-    for (std::size_t at = next++; at < messages.size(); at = next++) messages[at].flush();
+    try {
+      for (std::size_t at = next++; at < messages.size(); at = next++) messages[at].flush();
+    } catch (const std::exception&) {
+      broken = true;
+    }
   };
   std::vector<std::thread> others;
   try {
@@ -138,6 +144,7 @@ void Filer::flush_each(Messages& messages) {
   }
   work();
   for (std::thread& each : others) each.join();
+  if (broken) throw std::runtime_error("not all files were flushed");  // so none gets its name
 }
 
 // From the first name to the last removal nothing else may change these copies.

@@ -38,7 +38,7 @@ class Filer {
   ~Filer() { stop(); }
 
   void start();
-  // What is left after some seconds gets its file at the next start.
+  // Makes the files that are missing, for some seconds; the next start makes the rest.
   void stop();
   void set_extra(bool extra) { extra_ = extra; }  // of files that are made from now on
 

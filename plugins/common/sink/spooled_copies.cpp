@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -69,7 +68,11 @@ bool SpooledCopies::has(std::string_view key, std::string& error) {
       ids_.clear();
       for (const std::string& segment : segments) read(segment, error);
     }
-    if (!error.empty() || in_journal(key) || in_file(key)) return true;
+    if (!error.empty()) {
+      read_at_ = 0;  // what was read is not all: the next key must not be looked for in it
+      return true;
+    }
+    if (in_journal(key) || in_file(key)) return true;
     if (!has_changed(error)) return false;
     read_at_ = 0;
   }
@@ -93,9 +96,12 @@ bool SpooledCopies::has_changed(std::string& error) {
 void SpooledCopies::read(const std::string& segment, std::string& error) {
   std::ifstream file(segment, std::ios::binary);
   if (!file && errno == ENOENT) return;  // it was removed: nothing waits in it
-  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad() || !file.is_open()) {
-    error = segment + ": " + std::strerror(errno);
+  std::string bytes;
+  try {
+    if (!file) throw std::ios_base::failure("cannot open it");
+    bytes.assign(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  } catch (const std::ios_base::failure& failure) {
+    error = segment + ": " + failure.what();
     return;
   }
   if (bytes.size() < kFirst || is_free(bytes)) return;
