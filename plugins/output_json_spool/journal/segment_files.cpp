@@ -56,11 +56,13 @@ std::int64_t write_all(Files& files, int fd, std::uint64_t offset, std::string_v
   return 0;
 }
 
-std::int64_t SegmentFiles::fill(int fd) {
+std::int64_t SegmentFiles::fill(int fd, Disk disk) {
   const std::vector<char> zeros(kPiece, '\0');
   for (std::uint64_t at = kBlock; recycle_ && at < size_; at += kPiece) {
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, size_ - at));
     if (const auto error = write_all(files_, fd, at, {zeros.data(), size}); error < 0) return error;
+    if (disk == Disk::busy)
+      if (const int error = files_.sync_data(fd); error < 0) return error;
   }
   std::array<char, kBlock> block;
   write_segment_header({size_, 0, 0}, block.data());
@@ -69,7 +71,7 @@ std::int64_t SegmentFiles::fill(int fd) {
   return files_.sync_data(fd);
 }
 
-std::int64_t SegmentFiles::create(std::uint64_t number) {
+std::int64_t SegmentFiles::create(std::uint64_t number, Disk disk) {
   json_spool::FreeSpace space;
   if (const std::uint64_t floor = min_free_; floor > 0) {
     if (const int error = files_.free_space(directory_, space); error < 0) return error;
@@ -79,7 +81,7 @@ std::int64_t SegmentFiles::create(std::uint64_t number) {
   const std::string unfinished = hex_number(number).append(kUnfinished);
   File file(files_, files_.open_new(directory_, unfinished.c_str()));
   if (!file) return file.get();
-  std::int64_t error = fill(file.get());
+  std::int64_t error = fill(file.get(), disk);
   if (const int closed = file.close(); error >= 0) error = closed;
   if (error < 0) {
     files_.unlink(directory_, unfinished.c_str());

@@ -61,8 +61,12 @@ class SegmentFiles {
   SegmentFiles(Files& files, int directory, std::uint32_t size, bool recycle)
       : files_(files), directory_(directory), size_(size), recycle_(recycle) {}
 
+  // busy: groups are flushed meanwhile. The zeros go to the disk piece by piece then, since a flush
+  // waits for all that the disk was given before it.
+  enum class Disk { idle, busy };
+
   // A free segment, durable with its name. 0, or an error; then there is no file.
-  std::int64_t create(std::uint64_t number);
+  std::int64_t create(std::uint64_t number, Disk disk);
   // Durable: free, or of this use.
   std::int64_t write_header(std::uint64_t number, const SegmentHeader& header);
   std::int64_t remove(std::uint64_t number);
@@ -84,7 +88,7 @@ class SegmentFiles {
   int directory() const { return directory_; }
 
  private:
-  std::int64_t fill(int fd);
+  std::int64_t fill(int fd, Disk disk);
 
   Files& files_;
   const int directory_;

@@ -51,6 +51,18 @@ TEST_F(CleanerTest, FilesTakeAtMostTwiceWhatLivesAndTwoSegments) {
   for (const int id : kept) EXPECT_EQ(read("id-" + std::to_string(id)), text);
 }
 
+TEST_F(CleanerTest, WhereTheDiskIsBusyASegmentIsFilledPieceByPiece) {
+  constexpr int kPieces = 8;
+  SegmentFiles segments(*files_, directory_, kPieces * 256 * 1024, true);
+  const auto flushes = [&](SegmentFiles::Disk disk, std::uint64_t number) {
+    Faults::get().reset();
+    EXPECT_EQ(segments.create(number, disk), 0);
+    return Faults::get().count("sync_data");
+  };
+  EXPECT_EQ(flushes(SegmentFiles::Disk::busy, 1), kPieces + 1);
+  EXPECT_EQ(flushes(SegmentFiles::Disk::idle, 2), 1);
+}
+
 // A message that stays keeps neither the segments before it nor those after it.
 TEST_F(CleanerTest, AnOldMessageThatStaysHoldsNoOtherSegment) {
   open();
