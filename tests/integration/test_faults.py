@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from support import report
-from support.faults import STRACED, Injected, SmallDisk, ThreadsTraced, can_mount
+from support.faults import LAYOUTS, STRACED, Injected, SmallDisk, ThreadsTraced, can_mount, with_layout
 from support.hostile import H
 from support.load import Ledger, Load
 from support.matrix import pick
@@ -176,9 +176,10 @@ def test_a_spool_that_cannot_be_written_is_an_error_at_start(daemon):
     server.process = None
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("replaced", [False, True], ids=["renamed", "replaced"])
-def test_a_spool_directory_that_is_renamed_or_replaced_takes_no_mail_until_it_is_back(daemon, replaced):
-    server = daemon()
+def test_a_spool_directory_that_is_renamed_or_replaced_takes_no_mail_until_it_is_back(daemon, replaced, layout):
+    server = daemon(with_layout(layout))
     assert deliver(server).startswith("250")
     spool, elsewhere = server.spool.folder, server.folder / "elsewhere"
     spool.rename(elsewhere)
@@ -193,8 +194,9 @@ def test_a_spool_directory_that_is_renamed_or_replaced_takes_no_mail_until_it_is
     wait_until(lambda: deliver(server).startswith("250"), 5, "mail to be taken again")
 
 
-def test_a_second_daemon_does_not_get_in_where_the_lock_was_removed(daemon):
-    server = daemon()
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_second_daemon_does_not_get_in_where_the_lock_was_removed(daemon, layout):
+    server = daemon(with_layout(layout))
     (server.spool.folder / ".lock").unlink()
     second = server.cli("run", "--config", server.config_file)
     assert second.returncode == 1

@@ -8,8 +8,9 @@ import signal
 import pytest
 
 from support import report
-from support.daemon import merge, run_cli
-from support.faults import HOOKED_SPOOL, STRACED, Injected, PowerCut, SmallDisk, ThreadsTraced, can_mount, why_no_power_cut
+from support.daemon import merge, run_cli, sanitized
+from support.faults import (HOOKED_SPOOL, STRACED, Injected, PowerCut, SmallDisk, ThreadsTraced, can_mount, why_no_power_cut,
+                            with_layout, wrong_clock)
 from support.hostile import H
 from support.journal import Journal
 from support.load import Ledger, Load, number_of
@@ -24,7 +25,7 @@ MANNERS = ("data", "bdat")
 
 
 def with_journal(changes=None):
-    return merge({"log": {"level": "info"}, "plugin": {"spool": {"options": {"layout": "journal"}}}}, changes or {})
+    return merge(merge({"log": {"level": "info"}}, with_layout("journal")), changes or {})
 
 
 def journal_of(server):
@@ -170,6 +171,26 @@ def test_what_waits_is_replayed_and_gone(daemon, tmp_path):
     assert server.stop() == 0
     ledger.check(recorder.contents())
     assert not journal_of(server).messages()
+
+
+@pytest.mark.skipif(sanitized(), reason="a sanitizer wants to be loaded first")
+@pytest.mark.parametrize("first, then", [("+1d", "-1d"), ("-1d", "+1d")])
+def test_a_wrong_clock_loses_nothing(daemon, tmp_path, first, then):
+    recorder = Recorder(tmp_path)
+    recorder.down()
+    server = daemon(with_journal(recorder.configuration()), started=False)
+    ledger = Ledger()
+    for offset in (first, then):
+        server.environment = wrong_clock(offset)
+        server.start()
+        load_and_end(server, ledger, 50, server.kill, sizes=(200, 1024))
+    server.environment = {}
+    server.start()
+    load_and_end(server, ledger, 50, recorder.up, sizes=(200, 1024))
+    wait_until(lambda: not journal_of(server).waiting(), 60, "the journal to be replayed")
+    assert server.stop() == 0
+    found = ledger.check(recorder.contents())
+    report.record(f"clock off by {first}, then {then}", "journal", ledger, found)
 
 
 def test_kill_9_while_it_is_replayed_loses_nothing(daemon, tmp_path):

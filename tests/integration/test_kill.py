@@ -8,8 +8,8 @@ import time
 import pytest
 
 from support import report
-from support.daemon import BUILD
-from support.faults import HOOKED_SPOOL, STRACED, ThreadsTraced
+from support.daemon import BUILD, merge
+from support.faults import HOOKED_SPOOL, LAYOUTS, STRACED, ThreadsTraced, with_layout
 from support.hostile import H
 from support.load import Ledger, Load
 from support.matrix import pick
@@ -245,9 +245,10 @@ def test_sigterm_before_it_is_ready_is_a_drain_too(daemon, tmp_path):
     server.wait_log("stopped")
 
 
-def test_a_second_daemon_on_the_same_spool_is_refused(daemon):
-    first = daemon()
-    second = daemon({"plugin": {"spool": {"options": {"directory": str(first.spool.folder)}}}},
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_second_daemon_on_the_same_spool_is_refused(daemon, layout):
+    first = daemon(with_layout(layout))
+    second = daemon(merge(with_layout(layout), {"plugin": {"spool": {"options": {"directory": str(first.spool.folder)}}}}),
                     started=False)
     second.launch()
     assert second.process.wait(20) != 0

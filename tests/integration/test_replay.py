@@ -7,7 +7,7 @@ import pytest
 
 from support import report
 from support.daemon import merge, sanitized
-from support.faults import STRACED, ThreadsTraced
+from support.faults import STRACED, ThreadsTraced, wrong_clock
 from support.load import Ledger, Load, number_of
 from support.matrix import pick
 from support.recorder import Recorder
@@ -193,17 +193,13 @@ def test_torn_and_strange_files_go_to_quarantine_and_the_others_pass(daemon, rec
     report.record("torn and strange files in the spool", "spool", ledger, found, quarantine=len(kept))
 
 
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
-
-
 @pytest.mark.skipif(sanitized(), reason="a sanitizer wants to be loaded first")
 @pytest.mark.parametrize("first, then", [("+1d", "-1d"), ("-1d", "+1d")])
 def test_a_wrong_clock_loses_nothing(daemon, recorder, first, then):
-    clock = {"LD_PRELOAD": FAKETIME, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
     server = daemon(recorder.configuration(), started=False)
     ledger = Ledger()
     for offset in (first, then):
-        server.environment = {**clock, "FAKETIME": offset}
+        server.environment = wrong_clock(offset)
         server.start()
         fill(server, ledger, 50)
         server.kill()

@@ -17,6 +17,20 @@ from .process import Process
 from .wait import wait_until
 
 
+# Both are in the fault matrix; an instance has the first one by default.
+LAYOUTS = ("files", "journal")
+
+
+def with_layout(layout):
+    return {"plugin": {"spool": {"options": {"layout": layout}}}}
+
+
+def wrong_clock(offset):
+    """An environment whose clock is off by that, such as "+1d"; timers go on."""
+    return {"LD_PRELOAD": "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME": offset}
+
+
 def own_mounts():
     """From here on this process and its children have mounts of their own, where they may: they go with
     the process, and nobody else's namespace holds one that a test wants to be gone."""
