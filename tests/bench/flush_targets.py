@@ -3,7 +3,7 @@
 import dataclasses
 
 from load import Cell
-from report import MIB, markdown, number
+from report import MIB, by_cell, markdown, number
 from targets import Judge
 
 BARE = "bare loop"
@@ -39,11 +39,7 @@ def row(results, cell, server):
 
 
 def figures(results):
-    rows = []
-    for cell, servers in results.cells.items():
-        rows.append((f"**{cell}**", *[""] * (len(HEAD) - 1)))
-        rows += [row(results, cell, server) for server in servers]
-    return markdown(HEAD, rows)
+    return markdown(HEAD, by_cell(results, HEAD, row))
 
 
 class FlushJudge(Judge):

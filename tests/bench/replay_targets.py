@@ -2,7 +2,7 @@
 """The targets of `bench replay`, each a ratio of two things measured in the same run, and the table of the figures."""
 import dataclasses
 
-from report import Results, markdown, number
+from report import Results, by_cell, markdown, number
 from targets import Judge
 
 BASELINE = "lsmtpd-baseline"
@@ -44,11 +44,7 @@ def row(results, cell, server):
 
 
 def figures(results):
-    rows = []
-    for cell, servers in results.cells.items():
-        rows.append((f"**{cell}**", *[""] * (len(HEAD) - 1)))
-        rows += [row(results, cell, server) for server in servers]
-    return markdown(HEAD, rows)
+    return markdown(HEAD, by_cell(results, HEAD, row))
 
 
 class ReplayJudge(Judge):

@@ -94,12 +94,17 @@ def markdown(head, rows):
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
-def table(results):
-    """One table: the cells one after the other, their servers below each."""
+def by_cell(results, head, row):
+    """The rows of a table: the cells one after the other, their servers below each by row(results, cell, server)."""
     rows = []
     for cell, servers in results.cells.items():
-        rows.append((f"**{cell}**", *[""] * (len(HEAD) - 1)))
+        rows.append((f"**{cell}**", *[""] * (len(head) - 1)))
         rows += [row(results, cell, server) for server in servers]
+    return rows
+
+
+def table(results):
+    rows = by_cell(results, HEAD, row)
     if results.bare_spool:
         rows.append(("**bare file calls, 4 KiB**", *[""] * (len(HEAD) - 1)))
         for variant, found in results.bare_spool.items():
