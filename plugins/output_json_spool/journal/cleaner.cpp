@@ -148,7 +148,7 @@ bool Cleaner::remove_surplus() {
   return true;
 }
 
-// The next segment, once the one in use is half full.
+// The next segment, once a quarter of the one in use is full: it takes some 100 ms.
 bool Cleaner::prepare() {
   bool wanted = false;
   {

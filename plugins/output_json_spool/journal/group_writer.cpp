@@ -187,7 +187,7 @@ std::int64_t GroupWriter::write(Failure& failure) {
 }
 
 void GroupWriter::settle() {
-  const bool asks = has_segment_ && !asked_ && end_ > segment_.size / 2;
+  const bool asks = has_segment_ && !asked_ && end_ > segment_.size / 4;
   asked_ = asked_ || asks;
   bool changed = asks || !removed_.empty();
   {

@@ -14,7 +14,7 @@ constexpr std::string_view kSegment = ".segment";
 constexpr std::string_view kBody = ".body";
 constexpr std::string_view kUnfinished = ".new";
 constexpr std::size_t kDigits = 16;
-constexpr std::size_t kPiece = 256 * 1024;
+constexpr std::size_t kPiece = 512 * 1024;
 
 }  // namespace
 

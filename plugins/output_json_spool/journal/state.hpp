@@ -38,7 +38,7 @@ class State {
   std::vector<Pending> pending;
   std::vector<std::uint64_t> orphans;  // content in files whose records are gone for good
   Totals totals;
-  bool wants_segment = false;               // the one in use is half full
+  bool wants_segment = false;               // a quarter of the one in use is full
   std::vector<std::uint32_t> guards_moved;  // slots whose removals stand in `pending` again
 
   // A record is in its place for good. It replaces an older one of its key.

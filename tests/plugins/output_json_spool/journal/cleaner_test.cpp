@@ -53,7 +53,7 @@ TEST_F(CleanerTest, FilesTakeAtMostTwiceWhatLivesAndTwoSegments) {
 
 TEST_F(CleanerTest, WhereTheDiskIsBusyASegmentIsFilledPieceByPiece) {
   constexpr int kPieces = 8;
-  SegmentFiles segments(*files_, directory_, kPieces * 256 * 1024, true);
+  SegmentFiles segments(*files_, directory_, kPieces * 512 * 1024, true);
   const auto flushes = [&](SegmentFiles::Disk disk, std::uint64_t number) {
     Faults::get().reset();
     EXPECT_EQ(segments.create(number, disk), 0);
