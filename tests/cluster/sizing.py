@@ -17,7 +17,6 @@ class Replica:
     cores: float            # of CPU that it may use
     full: float             # the messages a second that it takes at most
     cpu: tuple              # (share of that rate, CPU of a message): the lower the rate, the fewer messages share a wake-up
-    time: float             # of a message that meets no other one, from its connection to its 250
     replay: float           # messages a second that leave the spool where no other mail comes
     stored: float           # bytes of a message in the spool
     reconnect: float        # from the end of an outage until messages go out again
@@ -43,10 +42,23 @@ class Sizing:
                 return first + (load - low) / (high - low) * (second - first)
         return points[-1][1]
 
-    def time(self, rate, moments=None):
-        """Of a message, below the capacity: alone, and what it waits for others. `moments` are those at which messages came."""
+    def used(self, rate):
+        """Share of their CPU that the replicas use."""
+        return rate / self._count * self.cpu(rate) / self._of.cores
+
+    def rate_of(self, used):
+        """At which they use that share of their CPU."""
+        low, high = 0.0, self.capacity
+        for _ in range(50):
+            rate = (low + high) / 2
+            low, high = (rate, high) if self.used(rate) < used else (low, rate)
+        return high
+
+    def time(self, rate, alone, moments=None):
+        """Of a message, below the capacity: that of one which meets no other, and what it waits for others; medians. `moments` are
+        those at which messages came."""
         cpu = self.cpu(rate)
-        return self._of.time + simulated(rate, cpu, self._of.cores, self._count, moments) - cpu
+        return alone + statistics.median(simulated(rate, cpu, self._of.cores, self._count, moments)) - cpu
 
     def waiting_clients(self, rate, seconds):
         """Messages that clients still hold after so long at a rate above the capacity."""
@@ -115,7 +127,7 @@ def _random_moments(rate):
 
 
 def simulated(rate, cpu, cores, count, moments=None):
-    """Mean time of messages that come at these moments, or of many at random ones, each to the replica with the fewest sessions (in
+    """Times of messages that come at these moments, or of many at random ones, each to the replica with the fewest sessions (in
     turn, where several have as few). The dice begin the same way each time."""
     dice, now = random.Random(2), 0.0
     replicas = [_Replica(cores, cpu, dice) for _ in range(count)]
@@ -129,4 +141,4 @@ def simulated(rate, cpu, cores, count, moments=None):
     for each in replicas:
         while each.sessions:
             each.advance(now := now + PERIOD)
-    return statistics.mean(time for each in replicas for time in each.times)
+    return [time for each in replicas for time in each.times]

@@ -26,6 +26,7 @@ ABOVE = 2        # of the capacity: more than they take
 RUSH = 10        # seconds of that: clients wait for less than timeouts.tls
 OUTAGE = 60      # seconds
 TOLERANCE = 0.2  # of the formula
+ROUNDS = 3
 QUIET = 0.1      # share of the cores that must be idle where times of single messages are judged
 
 
@@ -105,15 +106,15 @@ class Comparison:
         assert not self._wrong, self._wrong
 
 
-def kind(busy, calm, outage=None, alone=None):
+def kind(busy, calm, outage=None):
     """One replica, as it was measured. calm: loads below its capacity."""
     points = [(each.rate / busy.rate, each.cpu) for each in calm] + [(1, busy.cpu)]
-    one = Replica(cores=CORES, full=busy.rate, cpu=tuple(points), time=alone or 0,
+    one = Replica(cores=CORES, full=busy.rate, cpu=tuple(points),
                   replay=outage.backlog / outage.drained / (1 - CALM) if outage else 0,
                   stored=outage.stored if outage else 0, reconnect=outage.reconnect if outage else 0)
     row("One replica with 0.1 core, measured", messages_a_second=f"{one.full:.1f}",
         CPU_ms_of_a_message=", ".join(f"{cpu * 1000:.2f} at {share:.0%}" for share, cpu in one.cpu),
-        ms_of_a_message_alone=f"{one.time * 1000:.1f}", replayed_a_second=f"{one.replay:.0f}",
+        replayed_a_second=f"{one.replay:.0f}",
         octets_in_the_spool=f"{one.stored:.0f}", seconds_to_reconnect=f"{one.reconnect:.1f}",
         cores_idle=f"{min(each.idle for each in calm):.0%}")
     return one
@@ -177,18 +178,30 @@ def test_a_queue_for_each_recipient_domain(bed):
 @pytest.mark.parametrize("bed", ["rsa2048"], indirect=True)
 def test_the_time_of_a_message_below_the_capacity(bed):
     """On a machine that has CPU to spare: where clients and brokers wait for theirs, that is what would be measured. The quota has
-    room for nine of these messages a period; with RSA-4096 it is one and a half, and 7 % more CPU are 40 % more time."""
+    room for some five of these messages a period; with RSA-4096 it is one and a half, and 7 % more CPU are 40 % more time. A load is
+    a share of the CPU here: a message costs more of it the fewer come, so that 60 % of the highest rate may be 90 % of the CPU.
+    Medians, since one message in 400 that waits a second for a broker's disk makes the mean 2.5 ms longer; and the loads take turns,
+    since the disk is slower at some times than at others."""
     busy = most(bed, 1, expected=94, above=1.3)  # all that wait fit into limits.tls_memory
-    low, *calm = [offered(bed, 20, load * busy.rate) for load in (LOW, CALM, BUSY)]
-    one = kind(busy, [low, *calm], alone=low.middle)
-    rows, idle = Comparison(), [low.idle]
+    calm = [offered(bed, 20, load * busy.rate) for load in (LOW, CALM, BUSY)]
+    one = kind(busy, calm)
+    rows, idle = Comparison(), [each.idle for each in calm]
     for count in (1, 2, 3):
         run_only(bed, count)
-        for load, of_one in zip((CALM, BUSY), calm):
-            rate = load * count * one.full
-            found = of_one if count == 1 else offered(bed, 20, rate)
-            idle.append(found.idle)
-            rows.add("time of a message, ms", count, load, found.time * 1000, Sizing(one, count).time(rate, found.moments) * 1000)
+        sizing = Sizing(one, count)
+        rates = {LOW: LOW * sizing.capacity, CALM: sizing.rate_of(CALM), BUSY: sizing.rate_of(BUSY)}
+        found = {load: [] for load in rates}
+        for _ in range(ROUNDS):
+            for load, rate in rates.items():
+                found[load].append(offered(bed, 12, rate))
+        idle += [each.idle for runs in found.values() for each in runs]
+        alone = statistics.median(each.middle for each in found[LOW])
+        for load in (CALM, BUSY):
+            measured = statistics.median(each.middle for each in found[load])
+            calculated = statistics.median(sizing.time(rates[load], alone, each.moments) for each in found[load])
+            mean = statistics.median(each.time for each in found[load])
+            rows.add(f"time of a message, ms ({rates[load]:.0f}/s, t {alone * 1000:.1f}, mean {mean * 1000:.1f})", count, load,
+                     measured * 1000, calculated * 1000)
     if min(idle) < QUIET:
         pytest.skip(f"the machine was busy with other work: {min(idle):.0%} of its cores were idle")
     rows.close()
