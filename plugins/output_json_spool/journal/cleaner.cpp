@@ -161,7 +161,8 @@ bool Cleaner::prepare() {
   segment.use = Segment::Use::free;
   segment.number = writer_.next_number();
   segment.header.size = files_.size();
-  if (files_.create(segment.number, SegmentFiles::Disk::busy) < 0) return true;  // the writer meets the same, and tells
+  if (files_.create(segment.number, SegmentFiles::Disk::busy) < 0)
+    return true;  // the writer meets the same, and tells
   const std::lock_guard lock(state_.mutex);
   state_.segments.add(segment);
   return true;

@@ -83,7 +83,8 @@ std::int64_t GroupWriter::find_free(std::uint32_t& slot) {
   segment.number = next_number();
   segment.header.size = files_.size();
   segment.busy = true;
-  if (const std::int64_t error = files_.create(segment.number, SegmentFiles::Disk::idle); error < 0) return error;
+  if (const std::int64_t error = files_.create(segment.number, SegmentFiles::Disk::idle); error < 0)
+    return error;
   const std::lock_guard lock(state_.mutex);
   slot = state_.segments.add(segment);
   return 0;
