@@ -86,7 +86,7 @@ bool Cleaner::step() {
     std::optional<std::uint32_t> slot;
     {
       const std::lock_guard lock(state_.mutex);
-      if (is_too_large()) slot = state_.segments.emptiest();
+      slot = next_to_move();
     }
     if (!slot) break;
     if (!move(*slot)) return false;
@@ -95,10 +95,16 @@ bool Cleaner::step() {
   return true;
 }
 
-// Under the state's mutex.
-bool Cleaner::is_too_large() const {
+// Under the state's mutex: the files take more than twice what lives and so many segments.
+bool Cleaner::exceeds(std::uint32_t segments) const {
   return state_.segments.bytes() >
-         2 * state_.segments.live_bytes() + 2 * std::uint64_t{files_.size()};
+         2 * state_.segments.live_bytes() + segments * std::uint64_t{files_.size()};
+}
+
+// Under the state's mutex.
+std::optional<std::uint32_t> Cleaner::next_to_move() const {
+  const bool several = state_.segments.count(Segment::Use::full) >= 3;
+  return exceeds(several ? 1 : 2) ? state_.segments.emptiest() : std::nullopt;
 }
 
 // False: there is none that can be freed, or it failed, and it stays as it is.
@@ -139,8 +145,9 @@ bool Cleaner::remove_surplus() {
   std::uint64_t number = 0;
   {
     const std::lock_guard lock(state_.mutex);
-    const auto free = is_too_large() ? state_.segments.free_one() : std::nullopt;
-    if (!free) return false;
+    const auto free = state_.segments.free_one();
+    const bool others = state_.segments.count(Segment::Use::free) > 1;
+    if (!free || !exceeds(others ? 1 : 2)) return false;
     number = state_.segments.at(*free).number;
     state_.segments.freed(*free, false);
   }

@@ -3,9 +3,10 @@
 // what lives out of those that are mostly dead, prepares the next segment before it is needed, and
 // removes files of content whose records are gone. It sleeps until wake().
 //
-// A segment is moved only where it is at most half alive, so a byte is copied at most once for each
-// byte that was removed; and as long as the files take more than twice what lives, and two
-// segments, there is such a one.
+// A segment is moved only where it is at most two thirds alive, so at most two bytes are copied for
+// each one that was removed. As long as the files take more than twice what lives, and one segment,
+// there is such a segment where three are full. Where fewer are, two segments are left beyond twice
+// what lives: the one in use, and the next one.
 #pragma once
 
 #include <condition_variable>
@@ -39,7 +40,8 @@ class Cleaner {
  private:
   void loop();
   bool step();
-  bool is_too_large() const;
+  bool exceeds(std::uint32_t segments) const;
+  std::optional<std::uint32_t> next_to_move() const;
   bool free_segment();
   bool remove_surplus();
   bool prepare();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/segments.hpp"
 
+#include <algorithm>
+
 namespace lsmtpd::journal {
 
 std::uint64_t Segment::needed() const {
@@ -86,12 +88,17 @@ std::uint64_t Segments::live_bytes() const {
   return bytes;
 }
 
+std::uint32_t Segments::count(Segment::Use use) const {
+  return static_cast<std::uint32_t>(std::count_if(
+      slots_.begin(), slots_.end(), [&](const Segment& segment) { return segment.use == use; }));
+}
+
 std::optional<std::uint32_t> Segments::emptiest() const {
   std::optional<std::uint32_t> found;
   for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
     const Segment& segment = slots_[slot];
     if (segment.use != Segment::Use::full || segment.busy) continue;
-    if (segment.needed() * 2 > segment.header.size) continue;
+    if (segment.needed() * 3 > std::uint64_t{segment.header.size} * 2) continue;
     if (!found || segment.needed() < slots_[*found].needed()) found = slot;
   }
   return found;

@@ -59,7 +59,8 @@ class Segments {
 
   std::uint64_t bytes() const;       // of all files
   std::uint64_t live_bytes() const;  // that a move of everything would write
-  // The full segment with the smallest part that lives; nothing: none is at most half alive.
+  std::uint32_t count(Segment::Use use) const;
+  // The full segment with the smallest part that lives; nothing: none is at most two thirds alive.
   std::optional<std::uint32_t> emptiest() const;
 
  private:

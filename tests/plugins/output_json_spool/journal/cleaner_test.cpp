@@ -21,7 +21,7 @@ TEST_F(CleanerTest, SegmentsOfRemovedMessagesAreUsedAgain) {
   EXPECT_EQ(journal_->copies().totals().waiting, 0u);
 }
 
-TEST_F(CleanerTest, FilesTakeAtMostTwiceWhatLivesAndTwoSegments) {
+TEST_F(CleanerTest, FewFilesTakeAtMostTwiceWhatLivesAndTwoSegments) {
   open();
   std::mt19937 chance(11);
   std::set<int> kept;
@@ -49,6 +49,29 @@ TEST_F(CleanerTest, FilesTakeAtMostTwiceWhatLivesAndTwoSegments) {
   reopen();
   EXPECT_EQ(journal_->copies().totals().waiting, kept.size());
   for (const int id : kept) EXPECT_EQ(read("id-" + std::to_string(id)), text);
+}
+
+TEST_F(CleanerTest, WhereManySegmentsAreHalfAliveOneSegmentIsLeftBeyondTwiceWhatLives) {
+  open();
+  const std::string text(3000, 'x');
+  constexpr int kStored = 900;
+  int removed = 0;
+  for (int i = 0; i < kStored; ++i) EXPECT_EQ(store("id-" + std::to_string(i), text), 0);
+  for (int i = 0; i < kStored; ++i) {
+    if (i % 25 >= 12) continue;  // 48 % of each segment are removed
+    EXPECT_EQ(remove("id-" + std::to_string(i)), 0);
+    ++removed;
+  }
+  const std::uint64_t live = journal_->copies().totals().waiting_bytes;
+  EXPECT_GT(live, 5 * settings_.segment_size);
+  // Removals that guard other segments live too.
+  const std::uint64_t guards = 16 * static_cast<std::uint64_t>(removed);
+  wait_until([&] { return journal_->bytes() <= 2 * (live + guards) + settings_.segment_size; });
+  reopen();
+  for (int i = 0; i < kStored; ++i) {
+    if (i % 25 < 12) continue;
+    EXPECT_EQ(read("id-" + std::to_string(i)), text) << i;
+  }
 }
 
 TEST_F(CleanerTest, WhereTheDiskIsBusyASegmentIsFilledPieceByPiece) {
