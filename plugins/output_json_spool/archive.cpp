@@ -98,10 +98,12 @@ std::unique_ptr<Listing> Archive::all() const {
   return files_.list(directory_.messages());
 }
 
-bool Archive::count_next(Listing& listing, const std::string& target, std::uint64_t& found) {
+bool Archive::count_next(Listing& listing, const std::string& target, const Counted& counted,
+                         std::uint64_t& found) {
   std::string name;
   if (!listing.next(name)) return false;
-  if (!id_of(name)) return true;
+  const auto id = id_of(name);
+  if (!id || counted(std::string(*id))) return true;
   const int fd = files_.open_existing(directory_.messages(), name.c_str());
   if (fd == -ENOENT) return true;
   const File file(files_, fd);

@@ -72,8 +72,10 @@ class Archive {
   // For a count: all names, in no order; null: the directory cannot be read.
   std::unique_ptr<Listing> all() const;
   // Looks at the next of them, and adds one to `found` where it waits for `target` or cannot be
-  // read. False: there was none.
-  bool count_next(Listing& listing, const std::string& target, std::uint64_t& found);
+  // read. Those that were `counted` are left out. False: there was none.
+  using Counted = std::function<bool(const std::string& id)>;
+  bool count_next(Listing& listing, const std::string& target, const Counted& counted,
+                  std::uint64_t& found);
 
   // broken: the file was put into quarantine, problem() says why.
   Loaded load(const std::string& id, const Make& make);

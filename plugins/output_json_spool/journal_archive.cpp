@@ -144,7 +144,9 @@ bool JournalArchive::Count::next(std::uint64_t& found) {
   last_ = copy;
   journal::StoredRecord record;
   const Found read = archive_.read(copy, record);
+  seen_.reset();
   if (read == Found::gone) return true;
+  seen_ = copy.key;
   const auto mail = parse_envelope(record);
   if (read != Found::yes || !mail || mail->bookkeeping.target == target_) ++found;
   return true;

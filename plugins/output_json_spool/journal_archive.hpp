@@ -38,11 +38,14 @@ class JournalArchive {
         : archive_(archive), target_(std::move(target)) {}
     // False: there are no more.
     bool next(std::uint64_t& found);
+    // The one that next() found; nothing: it had gone by then.
+    const std::optional<journal::Key>& seen() const { return seen_; }
 
    private:
     JournalArchive& archive_;
     const std::string target_;
     std::optional<journal::Copy> last_;
+    std::optional<journal::Key> seen_;
     std::vector<journal::Copy> window_;
     bool all_ = false;
   };

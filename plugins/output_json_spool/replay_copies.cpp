@@ -73,13 +73,19 @@ ReplayCopies::Count::Count(ReplayCopies& copies, std::string target)
 
 // The journal first: no copy goes there from its file.
 bool ReplayCopies::Count::next(std::uint64_t& found) {
-  if (!journal_done_ && journal_.next(found)) return true;
+  if (!journal_done_ && journal_.next(found)) {
+    if (journal_.seen() && counted_.size() < kMostKnown) counted_.insert(*journal_.seen());
+    return true;
+  }
   if (!journal_done_) {
     journal_done_ = true;
     listing_ = copies_.files_.all();
     good_ = listing_ != nullptr;
   }
-  return good_ && copies_.files_.count_next(*listing_, target_, found);
+  const auto counted = [this](const std::string& id) {
+    return counted_.contains(copies_.journal_.key_of(id));
+  };
+  return good_ && copies_.files_.count_next(*listing_, target_, counted, found);
 }
 
 }  // namespace lsmtpd::json_spool

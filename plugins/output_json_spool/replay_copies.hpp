@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_set>
 
 #include "archive.hpp"
 #include "filer.hpp"
@@ -33,9 +34,11 @@ class ReplayCopies {
   int dead_letter(const std::string& id, std::string_view reason);
 
   // A count in steps, between which other work is done. A copy that goes from the journal to its
-  // file meanwhile may be counted twice.
+  // file meanwhile is counted once; of more than so many in the journal, twice at most.
   class Count {
    public:
+    static constexpr std::size_t kMostKnown = 64 * 1024;
+
     Count(ReplayCopies& copies, std::string target);
     // False: the directory cannot be read.
     bool good() const { return good_; }
@@ -46,6 +49,10 @@ class ReplayCopies {
     ReplayCopies& copies_;
     const std::string target_;
     JournalArchive::Count journal_;
+    struct Hash {
+      std::size_t operator()(const journal::Key& key) const { return key.first; }
+    };
+    std::unordered_set<journal::Key, Hash> counted_;  // in the journal
     bool journal_done_ = false;
     std::unique_ptr<Listing> listing_;
     bool good_ = true;

@@ -77,6 +77,14 @@ TEST_F(HandoverTest, TheToolRemovesACopyThatGetsItsFile) {
   EXPECT_EQ(all_listed(), "");
 }
 
+TEST_F(HandoverTest, ACopyThatGetsItsFileIsCountedOnce) {
+  for (const char* moment : kMoments) {
+    stop_at(moment, "id",
+            [&] { EXPECT_EQ(lsmtpd_test_count(host_, "broker", 100)->count, 1u) << moment; });
+    EXPECT_EQ(forget("id"), LSMTPD_STORED);
+  }
+}
+
 TEST_F(HandoverTest, ACopyThatBecomesADeadLetterWhileItGetsItsFileIsOnlyThat) {
   for (const char* moment : kMoments) {
     stop_at(moment, "id", [this] {
