@@ -103,7 +103,7 @@ bool Archive::count_next(Listing& listing, const std::string& target, const Coun
   std::string name;
   if (!listing.next(name)) return false;
   const auto id = id_of(name);
-  if (!id || counted(std::string(*id))) return true;
+  if (!id || counted(*id)) return true;
   const int fd = files_.open_existing(directory_.messages(), name.c_str());
   if (fd == -ENOENT) return true;
   const File file(files_, fd);

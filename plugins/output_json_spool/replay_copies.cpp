@@ -74,7 +74,8 @@ ReplayCopies::Count::Count(ReplayCopies& copies, std::string target)
 // The journal first: no copy goes there from its file.
 bool ReplayCopies::Count::next(std::uint64_t& found) {
   if (!journal_done_ && journal_.next(found)) {
-    if (journal_.seen() && counted_.size() < kMostKnown) counted_.insert(*journal_.seen());
+    const bool moves = copies_.filer_ != nullptr && journal_.seen();
+    if (moves && counted_.size() < kMostKnown) counted_.insert(*journal_.seen());
     return true;
   }
   if (!journal_done_) {
@@ -83,7 +84,7 @@ bool ReplayCopies::Count::next(std::uint64_t& found) {
     good_ = listing_ != nullptr;
   }
   const auto counted = [this](const std::string& id) {
-    return counted_.contains(copies_.journal_.key_of(id));
+    return !counted_.empty() && counted_.contains(copies_.journal_.key_of(id));
   };
   return good_ && copies_.files_.count_next(*listing_, target_, counted, found);
 }

@@ -86,6 +86,18 @@ TEST_F(CleanerTest, WhereTheDiskIsBusyASegmentIsFilledPieceByPiece) {
   EXPECT_EQ(flushes(SegmentFiles::Disk::idle, 2), 1);
 }
 
+TEST_F(CleanerTest, TheNextSegmentIsFilledPieceByPieceWhileMessagesAreStored) {
+  settings_.segment_size = 4 * 1024 * 1024;
+  open();
+  const std::string text(100'000, 'x');
+  EXPECT_EQ(store("first", text), 0);
+  Faults::get().reset();
+  constexpr int kStored = 11;  // more than a quarter of the segment
+  for (int i = 0; i < kStored; ++i) EXPECT_EQ(store("id-" + std::to_string(i), text), 0);
+  wait_until([this] { return journal_->bytes() == 2 * settings_.segment_size; });
+  EXPECT_EQ(Faults::get().count("sync_data"), kStored + 8 + 1);
+}
+
 // A message that stays keeps neither the segments before it nor those after it.
 TEST_F(CleanerTest, AnOldMessageThatStaysHoldsNoOtherSegment) {
   open();
